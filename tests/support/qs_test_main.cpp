@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/qs_test.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <unistd.h>
+#ifdef QS_GUI_TESTS
+#include <QApplication>
+#include <QFont>
+#include <QStandardPaths>
+#include <QStyleFactory>
+#endif
+
+namespace fs = std::filesystem;
+
+namespace qs::test {
+
+namespace {
+struct Entry {
+    const char* name;
+    TestFactory factory;
+};
+std::vector<Entry>& entries() {
+    static std::vector<Entry> list;
+    return list;
+}
+fs::path scratchRoot() {
+    static const fs::path root = fs::temp_directory_path() / ("quantoscope-test-" + std::to_string(::getpid()));
+    return root;
+}
+} // namespace
+
+bool registerTest(const char* name, TestFactory factory) {
+    entries().push_back({name, std::move(factory)});
+    return true;
+}
+
+fs::path sourceDir() { return QS_SOURCE_DIR; }
+fs::path sampleModel() { return sourceDir() / "resources/sample/model"; }
+
+fs::path sharedDir() {
+    const char* given = std::getenv("QS_SHARED");
+    const fs::path p = given && *given ? fs::path(given) : sourceDir().parent_path() / "shared";
+    std::error_code ec;
+    return fs::is_directory(p / "data", ec) ? p : fs::path();
+}
+
+fs::path scratchDir(const char* name) {
+    const fs::path p = scratchRoot() / name;
+    std::error_code ec;
+    fs::remove_all(p, ec);
+    fs::create_directories(p);
+    return p;
+}
+
+} // namespace qs::test
+
+int main(int argc, char** argv) {
+    ::setenv("QT_QPA_PLATFORM", "offscreen", 0);
+#ifdef QS_GUI_TESTS
+    QStandardPaths::setTestModeEnabled(true);
+    QApplication app(argc, argv);
+    QApplication::setStyle(QStyleFactory::create("Fusion"));
+#else
+    QCoreApplication app(argc, argv);
+#endif
+    const char* only = nullptr;
+    std::vector<char*> rest;
+    for (int i = 0; i < argc; ++i) {
+        if (std::strcmp(argv[i], "--class") == 0 && i + 1 < argc)
+            only = argv[++i];
+        else
+            rest.push_back(argv[i]);
+    }
+    int failed = 0, ran = 0;
+    for (const auto& e : qs::test::entries()) {
+        if (only && std::strcmp(only, e.name) != 0) continue;
+        ++ran;
+        std::unique_ptr<QObject> object(e.factory());
+        failed += QTest::qExec(object.get(), int(rest.size()), rest.data());
+    }
+    std::error_code ec;
+    fs::remove_all(qs::test::scratchRoot(), ec);
+    if (ran == 0) {
+        std::fprintf(stderr, "no test class%s%s\n", only ? " named " : "", only ? only : "");
+        return 1;
+    }
+    return failed ? 1 : 0;
+}
