@@ -14,8 +14,9 @@
 
 namespace qs {
 
-/// A read-only mapping of a whole file; pages are read when touched. Movable, unmapped on destruction. Thread-safe.
-/// A file that shrinks after mapping would fault on access: call `stillIntact()` before a long read of an untrusted file.
+/// A read-only mapping of a whole file; pages are read when touched. Movable, unmapped on destruction.
+/// Thread-safe. A file that shrinks after mapping would fault on access: call `stillIntact()` before a long
+/// read of an untrusted file.
 class MappedFile {
 public:
     static Result<std::shared_ptr<const MappedFile>> open(const std::filesystem::path& path);

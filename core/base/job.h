@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// JobContext: how a long function hears "stop" and tells how far it is. Passed by const reference through core;
-// core knows nothing of threads or windows.
+// JobContext: how a long function hears "stop" and tells how far it is. Passed by const reference through
+// core; core knows nothing of threads or windows.
 #pragma once
 
 #include "core/base/result.h"
@@ -16,10 +16,10 @@ namespace qs {
 
 /// One step of a job. `done` and `total` are in units of work the job chose (weights, tokens, bytes).
 struct Progress {
-    std::string phase;            ///< e.g. "Quantize block 3 of 12"
-    double done = 0;              ///< 0 .. total
-    double total = 0;             ///< 0 when unknown
-    double secondsLeft = -1;      ///< estimate from the rate so far; negative when unknown
+    std::string phase;       ///< e.g. "Quantize block 3 of 12"
+    double done = 0;         ///< 0 .. total
+    double total = 0;        ///< 0 when unknown
+    double secondsLeft = -1; ///< estimate from the rate so far; negative when unknown
     double fraction() const { return total > 0 ? done / total : 0; }
 };
 
@@ -37,8 +37,8 @@ public:
     /// Error::cancelled() once a stop was requested. Long functions call it at least every 100 ms of work.
     Result<void> checkpoint() const;
 
-    /// Reports progress of this context's share of the job (see `part`). The estimate of the time left comes from
-    /// the rate since the context was made. Cheap calls are fine: the receiver thins them.
+    /// Reports progress of this context's share of the job (see `part`). The estimate of the time left comes
+    /// from the rate since the context was made. Cheap calls are fine: the receiver thins them.
     void report(const std::string& phase, double done, double total) const;
 
     /// A context whose 0..total maps to [from, to] (fractions 0..1) of this one; for jobs made of stages.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// ParamSpec: the one description of a parameter from which the GUI form, the CLI flag, the recipe schema and the
-// documentation table are made. Params: the values, validated against the specs.
+// ParamSpec: the one description of a parameter from which the GUI form, the CLI flag, the recipe schema and
+// the documentation table are made. Params: the values, validated against the specs.
 #pragma once
 
 #include "core/base/result.h"
 
-#include <nlohmann/json_fwd.hpp>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <variant>
 #include <vector>
@@ -50,9 +50,10 @@ public:
     Params() = default;
 
     static Params defaults(const ParamSpecs& specs);
-    /// Defaults overlaid with `object`. Unknown keys, wrong types and out-of-range values are errors that name the
-    /// key, the rule and the value. `where` goes into the error.
-    static Result<Params> fromJson(const ParamSpecs& specs, const nlohmann::json& object, const std::string& where);
+    /// Defaults overlaid with `object`. Unknown keys, wrong types and out-of-range values are errors that
+    /// name the key, the rule and the value. `where` goes into the error.
+    static Result<Params> fromJson(const ParamSpecs& specs, const nlohmann::json& object,
+                                   const std::string& where);
 
     nlohmann::json toJson() const;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Result<T>: a value, an Error, or "cancelled". The method names follow std::expected, so that it can take over
-// when the toolchain has it. Core functions return it and never throw across a module edge.
+// Result<T>: a value, an Error, or "cancelled". The method names follow std::expected, so that it can take
+// over when the toolchain has it. Core functions return it and never throw across a module edge.
 #pragma once
 
 #include <cassert>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checkpoint: the tensors, configuration and companion files of a model, opened without reading a weight byte.
+// Checkpoint: the tensors, configuration and companion files of a model, opened without reading a weight
+// byte.
 #pragma once
 
 #include "core/base/file.h"
@@ -7,9 +8,9 @@
 #include "core/tensor/dtype.h"
 #include "core/tensor/matrix.h"
 
-#include <nlohmann/json_fwd.hpp>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -30,7 +31,8 @@ struct TensorInfo {
             n *= d;
         return n;
     }
-    /// Rank 2: rows = shape[0], cols = shape[1]. Rank 1: one row. Rank 0: 1 x 1. Higher: leading axes become rows.
+    /// Rank 2: rows = shape[0], cols = shape[1]. Rank 1: one row. Rank 0: 1 x 1. Higher: leading axes become
+    /// rows.
     uint64_t rows() const { return cols() ? elements() / cols() : 0; }
     uint64_t cols() const { return shape.empty() ? 1 : shape.back(); }
 };
@@ -48,7 +50,8 @@ public:
 /// Immutable after opening and thread-safe.
 class Checkpoint {
 public:
-    /// `root` is the model's folder, or the single file that was opened. `config` is the parsed config.json or null.
+    /// `root` is the model's folder, or the single file that was opened. `config` is the parsed config.json
+    /// or null.
     Checkpoint(std::filesystem::path root, std::string readerId, std::vector<TensorInfo> tensors,
                std::unique_ptr<TensorSource> source, nlohmann::json config);
     ~Checkpoint();
@@ -74,8 +77,9 @@ public:
     uint64_t totalBytes() const;
     uint64_t totalElements() const;
 
-    /// Identifies the weights without reading them: SHA-256 over every tensor's name, dtype, shape and shard, the
-    /// shards' sizes and first and last 4 KiB of each tensor (16 lower-case hex digits are enough to show).
+    /// Identifies the weights without reading them: SHA-256 over every tensor's name, dtype, shape and shard,
+    /// the shards' sizes and first and last 4 KiB of each tensor (16 lower-case hex digits are enough to
+    /// show).
     Result<std::string> fingerprint() const;
 
 private:
@@ -87,8 +91,8 @@ private:
     std::unique_ptr<nlohmann::json> config_;
 };
 
-/// Opens a model: a Hugging Face folder, or a single weight file. The registry of readers is asked in its order.
-/// Errors name the file, the field, the rule and the value.
+/// Opens a model: a Hugging Face folder, or a single weight file. The registry of readers is asked in its
+/// order. Errors name the file, the field, the rule and the value.
 Result<std::shared_ptr<const Checkpoint>> openCheckpoint(const std::filesystem::path& path);
 
 } // namespace qs

@@ -27,11 +27,13 @@ struct SafetensorsHeader {
 };
 
 /// Parses and checks the header against the file's size. `where` (the file's name) goes into errors.
-/// Enforced: length <= 100 MB and within the file, UTF-8, one JSON object of depth <= 4, unique keys, known dtypes, rank <= 16,
-/// checked products, (end - begin) == elements * size, tensors tile the data exactly without gap or overlap.
+/// Enforced: length <= 100 MB and within the file, UTF-8, one JSON object of depth <= 4, unique keys, known
+/// dtypes, rank <= 16, checked products, (end - begin) == elements * size, tensors tile the data exactly
+/// without gap or overlap.
 Result<SafetensorsHeader> parseSafetensorsHeader(std::span<const std::byte> file, const std::string& where);
 
-/// One tensor to be written; `fill` produces its bytes when its turn comes, so that a model larger than memory can be written.
+/// One tensor to be written; `fill` produces its bytes when its turn comes, so that a model larger than
+/// memory can be written.
 struct SafetensorsItem {
     std::string name;
     DType dtype = DType::F32;
@@ -39,11 +41,12 @@ struct SafetensorsItem {
     std::function<Result<void>(std::span<std::byte>)> fill;
 };
 
-/// Writes `items` to a temporary sibling and renames it. Tensors are laid out by alignment (descending), then name.
-/// `metadata` gets {"format":"pt"} added. Returns the file's size. Memory: one tensor.
+/// Writes `items` to a temporary sibling and renames it. Tensors are laid out by alignment (descending), then
+/// name. `metadata` gets {"format":"pt"} added. Returns the file's size. Memory: one tensor.
 Result<uint64_t> writeSafetensors(const std::filesystem::path& path, std::vector<SafetensorsItem> items,
                                   std::map<std::string, std::string> metadata);
 /// The size in bytes that writeSafetensors would produce (exact).
-uint64_t safetensorsFileSize(const std::vector<SafetensorsItem>& items, std::map<std::string, std::string> metadata);
+uint64_t safetensorsFileSize(const std::vector<SafetensorsItem>& items,
+                             std::map<std::string, std::string> metadata);
 
 } // namespace qs

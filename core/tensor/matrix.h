@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Row-major matrices: an owning, 64-byte aligned one and non-owning views. No arithmetic lives here (see linalg).
+// Row-major matrices: an owning, 64-byte aligned one and non-owning views. No arithmetic lives here (see
+// linalg).
 #pragma once
 
 #include <algorithm>
@@ -38,7 +39,8 @@ struct MatrixViewT {
     size_t size() const { return rows * cols; }
 };
 
-/// Owning [rows, cols] matrix, contiguous, zero-initialized, aligned to 64 bytes. Move-only: copies are explicit.
+/// Owning [rows, cols] matrix, contiguous, zero-initialized, aligned to 64 bytes. Move-only: copies are
+/// explicit.
 template<class T>
 class MatrixT {
 public:

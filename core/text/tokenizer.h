@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tokenizer: text -> ids -> text. Loaded from tokenizer.json (BPE: byte-level, or SentencePiece-like with byte fallback) or
-// tokenizer.model (SentencePiece BPE). Immutable after loading and thread-safe.
+// Tokenizer: text -> ids -> text. Loaded from tokenizer.json (BPE: byte-level, or SentencePiece-like with
+// byte fallback) or tokenizer.model (SentencePiece BPE). Immutable after loading and thread-safe.
 #pragma once
 
 #include "core/base/result.h"
@@ -17,8 +17,9 @@ class Tokenizer {
 public:
     virtual ~Tokenizer() = default;
 
-    /// Ids of `text` (UTF-8; invalid bytes are replaced by U+FFFD as the reference does). `addSpecial` runs the post-processor
-    /// (BOS/EOS as the tokenizer's files say). Special tokens written in the text are matched, as in Hugging Face.
+    /// Ids of `text` (UTF-8; invalid bytes are replaced by U+FFFD as the reference does). `addSpecial` runs
+    /// the post-processor (BOS/EOS as the tokenizer's files say). Special tokens written in the text are
+    /// matched, as in Hugging Face.
     virtual Result<std::vector<int>> encode(std::string_view text, bool addSpecial = true) const = 0;
     /// Text of ids. Unknown ids are an error. `skipSpecial` leaves out special tokens.
     virtual Result<std::string> decode(const std::vector<int>& ids, bool skipSpecial = true) const = 0;
@@ -37,12 +38,15 @@ public:
     virtual std::string fingerprint() const = 0;
 };
 
-/// Loads the tokenizer of a model folder: tokenizer.json if present, else tokenizer.model; tokenizer_config.json's add_bos_token /
-/// add_eos_token / bos_token / eos_token are honoured. NotFound when the folder has neither.
+/// Loads the tokenizer of a model folder: tokenizer.json if present, else tokenizer.model;
+/// tokenizer_config.json's add_bos_token / add_eos_token / bos_token / eos_token are honoured. NotFound when
+/// the folder has neither.
 Result<std::shared_ptr<const Tokenizer>> loadTokenizer(const std::filesystem::path& folder);
 
 /// The two file formats on their own. `configJson` is tokenizer_config.json's text or "".
-Result<std::shared_ptr<const Tokenizer>> loadTokenizerJson(const std::filesystem::path& file, const std::string& configJson = {});
-Result<std::shared_ptr<const Tokenizer>> loadSentencePiece(const std::filesystem::path& file, const std::string& configJson = {});
+Result<std::shared_ptr<const Tokenizer>> loadTokenizerJson(const std::filesystem::path& file,
+                                                           const std::string& configJson = {});
+Result<std::shared_ptr<const Tokenizer>> loadSentencePiece(const std::filesystem::path& file,
+                                                           const std::string& configJson = {});
 
 } // namespace qs

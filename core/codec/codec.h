@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Codec registry: one entry per number format (codecs.def + codecs/<id>.cpp). A codec says which values
+// exist, how many bits they take and how they are packed; which value a weight gets is the method's business.
+#pragma once
+
+#include "core/base/param_spec.h"
+#include "core/tensor/dtype.h"
+#include "core/tensor/matrix.h"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace qs {
+
+/// How a [rows, cols] matrix is cut into groups that share a scale (and a zero point).
+struct GroupLayout {
+    size_t scaleRows =
+        0; ///< rows of the parameter matrices: the matrix's rows, or 1 when one scale serves all rows
+    size_t groups = 0;    ///< groups along the input dimension
+    size_t groupSize = 0; ///< columns per group; cols when one group spans the row
+};
+
+/// A quantized [rows, cols] matrix: codes and parameters, with one dequantization (Codec::dequantize).
+struct QuantizedTensor {
+    std::string codec; ///< registry id
+    Params codecParams;
+    size_t rows = 0, cols = 0;
+    GroupLayout layout;
+    std::vector<uint8_t> codes; ///< [rows, cols], unsigned, one per byte in memory
+    Matrix scale;               ///< [scaleRows, groups], exactly representable in the stored scale type
+    Matrix zero;                ///< [scaleRows, groups], code of the value 0 (integer for integer grids)
+    std::vector<int32_t> groupOfColumn; ///< [cols]; empty means column / groupSize
+
+    size_t groupOf(size_t column) const {
+        return groupOfColumn.empty() ? column / layout.groupSize : size_t(groupOfColumn[column]);
+    }
+};
+
+/// Exact size of a tensor in bits, by part. What a file format adds (headers, alignment) is the exporter's
+/// business.
+struct StoredBits {
+    uint64_t codes = 0, scales = 0, zeros = 0, index = 0;
+    uint64_t total() const { return codes + scales + zeros + index; }
+};
+
+/// One number format with its parameters fixed. Immutable and thread-safe.
+class Codec {
+public:
+    virtual ~Codec() = default;
+    virtual const std::string& id() const = 0;
+    virtual const Params& params() const = 0;
+    /// Nominal bits per code, and the number of codes.
+    virtual int bits() const = 0;
+    virtual int levels() const = 0;
+    /// "int4 g128 sym": for tables.
+    virtual std::string label() const = 0;
+    virtual DType scaleType() const = 0;
+
+    /// InvalidArgument when the group does not divide the row ("row length 5376 is not a multiple of group
+    /// 128").
+    virtual Result<GroupLayout> layout(size_t rows, size_t cols) const = 0;
+    /// Exact; `withIndex` counts a stored group index per column (act-order without static groups).
+    virtual Result<StoredBits> storedBits(size_t rows, size_t cols, bool withIndex = false) const = 0;
+
+    /// Scale and zero for values in [lo, hi]; lo <= hi, finite. The result is exactly representable as
+    /// stored.
+    virtual void fitRange(float lo, float hi, float& scale, float& zero) const = 0;
+    /// Whether the format is symmetric, so that range searches move one end only.
+    virtual bool symmetric() const = 0;
+
+    /// Nearest code of each of `n` values with per-value parameters (scale[i], zero[i]); writes codes and
+    /// dequantized values.
+    virtual void round(const float* values, size_t n, const float* scale, const float* zero, uint8_t* codes,
+                       float* dequantized) const = 0;
+    /// The value of a code. Defined for every code < levels().
+    virtual float decode(uint8_t code, float scale, float zero) const = 0;
+
+    /// Values of the whole tensor, [rows, cols].
+    Matrix dequantize(const QuantizedTensor& q) const;
+    void dequantizeRows(const QuantizedTensor& q, size_t firstRow, MatrixView out) const;
+};
+
+struct CodecDescriptor {
+    std::string id; ///< stored on disk, never renamed
+    std::string label, summary, citation;
+    ParamSpecs params;
+    Result<std::shared_ptr<const Codec>> (*create)(const Params& params) = nullptr;
+};
+
+std::span<const CodecDescriptor* const> codecs();
+/// NotFound lists the known ids.
+Result<const CodecDescriptor*> findCodec(const std::string& id);
+Result<std::shared_ptr<const Codec>> createCodec(const std::string& id, const Params& params);
+/// The codec that a tensor was made with.
+Result<std::shared_ptr<const Codec>> codecOf(const QuantizedTensor& q);
+
+} // namespace qs

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exporter registry: one entry per runtime format (exporters.def + exporters/<id>.cpp), and the independent
+// check of what was written.
+#pragma once
+
+#include "core/run/run.h"
+
+namespace qs {
+
+struct ExportRequest {
+    std::shared_ptr<const Model> model; ///< the source
+    std::shared_ptr<const Run> run;     ///< complete
+    std::filesystem::path directory;    ///< must not exist, or be empty
+    Params params;                      ///< of the exporter
+};
+
+/// One line of the receipt.
+struct ReceiptLine {
+    std::string tensor;
+    std::string planned, done;
+    uint64_t codesDiffering = 0; ///< codes that differ from the run's
+    double maxDelta = 0;         ///< max |value in the file - value of the run|
+    uint64_t notFinite = 0;
+};
+
+struct Receipt {
+    std::string exporter;
+    std::filesystem::path directory;
+    uint64_t bytesPlanned = 0, bytesWritten = 0; ///< of the weight file(s)
+    std::vector<ReceiptLine> lines;
+    std::vector<std::pair<std::string, std::string>> files; ///< name, SHA-256
+    double maxDelta = 0;
+    bool verified = false;       ///< everything reopened and equal
+    std::string summary() const; ///< "Verified. The file holds what was planned."
+    nlohmann::json toJson() const;
+    static Result<Receipt> fromJson(const nlohmann::json& json);
+};
+
+struct ExporterDescriptor {
+    std::string id; ///< stored on disk, never renamed
+    std::string label, summary, citation;
+    ParamSpecs params;
+    std::vector<std::string> runtimes; ///< "transformers", "vLLM", ...
+    /// What the target cannot hold, before anything is written: fused groups that differ, bits, shapes, scale
+    /// type. Errors block the export.
+    std::vector<LintIssue> (*lint)(const Model& model, const Plan& plan) = nullptr;
+    /// Writes into an empty temporary folder `into`; the caller renames it.
+    Result<void> (*write)(const ExportRequest& request, const std::filesystem::path& into,
+                          const JobContext& job) = nullptr;
+    /// Reopens `directory` with the readers and compares it with the run.
+    Result<Receipt> (*verify)(const ExportRequest& request, const std::filesystem::path& directory,
+                              const JobContext& job) = nullptr;
+};
+
+std::span<const ExporterDescriptor* const> exporters();
+Result<const ExporterDescriptor*> findExporter(const std::string& id);
+
+/// Lint, free space, write to a temporary sibling folder, verify there, rename, save receipt.json. On error
+/// or cancel nothing remains. A receipt that is not `verified` is an error that carries the first difference.
+Result<Receipt> exportRun(const std::string& exporterId, const ExportRequest& request, const JobContext& job);
+/// Checks an existing export folder against its run again. The exporter id is read from receipt.json.
+Result<Receipt> verifyExport(const std::shared_ptr<const Model>& model, const std::shared_ptr<const Run>& run,
+                             const std::filesystem::path& directory, const JobContext& job);
+
+/// The plan a run was made from, resolved again for lint.
+Result<Plan> planOfRun(const Run& run, const Model& model);
+
+} // namespace qs

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Run: a plan being executed or finished. A folder: run.json (what was asked), journal.json (what is done,
+// replaced atomically after every unit), units/<n>.h5 (codes and parameters of one block; appear by rename).
+// A kill costs at most the unit in flight.
+#pragma once
+
+#include "core/calibrate/calibration.h"
+#include "core/model/weights.h"
+#include "core/recipe/recipe.h"
+
+namespace qs {
+
+/// Result of one tensor, as journalled.
+struct TensorResult {
+    std::string module;
+    std::string planned, done; ///< codec labels; a difference is shown in red
+    std::string method;
+    uint64_t bytes = 0;
+    QuantError error;
+    double seconds = 0;
+};
+
+/// What a run was asked to do. Stored as run.json.
+struct RunManifest {
+    std::filesystem::path modelPath;
+    std::string modelFingerprint;
+    std::string calibrationFile, calibrationFingerprint; ///< "" when data-free
+    nlohmann::json plan() const;                         ///< see Plan::toJson
+    std::string planText;                                ///< its canonical text
+    std::string planFingerprint;
+    std::string appVersion, createdUtc;
+    std::string backend; ///< "cpu: OpenBLAS ..."
+};
+
+/// Called after each unit (a block, or one tensor in tensor-level mode) with its results, on the running
+/// thread.
+using UnitSink = std::function<void(int unit, const std::vector<TensorResult>&)>;
+
+struct RunOptions {
+    std::filesystem::path directory;
+    size_t activationBudgetBytes = size_t(2) << 30;
+    UnitSink unitFinished;
+};
+
+/// An opened run folder. Immutable snapshot, thread-safe.
+class Run {
+public:
+    static Result<std::shared_ptr<const Run>> open(const std::filesystem::path& directory);
+
+    const std::filesystem::path& directory() const { return directory_; }
+    const RunManifest& manifest() const { return manifest_; }
+    bool complete() const { return complete_; }
+    const std::vector<TensorResult>& results() const { return results_; }
+    const TensorResult* result(const std::string& module) const;
+    /// Codes and parameters of one module; NotFound when it was kept or is not done yet.
+    Result<QuantizedTensor> tensor(const std::string& module) const;
+    /// Modules in the order done.
+    std::vector<std::string> modules() const;
+    /// "running", "block 3 of 12" etc. for people.
+    std::string statusText() const;
+    int unitsDone() const { return unitsDone_; }
+    int unitsTotal() const { return unitsTotal_; }
+
+private:
+    friend class RunJournal;
+    std::filesystem::path directory_;
+    RunManifest manifest_;
+    bool complete_ = false;
+    int unitsDone_ = 0, unitsTotal_ = 0;
+    std::vector<TensorResult> results_;
+    std::vector<std::pair<std::string, std::string>> unitOfModule_; ///< module -> unit file
+};
+
+/// Executes `plan` into options.directory: blocks in order, Sigma of every linear of a block collected in one
+/// pass with the block still unquantized and inputs from the already quantized prefix. An existing folder
+/// with the same plan, model and calibration is resumed; with another one it is refused. `calibration` may be
+/// null when no method needs it.
+Result<std::shared_ptr<const Run>> executePlan(const Model& model, const Plan& plan,
+                                               const Calibration* calibration, const RunOptions& options,
+                                               Backend& backend, const JobContext& job);
+
+/// The run's tensors over the model's own; what was kept is the original.
+Result<std::shared_ptr<const WeightSource>> runWeights(std::shared_ptr<const Run> run,
+                                                       std::shared_ptr<const Model> model);
+
+/// True when `path` is a folder that holds run.json.
+bool isRunFolder(const std::filesystem::path& path);
+
+} // namespace qs
