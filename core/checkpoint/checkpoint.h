@@ -4,6 +4,7 @@
 
 #include "core/base/file.h"
 #include "core/base/job.h"
+#include "core/checkpoint/name_index.h"
 #include "core/tensor/dtype.h"
 #include "core/tensor/matrix.h"
 
@@ -11,7 +12,6 @@
 #include <filesystem>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace qs {
@@ -82,7 +82,7 @@ private:
     std::filesystem::path root_;
     std::string readerId_;
     std::vector<TensorInfo> tensors_;
-    std::unordered_map<std::string, size_t> byName_;
+    NameIndex byName_; // views into tensors_
     std::unique_ptr<TensorSource> source_;
     std::unique_ptr<nlohmann::json> config_;
 };

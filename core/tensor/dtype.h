@@ -29,8 +29,9 @@ Result<DType> dtypeFromName(std::string_view name);
 /// True when `toFloat` can read it: F32, F16, BF16, F64.
 bool convertibleToFloat(DType type);
 
-/// Converts `count` elements at `bytes` (any alignment) to float32. `out.size() == count`. F16 and BF16 are exact,
-/// F64 rounds to nearest even. Error::unsupported for other types, InvalidArgument when sizes do not match.
+/// Converts `count` elements at `bytes` (any alignment) to float32. `out.size() == count`. F16 and BF16 are
+/// exact, F64 rounds to nearest even. Error::unsupported for other types, InvalidArgument when sizes do not
+/// match.
 Result<void> toFloat(DType type, std::span<const std::byte> bytes, std::span<float> out);
 /// Converts float32 to F32, F16 or BF16 (round to nearest even, overflow to infinity, NaN kept NaN).
 Result<void> fromFloat(std::span<const float> in, DType type, std::span<std::byte> out);
