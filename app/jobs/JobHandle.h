@@ -48,8 +48,8 @@ public:
     /// Shown in the Jobs list; peeks are not.
     bool listed() const { return m_listed; }
 
-    /// Called once on the GUI thread when the job ends, in a later turn of the event loop; not called when
-    /// `context` is gone.
+    /// Called once on the GUI thread after the job ended, in a later turn of the event loop, even when it has
+    /// ended already; not called when `context` is gone.
     JobHandle* then(QObject* context, OutcomeCallback callback);
     /// Called with batches of partial results, in order, all of them before `then`.
     JobHandle* onPartial(QObject* context, PartialCallback callback);
@@ -69,6 +69,8 @@ private:
     void refresh();
     void deliverPartials();
     void finish(Outcome outcome);
+    void queueCallbacks();
+    void runCallbacks();
     void setState(JobState state);
 
     QString m_tag, m_title;
@@ -79,9 +81,10 @@ private:
     Progress m_progress;
     quint64 m_seenProgress = 0;
     QDateTime m_started, m_finished;
-    QElapsedTimer m_clock;
-    qint64 m_ranMs = 0;
-    qint64 m_progressMs = 0;
+    QElapsedTimer m_clock;   ///< since the start
+    qint64 m_ranMs = 0;      ///< once ended
+    qint64 m_progressMs = 0; ///< when the progress came
+    bool m_hasProgress = false;
     Outcome m_outcome;
     std::vector<std::pair<QPointer<QObject>, OutcomeCallback>> m_then;
     std::vector<std::pair<QPointer<QObject>, PartialCallback>> m_partial;

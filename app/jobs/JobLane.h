@@ -24,6 +24,8 @@ struct JobRequest {
 class JobLane : public QObject {
     Q_OBJECT
 public:
+    static constexpr int kKeptEnded = 200; ///< ended listed handles kept
+
     ~JobLane() override;
 
     /// The handle belongs to the lane; an unlisted one is deleted after its callbacks, a listed one when
@@ -48,11 +50,12 @@ protected:
     void work(const std::shared_ptr<JobRecord>& record, Backend* backend, const Error* unavailable);
 
 private:
-    void onStarted(JobRecord* record);
-    void onEnded(JobRecord* record, const Outcome& outcome);
+    friend class JobHandle;
+    void onStarted(const JobRecord* record);
+    void onEnded(const JobRecord* record, const Outcome& outcome);
     void tick();
-    JobHandle* find(JobRecord* record) const;
-    void watch(JobHandle* handle);
+    JobHandle* find(const JobRecord* record) const;
+    void retire(JobHandle* handle);
 
     std::vector<JobHandle*> m_handles;
     QTimer m_timer; ///< 100 ms while something runs: news are fetched, never pushed

@@ -47,8 +47,8 @@ public:
 
     /// Worker: claims a waiting job; false when it was cancelled in the meantime.
     bool begin();
-    /// Worker, after begin(): runs the body. Never throws.
-    Outcome execute(Backend* backend);
+    /// Worker, after begin(): runs the body, or fails with `unavailable` when given. Never throws.
+    Outcome execute(Backend* backend, const Error* unavailable = nullptr);
     /// Window: true when the job was still waiting and now never starts.
     bool withdraw();
     void requestStop() { m_stop.request_stop(); }
