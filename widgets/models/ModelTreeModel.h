@@ -59,9 +59,11 @@ private:
     void onRowsChanged(const QVector<int>& targets);
     Node* nodeOf(const QModelIndex& index) const;
     QModelIndex indexOf(const Node* node, int column = 0) const;
-    void populate(Node* node) const;
+    std::vector<std::unique_ptr<Node>> childrenOf(Node* node) const;
+    QVector<int> targetsBelow(const Node* node) const;
     QString formatText(const Node* node) const;
-    bool anyBelow(const Node* node, bool TargetRow::*flag) const;
+    bool anyBelow(const Node* node, bool (*flag)(const TargetRow&)) const;
+    const TargetRow* targetRow(const Node* leaf) const;
 
     std::shared_ptr<const Checkpoint> m_checkpoint;
     QPointer<TargetTableSource> m_source;
