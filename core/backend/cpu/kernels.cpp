@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/backend/cpu/kernels.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/backend/cpu/kernels.cpp"
+#include <hwy/foreach_target.h> // compiles this file once per instruction set
+
+#include <hwy/contrib/math/math-inl.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace qs::cpu {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using DF = hn::ScalableTag<float>;
+
+// Applies `op(i, lanes)` to full vectors and then to the tail with a shorter one.
+template<class Op>
+HWY_INLINE void forEachVector(size_t n, const Op& op) {
+    const DF d;
+    const size_t lanes = hn::Lanes(d);
+    size_t i = 0;
+    for (; i + lanes <= n; i += lanes)
+        op(d, i);
+    const hn::CappedTag<float, 1> one;
+    for (; i < n; ++i)
+        op(one, i);
+}
+
+void RmsNormRow(const float* x, const float* gain, double eps, float* y, size_t n) {
+    const DF d;
+    const size_t lanes = hn::Lanes(d);
+    auto sum0 = hn::Zero(d), sum1 = hn::Zero(d);
+    size_t i = 0;
+    for (; i + 2 * lanes <= n; i += 2 * lanes) {
+        const auto a = hn::LoadU(d, x + i), b = hn::LoadU(d, x + i + lanes);
+        sum0 = hn::MulAdd(a, a, sum0);
+        sum1 = hn::MulAdd(b, b, sum1);
+    }
+    double sum = double(hn::GetLane(hn::SumOfLanes(d, hn::Add(sum0, sum1))));
+    for (; i < n; ++i)
+        sum += double(x[i]) * double(x[i]);
+    const float scale = float(1.0 / std::sqrt(sum / double(n) + eps));
+    forEachVector(n, [&](auto tag, size_t j) {
+        hn::StoreU(hn::Mul(hn::Mul(hn::LoadU(tag, x + j), hn::Set(tag, scale)), hn::LoadU(tag, gain + j)),
+                   tag, y + j);
+    });
+}
+
+void SiluMultiply(float* gate, const float* up, size_t n) {
+    forEachVector(n, [&](auto tag, size_t i) {
+        const auto g = hn::LoadU(tag, gate + i);
+        const auto one = hn::Set(tag, 1.0f);
+        // exp(-g) overflows to infinity for g << 0, and g / infinity is the right limit, 0.
+        const auto e = hn::Exp(tag, hn::Min(hn::Neg(g), hn::Set(tag, 88.0f)));
+        hn::StoreU(hn::Mul(hn::Div(g, hn::Add(one, e)), hn::LoadU(tag, up + i)), tag, gate + i);
+    });
+}
+
+void SoftmaxRow(float* x, float scale, size_t n) {
+    float top = x[0];
+    for (size_t i = 1; i < n; ++i)
+        top = std::max(top, x[i]);
+    forEachVector(n, [&](auto tag, size_t i) {
+        const auto v = hn::Mul(hn::Sub(hn::LoadU(tag, x + i), hn::Set(tag, top)), hn::Set(tag, scale));
+        hn::StoreU(hn::Exp(tag, v), tag, x + i);
+    });
+    double sum = 0;
+    for (size_t i = 0; i < n; ++i)
+        sum += double(x[i]);
+    const float inverse = float(1.0 / sum);
+    forEachVector(n, [&](auto tag, size_t i) {
+        hn::StoreU(hn::Mul(hn::LoadU(tag, x + i), hn::Set(tag, inverse)), tag, x + i);
+    });
+}
+
+void RopeHead(float* x, const float* cosine, const float* sine, size_t half) {
+    forEachVector(half, [&](auto tag, size_t i) {
+        const auto a = hn::LoadU(tag, x + i), b = hn::LoadU(tag, x + i + half);
+        const auto c = hn::LoadU(tag, cosine + i), s = hn::LoadU(tag, sine + i);
+        hn::StoreU(hn::Sub(hn::Mul(a, c), hn::Mul(b, s)), tag, x + i);
+        hn::StoreU(hn::Add(hn::Mul(b, c), hn::Mul(a, s)), tag, x + i + half);
+    });
+}
+
+void AddRow(float* x, const float* y, size_t n) {
+    forEachVector(n, [&](auto tag, size_t i) {
+        hn::StoreU(hn::Add(hn::LoadU(tag, x + i), hn::LoadU(tag, y + i)), tag, x + i);
+    });
+}
+
+void AddToDouble(double* sum, const float* x, size_t n) {
+    const hn::ScalableTag<double> d;
+    const hn::Rebind<float, decltype(d)> half;
+    const size_t lanes = hn::Lanes(d);
+    size_t i = 0;
+    for (; i + lanes <= n; i += lanes)
+        hn::StoreU(hn::Add(hn::LoadU(d, sum + i), hn::PromoteTo(d, hn::LoadU(half, x + i))), d, sum + i);
+    for (; i < n; ++i)
+        sum[i] += double(x[i]);
+}
+
+// One column of the recursion for rows [r, r + lanes): nearest code, scaled error, update of the block's
+// later columns.
+template<class D>
+HWY_INLINE void GptqLanes(D tag, const ColumnBlock& b, size_t r) {
+    const auto maxCode = hn::Set(tag, float(b.maxCode));
+    const auto zeroCode = hn::Zero(tag);
+    const size_t n = b.weight.rows;
+    HWY_ALIGN float codes[hn::MaxLanes(D())];
+    for (size_t i = 0; i < n; ++i) {
+        const auto w = hn::LoadU(tag, b.weight.row(i) + r);
+        const auto scale = hn::LoadU(tag, b.scale.row(i) + r);
+        const auto zero = hn::LoadU(tag, b.zero.row(i) + r);
+        const auto q = hn::Min(hn::Max(hn::Add(hn::Round(hn::Div(w, scale)), zero), zeroCode), maxCode);
+        const auto value = hn::Mul(scale, hn::Sub(q, zero));
+        const auto e = hn::Div(hn::Sub(w, value), hn::Set(tag, b.factor(i, i)));
+        hn::StoreU(e, tag, b.error.row(i) + r);
+        hn::StoreU(q, tag, codes);
+        for (size_t k = 0; k < hn::Lanes(tag); ++k)
+            b.codes.row(i)[r + k] = uint8_t(codes[k]);
+        const float* factor = b.factor.row(i);
+        for (size_t j = i + 1; j < n; ++j) {
+            float* later = b.weight.row(j) + r;
+            hn::StoreU(hn::NegMulAdd(hn::Set(tag, factor[j]), e, hn::LoadU(tag, later)), tag, later);
+        }
+    }
+}
+
+void GptqRows(const ColumnBlock& b, size_t firstRow, size_t count) {
+    const DF d;
+    const size_t lanes = hn::Lanes(d);
+    size_t r = firstRow;
+    const size_t end = firstRow + count;
+    for (; r + lanes <= end; r += lanes)
+        GptqLanes(d, b, r);
+    for (; r < end; ++r)
+        GptqLanes(hn::CappedTag<float, 1>(), b, r);
+}
+
+const char* InstructionSet() {
+    return hwy::TargetName(HWY_TARGET);
+}
+
+} // namespace HWY_NAMESPACE
+} // namespace qs::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace qs::cpu {
+HWY_EXPORT(RmsNormRow);
+HWY_EXPORT(SiluMultiply);
+HWY_EXPORT(SoftmaxRow);
+HWY_EXPORT(RopeHead);
+HWY_EXPORT(AddRow);
+HWY_EXPORT(AddToDouble);
+HWY_EXPORT(GptqRows);
+HWY_EXPORT(InstructionSet);
+
+void rmsNormRow(const float* x, const float* gain, double eps, float* y, size_t n) {
+    HWY_DYNAMIC_DISPATCH(RmsNormRow)(x, gain, eps, y, n);
+}
+void siluMultiply(float* gate, const float* up, size_t n) {
+    HWY_DYNAMIC_DISPATCH(SiluMultiply)(gate, up, n);
+}
+void softmaxRow(float* x, float scale, size_t n) {
+    HWY_DYNAMIC_DISPATCH(SoftmaxRow)(x, scale, n);
+}
+void ropeHead(float* x, const float* cosine, const float* sine, size_t half) {
+    HWY_DYNAMIC_DISPATCH(RopeHead)(x, cosine, sine, half);
+}
+void addRow(float* x, const float* y, size_t n) {
+    HWY_DYNAMIC_DISPATCH(AddRow)(x, y, n);
+}
+void addToDouble(double* sum, const float* x, size_t n) {
+    HWY_DYNAMIC_DISPATCH(AddToDouble)(sum, x, n);
+}
+void gptqRows(const ColumnBlock& block, size_t firstRow, size_t count) {
+    HWY_DYNAMIC_DISPATCH(GptqRows)(block, firstRow, count);
+}
+const char* instructionSet() {
+    return HWY_DYNAMIC_DISPATCH(InstructionSet)();
+}
+
+} // namespace qs::cpu
+#endif

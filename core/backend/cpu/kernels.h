@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Row kernels of the CPU backend, compiled for several instruction sets and chosen at run time (Highway).
+#pragma once
+
+#include "core/backend/backend.h"
+
+namespace qs::cpu {
+
+/// y = x / sqrt(mean(x^2) + eps) * gain over n values.
+void rmsNormRow(const float* x, const float* gain, double eps, float* y, size_t n);
+/// gate = silu(gate) * up.
+void siluMultiply(float* gate, const float* up, size_t n);
+/// x = softmax(scale * x) over n values.
+void softmaxRow(float* x, float scale, size_t n);
+/// Pairs (x[i], x[i + half]) rotated by (cosine[i], sine[i]), i < half.
+void ropeHead(float* x, const float* cosine, const float* sine, size_t half);
+void addRow(float* x, const float* y, size_t n);
+void addToDouble(double* sum, const float* x, size_t n);
+/// Rows [firstRow, firstRow + count) of a ColumnBlock; rows are independent.
+void gptqRows(const ColumnBlock& block, size_t firstRow, size_t count);
+/// Name of the instruction set in use, e.g. "AVX2".
+const char* instructionSet();
+
+} // namespace qs::cpu

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/codec/codec.h"
+
+#include <fmt/format.h>
+
+namespace qs {
+
+#define QS_ENTRY(id) const CodecDescriptor& codec_##id();
+#include "qs/codecs.inc"
+#undef QS_ENTRY
+
+std::span<const CodecDescriptor* const> codecs() {
+#define QS_ENTRY(id) &codec_##id(),
+    static const CodecDescriptor* const table[] = {
+#include "qs/codecs.inc"
+    };
+#undef QS_ENTRY
+    return table;
+}
+
+Result<const CodecDescriptor*> findCodec(const std::string& id) {
+    std::string known;
+    for (const CodecDescriptor* d : codecs()) {
+        if (d->id == id) return d;
+        known += (known.empty() ? "" : ", ") + d->id;
+    }
+    return Error::notFound(fmt::format("no codec '{}'; known: {}", id, known));
+}
+
+Result<std::shared_ptr<const Codec>> createCodec(const std::string& id, const Params& params) {
+    QS_TRY(const CodecDescriptor* d, findCodec(id));
+    return d->create(params);
+}
+
+Result<std::shared_ptr<const Codec>> codecOf(const QuantizedTensor& q) {
+    return createCodec(q.codec, q.codecParams);
+}
+
+void Codec::dequantizeRows(const QuantizedTensor& q, size_t firstRow, MatrixView out) const {
+    assert(out.cols == q.cols && firstRow + out.rows <= q.rows);
+    for (size_t r = 0; r < out.rows; ++r) {
+        const size_t row = firstRow + r, parameterRow = q.layout.scaleRows == 1 ? 0 : row;
+        const uint8_t* codes = q.codes.data() + row * q.cols;
+        const float* scale = q.scale.row(parameterRow);
+        const float* zero = q.zero.row(parameterRow);
+        for (size_t c = 0; c < q.cols; ++c) {
+            const size_t g = q.groupOf(c);
+            out(r, c) = decode(codes[c], scale[g], zero[g]);
+        }
+    }
+}
+
+Matrix Codec::dequantize(const QuantizedTensor& q) const {
+    Matrix out(q.rows, q.cols);
+    dequantizeRows(q, 0, out.view());
+    return out;
+}
+
+} // namespace qs

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/linalg/blas.h"
+
+#include "core/linalg/openblas.h"
+
+#include <Eigen/Cholesky>
+#include <Eigen/Dense>
+#include <atomic>
+#include <fmt/format.h>
+#include <sched.h>
+#include <sstream>
+
+namespace qs::linalg {
+
+namespace {
+
+constexpr int kRowMajor = 101, kNoTranspose = 111, kTranspose = 112, kUpper = 121;
+
+std::atomic<int>& threadCount() {
+    static std::atomic<int> count{hardwareThreads()};
+    return count;
+}
+
+using RowMajorF = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using Strided = Eigen::OuterStride<>;
+using ConstMapF = Eigen::Map<const RowMajorF, 0, Strided>;
+using MapF = Eigen::Map<RowMajorF, 0, Strided>;
+using MapD = Eigen::Map<Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>, 0,
+                        Eigen::OuterStride<>>;
+
+ConstMapF mapConst(ConstMatrixView m) {
+    return ConstMapF(m.data, Eigen::Index(m.rows), Eigen::Index(m.cols), Strided(Eigen::Index(m.stride)));
+}
+MapF mapMutable(MatrixView m) {
+    return MapF(m.data, Eigen::Index(m.rows), Eigen::Index(m.cols), Strided(Eigen::Index(m.stride)));
+}
+
+void eigenGemm(bool ta, bool tb, float alpha, ConstMatrixView a, ConstMatrixView b, float beta,
+               MatrixView c) {
+    auto C = mapMutable(c);
+    const auto A = mapConst(a), B = mapConst(b);
+    if (beta == 0)
+        C.setZero();
+    else if (beta != 1)
+        C *= beta;
+    if (!ta && !tb) C.noalias() += alpha * A * B;
+    if (ta && !tb) C.noalias() += alpha * A.transpose() * B;
+    if (!ta && tb) C.noalias() += alpha * A * B.transpose();
+    if (ta && tb) C.noalias() += alpha * A.transpose() * B.transpose();
+}
+
+} // namespace
+
+std::string providerDescription() {
+    const OpenBlas* blas = openBlas();
+    if (!blas)
+        return fmt::format("Eigen {}.{}.{}", EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, EIGEN_MINOR_VERSION);
+    std::istringstream config(blas->getConfig());
+    std::string name, version;
+    config >> name >> version;
+    return fmt::format("OpenBLAS {} ({} kernels)", version, blas->getCoreName());
+}
+
+int hardwareThreads() {
+    cpu_set_t set;
+    if (::sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+    return 1;
+}
+
+void setThreads(int n) {
+    threadCount() = std::max(1, n);
+    if (const OpenBlas* blas = openBlas()) blas->setNumThreads(threadCount());
+}
+
+int threads() {
+    return threadCount();
+}
+
+void gemm(bool ta, bool tb, float alpha, ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c) {
+    const size_t m = c.rows, n = c.cols, k = ta ? a.rows : a.cols;
+    assert((ta ? a.cols : a.rows) == m && (tb ? b.rows : b.cols) == n && (tb ? b.cols : b.rows) == k);
+    if (m == 0 || n == 0) return;
+    const OpenBlas* blas = openBlas();
+    if (!blas || k == 0) return eigenGemm(ta, tb, alpha, a, b, beta, c);
+    blas->sgemm(kRowMajor, ta ? kTranspose : kNoTranspose, tb ? kTranspose : kNoTranspose, int(m), int(n),
+                int(k), alpha, a.data, int(a.stride), b.data, int(b.stride), beta, c.data, int(c.stride));
+}
+
+void syrkUpper(ConstMatrixView a, MatrixView c) {
+    assert(c.rows == a.cols && c.cols == a.cols);
+    if (const OpenBlas* blas = openBlas()) {
+        blas->ssyrk(kRowMajor, kUpper, kTranspose, int(a.cols), int(a.rows), 1.0f, a.data, int(a.stride),
+                    0.0f, c.data, int(c.stride));
+        return;
+    }
+    auto C = mapMutable(c);
+    C.triangularView<Eigen::Upper>().setZero();
+    C.selfadjointView<Eigen::Upper>().rankUpdate(mapConst(a).transpose());
+}
+
+// LAPACK is column-major: our row-major lower triangle is its upper one, so "U" with h = U^T U gives exactly
+// our L = U^T.
+Result<void> choleskyLower(MatrixViewT<double> h) {
+    assert(h.rows == h.cols);
+    const int n = int(h.rows), stride = int(h.stride);
+    int info = 0;
+    if (const OpenBlas* blas = openBlas()) {
+        blas->dpotrf("U", &n, h.data, &stride, &info);
+    } else {
+        MapD map(h.data, n, n, Strided(stride));
+        Eigen::LLT<Eigen::Ref<Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>> llt(
+            map);
+        info = llt.info() == Eigen::Success ? 0 : 1;
+    }
+    if (info != 0)
+        return Error{ErrorCode::Backend,
+                     fmt::format("the matrix is not positive definite (pivot {} of {})", info, n),
+                     {}};
+    return {};
+}
+
+Result<void> invertLower(MatrixViewT<double> l) {
+    assert(l.rows == l.cols);
+    const int n = int(l.rows), stride = int(l.stride);
+    if (const OpenBlas* blas = openBlas()) {
+        int info = 0;
+        blas->dtrtri("U", "N", &n, l.data, &stride, &info);
+        if (info != 0)
+            return Error{
+                ErrorCode::Backend, fmt::format("the triangle is singular (pivot {} of {})", info, n), {}};
+        return {};
+    }
+    MapD map(l.data, n, n, Strided(stride));
+    const Eigen::MatrixXd inverse = map.triangularView<Eigen::Lower>().solve(Eigen::MatrixXd::Identity(n, n));
+    map.triangularView<Eigen::Lower>() = inverse;
+    return {};
+}
+
+} // namespace qs::linalg

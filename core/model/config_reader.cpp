@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/model/config_reader.h"
+
+#include <cmath>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace qs {
+
+const nlohmann::json* ConfigReader::find(const std::string& key) const {
+    const auto it = object_.find(key);
+    return it == object_.end() || it->is_null() ? nullptr : &*it;
+}
+
+Error ConfigReader::wrong(const std::string& key, const std::string& rule) const {
+    const nlohmann::json* v = find(key);
+    std::string value = v ? v->dump() : "nothing";
+    if (value.size() > 80) value = value.substr(0, 80) + "...";
+    return Error::corrupt(fmt::format("'{}' must be {}, got {}", key, rule, value), where_);
+}
+
+bool ConfigReader::has(const std::string& key) const {
+    return find(key) != nullptr;
+}
+
+Result<size_t> ConfigReader::size(const std::string& key, size_t most) const {
+    const nlohmann::json* v = find(key);
+    const std::string rule = fmt::format("an integer from 1 to {}", most);
+    if (!v || !v->is_number_integer()) return wrong(key, rule);
+    if (!v->is_number_unsigned() || v->get<uint64_t>() < 1 || v->get<uint64_t>() > most)
+        return wrong(key, rule);
+    return size_t(v->get<uint64_t>());
+}
+
+Result<size_t> ConfigReader::sizeOr(const std::string& key, size_t most, size_t fallback) const {
+    if (!has(key)) return fallback;
+    return size(key, most);
+}
+
+Result<double> ConfigReader::numberOr(const std::string& key, double fallback) const {
+    const nlohmann::json* v = find(key);
+    if (!v) return fallback;
+    if (!v->is_number() || !std::isfinite(v->get<double>())) return wrong(key, "a finite number");
+    return v->get<double>();
+}
+
+Result<bool> ConfigReader::booleanOr(const std::string& key, bool fallback) const {
+    const nlohmann::json* v = find(key);
+    if (!v) return fallback;
+    if (!v->is_boolean()) return wrong(key, "true or false");
+    return v->get<bool>();
+}
+
+Result<std::string> ConfigReader::textOr(const std::string& key, const std::string& fallback) const {
+    const nlohmann::json* v = find(key);
+    if (!v) return fallback;
+    if (!v->is_string()) return wrong(key, "a string");
+    return v->get<std::string>();
+}
+
+Result<const nlohmann::json*> ConfigReader::objectOrNull(const std::string& key) const {
+    const nlohmann::json* v = find(key);
+    if (!v) return static_cast<const nlohmann::json*>(nullptr);
+    if (!v->is_object()) return wrong(key, "an object");
+    return v;
+}
+
+} // namespace qs

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Typed access to config.json with errors that name the field and the value.
+#pragma once
+
+#include "core/base/result.h"
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+namespace qs {
+
+class ConfigReader {
+public:
+    /// Both must outlive the reader. `where` is the file's name.
+    ConfigReader(const nlohmann::json& object, std::string where)
+        : object_(object), where_(std::move(where)) {}
+
+    bool has(const std::string& key) const; ///< present and not null
+    /// A positive integer up to `most`.
+    Result<size_t> size(const std::string& key, size_t most) const;
+    Result<size_t> sizeOr(const std::string& key, size_t most, size_t fallback) const;
+    Result<double> numberOr(const std::string& key, double fallback) const;
+    Result<bool> booleanOr(const std::string& key, bool fallback) const;
+    Result<std::string> textOr(const std::string& key, const std::string& fallback) const;
+    /// An object, or nullptr when absent or null.
+    Result<const nlohmann::json*> objectOrNull(const std::string& key) const;
+    const std::string& where() const { return where_; }
+
+private:
+    const nlohmann::json* find(const std::string& key) const;
+    Error wrong(const std::string& key, const std::string& rule) const;
+
+    const nlohmann::json& object_;
+    std::string where_;
+};
+
+} // namespace qs

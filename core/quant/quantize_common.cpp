@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/quant/quantize_common.h"
+
+#include "core/linalg/parallel.h"
+
+#include <cmath>
+#include <fmt/format.h>
+
+namespace qs {
+
+Result<QuantizedTensor> beginTensor(const QuantizeInput& in, Needs needs) {
+    const ConstMatrixView& w = in.weight;
+    for (size_t r = 0; r < w.rows; ++r)
+        for (size_t c = 0; c < w.cols; ++c)
+            if (!std::isfinite(w(r, c)))
+                return Error::invalid(
+                    fmt::format("weight [{}, {}] is {}; a tensor with NaN or infinity cannot be quantized", r,
+                                c, w(r, c)));
+    if (needs == Needs::Sigma) {
+        if (!in.sigma) return Error::invalid("the method needs Sigma: calibrate first");
+        if (in.sigma->rows() != w.cols || in.sigma->cols() != w.cols)
+            return Error::invalid(fmt::format("Sigma is [{}, {}] for a row length of {}", in.sigma->rows(),
+                                              in.sigma->cols(), w.cols));
+        if (!in.backend) return Error::internal("no backend was given");
+    }
+    QuantizedTensor q;
+    q.codec = in.codec->id();
+    q.codecParams = in.codec->params();
+    q.rows = w.rows;
+    q.cols = w.cols;
+    QS_TRY(q.layout, in.codec->layout(w.rows, w.cols));
+    q.codes.resize(w.rows * w.cols);
+    return q;
+}
+
+void roundToNearest(const Codec& codec, ConstMatrixView weight, QuantizedTensor& q) {
+    linalg::parallelFor(weight.rows, 8, [&](size_t begin, size_t end) {
+        std::vector<float> scale(weight.cols), zero(weight.cols), rounded(weight.cols);
+        for (size_t r = begin; r < end; ++r) {
+            const size_t p = q.layout.scaleRows == 1 ? 0 : r;
+            for (size_t c = 0; c < weight.cols; ++c) {
+                scale[c] = q.scale(p, q.groupOf(c));
+                zero[c] = q.zero(p, q.groupOf(c));
+            }
+            codec.round(weight.row(r), weight.cols, scale.data(), zero.data(), q.codes.data() + r * q.cols,
+                        rounded.data());
+        }
+    });
+}
+
+} // namespace qs

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Steps that methods share.
+#pragma once
+
+#include "core/quant/method.h"
+
+namespace qs {
+
+/// Checks the input (finite weights, shapes, Sigma where needed) and returns a tensor with codec, parameters,
+/// shape and layout set.
+Result<QuantizedTensor> beginTensor(const QuantizeInput& input, Needs needs);
+
+/// Nearest codes of all rows with the tensor's scales; fills q.codes.
+void roundToNearest(const Codec& codec, ConstMatrixView weight, QuantizedTensor& q);
+
+} // namespace qs

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// The GPTQ rounding recursion (Frantar et al. 2022, arXiv:2210.17323, algorithm 1). H = Sigma + damping
+// mean(diag Sigma) I, H^-1 = U^T U. For columns j in order: q_j = nearest code of w_j; e_j = (w_j - w'_j) /
+// U_jj; w_k -= U_jk e_j for k > j. Lazy updates in blocks. Cost for W [m, n]: 2 n^3 / 3 (factor) + m n^2
+// flops, nearly all in matrix products.
+#pragma once
+
+#include "core/base/job.h"
+#include "core/quant/method.h"
+#include "core/quant/range/range_search.h"
+
+namespace qs {
+
+struct GptqOptions {
+    double damping =
+        0.01; ///< of the mean diagonal; ten times more is tried when the factorization fails, up to 1
+    size_t blockSize = 128; ///< columns between lazy updates
+    /// Columns in descending diag(H) order. The groups stay those of the original order and their grids are
+    /// fitted on the original weights (the static-group form), so that the result needs no index.
+    bool actOrder = false;
+    RangeRule range = RangeRule::MinMax;
+};
+
+/// Fills q.scale, q.zero and q.codes for a tensor begun with beginTensor. Group grids are fitted on the
+/// weights as they are when the recursion reaches the group, updates of the current block included.
+Result<void> solveGptq(const QuantizeInput& input, const GptqOptions& options, QuantizedTensor& q,
+                       const JobContext& job);
+
+} // namespace qs
