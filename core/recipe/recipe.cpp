@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/recipe/recipe.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace qs {
+
+using nlohmann::json;
+
+namespace {
+constexpr int kRecipeVersion = 1;
+}
+
+// Iterative, with one remembered star: linear in practice, no recursion on hostile patterns.
+bool globMatches(const std::string& pattern, const std::string& text) {
+    size_t p = 0, t = 0, star = std::string::npos, resume = 0;
+    while (t < text.size()) {
+        if (p < pattern.size() && pattern[p] == '*') {
+            star = p++;
+            resume = t;
+        } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
+            ++p;
+            ++t;
+        } else if (star != std::string::npos) {
+            p = star + 1;
+            t = ++resume;
+        } else {
+            return false;
+        }
+    }
+    while (p < pattern.size() && pattern[p] == '*')
+        ++p;
+    return p == pattern.size();
+}
+
+Recipe Recipe::uniform(const Scheme& scheme, uint64_t seed) {
+    Recipe r;
+    r.name = "uniform";
+    r.rules.push_back({"*", scheme});
+    r.seed = seed;
+    return r;
+}
+
+namespace {
+
+Result<Rule> ruleFromJson(const json& object, const std::string& where) {
+    if (!object.is_object()) return Error::invalid("a rule must be an object, got " + object.dump(), where);
+    for (const auto& [key, value] : object.items())
+        if (key != "match" && key != "scheme")
+            return Error::invalid(fmt::format("unknown key '{}'; known: match, scheme", key), where);
+    Rule rule;
+    if (!object.contains("match") || !object.at("match").is_string() ||
+        object.at("match").get<std::string>().empty())
+        return Error::invalid("'match' must be a pattern such as \"layers.*.mlp.down_proj\"", where);
+    rule.match = object.at("match").get<std::string>();
+    if (!object.contains("scheme"))
+        return Error::invalid("'scheme' is missing; write null to keep the matching tensors as they are",
+                              where);
+    if (!object.at("scheme").is_null()) {
+        QS_TRY(rule.scheme, Scheme::fromJson(object.at("scheme"), where + ".scheme"));
+    }
+    return rule;
+}
+
+} // namespace
+
+Result<Recipe> Recipe::fromJson(const json& object, const std::string& where) {
+    if (!object.is_object()) return Error::invalid("a recipe must be a JSON object", where);
+    for (const auto& [key, value] : object.items())
+        if (key != "version" && key != "name" && key != "seed" && key != "rules")
+            return Error::invalid(fmt::format("unknown key '{}'; known: version, name, seed, rules", key),
+                                  where);
+    if (!object.contains("version") || object.at("version") != kRecipeVersion)
+        return Error::unsupported(fmt::format("'version' must be {}", kRecipeVersion), where);
+    Recipe r;
+    if (object.contains("name")) {
+        if (!object.at("name").is_string()) return Error::invalid("'name' must be a string", where);
+        r.name = object.at("name").get<std::string>();
+    }
+    if (object.contains("seed")) {
+        if (!object.at("seed").is_number_unsigned())
+            return Error::invalid("'seed' must be an integer of 0 or more", where);
+        r.seed = object.at("seed").get<uint64_t>();
+    }
+    if (!object.contains("rules") || !object.at("rules").is_array())
+        return Error::invalid("'rules' must be an array", where);
+    for (size_t i = 0; i < object.at("rules").size(); ++i) {
+        QS_TRY(Rule rule, ruleFromJson(object.at("rules")[i], fmt::format("{}: rules[{}]", where, i)));
+        r.rules.push_back(std::move(rule));
+    }
+    return r;
+}
+
+Result<Recipe> Recipe::load(const std::filesystem::path& file) {
+    QS_TRY(std::string text, readTextFile(file, size_t(16) << 20));
+    const json parsed = json::parse(text, nullptr, false, true);
+    if (parsed.is_discarded()) return Error::corrupt("not valid JSON", file.string());
+    return fromJson(parsed, file.string());
+}
+
+json Recipe::toJson() const {
+    json out = {{"version", kRecipeVersion}, {"name", name}, {"seed", seed}, {"rules", json::array()}};
+    for (const Rule& r : rules)
+        out["rules"].push_back({{"match", r.match}, {"scheme", r.scheme ? r.scheme->toJson() : json()}});
+    return out;
+}
+
+Result<void> Recipe::save(const std::filesystem::path& file) const {
+    return writeFileAtomically(file, toJson().dump(2) + "\n");
+}
+
+} // namespace qs

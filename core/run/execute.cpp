@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+// executePlan: the loop over units. A unit is a block (models with a forward pass) or one tensor
+// (tensor-level mode).
+#include "core/model/forward.h"
+#include "core/run/run.h"
+#include "core/run/run_journal.h"
+#include "core/store/quantized_store.h"
+
+#include <chrono>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <map>
+
+namespace qs {
+
+namespace {
+
+using SigmaBySite = std::map<std::string, MatrixD>;
+
+// FNV-1a: tensors of one run draw different random numbers, the same on every machine.
+uint64_t seedFor(uint64_t seed, const std::string& module) {
+    uint64_t h = 1469598103934665603ull ^ seed;
+    for (unsigned char c : module)
+        h = (h ^ c) * 1099511628211ull;
+    return h;
+}
+
+class Executor {
+public:
+    Executor(const Model& model, const Plan& plan, const Calibration* calibration, const RunOptions& options,
+             Backend& backend, const JobContext& job)
+        : model_(model)
+        , plan_(plan)
+        , calibration_(calibration)
+        , options_(options)
+        , backend_(backend)
+        , job_(job)
+        , weights_(checkpointWeights(model.checkpointPtr())) {
+        // Tensor-level: each planned tensor is a unit. Otherwise every block is one, also those without work:
+        // their outputs feed the next.
+        if (model.hasForward()) {
+            units_.resize(model.spec().blocks.size());
+            for (const PlanEntry& e : plan.entries)
+                if (e.scheme) units_[size_t(e.target.block)].push_back(&e);
+        } else {
+            for (const PlanEntry& e : plan.entries)
+                if (e.scheme) units_.push_back({&e});
+        }
+        for (size_t u = 0; u < units_.size(); ++u)
+            for (const PlanEntry* e : units_[u])
+                if (needsSigma(*e)) lastWithSigma_ = int(u);
+    }
+
+    int unitCount() const { return int(units_.size()); }
+
+    Result<void> run(RunJournal& journal) {
+        const int forwardUntil = lastWithSigma_ >= journal.unitsDone() ? lastWithSigma_ : -1;
+        if (forwardUntil >= 0) QS_CHECK(beginForward());
+        for (int u = 0; u < unitCount(); ++u) {
+            const double count = double(unitCount());
+            const JobContext part = job_.part(double(u) / count, double(u + 1) / count);
+            QS_CHECK(part.checkpoint());
+            if (journal.isDone(u)) {
+                if (u < forwardUntil) QS_CHECK(replayUnit(journal, u, part));
+            } else {
+                QS_CHECK(doUnit(journal, u, u < forwardUntil, part));
+            }
+        }
+        return {};
+    }
+
+private:
+    static bool needsSigma(const PlanEntry& e) {
+        auto m = findMethod(e.scheme->method);
+        return m && (*m)->needs == Needs::Sigma;
+    }
+
+    std::string phase(int unit) const {
+        return model_.hasForward() ? fmt::format("Quantize block {} of {}", unit + 1, unitCount())
+                                   : fmt::format("Quantize tensor {} of {}", unit + 1, unitCount());
+    }
+
+    Result<void> beginForward() {
+        const TokenWindows& tokens = calibration_->tokens();
+        QS_TRY(Forward f, Forward::create(model_.spec(), backend_, tokens.cols()));
+        forward_.emplace(std::move(f));
+        QS_TRY(ActivationStore s,
+               ActivationStore::create(tokens.size(), model_.spec().hidden, options_.activationBudgetBytes,
+                                       options_.directory));
+        hidden_.emplace(std::move(s));
+        return forward_->embed(tokens.span(), *weights_, *hidden_);
+    }
+
+    Result<void> uploadQuantized(DeviceBlock& block, const PlanEntry& e, const QuantizedTensor& q) {
+        QS_TRY(const auto codec, codecOf(q));
+        const Matrix values = codec->dequantize(q);
+        return backend_.upload(values.view(), block.linear(e.target.role).weight);
+    }
+
+    // A finished block is only run, so that the next one gets the inputs it would have had.
+    Result<void> replayUnit(const RunJournal& journal, int unit, const JobContext& job) {
+        QS_TRY(DeviceBlock block, forward_->loadBlock(size_t(unit), *weights_));
+        for (const PlanEntry* e : units_[size_t(unit)]) {
+            QS_TRY(const QuantizedTensor q, readQuantizedTensor(journal.unitFile(unit), e->target.module));
+            QS_CHECK(uploadQuantized(block, *e, q));
+        }
+        return forward_->runBlock(size_t(unit), block, *hidden_, {}, false, job);
+    }
+
+    Result<SigmaBySite> collectSigma(int unit, const DeviceBlock& block, const JobContext& job) {
+        SigmaBySite sigma;
+        for (const PlanEntry* e : units_[size_t(unit)])
+            if (needsSigma(*e)) sigma.try_emplace(e->target.site, MatrixD(e->target.cols, e->target.cols));
+        if (sigma.empty()) return sigma;
+        const SiteHook hook = [&](const std::string& site, const Tensor& x) -> Result<void> {
+            QS_CHECK(job.checkpoint());
+            const auto it = sigma.find(site);
+            return it == sigma.end() ? Result<void>() : backend_.accumulateSigma(x, it->second);
+        };
+        QS_CHECK(forward_->runBlock(size_t(unit), block, *hidden_, hook, true, job));
+        return sigma;
+    }
+
+    Result<void> doUnit(RunJournal& journal, int unit, bool feedNext, const JobContext& job) {
+        const auto& entries = units_[size_t(unit)];
+        std::optional<DeviceBlock> block;
+        SigmaBySite sigma;
+        if (forward_ && unit <= lastWithSigma_) {
+            QS_TRY(DeviceBlock b, forward_->loadBlock(size_t(unit), *weights_));
+            block.emplace(std::move(b));
+            QS_TRY(sigma, collectSigma(unit, *block, job.part(0.0, 0.4)));
+        }
+        std::vector<QuantizedTensor> tensors;
+        std::vector<TensorResult> results;
+        for (size_t i = 0; i < entries.size(); ++i) {
+            const double from = 0.4 + 0.4 * double(i) / double(entries.size());
+            job.report(phase(unit), from, 1.0);
+            const auto it = sigma.find(entries[i]->target.site);
+            auto done = quantizeOne(*entries[i], it == sigma.end() ? nullptr : &it->second,
+                                    job.part(from, from + 0.4 / double(entries.size())));
+            if (!done) return done.takeError().at(entries[i]->target.module);
+            tensors.push_back(std::move(done->first));
+            results.push_back(std::move(done->second));
+        }
+        QS_CHECK(commit(journal, unit, tensors, results));
+        if (feedNext) {
+            for (size_t i = 0; i < entries.size(); ++i)
+                QS_CHECK(uploadQuantized(*block, *entries[i], tensors[i]));
+            QS_CHECK(forward_->runBlock(size_t(unit), *block, *hidden_, {}, false, job.part(0.8, 1.0)));
+        }
+        return {};
+    }
+
+    Result<void> commit(RunJournal& journal, int unit, const std::vector<QuantizedTensor>& tensors,
+                        const std::vector<TensorResult>& results) {
+        if (!tensors.empty()) {
+            std::vector<std::pair<std::string, const QuantizedTensor*>> list;
+            for (size_t i = 0; i < tensors.size(); ++i)
+                list.emplace_back(results[i].module, &tensors[i]);
+            QS_CHECK(writeQuantizedTensors(journal.unitFile(unit), list));
+        }
+        QS_CHECK(journal.finishUnit(!tensors.empty(), results));
+        if (options_.unitFinished) options_.unitFinished(unit, results);
+        return {};
+    }
+
+    Result<std::pair<QuantizedTensor, TensorResult>> quantizeOne(const PlanEntry& e, const MatrixD* sigma,
+                                                                 const JobContext& job) {
+        QS_CHECK(job.checkpoint());
+        const auto start = std::chrono::steady_clock::now();
+        QS_TRY(const Matrix weight, weights_->matrix(e.target.tensor));
+        QS_TRY(const auto codec, createCodec(e.scheme->codec, e.scheme->codecParams));
+        QS_TRY(const MethodDescriptor* method, findMethod(e.scheme->method));
+        QuantizeInput in;
+        in.weight = weight.view();
+        in.codec = codec.get();
+        in.sigma = sigma;
+        in.params = e.scheme->methodParams;
+        in.seed = seedFor(plan_.seed, e.target.module);
+        in.backend = &backend_;
+        QS_TRY(QuantizedTensor q, method->quantize(in, job));
+        // Errors are stated against the inputs of the original model, so that methods compare.
+        std::optional<MatrixD> original;
+        if (calibration_ && calibration_->find(e.target.site)) {
+            QS_TRY(MatrixD s, calibration_->sigma(e.target.site));
+            original.emplace(std::move(s));
+        }
+        TensorResult r;
+        r.module = e.target.module;
+        r.planned = codec->label();
+        QS_TRY(const auto doneCodec, codecOf(q));
+        r.done = doneCodec->label();
+        r.method = e.scheme->method;
+        r.bytes = e.bytesAfter;
+        const Matrix values = doneCodec->dequantize(q);
+        QS_TRY(r.error, measureError(weight.view(), values.view(), original ? &*original : nullptr));
+        if (!std::isfinite(r.error.weight)) return Error::internal("the quantized tensor is not finite");
+        r.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        return std::pair(std::move(q), std::move(r));
+    }
+
+    const Model& model_;
+    const Plan& plan_;
+    const Calibration* calibration_;
+    const RunOptions& options_;
+    Backend& backend_;
+    const JobContext& job_;
+    std::shared_ptr<const WeightSource> weights_;
+    std::vector<std::vector<const PlanEntry*>> units_;
+    int lastWithSigma_ = -1;
+    std::optional<Forward> forward_;
+    std::optional<ActivationStore> hidden_;
+};
+
+Result<RunManifest> manifestFor(const Model& model, const Plan& plan, const Calibration* calibration,
+                                const Backend& backend) {
+    RunManifest m;
+    m.modelPath = std::filesystem::absolute(model.checkpoint().root()).lexically_normal();
+    QS_TRY(m.modelFingerprint, model.checkpoint().fingerprint());
+    if (calibration) {
+        m.calibrationFile = std::filesystem::absolute(calibration->file()).lexically_normal().string();
+        m.calibrationFingerprint = calibration->info().fingerprint;
+    }
+    m.planText = plan.toJson().dump();
+    m.planFingerprint = plan.fingerprint();
+    m.appVersion = QS_VERSION;
+    m.createdUtc = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::now()));
+    m.backend = backend.description();
+    return m;
+}
+
+Result<void> checkPlan(const Model& model, const Plan& plan, const Calibration* calibration) {
+    std::string errors;
+    for (const LintIssue& i : plan.issues)
+        if (i.severity == Severity::Error)
+            errors += (errors.empty() ? "" : "; ") + (i.where.empty() ? "" : i.where + ": ") + i.message;
+    if (!errors.empty()) return Error::invalid("the plan has errors: " + errors);
+    const bool any = std::any_of(plan.entries.begin(), plan.entries.end(),
+                                 [](const PlanEntry& e) { return e.scheme.has_value(); });
+    if (!any) return Error::invalid("the plan keeps every tensor: there is nothing to quantize");
+    if (plan.needsCalibration() && !calibration)
+        return Error::invalid("a method of the plan needs calibration, and none was given");
+    if (calibration) QS_CHECK(calibration->requireFor(model));
+    return {};
+}
+
+} // namespace
+
+Result<std::shared_ptr<const Run>> executePlan(const Model& model, const Plan& plan,
+                                               const Calibration* calibration, const RunOptions& options,
+                                               Backend& backend, const JobContext& job) {
+    QS_CHECK(checkPlan(model, plan, calibration));
+    QS_TRY(const RunManifest manifest, manifestFor(model, plan, calibration, backend));
+    std::error_code ec;
+    std::filesystem::create_directories(options.directory, ec);
+    if (ec) return Error::io("cannot create the run folder: " + ec.message(), options.directory.string());
+    QS_TRY(const RunLock lock, RunLock::acquire(options.directory));
+    Executor executor(model, plan, calibration, options, backend, job);
+    QS_TRY(RunJournal journal, RunJournal::createOrResume(options.directory, manifest, executor.unitCount()));
+    if (options.unitFinished)
+        for (int u = 0; u < journal.unitsDone(); ++u)
+            options.unitFinished(u, journal.results(u));
+    QS_CHECK(executor.run(journal));
+    return Run::open(options.directory);
+}
+
+} // namespace qs

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/run/run.h"
+
+#include "core/run/run_journal.h"
+#include "core/store/quantized_store.h"
+
+#include <fmt/format.h>
+#include <unordered_map>
+
+namespace qs {
+
+bool isRunFolder(const std::filesystem::path& path) {
+    std::error_code ec;
+    return std::filesystem::is_regular_file(path / "run.json", ec);
+}
+
+Result<std::shared_ptr<const Run>> Run::open(const std::filesystem::path& directory) {
+    if (!isRunFolder(directory))
+        return Error::notFound("not a run folder: there is no run.json", directory.string());
+    return RunJournal::openRun(directory);
+}
+
+const TensorResult* Run::result(const std::string& module) const {
+    for (const TensorResult& r : results_)
+        if (r.module == module) return &r;
+    return nullptr;
+}
+
+Result<QuantizedTensor> Run::tensor(const std::string& module) const {
+    for (const auto& [name, file] : unitOfModule_)
+        if (name == module) return readQuantizedTensor(directory_ / file, module);
+    return Error::notFound(fmt::format("the run holds no quantized '{}'", module), directory_.string());
+}
+
+std::vector<std::string> Run::modules() const {
+    std::vector<std::string> out;
+    for (const TensorResult& r : results_)
+        out.push_back(r.module);
+    return out;
+}
+
+std::string Run::statusText() const {
+    if (complete_) return "finished";
+    return fmt::format("stopped after {} of {} units; the same command resumes", unitsDone_, unitsTotal_);
+}
+
+namespace {
+
+class RunWeights final : public WeightSource {
+public:
+    RunWeights(std::shared_ptr<const Run> run, std::shared_ptr<const Model> model)
+        : run_(std::move(run)), base_(checkpointWeights(model->checkpointPtr())) {
+        for (const QuantTarget& t : model->targets())
+            if (run_->result(t.module)) moduleOfTensor_[t.tensor] = t.module;
+    }
+
+    Result<Matrix> matrix(const std::string& tensor) const override {
+        const auto it = moduleOfTensor_.find(tensor);
+        if (it == moduleOfTensor_.end()) return base_->matrix(tensor);
+        QS_TRY(const QuantizedTensor q, run_->tensor(it->second));
+        QS_TRY(const auto codec, codecOf(q));
+        return codec->dequantize(q);
+    }
+    std::string fingerprint() const override {
+        return sha256Hex(base_->fingerprint() + run_->manifest().planFingerprint +
+                         run_->manifest().calibrationFingerprint);
+    }
+    std::string label() const override { return run_->directory().filename().string(); }
+
+private:
+    std::shared_ptr<const Run> run_;
+    std::shared_ptr<const WeightSource> base_;
+    std::unordered_map<std::string, std::string> moduleOfTensor_;
+};
+
+} // namespace
+
+Result<std::shared_ptr<const WeightSource>> runWeights(std::shared_ptr<const Run> run,
+                                                       std::shared_ptr<const Model> model) {
+    QS_TRY(const std::string fingerprint, model->checkpoint().fingerprint());
+    if (fingerprint != run->manifest().modelFingerprint)
+        return Error::invalid(
+            fmt::format("the run was made from another model ({:.12}) than this one ({:.12})",
+                        run->manifest().modelFingerprint, fingerprint),
+            run->directory().string());
+    if (!run->complete())
+        return Error::invalid("the run is not finished: " + run->statusText(), run->directory().string());
+    return std::make_shared<const RunWeights>(std::move(run), std::move(model));
+}
+
+} // namespace qs

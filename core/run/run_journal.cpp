@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/run/run_journal.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+namespace qs {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int kVersion = 1;
+constexpr size_t kMaxJson = size_t(256) << 20;
+
+json manifestToJson(const RunManifest& m, int unitsTotal) {
+    return {{"version", kVersion},
+            {"model", m.modelPath.string()},
+            {"model_fingerprint", m.modelFingerprint},
+            {"calibration", m.calibrationFile},
+            {"calibration_fingerprint", m.calibrationFingerprint},
+            {"plan", json::parse(m.planText)},
+            {"plan_fingerprint", m.planFingerprint},
+            {"app_version", m.appVersion},
+            {"created_utc", m.createdUtc},
+            {"backend", m.backend},
+            {"units", unitsTotal}};
+}
+
+Result<RunManifest> manifestFromJson(const json& j, const std::string& where) {
+    try {
+        if (j.at("version") != kVersion)
+            return Error::unsupported(fmt::format("'version' must be {}", kVersion), where);
+        RunManifest m;
+        m.modelPath = j.at("model").get<std::string>();
+        m.modelFingerprint = j.at("model_fingerprint").get<std::string>();
+        m.calibrationFile = j.at("calibration").get<std::string>();
+        m.calibrationFingerprint = j.at("calibration_fingerprint").get<std::string>();
+        m.planText = j.at("plan").dump();
+        m.planFingerprint = j.at("plan_fingerprint").get<std::string>();
+        m.appVersion = j.at("app_version").get<std::string>();
+        m.createdUtc = j.at("created_utc").get<std::string>();
+        m.backend = j.at("backend").get<std::string>();
+        return m;
+    } catch (const json::exception& e) {
+        return Error::corrupt(e.what(), where);
+    }
+}
+
+json resultToJson(const TensorResult& r) {
+    return {{"module", r.module},
+            {"planned", r.planned},
+            {"done", r.done},
+            {"method", r.method},
+            {"bytes", r.bytes},
+            {"weight_error", r.error.weight},
+            {"output_error", r.error.output},
+            {"max_abs", r.error.maxAbs},
+            {"seconds", r.seconds}};
+}
+
+TensorResult resultFromJson(const json& j) {
+    TensorResult r;
+    r.module = j.at("module").get<std::string>();
+    r.planned = j.at("planned").get<std::string>();
+    r.done = j.at("done").get<std::string>();
+    r.method = j.at("method").get<std::string>();
+    r.bytes = j.at("bytes").get<uint64_t>();
+    r.error.weight = j.at("weight_error").get<double>();
+    r.error.output = j.at("output_error").get<double>();
+    r.error.maxAbs = j.at("max_abs").get<double>();
+    r.seconds = j.at("seconds").get<double>();
+    return r;
+}
+
+Result<json> readJson(const fs::path& file) {
+    QS_TRY(std::string text, readTextFile(file, kMaxJson));
+    json parsed = json::parse(text, nullptr, false);
+    if (parsed.is_discarded()) return Error::corrupt("not valid JSON", file.string());
+    return parsed;
+}
+
+std::string unitName(int unit) {
+    return fmt::format("units/{:04}.h5", unit);
+}
+
+} // namespace
+
+nlohmann::json RunManifest::plan() const {
+    return json::parse(planText, nullptr, false);
+}
+
+Result<RunLock> RunLock::acquire(const fs::path& directory) {
+    const fs::path file = directory / "lock";
+    const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) return Error::io(fmt::format("cannot create: {}", std::strerror(errno)), file.string());
+    if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        ::close(fd);
+        return Error{ErrorCode::Io, "another process is working on this run", directory.string()};
+    }
+    return RunLock(fd);
+}
+
+RunLock::~RunLock() {
+    if (fd_ >= 0) ::close(fd_);
+}
+
+Result<RunJournal> RunJournal::createOrResume(const fs::path& directory, const RunManifest& manifest,
+                                              int unitsTotal) {
+    RunJournal journal;
+    journal.directory_ = directory;
+    journal.unitsTotal_ = unitsTotal;
+    std::error_code ec;
+    fs::create_directories(directory / "units", ec);
+    if (ec) return Error::io("cannot create the run folder: " + ec.message(), directory.string());
+    const fs::path manifestFile = directory / "run.json";
+    if (!fs::exists(manifestFile)) {
+        // Left-overs of a journal without its manifest belong to nothing.
+        fs::remove(directory / "journal.json", ec);
+        QS_CHECK(writeFileAtomically(manifestFile, manifestToJson(manifest, unitsTotal).dump(2) + "\n"));
+        return journal;
+    }
+    QS_TRY(json stored, readJson(manifestFile));
+    QS_TRY(RunManifest before, manifestFromJson(stored, manifestFile.string()));
+    const auto differs = [&](const char* what, const std::string& there, const std::string& asked) {
+        return Error::invalid(fmt::format("the folder holds a run with another {} ({:.12} there, {:.12} "
+                                          "asked). Choose another folder, or remove it.",
+                                          what, there.empty() ? "none" : there,
+                                          asked.empty() ? "none" : asked),
+                              directory.string());
+    };
+    if (before.modelFingerprint != manifest.modelFingerprint)
+        return differs("model", before.modelFingerprint, manifest.modelFingerprint);
+    if (before.planFingerprint != manifest.planFingerprint)
+        return differs("plan", before.planFingerprint, manifest.planFingerprint);
+    if (before.calibrationFingerprint != manifest.calibrationFingerprint)
+        return differs("calibration", before.calibrationFingerprint, manifest.calibrationFingerprint);
+    if (!fs::exists(directory / "journal.json")) return journal;
+    int storedTotal = 0;
+    QS_TRY(std::vector<Unit> units, load(directory, storedTotal));
+    for (Unit& u : units) {
+        if (!u.file.empty()) {
+            auto hash = sha256OfFile(directory / u.file);
+            if (!hash || *hash != u.sha256) break;
+        }
+        journal.units_.push_back(std::move(u));
+    }
+    return journal;
+}
+
+Result<std::vector<RunJournal::Unit>> RunJournal::load(const fs::path& directory, int& unitsTotal) {
+    const fs::path file = directory / "journal.json";
+    QS_TRY(json j, readJson(file));
+    try {
+        std::vector<Unit> units;
+        unitsTotal = j.at("units_total").get<int>();
+        for (const json& u : j.at("units")) {
+            Unit unit;
+            unit.file = u.at("file").get<std::string>();
+            unit.sha256 = u.at("sha256").get<std::string>();
+            if (!unit.file.empty() && unit.file != unitName(int(units.size())))
+                return Error::corrupt(fmt::format("unit {} names the file '{}', expected '{}'", units.size(),
+                                                  unit.file, unitName(int(units.size()))),
+                                      file.string());
+            for (const json& r : u.at("tensors"))
+                unit.results.push_back(resultFromJson(r));
+            units.push_back(std::move(unit));
+        }
+        return units;
+    } catch (const json::exception& e) {
+        return Error::corrupt(e.what(), file.string());
+    }
+}
+
+Result<void> RunJournal::save() const {
+    json j = {{"version", kVersion},
+              {"units_total", unitsTotal_},
+              {"complete", unitsDone() == unitsTotal_},
+              {"units", json::array()}};
+    for (const Unit& u : units_) {
+        json tensors = json::array();
+        for (const TensorResult& r : u.results)
+            tensors.push_back(resultToJson(r));
+        j["units"].push_back({{"file", u.file}, {"sha256", u.sha256}, {"tensors", tensors}});
+    }
+    return writeFileAtomically(directory_ / "journal.json", j.dump(1) + "\n");
+}
+
+std::vector<TensorResult> RunJournal::results(int unit) const {
+    return units_.at(size_t(unit)).results;
+}
+fs::path RunJournal::unitFile(int unit) const {
+    return directory_ / unitName(unit);
+}
+
+Result<void> RunJournal::finishUnit(bool hasFile, const std::vector<TensorResult>& results) {
+    Unit u;
+    u.results = results;
+    if (hasFile) {
+        u.file = unitName(unitsDone());
+        QS_TRY(u.sha256, sha256OfFile(directory_ / u.file));
+    }
+    units_.push_back(std::move(u));
+    return save();
+}
+
+Result<std::shared_ptr<const Run>> RunJournal::openRun(const fs::path& directory) {
+    auto run = std::make_shared<Run>();
+    run->directory_ = directory;
+    QS_TRY(json stored, readJson(directory / "run.json"));
+    QS_TRY(run->manifest_, manifestFromJson(stored, (directory / "run.json").string()));
+    if (!stored.contains("units") || !stored.at("units").is_number_integer())
+        return Error::corrupt("'units' must be an integer", (directory / "run.json").string());
+    run->unitsTotal_ = stored.at("units").get<int>();
+    if (fs::exists(directory / "journal.json")) {
+        int total = 0;
+        QS_TRY(std::vector<Unit> units, load(directory, total));
+        for (const Unit& u : units)
+            for (const TensorResult& r : u.results) {
+                run->results_.push_back(r);
+                run->unitOfModule_.emplace_back(r.module, u.file);
+            }
+        run->unitsDone_ = int(units.size());
+    }
+    run->complete_ = run->unitsDone_ == run->unitsTotal_;
+    return run;
+}
+
+} // namespace qs

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The files of a run folder. run.json: what was asked, written once. journal.json: what is done, replaced
+// atomically after every unit. units/<n>.h5: codes and parameters, present under that name only when
+// complete.
+#pragma once
+
+#include "core/run/run.h"
+
+#include <nlohmann/json.hpp>
+
+namespace qs {
+
+/// Exclusive use of a run folder; freed by destruction and by the death of the process.
+class RunLock {
+public:
+    static Result<RunLock> acquire(const std::filesystem::path& directory);
+    ~RunLock();
+    RunLock(RunLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    RunLock& operator=(RunLock&&) = delete;
+
+private:
+    explicit RunLock(int fd) : fd_(fd) {}
+    int fd_;
+};
+
+class RunJournal {
+public:
+    /// A new journal in `directory` (made if needed), or the one there when it was asked for the same.
+    /// InvalidArgument, naming what differs, when the folder holds another run. Units whose file is missing
+    /// or altered count as not done, and so do later ones.
+    static Result<RunJournal> createOrResume(const std::filesystem::path& directory,
+                                             const RunManifest& manifest, int unitsTotal);
+
+    int unitsDone() const { return int(units_.size()); }
+    bool isDone(int unit) const { return unit < unitsDone(); }
+    /// Results of a done unit.
+    std::vector<TensorResult> results(int unit) const;
+    std::filesystem::path unitFile(int unit) const;
+
+    /// Records the next unit; its file must already be in place ("" = the unit had nothing to quantize).
+    Result<void> finishUnit(bool hasFile, const std::vector<TensorResult>& results);
+
+    static Result<std::shared_ptr<const Run>> openRun(const std::filesystem::path& directory);
+
+private:
+    struct Unit {
+        std::string file, sha256;
+        std::vector<TensorResult> results;
+    };
+    Result<void> save() const;
+    static Result<std::vector<Unit>> load(const std::filesystem::path& directory, int& unitsTotal);
+
+    std::filesystem::path directory_;
+    int unitsTotal_ = 0;
+    std::vector<Unit> units_;
+};
+
+} // namespace qs
