@@ -5,6 +5,7 @@
 
 #include "core/base/file.h"
 #include "core/base/job.h"
+#include "core/checkpoint/name_index.h"
 #include "core/tensor/dtype.h"
 #include "core/tensor/matrix.h"
 
@@ -12,7 +13,6 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace qs {
@@ -86,7 +86,7 @@ private:
     std::filesystem::path root_;
     std::string readerId_;
     std::vector<TensorInfo> tensors_;
-    std::unordered_map<std::string, size_t> byName_;
+    NameIndex byName_; // views into tensors_
     std::unique_ptr<TensorSource> source_;
     std::unique_ptr<nlohmann::json> config_;
 };

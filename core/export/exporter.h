@@ -44,6 +44,8 @@ struct ExporterDescriptor {
     /// What the target cannot hold, before anything is written: fused groups that differ, bits, shapes, scale
     /// type. Errors block the export.
     std::vector<LintIssue> (*lint)(const Model& model, const Plan& plan) = nullptr;
+    /// Exact size of the weight file(s) that `write` will produce.
+    Result<uint64_t> (*weightBytes)(const ExportRequest& request) = nullptr;
     /// Writes into an empty temporary folder `into`; the caller renames it.
     Result<void> (*write)(const ExportRequest& request, const std::filesystem::path& into,
                           const JobContext& job) = nullptr;

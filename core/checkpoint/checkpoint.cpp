@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/checkpoint/checkpoint.h"
+
+#include "core/checkpoint/reader.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <map>
+#include <new>
+#include <nlohmann/json.hpp>
+
+namespace qs {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr size_t kSampleBytes = 4096;
+
+NameIndex indexOf(const std::vector<TensorInfo>& tensors) {
+    std::vector<std::string_view> names;
+    names.reserve(tensors.size());
+    for (const TensorInfo& t : tensors)
+        names.push_back(t.name);
+    return NameIndex(std::move(names));
+}
+
+/// Weight files of other programs, to say what was found rather than "nothing".
+constexpr std::pair<std::string_view, std::string_view> kForeign[] = {
+    {".gguf", "GGUF"}, {".bin", "PyTorch"}, {".pt", "PyTorch"},   {".pth", "PyTorch"}, {".ckpt", "PyTorch"},
+    {".onnx", "ONNX"}, {".h5", "HDF5"},     {".msgpack", "Flax"}, {".npz", "NumPy"}};
+
+std::string_view foreignFormat(const fs::path& path) {
+    std::string ending = path.extension().string();
+    std::transform(ending.begin(), ending.end(), ending.begin(),
+                   [](unsigned char c) { return char(std::tolower(c)); });
+    for (const auto& [extension, format] : kForeign)
+        if (ending == extension) return format;
+    return {};
+}
+
+std::string supportedFormats() {
+    std::string out;
+    for (const ReaderDescriptor* r : readers())
+        out += fmt::format("{}{} ({})", out.empty() ? "" : ", ", r->label, fmt::join(r->extensions, ", "));
+    return out;
+}
+
+Error nothingInFolder(const fs::path& folder) {
+    std::vector<std::string> found;
+    std::error_code ec;
+    for (fs::directory_iterator it(folder, ec), end; !ec && it != end; it.increment(ec))
+        if (const auto format = foreignFormat(it->path()); !format.empty())
+            found.push_back(fmt::format("{} ({})", it->path().filename().string(), format));
+    if (ec) return Error::io("cannot list the folder: " + ec.message(), folder.string());
+    if (found.empty())
+        return Error::notFound(
+            "no weights in this folder; looked for model.safetensors, model.safetensors.index.json "
+            "and any other .safetensors file",
+            folder.string());
+    std::sort(found.begin(), found.end());
+    found.resize(std::min<size_t>(found.size(), 5));
+    return Error::unsupported(fmt::format("the weights found are not supported yet: {}; supported: {}",
+                                          fmt::join(found, ", "), supportedFormats()),
+                              folder.string());
+}
+
+Error notAModel(const fs::path& path) {
+    const std::string_view format = foreignFormat(path);
+    if (format.empty())
+        return Error::unsupported("not a weight file; supported: " + supportedFormats(), path.string());
+    return Error::unsupported(
+        fmt::format("{} files are not supported yet; supported: {}", format, supportedFormats()),
+        path.string());
+}
+
+/// Without a trailing slash, so that the last component is the name.
+fs::path tidy(const fs::path& path) {
+    std::error_code ec;
+    fs::path p = path.lexically_normal();
+    if (p == "." || p == "./" || p == "..") p = fs::absolute(path, ec).lexically_normal();
+    return p.has_filename() || !p.has_relative_path() ? p : p.parent_path();
+}
+
+Result<std::shared_ptr<const Checkpoint>> openUnguarded(const fs::path& path) {
+    std::error_code ec;
+    const fs::file_status status = fs::status(path, ec);
+    if (status.type() == fs::file_type::not_found)
+        return Error::notFound("no such file or folder", path.string());
+    if (status.type() == fs::file_type::none)
+        return Error::io("cannot access: " + ec.message(), path.string());
+    for (const ReaderDescriptor* reader : readers())
+        if (reader->accepts(path)) return reader->open(path);
+    return fs::is_directory(status) ? nothingInFolder(path) : notAModel(path);
+}
+
+} // namespace
+
+Checkpoint::Checkpoint(fs::path root, std::string readerId, std::vector<TensorInfo> tensors,
+                       std::unique_ptr<TensorSource> source, nlohmann::json config)
+    : root_(std::move(root))
+    , readerId_(std::move(readerId))
+    , tensors_(std::move(tensors))
+    , byName_(indexOf(tensors_))
+    , source_(std::move(source))
+    , config_(std::make_unique<nlohmann::json>(std::move(config))) {}
+
+Checkpoint::~Checkpoint() = default;
+
+std::string Checkpoint::displayName() const {
+    return root_.filename().string();
+}
+bool Checkpoint::hasConfig() const {
+    return config_->is_object();
+}
+size_t Checkpoint::find(const std::string& name) const {
+    return byName_.find(name);
+}
+
+Result<Matrix> Checkpoint::readMatrix(size_t index) const {
+    if (index >= tensors_.size())
+        return Error::invalid(fmt::format("tensor {} of {} does not exist", index, tensors_.size()),
+                              root_.string());
+    const TensorInfo& t = tensors_[index];
+    try {
+        Matrix m{size_t(t.rows()), size_t(t.cols())};
+        QS_CHECK(readRows(index, 0, m.view()));
+        return m;
+    } catch (const std::bad_alloc&) {
+        return Error{ErrorCode::OutOfMemory, fmt::format("cannot hold {} float32 values", t.elements()),
+                     t.name};
+    }
+}
+
+Result<Matrix> Checkpoint::readMatrix(const std::string& name) const {
+    const size_t index = find(name);
+    if (index == npos) return Error::notFound(fmt::format("no tensor is named '{}'", name), root_.string());
+    return readMatrix(index);
+}
+
+Result<void> Checkpoint::readRows(size_t index, uint64_t firstRow, MatrixView out) const {
+    auto read = source_->readRows(index, firstRow, out);
+    if (!read && index < tensors_.size()) return read.takeError().at(tensors_[index].name);
+    return read;
+}
+
+Result<std::span<const std::byte>> Checkpoint::rawBytes(size_t index) const {
+    return source_->rawBytes(index);
+}
+
+uint64_t Checkpoint::totalBytes() const {
+    uint64_t n = 0;
+    for (const TensorInfo& t : tensors_)
+        n += t.bytes;
+    return n;
+}
+
+uint64_t Checkpoint::totalElements() const {
+    uint64_t n = 0;
+    for (const TensorInfo& t : tensors_)
+        n += t.elements();
+    return n;
+}
+
+Result<std::string> Checkpoint::fingerprint() const {
+    Sha256 hash;
+    std::map<std::string, uint64_t> fileSizes;
+    std::error_code ec;
+    const bool folder = fs::is_directory(root_, ec);
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+        const TensorInfo& t = tensors_[i];
+        // Lengths first: two different lists of names never give the same stream.
+        hash.update(fmt::format("{} {} {} [{}] {} {}\n", t.name.size(), t.name, dtypeInfo(t.dtype).name,
+                                fmt::join(t.shape, ","), t.file.size(), t.file));
+        QS_TRY(const auto bytes, rawBytes(i));
+        const size_t n = std::min(bytes.size(), kSampleBytes);
+        hash.update(bytes.first(n));
+        hash.update(bytes.last(n));
+        if (fileSizes.count(t.file)) continue;
+        const fs::path path = folder ? root_ / t.file : root_;
+        fileSizes[t.file] = fs::file_size(path, ec);
+        if (ec) return Error::io("cannot stat: " + ec.message(), path.string());
+    }
+    for (const auto& [name, size] : fileSizes)
+        hash.update(fmt::format("{} {} {}\n", name.size(), name, size));
+    return hash.hex();
+}
+
+Result<std::shared_ptr<const Checkpoint>> openCheckpoint(const fs::path& path) {
+    try {
+        return openUnguarded(tidy(path));
+    } catch (const std::bad_alloc&) {
+        return Error{ErrorCode::OutOfMemory, "not enough memory for the model's headers", path.string()};
+    } catch (const std::exception& e) {
+        return Error::internal(e.what(), path.string());
+    }
+}
+
+} // namespace qs

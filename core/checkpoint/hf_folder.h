@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// What lies beside the weights in a Hugging Face folder: config.json, tokenizer files and the rest.
+#pragma once
+
+#include "core/base/result.h"
+
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+namespace qs {
+
+/// The parsed config.json of `folder`; null when there is none. Errors when it is larger than 16 MiB, not
+/// JSON, not an object, or nested more than 64 deep.
+Result<nlohmann::json> readModelConfig(const std::filesystem::path& folder);
+
+/// Copies the companion files of a model (tokenizer, generation_config.json, chat template, licence, ...)
+/// from folder `from` into the existing folder `to`, each through a temporary sibling. Left out: names in
+/// `exclude`, config.json, weight files and their indexes, hidden files, subfolders, files above 256 MiB. The
+/// content behind symbolic links is copied (a Hugging Face cache is made of them). Returns the names copied,
+/// sorted. Error when `from` and `to` are the same folder.
+Result<std::vector<std::string>> copyCompanionFiles(const std::filesystem::path& from,
+                                                    const std::filesystem::path& to,
+                                                    const std::vector<std::string>& exclude = {});
+
+} // namespace qs

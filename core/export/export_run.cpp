@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/export/export_folder.h"
+#include "core/export/verify.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+namespace qs {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Removed with its content unless renamed away.
+class TemporaryFolder {
+public:
+    explicit TemporaryFolder(fs::path path) : path_(std::move(path)) {}
+    ~TemporaryFolder() {
+        std::error_code ec;
+        if (!path_.empty()) fs::remove_all(path_, ec);
+    }
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+    const fs::path& path() const { return path_; }
+    Result<void> moveTo(const fs::path& target) {
+        QS_CHECK(syncPath(path_));
+        std::error_code ec;
+        fs::rename(path_, target, ec);
+        if (ec) return Error::io("cannot rename into place: " + ec.message(), target.string());
+        path_.clear();
+        return syncPath(target.parent_path());
+    }
+
+private:
+    fs::path path_;
+};
+
+Result<void> lintForExport(const ExporterDescriptor& exporter, const ExportRequest& request) {
+    QS_TRY(const Plan plan, planOfRun(*request.run, *request.model));
+    std::string errors;
+    for (const LintIssue& issue : exporter.lint(*request.model, plan))
+        if (issue.severity == Severity::Error)
+            errors += fmt::format("\n- {}{}{} [{}]", issue.where, issue.where.empty() ? "" : ": ",
+                                  issue.message, issue.rule);
+    if (errors.empty()) return {};
+    return Error::invalid("the format cannot hold this run:" + errors, exporter.id);
+}
+
+/// The absolute target, whose parent exists and which does not exist or is an empty folder.
+Result<fs::path> targetFolder(const fs::path& asked) {
+    std::error_code ec;
+    fs::path target = fs::weakly_canonical(fs::absolute(asked, ec), ec);
+    if (asked.empty() || ec) return Error::invalid("not a usable folder name", asked.string());
+    if (!target.has_filename()) target = target.parent_path();
+    if (!fs::is_directory(target.parent_path(), ec))
+        return Error::notFound("the parent folder does not exist", target.parent_path().string());
+    if (!fs::exists(target, ec)) return target;
+    if (!fs::is_directory(target, ec)) return Error::invalid("exists and is not a folder", target.string());
+    if (!fs::is_empty(target, ec) || ec)
+        return Error::invalid("the folder is not empty; choose another", target.string());
+    return target;
+}
+
+Result<void> requireSpace(const fs::path& parent, uint64_t needed) {
+    std::error_code ec;
+    const fs::space_info space = fs::space(parent, ec);
+    if (ec) return Error::io("cannot ask for free space: " + ec.message(), parent.string());
+    if (space.available >= needed) return {};
+    return Error::io(fmt::format("the export needs {:.1f} MiB, {:.1f} MiB are free",
+                                 double(needed) / (1 << 20), double(space.available) / (1 << 20)),
+                     parent.string());
+}
+
+Result<void> requireVerified(const Receipt& receipt) {
+    if (receipt.verified) return {};
+    return Error::corrupt("the written files do not hold what was planned: " + firstDifference(receipt),
+                          receipt.directory.string());
+}
+
+/// A file whose hash is no longer the recorded one becomes a bad line.
+void compareHashes(const Receipt& recorded, Receipt& now) {
+    std::map<std::string, std::string> before(recorded.files.begin(), recorded.files.end());
+    for (const auto& [name, hash] : now.files) {
+        const auto it = before.find(name);
+        if (it == before.end())
+            addFileLine(name, "absent", false, "present", now);
+        else if (it->second != hash)
+            addFileLine(name, "SHA-256 " + it->second, false, "SHA-256 " + hash, now);
+        if (it != before.end()) before.erase(it);
+    }
+    for (const auto& [name, hash] : before)
+        addFileLine(name, "SHA-256 " + hash, false, "missing", now);
+}
+
+} // namespace
+
+Result<Receipt> exportRun(const std::string& exporterId, const ExportRequest& request,
+                          const JobContext& job) {
+    if (!request.model || !request.run) return Error::invalid("an export needs a model and a run");
+    QS_TRY(const ExporterDescriptor* exporter, findExporter(exporterId));
+    QS_CHECK(lintForExport(*exporter, request));
+    QS_TRY(const fs::path target, targetFolder(request.directory));
+    QS_TRY(const uint64_t planned, exporter->weightBytes(request));
+    QS_CHECK(requireSpace(target.parent_path(), planned + folderFileBytes(request.model->checkpoint())));
+
+    const fs::path path =
+        target.parent_path() / fmt::format("{}.tmp{}", target.filename().string(), ::getpid());
+    std::error_code ec;
+    if (!fs::create_directory(path, ec))
+        return Error::io(ec ? "cannot create: " + ec.message()
+                            : "is left from an interrupted export; remove it",
+                         path.string());
+    TemporaryFolder temporary(path);
+    QS_CHECK(exporter->write(request, temporary.path(), job.part(0, 0.6)));
+    QS_TRY(Receipt receipt, exporter->verify(request, temporary.path(), job.part(0.6, 1)));
+    receipt.exporter = exporterId;
+    receipt.directory = target;
+    QS_CHECK(requireVerified(receipt));
+    QS_CHECK(job.checkpoint());
+    QS_CHECK(writeFileAtomically(temporary.path() / "receipt.json", receipt.toJson().dump(2) + "\n"));
+    QS_CHECK(temporary.moveTo(target));
+    return receipt;
+}
+
+Result<Receipt> verifyExport(const std::shared_ptr<const Model>& model, const std::shared_ptr<const Run>& run,
+                             const fs::path& directory, const JobContext& job) {
+    QS_TRY(const std::string text, readTextFile(directory / "receipt.json", size_t(256) << 20));
+    const auto json = nlohmann::json::parse(text, nullptr, false);
+    if (json.is_discarded()) return Error::corrupt("not valid JSON", (directory / "receipt.json").string());
+    auto recorded = Receipt::fromJson(json);
+    if (!recorded) return recorded.takeError().at((directory / "receipt.json").string());
+    QS_TRY(const ExporterDescriptor* exporter, findExporter(recorded->exporter));
+    QS_TRY(const Params params, exportedParams(*exporter, directory));
+    QS_TRY(Receipt receipt, exporter->verify({model, run, directory, params}, directory, job));
+    receipt.exporter = exporter->id;
+    receipt.bytesPlanned = recorded->bytesPlanned;
+    compareHashes(*recorded, receipt);
+    receipt.verified = receiptIsGood(receipt);
+    return receipt;
+}
+
+} // namespace qs

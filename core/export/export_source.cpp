@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/export/export_source.h"
+
+#include <cmath>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace qs {
+
+using nlohmann::json;
+
+namespace {
+
+Result<void> checkBelongs(const Run& run, const Model& model) {
+    if (!run.complete())
+        return Error::invalid(fmt::format("the run is not complete ({} of {} units): resume it first",
+                                          run.unitsDone(), run.unitsTotal()),
+                              run.directory().string());
+    QS_TRY(const std::string fingerprint, model.checkpoint().fingerprint());
+    if (fingerprint != run.manifest().modelFingerprint)
+        return Error::invalid(
+            fmt::format("the run was made from another model (fingerprint {:.16}, this one is "
+                        "{:.16})",
+                        run.manifest().modelFingerprint, fingerprint),
+            run.directory().string());
+    return {};
+}
+
+std::string sidecarText(const ExportRequest& request, const ExporterDescriptor& exporter,
+                        const Params& params) {
+    const RunManifest& m = request.run->manifest();
+    json
+        calibration; // null when data-free; the file's name without its folder, which means nothing elsewhere
+    if (!m.calibrationFingerprint.empty())
+        calibration = {{"file", std::filesystem::path(m.calibrationFile).filename().string()},
+                       {"fingerprint", m.calibrationFingerprint}};
+    const json sidecar = {
+        {"schema", "quantoscope-export"},
+        {"version", 1},
+        {"app_version", QS_VERSION},
+        {"exporter", exporter.id},
+        {"exporter_params", params.toJson()},
+        {"source",
+         {{"name", request.model->checkpoint().displayName()}, {"fingerprint", m.modelFingerprint}}},
+        {"calibration", calibration},
+        {"run", {{"app_version", m.appVersion}, {"created_utc", m.createdUtc}, {"backend", m.backend}}},
+        {"plan", m.plan()},
+        {"plan_fingerprint", m.planFingerprint}};
+    return sidecar.dump(2) + "\n";
+}
+
+Error badTensor(const PlanEntry& entry, std::string message) {
+    return Error::corrupt(std::move(message), "run: " + entry.target.module);
+}
+
+Result<void> checkShapes(const PlanEntry& entry, const QuantizedTensor& q) {
+    const auto& [scaleRows, groups, groupSize] = q.layout;
+    if (q.rows != entry.target.rows || q.cols != entry.target.cols)
+        return badTensor(entry, fmt::format("has shape [{}, {}], the model's is [{}, {}]", q.rows, q.cols,
+                                            entry.target.rows, entry.target.cols));
+    if (q.codes.size() != q.rows * q.cols)
+        return badTensor(entry, fmt::format("has {} codes for [{}, {}]", q.codes.size(), q.rows, q.cols));
+    if ((scaleRows != q.rows && scaleRows != 1) || groups == 0 || groupSize == 0)
+        return badTensor(entry, fmt::format("group layout {} x {} of {} does not fit [{}, {}]", scaleRows,
+                                            groups, groupSize, q.rows, q.cols));
+    for (const Matrix* m : {&q.scale, &q.zero})
+        if (m->rows() != scaleRows || m->cols() != groups)
+            return badTensor(entry, fmt::format("scales or zeros are [{}, {}], the layout says [{}, {}]",
+                                                m->rows(), m->cols(), scaleRows, groups));
+    if (!q.groupOfColumn.empty() && q.groupOfColumn.size() != q.cols)
+        return badTensor(entry,
+                         fmt::format("{} group indices for {} columns", q.groupOfColumn.size(), q.cols));
+    for (size_t c = 0; c < q.cols; ++c)
+        if (q.groupOf(c) >= groups)
+            return badTensor(entry,
+                             fmt::format("column {} is in group {}, there are {}", c, q.groupOf(c), groups));
+    return {};
+}
+
+Result<void> checkValues(const PlanEntry& entry, const QuantizedTensor& q, const Codec& codec) {
+    for (const Matrix* m : {&q.scale, &q.zero})
+        for (float v : m->span())
+            if (!std::isfinite(v)) return badTensor(entry, "a scale or zero point is not finite");
+    for (uint8_t code : q.codes)
+        if (code >= codec.levels())
+            return badTensor(entry, fmt::format("code {} of {} levels", int(code), codec.levels()));
+    return {};
+}
+
+} // namespace
+
+std::vector<const PlanEntry*> ExportSource::entryOfTensor() const {
+    std::vector<const PlanEntry*> entries(checkpoint().tensors().size(), nullptr);
+    for (const PlanEntry& e : plan.entries)
+        if (e.scheme && e.target.tensorIndex < entries.size()) entries[e.target.tensorIndex] = &e;
+    return entries;
+}
+
+Result<QuantizedTensor> ExportSource::tensor(const PlanEntry& entry) const {
+    QS_TRY(QuantizedTensor q, load(entry.target.module));
+    if (q.codec != entry.scheme->codec || !(q.codecParams == entry.scheme->codecParams))
+        return badTensor(entry,
+                         fmt::format("is {} {}, the plan says {} {}", q.codec, q.codecParams.toJson().dump(),
+                                     entry.scheme->codec, entry.scheme->codecParams.toJson().dump()));
+    QS_CHECK(checkShapes(entry, q));
+    QS_TRY(const auto codec, codecOf(q));
+    QS_CHECK(checkValues(entry, q, *codec));
+    return q;
+}
+
+Result<ExportSource> exportSource(const ExportRequest& request, const ExporterDescriptor& exporter) {
+    if (!request.model || !request.run) return Error::invalid("an export needs a model and a run");
+    QS_CHECK(checkBelongs(*request.run, *request.model));
+    ExportSource s;
+    s.model = request.model.get();
+    QS_TRY(s.plan, planOfRun(*request.run, *request.model));
+    s.load = [run = request.run](const std::string& module) { return run->tensor(module); };
+    QS_TRY(s.params, Params::fromJson(exporter.params, request.params.toJson(), exporter.id));
+    const RunManifest& m = request.run->manifest();
+    s.metadata = {{"quantoscope", m.appVersion},
+                  {"quantoscope_exporter", exporter.id},
+                  {"quantoscope_source", m.modelFingerprint},
+                  {"quantoscope_plan", m.planFingerprint},
+                  {"quantoscope_calibration", m.calibrationFingerprint}};
+    s.sidecar = sidecarText(request, exporter, s.params);
+    return s;
+}
+
+Result<Params> exportedParams(const ExporterDescriptor& exporter, const std::filesystem::path& directory) {
+    const std::filesystem::path file = directory / "quantoscope.json";
+    QS_TRY(const std::string text, readTextFile(file, size_t(256) << 20));
+    const json sidecar = json::parse(text, nullptr, false);
+    if (!sidecar.is_object()) return Error::corrupt("must be a JSON object", file.string());
+    return Params::fromJson(exporter.params, sidecar.value("exporter_params", json::object()), file.string());
+}
+
+Result<std::shared_ptr<const QuantizedTensor>> TensorCache::get(const PlanEntry& entry) {
+    if (!tensor_ || module_ != entry.target.module) {
+        tensor_.reset(); // before the next one is read: one tensor in memory at a time
+        QS_TRY(QuantizedTensor q, source_.tensor(entry));
+        tensor_ = std::make_shared<const QuantizedTensor>(std::move(q));
+        module_ = entry.target.module;
+    }
+    return tensor_;
+}
+
+} // namespace qs

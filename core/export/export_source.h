@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an exporter writes, taken apart: the model, the plan, and where quantized tensors come from (a run).
+// Keeps the exporters independent of how runs are stored.
+#pragma once
+
+#include "core/export/exporter.h"
+
+#include <functional>
+#include <map>
+
+namespace qs {
+
+/// Used on one thread.
+struct ExportSource {
+    const Model* model = nullptr;
+    Plan plan; ///< entries with a scheme are quantized
+    std::function<Result<QuantizedTensor>(const std::string& module)> load; ///< NotFound when not in the run
+    Params params;                                                          ///< of the exporter
+    std::map<std::string, std::string>
+        metadata;        ///< goes into the weight files' header; same for every export
+    std::string sidecar; ///< JSON text of quantoscope.json
+
+    const Checkpoint& checkpoint() const { return model->checkpoint(); }
+    /// The plan's quantized entry of each tensor of the checkpoint, nullptr when it is kept.
+    std::vector<const PlanEntry*> entryOfTensor() const;
+    /// Loads and checks that codes and parameters have the shapes of `entry` and are finite and in range.
+    Result<QuantizedTensor> tensor(const PlanEntry& entry) const;
+};
+
+/// InvalidArgument when the run is incomplete, belongs to another model, or a parameter is out of range.
+Result<ExportSource> exportSource(const ExportRequest& request, const ExporterDescriptor& exporter);
+
+/// The exporter's parameters that an export folder was made with, from its quantoscope.json.
+Result<Params> exportedParams(const ExporterDescriptor& exporter, const std::filesystem::path& directory);
+
+/// The last tensor asked for, so that the parts of one module are made from one read.
+class TensorCache {
+public:
+    explicit TensorCache(const ExportSource& source) : source_(source) {}
+    Result<std::shared_ptr<const QuantizedTensor>> get(const PlanEntry& entry);
+
+private:
+    const ExportSource& source_;
+    std::string module_;
+    std::shared_ptr<const QuantizedTensor> tensor_;
+};
+
+} // namespace qs
