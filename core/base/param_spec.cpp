@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <fmt/format.h>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 namespace qs {
@@ -69,10 +70,13 @@ Params Params::defaults(const ParamSpecs& specs) {
 
 namespace {
 
+Error outOfRange(const ParamSpec& spec, double v, const std::string& where) {
+    return Error::invalid(
+        fmt::format("'{}' must be between {} and {}, got {}", spec.key, spec.minimum, spec.maximum, v), where);
+}
+
 Result<double> inRange(const ParamSpec& spec, double v, const std::string& where) {
-    if (!std::isfinite(v) || v < spec.minimum || v > spec.maximum)
-        return Error::invalid(
-            fmt::format("'{}' must be between {} and {}, got {}", spec.key, spec.minimum, spec.maximum, v), where);
+    if (!std::isfinite(v) || v < spec.minimum || v > spec.maximum) return outOfRange(spec, v, where);
     return v;
 }
 
@@ -98,8 +102,9 @@ Result<ParamValue> parseParam(const ParamSpec& spec, const json& value, const st
         return ParamValue(value.get<bool>());
     case ParamType::Int: {
         if (!value.is_number_integer()) return wrongType(spec, "an integer", value.dump(), where);
-        if (value.is_number_unsigned() && value.get<unsigned long long>() > (1ull << 62))
-            return inRange(spec, value.get<double>(), where).takeError();
+        // Above 2^63 - 1 the conversion below would wrap around.
+        if (value.is_number_unsigned() && value.get<uint64_t>() > uint64_t(std::numeric_limits<long long>::max()))
+            return outOfRange(spec, value.get<double>(), where);
         QS_CHECK(inRange(spec, double(value.get<long long>()), where));
         return ParamValue(value.get<long long>());
     }

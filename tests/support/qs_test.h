@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shared test plumbing. A test file defines one QObject class and registers it with QS_TEST(Class); the area's executable runs all
-// of them, or one with `--class Class`. Data outside the repository comes from QS_SHARED and is skipped when absent.
+// Shared test plumbing. A test file defines one QObject class and registers it with QS_TEST(Class); the
+// area's executable runs all of them, or one with `--class Class`. Data outside the repository comes from
+// QS_SHARED and is skipped when absent.
 #pragma once
 
 #include "core/base/result.h"

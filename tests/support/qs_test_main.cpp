@@ -25,7 +25,8 @@ std::vector<Entry>& entries() {
     return list;
 }
 fs::path scratchRoot() {
-    static const fs::path root = fs::temp_directory_path() / ("quantoscope-test-" + std::to_string(::getpid()));
+    static const fs::path root =
+        fs::temp_directory_path() / ("quantoscope-test-" + std::to_string(::getpid()));
     return root;
 }
 } // namespace
@@ -35,8 +36,12 @@ bool registerTest(const char* name, TestFactory factory) {
     return true;
 }
 
-fs::path sourceDir() { return QS_SOURCE_DIR; }
-fs::path sampleModel() { return sourceDir() / "resources/sample/model"; }
+fs::path sourceDir() {
+    return QS_SOURCE_DIR;
+}
+fs::path sampleModel() {
+    return sourceDir() / "resources/sample/model";
+}
 
 fs::path sharedDir() {
     const char* given = std::getenv("QS_SHARED");

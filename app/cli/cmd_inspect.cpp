@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/cli/command.h"
+#include "app/cli/inspect_report.h"
+#include "app/cli/text.h"
+#include "core/recipe/recipe.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace qs::cli {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr size_t kOutliersInTable = 3, kOutliersListed = 16;
+const std::map<std::string, OutlierRule> kRules = {{"median_ratio", OutlierRule::MedianRatio},
+                                                   {"sigma", OutlierRule::Sigma},
+                                                   {"llm_int8", OutlierRule::LlmInt8}};
+
+struct InspectOptions {
+    std::string model, glob = "*", calibration, rule;
+    double threshold = 0; ///< 0 = the rule's own
+    bool headerOnly = false, outliers = false;
+
+    OutlierChoice choice(OutlierRule fallback) const {
+        const OutlierRule chosen = rule.empty() ? fallback : kRules.at(rule);
+        return {chosen, threshold > 0 ? threshold : outlierRuleDefault(chosen)};
+    }
+};
+
+std::string statsTable(const std::vector<TensorReport>& reports) {
+    Table t({{"tensor"},
+             {"type"},
+             {"shape"},
+             {"size", true},
+             {"min", true},
+             {"max", true},
+             {"mean", true},
+             {"std", true},
+             {"kurt", true},
+             {"p99 |x|", true},
+             {"p99.9 |x|", true},
+             {"max/med", true},
+             {"outlier input channels"}});
+    for (const TensorReport& r : reports) {
+        const TensorStats& s = r.stats;
+        std::vector<std::string> row = {r.info.name, std::string(dtypeInfo(r.info.dtype).name),
+                                        shapeText(r.info.shape), humanBytes(r.info.bytes)};
+        if (r.measured)
+            for (double v :
+                 {s.min, s.max, s.mean, s.stddev, s.kurtosis, s.p99, s.p999, maxMedianRatio(s.input)})
+                row.push_back(number(v));
+        row.resize(12);
+        row.push_back(outlierText(r.inputOutliers, kOutliersInTable));
+        t.add(std::move(row));
+    }
+    return t.text();
+}
+
+std::string headerTable(const std::vector<TensorReport>& reports) {
+    Table t({{"tensor"}, {"type"}, {"shape"}, {"size", true}, {"file"}});
+    for (const TensorReport& r : reports)
+        t.add({r.info.name, std::string(dtypeInfo(r.info.dtype).name), shapeText(r.info.shape),
+               humanBytes(r.info.bytes), r.info.file});
+    return t.text();
+}
+
+std::string outlierTable(const std::vector<TensorReport>& reports) {
+    Table t({{"tensor"},
+             {"direction"},
+             {"channel", true},
+             {"absmax", true},
+             {"x median", true},
+             {"x limit", true}});
+    for (const TensorReport& r : reports)
+        for (const auto& [name, list] :
+             {std::pair("input", &r.inputOutliers), std::pair("output", &r.outputOutliers)})
+            for (size_t i = 0; i < list->size() && i < kOutliersListed; ++i) {
+                const OutlierChannel& o = (*list)[i];
+                t.add({r.info.name, name, std::to_string(o.channel), number(o.absmax), number(o.ratio),
+                       number(o.score)});
+            }
+    return t.empty() ? "No outlier channel.\n" : t.text();
+}
+
+std::string activationTable(const Calibration& calibration, const OutlierChoice& choice) {
+    Table t({{"site"},
+             {"channels", true},
+             {"tokens", true},
+             {"absmax", true},
+             {"max/med", true},
+             {"outliers", true},
+             {"largest"}});
+    for (const SiteRecord& site : calibration.sites()) {
+        float absmax = 0;
+        for (float v : site.stats.absmax)
+            absmax = std::max(absmax, v);
+        const auto outliers = choice.rank(site.stats);
+        t.add({site.site, std::to_string(site.channels), std::to_string(site.tokens), number(absmax),
+               number(maxMedianRatio(site.stats)), std::to_string(outliers.size()),
+               outlierText(outliers, kOutliersInTable)});
+    }
+    return t.text();
+}
+
+struct Selection {
+    std::vector<size_t> tensors;      ///< indices into the checkpoint
+    std::vector<std::string> modules; ///< of all tensors
+};
+
+Result<Selection> selectTensors(const Model& model, const std::string& glob) {
+    Selection s;
+    s.modules = moduleNames(model);
+    const auto& tensors = model.checkpoint().tensors();
+    for (size_t i = 0; i < tensors.size(); ++i)
+        if (globMatches(glob, tensors[i].name) || (!s.modules[i].empty() && globMatches(glob, s.modules[i])))
+            s.tensors.push_back(i);
+    if (s.tensors.empty()) return Error::notFound(fmt::format("no tensor matches `{}`", glob), "--tensor");
+    return s;
+}
+
+/// Progress goes by bytes: tensors differ by orders of magnitude.
+Result<std::vector<TensorReport>> measure(const Checkpoint& checkpoint, const Selection& selected,
+                                          const OutlierChoice& choice, bool values, const JobContext& job) {
+    const size_t count = selected.tensors.size();
+    double total = 1, done = 0;
+    for (size_t i : selected.tensors)
+        total += double(checkpoint.tensors()[i].bytes);
+    std::vector<TensorReport> reports;
+    for (size_t n = 0; n < count; ++n) {
+        QS_CHECK(job.checkpoint());
+        job.report(fmt::format("Reading tensor {} of {}", n + 1, count), done, total);
+        const size_t index = selected.tensors[n];
+        QS_TRY(TensorReport report, reportTensor(checkpoint, index, choice, values, job.silent()));
+        report.module = selected.modules[index];
+        done += double(report.info.bytes);
+        reports.push_back(std::move(report));
+    }
+    return reports;
+}
+
+void showTensors(Console& out, json& result, const std::vector<TensorReport>& reports,
+                 const InspectOptions& o, const OutlierChoice& choice) {
+    if (out.json()) {
+        result["tensors"] = json::array();
+        for (const TensorReport& r : reports)
+            result["tensors"].push_back(toJson(r, choice));
+    } else if (o.headerOnly) {
+        out.text(headerTable(reports));
+    } else {
+        out.text(o.outliers ? outlierTable(reports) : statsTable(reports));
+        out.text(
+            fmt::format("\nOutlier channel: absmax at or above {}. max/med: the largest absmax of an input "
+                        "channel over the median.\n",
+                        choice.text()));
+    }
+}
+
+void showActivations(Console& out, json& result, const Calibration& calibration,
+                     const OutlierChoice& choice) {
+    if (out.json()) {
+        result["calibration"] = calibration.info().fingerprint;
+        result["activations"] = json::array();
+        for (const SiteRecord& site : calibration.sites())
+            result["activations"].push_back(activationJson(site, choice));
+        return;
+    }
+    out.text(fmt::format("\nActivations over {} tokens of {}\n\n", calibration.tokens().size(),
+                         calibration.info().source));
+    out.text(activationTable(calibration, choice));
+    out.text(fmt::format("\nOutlier channel: absmax at or above {}.\n", choice.text()));
+}
+
+Result<void> inspect(Session& session, const InspectOptions& o) {
+    QS_TRY(const auto model, openModel(o.model));
+    std::shared_ptr<const Calibration> calibration;
+    if (!o.calibration.empty()) {
+        QS_TRY(calibration, Calibration::open(o.calibration));
+        QS_CHECK(calibration->requireFor(*model));
+    }
+    QS_TRY(const Selection selected, selectTensors(*model, o.glob));
+    const OutlierChoice choice = o.choice(OutlierRule::MedianRatio);
+    QS_TRY(const auto reports, measure(model->checkpoint(), selected, choice, !o.headerOnly, session.job));
+    json result = modelJson(*model);
+    session.console.text(modelText(*model) + "\n");
+    showTensors(session.console, result, reports, o, choice);
+    if (calibration) showActivations(session.console, result, *calibration, o.choice(OutlierRule::LlmInt8));
+    session.console.result(result);
+    return {};
+}
+
+} // namespace
+
+void addInspect(Commands& commands) {
+    auto o = std::make_shared<InspectOptions>();
+    CLI::App& app = commands.add("inspect", "Show a model's tensors, their statistics and outlier channels",
+                                 {"inspect resources/sample/model", "inspect MODEL --header-only",
+                                  "inspect MODEL --tensor 'layers.*.mlp.down_proj' --outliers",
+                                  "inspect MODEL --calibration calibration.h5 --json"},
+                                 [o](Session& session) { return inspect(session, *o); });
+    std::vector<std::string> rules;
+    for (const auto& rule : kRules)
+        rules.push_back(rule.first);
+    app.add_option("model", o->model, "Model folder, or a weight file")->required();
+    app.add_option("--tensor", o->glob,
+                   "Only tensors or modules whose name matches (* any run, ? one character)")
+        ->capture_default_str();
+    CLI::Option* header =
+        app.add_flag("--header-only", o->headerOnly, "List tensors without reading their values");
+    app.add_flag("--outliers", o->outliers, "List the outlier channels of both directions")->excludes(header);
+    app.add_option("--rule", o->rule, "What an outlier channel is [median_ratio; for activations llm_int8]")
+        ->check(CLI::IsMember(rules));
+    app.add_option("--threshold", o->threshold, "Threshold of the rule [6]")->check(CLI::Range(1e-6, 1e9));
+    app.add_option("--calibration", o->calibration,
+                   "Also show the activations measured in this calibration file");
+}
+
+} // namespace qs::cli

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/cli/command.h"
+#include "app/cli/text.h"
+#include "core/checkpoint/reader.h"
+#include "core/codec/codec.h"
+#include "core/export/exporter.h"
+#include "core/model/architecture.h"
+#include "core/quant/method.h"
+
+#include <nlohmann/json.hpp>
+
+namespace qs::cli {
+
+using nlohmann::json;
+
+namespace {
+
+json paramsJson(const ParamSpecs& specs) {
+    json list = json::array();
+    for (const ParamSpec& spec : specs)
+        list.push_back(describeParam(spec));
+    return list;
+}
+
+json describe(const MethodDescriptor& d) {
+    return {{"id", d.id},
+            {"label", d.label},
+            {"summary", d.summary},
+            {"citation", d.citation},
+            {"needs", needsName(d.needs)},
+            {"params", paramsJson(d.params)}};
+}
+json describe(const CodecDescriptor& d) {
+    return {{"id", d.id},
+            {"label", d.label},
+            {"summary", d.summary},
+            {"citation", d.citation},
+            {"params", paramsJson(d.params)}};
+}
+json describe(const ArchitectureDescriptor& d) {
+    return {{"id", d.id},
+            {"label", d.label},
+            {"summary", d.summary},
+            {"class_names", d.classNames},
+            {"model_types", d.modelTypes}};
+}
+json describe(const ReaderDescriptor& d) {
+    return {{"id", d.id}, {"label", d.label}, {"summary", d.summary}, {"extensions", d.extensions}};
+}
+json describe(const ExporterDescriptor& d) {
+    return {{"id", d.id},
+            {"label", d.label},
+            {"summary", d.summary},
+            {"citation", d.citation},
+            {"runtimes", d.runtimes},
+            {"params", paramsJson(d.params)}};
+}
+
+template<class Entries>
+void show(Console& out, const Entries& entries) {
+    json list = json::array();
+    Table t({{"id"}, {"label"}, {"summary"}});
+    for (const auto* entry : entries) {
+        list.push_back(describe(*entry));
+        t.add({entry->id, entry->label, entry->summary});
+    }
+    out.text(t.text());
+    out.result(list);
+}
+
+Result<void> list(Session& session, const std::string& kind) {
+    Console& out = session.console;
+    if (kind == "methods") show(out, methods());
+    if (kind == "codecs") show(out, codecs());
+    if (kind == "architectures") show(out, architectures());
+    if (kind == "readers") show(out, readers());
+    if (kind == "exporters") show(out, exporters());
+    return {};
+}
+
+} // namespace
+
+void addList(Commands& commands) {
+    auto kind = std::make_shared<std::string>();
+    CLI::App& app = commands.add("list", "List what this build knows: methods, codecs, formats",
+                                 {"list methods", "list codecs --json"},
+                                 [kind](Session& session) { return list(session, *kind); });
+    app.add_option("kind", *kind, "methods, codecs, architectures, readers or exporters")
+        ->required()
+        ->check(CLI::IsMember({"methods", "codecs", "architectures", "readers", "exporters"}));
+}
+
+} // namespace qs::cli

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/cli/quantize_steps.h"
+#include "app/cli/resources.h"
+#include "app/cli/scheme_flags.h"
+#include "app/cli/text.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace qs::cli {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr size_t kCalibrationSamples = 128;
+
+struct CalibrateCommand {
+    std::string model, output;
+    uint64_t seed = 0;
+    TokenOptions tokens;
+    BackendOptions backend;
+};
+
+struct PlanCommand {
+    std::string model, output;
+    SchemeFlags scheme;
+};
+
+struct QuantizeCommand {
+    std::string model, output, calibration;
+    SchemeFlags scheme;
+    TokenOptions tokens;
+    BackendOptions backend;
+};
+
+Result<void> runCalibrate(Session& session, const CalibrateCommand& o) {
+    QS_TRY(const auto model, openModel(o.model));
+    QS_CHECK(model->requireForward());
+    QS_TRY(const TokenInput input, TokenInput::load(o.tokens, *model));
+    QS_TRY(const auto backend, o.backend.make());
+    CalibrateOptions options;
+    options.source = input.source;
+    options.seed = o.seed;
+    QS_TRY(const auto c, calibrate(*model, input.windows, options, o.output, *backend, session.job));
+    const CalibrationInfo& info = c->info();
+    Fields f;
+    f.add("Calibration", c->file().string());
+    f.add("Tokens",
+          fmt::format("{} windows of {} from {}", c->tokens().rows(), c->tokens().cols(), info.source));
+    f.add("Sites", std::to_string(c->sites().size()));
+    f.add("Fingerprint", fmt::format("{:.16}", info.fingerprint));
+    session.console.text(f.text());
+    session.console.result({{"file", c->file().string()},
+                            {"windows", c->tokens().rows()},
+                            {"window", c->tokens().cols()},
+                            {"source", info.source},
+                            {"sites", c->sites().size()},
+                            {"seed", info.seed},
+                            {"model_fingerprint", info.modelFingerprint},
+                            {"tokenizer_fingerprint", info.tokenizerFingerprint},
+                            {"fingerprint", info.fingerprint}});
+    return {};
+}
+
+void showPlan(Console& out, const Plan& plan) {
+    Table t({{"module"}, {"shape"}, {"scheme"}, {"rule", true}, {"before", true}, {"after", true}});
+    json entries = json::array();
+    for (const PlanEntry& e : plan.entries) {
+        t.add({e.target.module, shapeText({e.target.rows, e.target.cols}), schemeText(e.scheme),
+               e.rule < 0 ? "-" : std::to_string(e.rule + 1), humanBytes(e.bytesBefore),
+               humanBytes(e.bytesAfter)});
+        entries.push_back({{"module", e.target.module},
+                           {"rows", e.target.rows},
+                           {"cols", e.target.cols},
+                           {"scheme", e.scheme ? e.scheme->toJson() : json()},
+                           {"rule", e.rule < 0 ? json() : json(e.rule)},
+                           {"bytes_before", e.bytesBefore},
+                           {"bytes_after", e.bytesAfter}});
+    }
+    out.text(t.text() +
+             fmt::format("\nCheckpoint {} -> {}, {:.3f} bits per quantized weight{}\n",
+                         humanBytes(plan.totalBytesBefore), humanBytes(plan.totalBytesAfter),
+                         plan.bitsPerWeight(), plan.needsCalibration() ? ", needs calibration" : "") +
+             issuesText(plan.issues));
+    out.result({{"entries", std::move(entries)},
+                {"issues", issuesJson(plan.issues)},
+                {"bytes_before", plan.totalBytesBefore},
+                {"bytes_after", plan.totalBytesAfter},
+                {"bits_per_weight", plan.bitsPerWeight()},
+                {"needs_calibration", plan.needsCalibration()},
+                {"valid", !plan.hasErrors()},
+                {"fingerprint", plan.fingerprint()}});
+}
+
+/// A plan with errors is still an answer and is shown whole; the exit code says that it cannot be run.
+Result<void> runPlan(Session& session, const PlanCommand& o) {
+    QS_TRY(const auto model, openModel(o.model));
+    QS_TRY(const Recipe recipe, o.scheme.recipe());
+    const Plan plan = resolvePlan(recipe, *model);
+    if (!o.output.empty()) QS_CHECK(recipe.save(o.output));
+    showPlan(session.console, plan);
+    if (!o.output.empty()) session.console.text("Recipe written to " + o.output + "\n");
+    if (plan.hasErrors()) session.exitCode = kFailed;
+    return {};
+}
+
+Result<void> runQuantize(Session& session, const QuantizeCommand& o) {
+    QuantizeRequest request;
+    QS_TRY(request.model, openModel(o.model));
+    QS_TRY(request.recipe, o.scheme.recipe());
+    request.calibrationFile = o.calibration;
+    request.tokens = o.tokens;
+    request.output = o.output;
+    QS_TRY(const auto backend, o.backend.make());
+    QS_TRY(const QuantizeOutcome outcome, quantizeSteps(request, *backend, session.console, session.job));
+    session.console.text(outcomeText(outcome));
+    session.console.result(outcomeJson(outcome));
+    return {};
+}
+
+} // namespace
+
+void addCalibrate(Commands& commands) {
+    auto o = std::make_shared<CalibrateCommand>();
+    CLI::App& app =
+        commands.add("calibrate", "Measure activations on a text and write one calibration file",
+                     {"calibrate MODEL --text corpus.txt --output calibration.h5",
+                      "calibrate MODEL --tokens ids.npy --output calibration.h5",
+                      "calibrate MODEL --text corpus.txt --window 512 --samples 64 --output c.h5"},
+                     [o](Session& session) { return runCalibrate(session, *o); });
+    app.add_option("model", o->model, "Model folder")->required();
+    app.add_option("--output,-o", o->output, "Calibration file to write (HDF5)")->required();
+    app.add_option("--seed", o->seed, "Seed recorded in the file")->capture_default_str();
+    o->tokens.add(app, kCalibrationText, kCalibrationSamples);
+    o->backend.add(app);
+}
+
+void addPlan(Commands& commands) {
+    auto o = std::make_shared<PlanCommand>();
+    CLI::App& app = commands.add("plan", "Resolve a recipe: the scheme and the exact bytes of every linear",
+                                 {"plan MODEL --bits 4 --group 128", "plan MODEL --recipe recipe.json --json",
+                                  "plan MODEL --method rtn --bits 3 --group 64 --output recipe.json"},
+                                 [o](Session& session) { return runPlan(session, *o); });
+    app.add_option("model", o->model, "Model folder, or a weight file")->required();
+    app.add_option("--output,-o", o->output, "Write the recipe here, as a start for editing");
+    o->scheme.declare(app);
+}
+
+void addQuantize(Commands& commands) {
+    auto o = std::make_shared<QuantizeCommand>();
+    CLI::App& app = commands.add(
+        "quantize", "Quantize a model into a run folder; the same command again resumes it",
+        {"quantize MODEL --method gptq --bits 4 --group 128 --output runs/gptq4",
+         "quantize MODEL --method gptq --bits 4 --group 32 --text corpus.txt --output runs/mine",
+         "quantize MODEL --method gptq --bits 3 --group 64 --calibration c.h5 --output runs/gptq3",
+         "quantize MODEL --method rtn --bits 8 --output runs/rtn8",
+         "quantize MODEL --recipe recipe.json --output runs/mixed"},
+        [o](Session& session) { return runQuantize(session, *o); });
+    app.add_option("model", o->model, "Model folder, or a weight file")->required();
+    app.add_option("--output,-o", o->output,
+                   "Run folder; made when missing, resumed when it holds the same run")
+        ->required();
+    o->scheme.declare(app);
+    o->tokens.add(app, kCalibrationText, kCalibrationSamples);
+    CLI::Option* calibration =
+        app.add_option("--calibration", o->calibration, "Use this calibration file")->group("Tokens");
+    for (const char* name : {"--text", "--tokens", "--window", "--samples"})
+        calibration->excludes(app.get_option(name));
+    o->backend.add(app);
+}
+
+} // namespace qs::cli

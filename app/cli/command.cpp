@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/cli/command.h"
+
+namespace qs::cli {
+
+CLI::App& Commands::add(const std::string& name, const std::string& summary,
+                        const std::vector<std::string>& examples, Action action) {
+    CLI::App* command = app_.add_subcommand(name, summary);
+    command->add_flag("--json", json_, "Write the result to standard output as JSON, and nothing else");
+    std::string footer = "Examples:\n";
+    for (const std::string& example : examples)
+        footer += "  quantoscope-cli " + example + "\n";
+    command->footer(footer);
+    actions_.emplace_back(command, std::move(action));
+    return *command;
+}
+
+Commands::Action Commands::chosen() const {
+    for (const auto& [command, action] : actions_)
+        if (command->parsed()) return action;
+    return {};
+}
+
+void refuseUsage(const std::string& flag, const std::string& message) {
+    throw CLI::ValidationError(flag, message);
+}
+
+void BackendOptions::add(CLI::App& app) {
+    app.add_option("--device", device, "Where to compute: auto or cpu")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"auto", "cpu"}))
+        ->group("Machine");
+    app.add_option("--threads", threads, "Threads to use; 0 takes every core")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 1024))
+        ->group("Machine");
+}
+
+} // namespace qs::cli

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/cli/inspect_report.h"
+
+#include "app/cli/text.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace qs::cli {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr size_t kHistogramBins = 256;
+
+json channelJson(const ChannelStats& s, const std::vector<OutlierChannel>& outliers) {
+    return {{"channels", s.channels()},
+            {"max_median_ratio", maxMedianRatio(s)},
+            {"outliers", outliersJson(outliers)}};
+}
+
+json statsJson(const TensorStats& s) {
+    return {{"min", s.min},     {"max", s.max},       {"absmax", s.absmax},
+            {"mean", s.mean},   {"stddev", s.stddev}, {"kurtosis", s.kurtosis},
+            {"p50", s.p50},     {"p99", s.p99},       {"p999", s.p999},
+            {"count", s.count}, {"zeros", s.zeros},   {"not_finite", s.notFinite}};
+}
+
+} // namespace
+
+std::vector<std::string> moduleNames(const Model& model) {
+    std::vector<std::string> names(model.checkpoint().tensors().size());
+    for (const QuantTarget& target : model.targets())
+        if (target.tensorIndex != Checkpoint::npos) names[target.tensorIndex] = target.module;
+    return names;
+}
+
+Result<TensorReport> reportTensor(const Checkpoint& checkpoint, size_t index, const OutlierChoice& choice,
+                                  bool measure, const JobContext& job) {
+    TensorReport r;
+    r.info = checkpoint.tensors()[index];
+    if (!measure || !convertibleToFloat(r.info.dtype) || r.info.elements() == 0) return r;
+    const auto read = [&](uint64_t first, MatrixView out) { return checkpoint.readRows(index, first, out); };
+    auto stats = tensorStats(r.info.rows(), r.info.cols(), read, kHistogramBins, job);
+    if (!stats) return stats.takeError().at(r.info.name);
+    r.stats = std::move(stats).value();
+    r.measured = true;
+    r.inputOutliers = choice.rank(r.stats.input);
+    r.outputOutliers = choice.rank(r.stats.output);
+    return r;
+}
+
+json outliersJson(const std::vector<OutlierChannel>& outliers) {
+    json list = json::array();
+    for (const OutlierChannel& o : outliers)
+        list.push_back(
+            {{"channel", o.channel}, {"absmax", o.absmax}, {"ratio", o.ratio}, {"score", o.score}});
+    return list;
+}
+
+json toJson(const TensorReport& r, const OutlierChoice& choice) {
+    json out = {{"name", r.info.name},   {"dtype", dtypeInfo(r.info.dtype).name},
+                {"shape", r.info.shape}, {"bytes", r.info.bytes},
+                {"file", r.info.file},   {"module", r.module.empty() ? json() : json(r.module)}};
+    if (!r.measured) return out;
+    out["stats"] = statsJson(r.stats);
+    out["outlier_rule"] = choice.text();
+    out["input"] = channelJson(r.stats.input, r.inputOutliers);
+    out["output"] = channelJson(r.stats.output, r.outputOutliers);
+    return out;
+}
+
+json activationJson(const SiteRecord& site, const OutlierChoice& choice) {
+    const ChannelStats& s = site.stats;
+    float absmax = 0;
+    for (float v : s.absmax)
+        absmax = std::max(absmax, v);
+    return {{"site", site.site},
+            {"channels", site.channels},
+            {"tokens", site.tokens},
+            {"absmax", absmax},
+            {"max_median_ratio", maxMedianRatio(s)},
+            {"outlier_rule", choice.text()},
+            {"outliers", outliersJson(choice.rank(s))}};
+}
+
+std::string outlierText(const std::vector<OutlierChannel>& outliers, size_t atMost) {
+    std::string text;
+    for (size_t i = 0; i < outliers.size() && i < atMost; ++i)
+        text += fmt::format("{}{} ({:.1f}x)", i ? ", " : "", outliers[i].channel, outliers[i].ratio);
+    if (outliers.size() > atMost) text += fmt::format(", {} more", outliers.size() - atMost);
+    return text;
+}
+
+json modelJson(const Model& model) {
+    const Checkpoint& c = model.checkpoint();
+    json out = {
+        {"path", c.root().string()},     {"reader", c.readerId()},  {"tensor_count", c.tensors().size()},
+        {"elements", c.totalElements()}, {"bytes", c.totalBytes()}, {"quantizable", model.targets().size()}};
+    out["architecture"] = model.hasForward() ? json(model.spec().architecture) : json();
+    if (model.hasForward()) {
+        const ModelSpec& s = model.spec();
+        out["config"] = {
+            {"blocks", s.blocks.size()},  {"hidden", s.hidden},   {"intermediate", s.intermediate},
+            {"vocabulary", s.vocabulary}, {"heads", s.heads},     {"kv_heads", s.kvHeads},
+            {"head_dim", s.headDim},      {"context", s.context}, {"tied_head", s.tiedHead}};
+    } else {
+        out["architecture_reason"] = model.noForwardReason();
+    }
+    out["tokenizer"] = model.tokenizer() ? json(model.tokenizer()->description()) : json();
+    if (!model.tokenizer()) out["tokenizer_reason"] = model.noTokenizerReason();
+    return out;
+}
+
+std::string modelText(const Model& model) {
+    const Checkpoint& c = model.checkpoint();
+    Fields f;
+    f.add("Model", c.root().string());
+    f.add("Size", fmt::format("{} parameters, {} in {} tensors ({})", humanCount(c.totalElements()),
+                              humanBytes(c.totalBytes()), c.tensors().size(), c.readerId()));
+    if (model.hasForward()) {
+        const ModelSpec& s = model.spec();
+        f.add("Architecture",
+              fmt::format("{}: {} blocks, hidden {}, intermediate {}, {} heads ({} key-value), context {}",
+                          s.architecture, s.blocks.size(), s.hidden, s.intermediate, s.heads, s.kvHeads,
+                          s.context));
+    } else {
+        f.add("Architecture", "tensor level only: " + model.noForwardReason());
+    }
+    f.add("Tokenizer", model.tokenizer() ? fmt::format("{}, {} entries", model.tokenizer()->description(),
+                                                       model.tokenizer()->vocabularySize())
+                                         : "none: " + model.noTokenizerReason());
+    f.add("Quantizable", fmt::format("{} linears", model.targets().size()));
+    return f.text();
+}
+
+} // namespace qs::cli

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// The flags of `plan` and `quantize` that say how: a recipe file, or one scheme for every linear.
+#pragma once
+
+#include "app/cli/param_flags.h"
+#include "core/recipe/recipe.h"
+
+namespace qs::cli {
+
+class SchemeFlags {
+public:
+    /// Declares --recipe, --codec, --method, --seed and every codec and method parameter.
+    void declare(CLI::App& app);
+    /// Reads the recipe file or builds the uniform recipe. `--seed` overrides the file's.
+    Result<Recipe> recipe() const;
+
+private:
+    void check(); ///< after parsing; usage errors
+    std::string recipeFile_, codec_ = "int", method_ = "gptq";
+    uint64_t seed_ = 0;
+    CLI::Option* seedOption_ = nullptr;
+    CLI::Option* codecOption_ = nullptr;
+    CLI::Option* methodOption_ = nullptr;
+    ParamFlags flags_;
+    Scheme scheme_;
+};
+
+} // namespace qs::cli

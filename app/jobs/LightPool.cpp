@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/jobs/JobLane.h"
+
+namespace qs::app {
+
+LightPool::LightPool(int threads, QObject* parent) : JobLane(parent) {
+    m_pool.setMaxThreadCount(threads);
+    m_pool.setObjectName(QStringLiteral("light"));
+}
+
+LightPool::~LightPool() {
+    stopAll();
+    m_pool.clear();
+    m_pool.waitForDone();
+}
+
+void LightPool::enqueue(std::shared_ptr<JobRecord> record, int priority) {
+    m_pool.start([this, record = std::move(record)] { work(record, nullptr, nullptr); }, priority);
+}
+
+} // namespace qs::app

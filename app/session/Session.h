@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Session: the opened model and everything made from it, and the operations as jobs. Results are snapshots
+// that replace each other; a result for a model that was closed meanwhile is dropped. GUI thread only.
+#pragma once
+
+#include "app/jobs/JobLane.h"
+#include "app/session/Requests.h"
+#include "app/session/SchemeTable.h"
+#include "app/session/StatsCache.h"
+#include "widgets/models/TargetSelection.h"
+
+#include <QObject>
+#include <memory>
+
+namespace qs::app {
+
+class ScanQueue;
+
+struct SessionOptions {
+    QString cacheDirectory; ///< "": QStandardPaths::CacheLocation
+    BackendFactory backend; ///< empty: makeBackend("auto")
+};
+
+class Session : public QObject {
+    Q_OBJECT
+public:
+    explicit Session(SessionOptions options = {}, QObject* parent = nullptr);
+    ~Session() override;
+
+    EngineThread* engine() { return &m_engine; }
+    LightPool* pool() { return &m_pool; }
+    SchemeTable* table() { return &m_table; }
+    const SchemeTable* table() const { return &m_table; }
+    QUndoStack* undoStack() { return m_table.undoStack(); }
+    ui::TargetSelection* selection() { return &m_selection; }
+
+    // --- Model ---
+    /// Opens on the engine thread. The present model stays until the new one is there. A run folder opens the
+    /// run and its model. Models up to 4 GiB are scanned at once, larger ones when asked (scanWeights).
+    JobHandle* openModel(const QString& path);
+    void closeModel();
+    std::shared_ptr<const Model> model() const { return m_model; }
+    const QString& modelPath() const { return m_modelPath; }
+    QString title() const; ///< folder or file name, "" without a model
+    const QString& fingerprint() const { return m_fingerprint; }
+    /// Folder for calibrations and runs of this model.
+    QString cacheFolder() const;
+
+    // --- Inspect ---
+    /// Statistics of every tensor, one by one, visible ones first. What is measured already is not read
+    /// again.
+    JobHandle* scanWeights();
+    /// Asked for next by the scan.
+    void setVisibleTargets(const QVector<int>& targets);
+    /// Null while not measured, or when it had to make room (ask then with requestStats).
+    std::shared_ptr<const TensorStats> stats(int target) { return m_stats.find(target); }
+    /// Answers with statsReady(target), at once when they are at hand.
+    void requestStats(int target);
+    int scannedCount() const { return m_scanned; }
+    /// Channel statistics of the target's inputs; null without calibration.
+    const SiteRecord* activations(int target) const;
+    /// Answers with comparisonReady. Latest wins.
+    void requestComparison(int target);
+    /// Of the last comparisonReady; null when it could not be made, comparisonNote() then says why.
+    std::shared_ptr<const WeightComparison> comparison() const { return m_comparison; }
+    const QString& comparisonNote() const { return m_comparisonNote; }
+
+    // --- Calibrate ---
+    /// Why it cannot be done now, "" when it can.
+    QString calibrateBlocker() const;
+    JobHandle* calibrate(const CalibrateRequest& request);
+    JobHandle* openCalibration(const QString& file);
+    std::shared_ptr<const Calibration> calibration() const { return m_calibration; }
+
+    // --- Run ---
+    QString runBlocker() const;
+    /// Executes the present plan; resumes when the folder holds the same. "": in the cache, by plan and
+    /// calibration.
+    JobHandle* startRun(const QString& directory = {});
+    JobHandle* openRun(const QString& directory);
+    /// Null before the first one; incomplete after a cancelled one.
+    std::shared_ptr<const Run> run() const { return m_run; }
+    bool running() const { return m_runJob && !m_runJob->isEnded(); }
+    int unitsDone() const { return m_unitsDone; }
+
+    // --- Evaluate, export ---
+    QString evaluateBlocker() const;
+    JobHandle* evaluate(const EvaluateRequest& request);
+    std::shared_ptr<const EvaluationPair> evaluation() const { return m_evaluation; }
+    /// True when the evaluation's run is not the present one or the recipe changed since.
+    bool evaluationIsStale() const;
+    QString exportBlocker() const;
+    /// What the target cannot hold, for the present run (or the plan when there is none). Empty for an
+    /// unknown exporter.
+    std::vector<LintIssue> exportIssues(const QString& exporter) const;
+    JobHandle* exportRun(const ExportOptions& options);
+    std::shared_ptr<const Receipt> receipt() const { return m_receipt; }
+
+    // --- Recipe ---
+    QString saveRecipe(const QString& file);
+    /// One undo step. Returns "" or why not.
+    QString loadRecipe(const QString& file);
+
+signals:
+    void modelChanged();
+    void statsReady(int target);
+    void scanProgress(int done, int total);
+    void comparisonReady(int target);
+    void calibrationChanged();
+    void runChanged();
+    void unitFinished(int unit);
+    void evaluationChanged();
+    void receiptChanged();
+    /// A job of this session failed (not: was cancelled).
+    void failed(const QString& title, const QString& message);
+
+private:
+    JobHandle* report(JobHandle* job);
+    void adoptModel(std::shared_ptr<const Model> model, const QString& path, const QString& fingerprint);
+    void adoptStats(int target, std::shared_ptr<const TensorStats> stats);
+    void adoptCalibration(std::shared_ptr<const Calibration> calibration);
+    void adoptRun(std::shared_ptr<const Run> run, const Plan& plan);
+    void openRunSnapshot(const QString& directory);
+    bool isCurrent(const std::shared_ptr<const Model>& model) const { return m_model == model; }
+    QString runFolder() const;
+
+    SessionOptions m_options;
+    std::shared_ptr<const Model> m_model;
+    QString m_modelPath, m_fingerprint;
+    SchemeTable m_table;
+    ui::TargetSelection m_selection;
+    StatsCache m_stats;
+    std::shared_ptr<ScanQueue> m_scan;
+    int m_scanned = 0;
+    std::shared_ptr<const WeightComparison> m_comparison;
+    QString m_comparisonNote;
+    std::shared_ptr<const Calibration> m_calibration;
+    std::shared_ptr<const Run> m_run;
+    QPointer<JobHandle> m_runJob;
+    int m_unitsDone = 0;
+    std::shared_ptr<const Plan> m_runPlan; ///< of the last run started or opened
+    std::shared_ptr<const EvaluationPair> m_evaluation;
+    std::shared_ptr<const Receipt> m_receipt;
+    // Last: joined before anything they could report to goes away.
+    EngineThread m_engine;
+    LightPool m_pool;
+};
+
+} // namespace qs::app

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/metrics/histogram.h"
+
+#include <cmath>
+
+namespace qs {
+
+HistogramFiller::HistogramFiller(double lo, double hi, size_t bins) : edges_(bins + 1) {
+    histogram_.lo = lo;
+    histogram_.hi = hi;
+    histogram_.counts.assign(bins, 0);
+    // A range of denormals can make this infinite; every value then starts from bin 0 or the last one and
+    // the edges decide.
+    if (hi > lo) binsPerUnit_ = double(bins) / (hi - lo);
+    for (size_t i = 0; i < bins; ++i)
+        edges_[i] = lo + double(i) * ((hi - lo) / double(bins));
+    edges_[bins] = hi;
+}
+
+void HistogramFiller::add(std::span<const float> values) {
+    const double lo = histogram_.lo, hi = histogram_.hi;
+    const double last = double(histogram_.counts.size() - 1);
+    for (const float value : values) {
+        const double x = value;
+        if (!(x >= lo && x <= hi)) {
+            if (!std::isfinite(value))
+                ++histogram_.notFinite;
+            else
+                ++(x < lo ? histogram_.below : histogram_.above);
+            continue;
+        }
+        size_t i = size_t(std::min((x - lo) * binsPerUnit_, last));
+        // The product may land one bin beside the edge that the bins are defined by.
+        if (x < edges_[i])
+            --i;
+        else if (x >= edges_[i + 1] && double(i) < last)
+            ++i;
+        ++histogram_.counts[i];
+    }
+}
+
+Histogram histogram(std::span<const float> values, double lo, double hi, size_t bins) {
+    HistogramFiller filler(lo, hi, bins);
+    filler.add(values);
+    return filler.result();
+}
+
+} // namespace qs

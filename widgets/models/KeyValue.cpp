@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/models/KeyValue.h"
+
+#include "widgets/models/Metric.h"
+
+#include <QAbstractItemModel>
+#include <QCoreApplication>
+#include <QMap>
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace qs::ui {
+
+namespace {
+
+QString tr(const char* text) {
+    return QCoreApplication::translate("Inspector", text);
+}
+
+/// "4.9 / 1 380": weights and activations; a dash for what is not measured.
+QString pairText(double w, double x) {
+    const auto one = [](double v) { return std::isnan(v) ? QStringLiteral("–") : numberText(v, 3); };
+    return one(w) + QStringLiteral(" / ") + one(x);
+}
+
+QString percentText(double fraction) {
+    return std::isnan(fraction) ? QStringLiteral("–") : numberText(fraction * 100, 3) + QStringLiteral(" %");
+}
+
+} // namespace
+
+QVector<KeyValue> describeTensor(const TargetRow& row) {
+    QVector<KeyValue> out;
+    out.push_back(
+        {tr("Shape"),
+         QStringLiteral("%1 × %2").arg(integerText(qint64(row.rows)), integerText(qint64(row.cols))),
+         tr("Outputs × inputs."), false, false});
+    out.push_back({tr("Source"),
+                   row.sourceType + QStringLiteral(" · ") + bytesText(row.bytesBefore),
+                   {},
+                   false,
+                   false});
+    if (!row.site.isEmpty())
+        out.push_back({tr("Site"), row.site, tr("The activation point that feeds this layer."), true, false});
+    out.push_back({tr("Kurtosis w / x"), pairText(row.kurtosis, row.activationKurtosis),
+                   metricInfo(Metric::Kurtosis).help, false, false});
+    out.push_back({tr("absmax w / x"), pairText(row.absmax, row.activationAbsmax),
+                   tr("Largest magnitude of the weights, and of the layer's inputs on the calibration text."),
+                   false, false});
+    out.push_back({tr("Outlier ratio w / x"), pairText(row.outlierRatioWeights, row.outlierRatioActivations),
+                   metricInfo(Metric::OutlierRatioWeights).help, false, false});
+    out.push_back({tr("σ of w"), std::isnan(row.stddev) ? QStringLiteral("–") : numberText(row.stddev, 3),
+                   tr("Population standard deviation."), false, false});
+    return out;
+}
+
+QVector<KeyValue> describeScheme(const TargetRow& row) {
+    QVector<KeyValue> out;
+    out.push_back(
+        {tr("Format"),
+         QStringLiteral("%1 · %2 bits/w").arg(row.format, QLocale().toString(row.bitsPerWeight, 'f', 4)),
+         metricInfo(Metric::BitsPerWeight).help, false, false});
+    if (row.scheme) out.push_back({tr("Method"), row.method, {}, false, false});
+    out.push_back({tr("Size"), bytesText(row.bytesAfter),
+                   QCoreApplication::translate("Inspector", "%1 bytes, was %2")
+                       .arg(integerText(qint64(row.bytesAfter)), integerText(qint64(row.bytesBefore))),
+                   false, false});
+    if (!row.done.isEmpty()) {
+        if (row.different)
+            out.push_back({tr("Written"), QStringLiteral("%1 → %2").arg(row.format, row.done),
+                           tr("Planned and done differ."), false, row.stale});
+        out.push_back({tr("Weight error"), percentText(row.weightError), metricInfo(Metric::WeightError).help,
+                       false, row.stale});
+        out.push_back({tr("Output error"), percentText(row.outputError), metricInfo(Metric::OutputError).help,
+                       false, row.stale});
+        out.push_back(
+            {tr("Largest change"), numberText(row.maxAbsError, 3), tr("max |w − w′|."), false, row.stale});
+    }
+    return out;
+}
+
+QVector<KeyValue> describeSelection(const QVector<const TargetRow*>& rows) {
+    quint64 bytes = 0;
+    double weights = 0;
+    std::map<QString, int> formats;
+    for (const TargetRow* r : rows) {
+        bytes += r->bytesAfter;
+        weights += double(r->rows) * double(r->cols);
+        ++formats[r->format];
+    }
+    std::vector<std::pair<QString, int>> sorted(formats.begin(), formats.end());
+    std::stable_sort(sorted.begin(), sorted.end(),
+                     [](const auto& a, const auto& b) { return a.second > b.second; });
+    QStringList texts;
+    for (const auto& [format, n] : sorted)
+        texts << QStringLiteral("%1 × %2").arg(format).arg(n);
+    QVector<KeyValue> out;
+    out.push_back({tr("Tensors"), integerText(rows.size()), {}, false, false});
+    out.push_back({tr("Size"),
+                   weights > 0
+                       ? QStringLiteral("%1 · %2 bits/w")
+                             .arg(bytesText(bytes), QLocale().toString(8.0 * double(bytes) / weights, 'f', 2))
+                       : bytesText(bytes),
+                   {},
+                   false,
+                   false});
+    out.push_back({tr("Formats"), texts.join(QStringLiteral(" · ")), {}, false, false});
+    return out;
+}
+
+QString toTsv(const QModelIndexList& indexes) {
+    if (indexes.isEmpty()) return {};
+    const QAbstractItemModel* model = indexes.front().model();
+    QMap<int, QMap<int, QString>> cells;
+    QMap<int, QString> columns;
+    for (const QModelIndex& i : indexes) {
+        QString text = i.data(Qt::DisplayRole).toString();
+        // A tab or line break inside a cell would move every later cell.
+        text.replace(QLatin1Char('\t'), QLatin1Char(' ')).replace(QLatin1Char('\n'), QLatin1Char(' '));
+        cells[i.row()][i.column()] = text;
+        columns[i.column()] = model->headerData(i.column(), Qt::Horizontal, Qt::DisplayRole).toString();
+    }
+    QStringList lines{QStringList(columns.values()).join(QLatin1Char('\t'))};
+    for (const auto& row : cells) {
+        QStringList line;
+        for (auto c = columns.cbegin(); c != columns.cend(); ++c)
+            line << row.value(c.key());
+        lines << line.join(QLatin1Char('\t'));
+    }
+    return lines.join(QLatin1Char('\n')) + QLatin1Char('\n');
+}
+
+} // namespace qs::ui

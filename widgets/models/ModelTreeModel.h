@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The model tree: model > block > module > tensor, made from the stored names when a branch is opened. Two
+// columns: name and format (a tensor's format; a branch's mean stored bits per weight over its quantizable
+// tensors).
+#pragma once
+
+#include "core/checkpoint/checkpoint.h"
+#include "widgets/models/TargetTableSource.h"
+#include "widgets/models/TensorFilter.h"
+
+#include <QAbstractItemModel>
+#include <QHash>
+#include <QPointer>
+#include <memory>
+#include <vector>
+
+namespace qs::ui {
+
+class ModelTreeModel : public QAbstractItemModel {
+    Q_OBJECT
+public:
+    enum Column { Name, Format, ColumnCount };
+    enum Roles {
+        TargetRole = Qt::UserRole + 1, ///< int: index into the source, -1 for branches and kept tensors
+        TargetsRole,                   ///< QVector<int>: every target below the node
+        TensorRole,                    ///< QString: stored tensor name of a leaf, "" of a branch
+        EditedRole,                    ///< bool: it, or something below it, was edited
+        StaleRole,                     ///< bool
+        FailedRole,                    ///< bool
+        KeptRole,                      ///< bool: a leaf that cannot be quantized
+        BlockRole,                     ///< int, -1
+    };
+
+    explicit ModelTreeModel(QObject* parent = nullptr);
+    ~ModelTreeModel() override;
+
+    /// Either may be null: an empty tree. `title` names the root.
+    void setModel(std::shared_ptr<const Checkpoint> checkpoint, TargetTableSource* source,
+                  const QString& title);
+    void setFilter(const QString& text, bool regex = false);
+    const TensorFilter& filter() const { return m_filter; }
+    /// The node of a target, opening the branches on the way; invalid when filtered out.
+    QModelIndex indexOfTarget(int target);
+    int tensorCount() const { return int(m_names.size()); }
+
+    QModelIndex index(int row, int column, const QModelIndex& parent = {}) const override;
+    QModelIndex parent(const QModelIndex& child) const override;
+    int rowCount(const QModelIndex& parent = {}) const override;
+    int columnCount(const QModelIndex& parent = {}) const override;
+    bool hasChildren(const QModelIndex& parent = {}) const override;
+    bool canFetchMore(const QModelIndex& parent) const override;
+    void fetchMore(const QModelIndex& parent) override;
+    QVariant data(const QModelIndex& index, int role = Qt::DisplayRole) const override;
+    QVariant headerData(int section, Qt::Orientation orientation, int role) const override;
+
+private:
+    struct Node;
+    void rebuild();
+    void onRowsChanged(const QVector<int>& targets);
+    Node* nodeOf(const QModelIndex& index) const;
+    QModelIndex indexOf(const Node* node, int column = 0) const;
+    std::vector<std::unique_ptr<Node>> childrenOf(Node* node) const;
+    QVector<int> targetsBelow(const Node* node) const;
+    QString formatText(const Node* node) const;
+    bool anyBelow(const Node* node, bool (*flag)(const TargetRow&)) const;
+    const TargetRow* targetRow(const Node* leaf) const;
+
+    std::shared_ptr<const Checkpoint> m_checkpoint;
+    QPointer<TargetTableSource> m_source;
+    QString m_title;
+    TensorFilter m_filter;
+    std::vector<QStringList> m_names;  ///< path of every tensor
+    std::vector<QString> m_lowerNames; ///< what the filter sees
+    std::vector<int> m_sorted;         ///< tensors as the tree shows them: embedding, blocks, the rest, head
+    std::vector<int> m_block;
+    std::vector<int> m_targetOf; ///< tensor -> target, -1
+    std::unique_ptr<Node> m_root;
+};
+
+} // namespace qs::ui

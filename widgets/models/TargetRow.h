@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One quantizable tensor as the window shows it: a flat snapshot of what the checkpoint, the recipe, the
+// statistics and the run say about it. Plain data; made on the GUI thread.
+#pragma once
+
+#include "core/recipe/recipe.h"
+
+#include <QString>
+#include <limits>
+#include <memory>
+
+namespace qs::ui {
+
+inline constexpr double kNotMeasured = std::numeric_limits<double>::quiet_NaN();
+
+/// What happened to a tensor so far.
+enum class TargetState {
+    Kept,    ///< no scheme: stays in the source format
+    Planned, ///< has a scheme, no result
+    Queued,  ///< part of the run in progress, not done yet
+    Done,    ///< has a result of a run
+    Failed,  ///< the plan says it cannot be done (an Error issue)
+};
+
+struct TargetRow {
+    QString module;     ///< "layers.0.self_attn.q_proj": the name used in recipes
+    QString tensor;     ///< stored tensor name
+    QString name;       ///< last part of the module, "q_proj"
+    QString role;       ///< "q", "down", "" when unknown
+    QString site;       ///< activation site, "" when unknown
+    QString fusedGroup; ///< linears that runtimes fuse share it, "" when alone
+    int block = -1;     ///< -1: not in a block
+    quint64 rows = 0, cols = 0;
+
+    QString sourceType; ///< "BF16"; "packed" when the checkpoint stores codes
+    int sourceBits = 16;
+
+    std::shared_ptr<const Scheme> scheme; ///< null: kept in the source format
+    QString format;                       ///< "int4 g128 sym", the source type when kept
+    QString method;                       ///< label, "" when kept
+    int bits = 0;                         ///< nominal bits, source bits when kept
+    bool hasGroup = false;                ///< the codec has a group parameter
+    qint64 group = 0;                     ///< inputs per scale; -1 one scale per output, 0 one for the tensor
+
+    quint64 bytesBefore = 0, bytesAfter = 0; ///< exact, of the plan
+    double bitsPerWeight = 0;                ///< 8 bytesAfter / (rows cols)
+
+    // Measured values; NaN while not measured.
+    double absmax = kNotMeasured, stddev = kNotMeasured, kurtosis = kNotMeasured;
+    double outlierRatioWeights = kNotMeasured; ///< max / median over input channels of absmax
+    double activationAbsmax = kNotMeasured, activationKurtosis = kNotMeasured;
+    double outlierRatioActivations = kNotMeasured; ///< the same of the site's activations
+    double weightError = kNotMeasured;             ///< ||W - W'||^2 / ||W||^2, 0..
+    double outputError = kNotMeasured;             ///< tr(E S E^T) / tr(W S W^T), 0..
+    double maxAbsError = kNotMeasured;
+    double seconds = kNotMeasured;
+
+    TargetState state = TargetState::Kept;
+    QString done;           ///< what the run wrote ("" without a result)
+    bool edited = false;    ///< scheme changed since the recipe was loaded or run
+    bool stale = false;     ///< the result belongs to another scheme than the present one
+    bool different = false; ///< planned and done differ
+    QString message;        ///< rule and value of the worst issue, "" when there is none
+};
+
+} // namespace qs::ui
