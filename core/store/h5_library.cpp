@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/store/h5_library.h"
+
+#include <cstdlib>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace qs {
+
+namespace {
+
+std::mutex& libraryMutex() {
+    static std::mutex mutex;
+    return mutex;
+}
+
+herr_t keepFirst(unsigned n, const H5E_error2_t* record, void* text) {
+    if (n == 0 && record->desc) static_cast<std::string*>(text)->assign(record->desc);
+    return 0;
+}
+
+} // namespace
+
+H5Session::H5Session() : lock_(libraryMutex()) {
+    static const bool prepared = [] {
+        H5open();
+        // A filter plugin is a shared library that a file could ask for.
+        H5PLset_loading_state(0);
+        return true;
+    }();
+    (void)prepared;
+    H5Eget_auto2(H5E_DEFAULT, &print_, &printData_);
+    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
+
+H5Session::~H5Session() {
+    H5Eclear2(H5E_DEFAULT);
+    H5Eset_auto2(H5E_DEFAULT, print_, printData_);
+}
+
+std::string h5LastFailure() {
+    std::string text;
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keepFirst, &text);
+    return text.empty() ? "HDF5 gives no reason" : text;
+}
+
+Error h5Failure(ErrorCode code, const std::string& what, const std::filesystem::path& file,
+                const std::string& object) {
+    Error e{code, fmt::format("{}: {}", what, h5LastFailure()), object};
+    return std::move(e).at(file.string());
+}
+
+H5Handle h5StoredType(H5Type type) {
+    hid_t base = -1;
+    switch (type) {
+    case H5Type::F64:
+        base = H5T_IEEE_F64LE;
+        break;
+    case H5Type::F32:
+    case H5Type::F16:
+        base = H5T_IEEE_F32LE;
+        break;
+    case H5Type::I32:
+        base = H5T_STD_I32LE;
+        break;
+    case H5Type::U8:
+        base = H5T_STD_U8LE;
+        break;
+    case H5Type::U16:
+        base = H5T_STD_U16LE;
+        break;
+    }
+    H5Handle t(H5Tcopy(base), H5Tclose);
+    if (type == H5Type::F16 && t) {
+        // IEEE 754 binary16: sign bit 15, 5 exponent bits from 10 with bias 15, 10 mantissa bits from 0.
+        H5Tset_fields(t.get(), 15, 10, 5, 0, 10);
+        H5Tset_size(t.get(), 2);
+        H5Tset_ebias(t.get(), 15);
+    }
+    return t;
+}
+
+size_t h5TypeSize(H5Type type) {
+    switch (type) {
+    case H5Type::F64:
+        return 8;
+    case H5Type::F32:
+    case H5Type::I32:
+        return 4;
+    case H5Type::F16:
+    case H5Type::U16:
+        return 2;
+    case H5Type::U8:
+        return 1;
+    }
+    return 0;
+}
+
+const char* h5TypeName(H5Type type) {
+    switch (type) {
+    case H5Type::F64:
+        return "float64";
+    case H5Type::F32:
+        return "float32";
+    case H5Type::F16:
+        return "float16";
+    case H5Type::I32:
+        return "int32";
+    case H5Type::U8:
+        return "uint8";
+    case H5Type::U16:
+        return "uint16";
+    }
+    return "";
+}
+
+H5Handle h5FileAccess() {
+    H5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+    H5Pset_libver_bounds(access.get(), H5F_LIBVER_V110, H5F_LIBVER_V110);
+    H5Pset_file_locking(access.get(), false, true);
+    return access;
+}
+
+std::vector<std::string> h5PathParts(const std::string& name) {
+    std::vector<std::string> parts;
+    for (size_t at = 0; at < name.size();) {
+        const size_t end = std::min(name.find('/', at), name.size());
+        if (end > at) parts.push_back(name.substr(at, end - at));
+        at = end + 1;
+    }
+    return parts;
+}
+
+std::string h5EscapeName(const std::string& name) {
+    if (name == ".") return "%2E";
+    std::string out;
+    for (const char c : name) {
+        if (c == '/')
+            out += "%2F";
+        else if (c == '%')
+            out += "%25";
+        else
+            out += c;
+    }
+    return out;
+}
+
+Result<uint64_t> h5CountOf(const H5Shape& shape, H5Type type) {
+    if (shape.empty() || shape.size() > 4)
+        return Error::invalid(fmt::format("arrays have 1 to 4 dimensions, not {}", shape.size()));
+    const uint64_t limit = kH5MaxBytes / h5TypeSize(type);
+    uint64_t count = 1;
+    for (const uint64_t d : shape) {
+        if (d != 0 && count > limit / d)
+            return Error::unsupported(
+                fmt::format("an array of shape {} exceeds {} bytes", h5ShapeText(shape), kH5MaxBytes));
+        count *= d;
+    }
+    return count;
+}
+
+std::string h5ShapeText(const H5Shape& shape) {
+    return fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+} // namespace qs

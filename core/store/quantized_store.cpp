@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/store/quantized_store.h"
+
+#include "core/store/h5_file.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+namespace qs {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+constexpr const char* kSchema = "quantoscope-tensors";
+constexpr int64_t kSchemaVersion = 1;
+constexpr int64_t kMaxDimension = int64_t(1) << 32;
+
+/// What the scale is stored as.
+Result<DType> scaleType(const QuantizedTensor& q) {
+    if (!q.codecParams.has("scale_dtype")) return DType::F32;
+    const ParamValue& value = q.codecParams.values().at("scale_dtype");
+    const std::string* type = std::get_if<std::string>(&value);
+    if (type && *type == "f16") return DType::F16;
+    if (type && *type == "bf16") return DType::BF16;
+    if (type && *type == "f32") return DType::F32;
+    return Error::invalid(fmt::format("scale_dtype must be f16, bf16 or f32, not {}",
+                                      type ? "'" + *type + "'" : "another type of value"));
+}
+
+Result<void> checkParameters(const char* name, const Matrix& m, const GroupLayout& layout) {
+    if (m.rows() != layout.scaleRows || m.cols() != layout.groups)
+        return Error::invalid(fmt::format("{} is [{}, {}], expected [{}, {}]", name, m.rows(), m.cols(),
+                                          layout.scaleRows, layout.groups));
+    for (size_t i = 0; i < m.size(); ++i)
+        if (!std::isfinite(m.data()[i]))
+            return Error::invalid(fmt::format("{}[{}, {}] is not finite", name, i / m.cols(), i % m.cols()));
+    return {};
+}
+
+/// The rules that dequantization relies on.
+Result<void> checkTensor(const QuantizedTensor& q) {
+    const GroupLayout& l = q.layout;
+    if (q.rows == 0 || q.cols == 0)
+        return Error::invalid(fmt::format("shape [{}, {}] is empty", q.rows, q.cols));
+    if (q.cols > std::numeric_limits<size_t>::max() / q.rows || q.codes.size() != q.rows * q.cols)
+        return Error::invalid(
+            fmt::format("{} codes do not fill shape [{}, {}]", q.codes.size(), q.rows, q.cols));
+    if (l.scaleRows != 1 && l.scaleRows != q.rows)
+        return Error::invalid(fmt::format("scale_rows must be 1 or {}, not {}", q.rows, l.scaleRows));
+    if (l.groups == 0 || l.groupSize == 0 ||
+        (q.groupOfColumn.empty() && (q.cols - 1) / l.groupSize >= l.groups))
+        return Error::invalid(
+            fmt::format("{} groups of {} do not cover {} columns", l.groups, l.groupSize, q.cols));
+    QS_CHECK(checkParameters("scale", q.scale, l));
+    QS_CHECK(checkParameters("zero", q.zero, l));
+    if (q.groupOfColumn.empty()) return {};
+    if (q.groupOfColumn.size() != q.cols)
+        return Error::invalid(
+            fmt::format("group_of_column has {} entries for {} columns", q.groupOfColumn.size(), q.cols));
+    for (size_t c = 0; c < q.cols; ++c)
+        if (q.groupOfColumn[c] < 0 || size_t(q.groupOfColumn[c]) >= l.groups)
+            return Error::invalid(fmt::format("group_of_column[{}] is {}, expected 0 .. {}", c,
+                                              q.groupOfColumn[c], l.groups - 1));
+    return {};
+}
+
+/// 16-bit patterns of a matrix whose values they represent exactly.
+Result<std::vector<uint16_t>> exactBits(const Matrix& m, uint16_t (*encode)(float), float (*decode)(uint16_t),
+                                        const char* type) {
+    std::vector<uint16_t> bits(m.size());
+    for (size_t i = 0; i < m.size(); ++i) {
+        bits[i] = encode(m.data()[i]);
+        if (decode(bits[i]) != m.data()[i])
+            return Error::invalid(fmt::format("scale[{}, {}] = {:.9g} is not representable as {}",
+                                              i / m.cols(), i % m.cols(), m.data()[i], type));
+    }
+    return bits;
+}
+
+Result<void> writeScale(H5Writer& writer, const std::string& name, const QuantizedTensor& q) {
+    QS_TRY(const DType type, scaleType(q));
+    const H5Shape shape = {q.scale.rows(), q.scale.cols()};
+    if (type == DType::F32) return writer.matrix(name, q.scale, H5Filter::Compress);
+    if (type == DType::BF16) {
+        QS_TRY(const auto bits, exactBits(q.scale, floatToBfloat, bfloatToFloat, "bf16"));
+        QS_CHECK(writer.array<uint16_t>(name, bits, shape, H5Filter::Compress));
+        return writer.attribute(name, "qs_dtype", "bf16");
+    }
+    QS_TRY(const auto bits, exactBits(q.scale, floatToHalf, halfToFloat, "f16"));
+    std::vector<HalfBits> half(bits.size());
+    std::transform(bits.begin(), bits.end(), half.begin(), [](uint16_t b) { return HalfBits{b}; });
+    return writer.array<HalfBits>(name, half, shape, H5Filter::Compress);
+}
+
+Result<void> writeZero(H5Writer& writer, const std::string& name, const Matrix& zero) {
+    const auto isByte = [](float z) { return z >= 0 && z <= 255 && z == std::floor(z); };
+    if (!std::all_of(zero.span().begin(), zero.span().end(), isByte))
+        return writer.matrix(name, zero, H5Filter::Compress);
+    std::vector<uint8_t> bytes(zero.size());
+    std::transform(zero.span().begin(), zero.span().end(), bytes.begin(), [](float z) { return uint8_t(z); });
+    return writer.array<uint8_t>(name, bytes, {zero.rows(), zero.cols()}, H5Filter::Compress);
+}
+
+Result<void> writeOne(H5Writer& writer, const std::string& module, const QuantizedTensor& q) {
+    QS_CHECK(checkTensor(q));
+    const std::string group = "/" + h5EscapeName(module);
+    QS_CHECK(writer.group(group));
+    QS_CHECK(writer.attribute(group, "module", module));
+    QS_CHECK(writer.attribute(group, "codec", q.codec));
+    QS_CHECK(writer.attribute(group, "codec_params", q.codecParams.toJson().dump()));
+    const std::pair<const char*, size_t> numbers[] = {{"rows", q.rows},
+                                                      {"cols", q.cols},
+                                                      {"group_size", q.layout.groupSize},
+                                                      {"groups", q.layout.groups},
+                                                      {"scale_rows", q.layout.scaleRows}};
+    for (const auto& [key, value] : numbers)
+        QS_CHECK(writer.attribute(group, key, int64_t(value)));
+    QS_CHECK(writer.array<uint8_t>(group + "/codes", q.codes, {q.rows, q.cols}, H5Filter::Compress));
+    QS_CHECK(writeScale(writer, group + "/scale", q));
+    QS_CHECK(writeZero(writer, group + "/zero", q.zero));
+    if (q.groupOfColumn.empty()) return {};
+    return writer.array<int32_t>(group + "/group_of_column", q.groupOfColumn, {q.cols}, H5Filter::Compress);
+}
+
+/// Parameters from JSON alone: their types are the JSON values' own. The codec checks names and ranges.
+Result<Params> paramsFromText(const std::string& text, const std::string& where) {
+    const json object = json::parse(text, nullptr, false);
+    if (!object.is_object()) return Error::corrupt("codec_params is not a JSON object", where);
+    ParamSpecs specs;
+    for (const auto& [key, value] : object.items()) {
+        using Int = std::numeric_limits<long long>;
+        using Real = std::numeric_limits<double>;
+        if (value.is_boolean())
+            specs.push_back(ParamSpec::boolean(key, key, false, {}));
+        else if (value.is_number_integer())
+            specs.push_back(ParamSpec::integer(key, key, 0, Int::min(), Int::max(), {}));
+        else if (value.is_number_float())
+            specs.push_back(ParamSpec::real(key, key, 0, Real::lowest(), Real::max(), {}));
+        else if (value.is_string())
+            specs.push_back(ParamSpec::choice(key, key, value, {value.get<std::string>()}, {}));
+        else
+            return Error::corrupt(fmt::format("codec_params: '{}' is not a single value", key), where);
+    }
+    return Params::fromJson(specs, object, where);
+}
+
+Result<void> readScale(const H5Reader& file, const std::string& name, QuantizedTensor& q) {
+    const auto declared = scaleType(q);
+    if (!declared) return Error::corrupt(declared.error().message, file.path().string() + ": " + name);
+    const DType type = *declared;
+    const size_t rows = q.layout.scaleRows, cols = q.layout.groups;
+    if (type == DType::F32) {
+        QS_TRY(q.scale, file.matrix<float>(name, rows, cols));
+        return {};
+    }
+    if (type == DType::BF16) {
+        QS_TRY(const std::string mark, file.stringAttribute(name, "qs_dtype"));
+        if (mark != "bf16")
+            return Error::corrupt(fmt::format("qs_dtype is '{}', expected 'bf16'", mark),
+                                  file.path().string() + ": " + name);
+        QS_TRY(const auto bits, file.array<uint16_t>(name, {rows, cols}));
+        q.scale = Matrix(rows, cols);
+        std::transform(bits.begin(), bits.end(), q.scale.data(), bfloatToFloat);
+        return {};
+    }
+    QS_TRY(const auto bits, file.array<HalfBits>(name, {rows, cols}));
+    q.scale = Matrix(rows, cols);
+    std::transform(bits.begin(), bits.end(), q.scale.data(), [](HalfBits b) { return halfToFloat(b.bits); });
+    return {};
+}
+
+Result<void> readZero(const H5Reader& file, const std::string& name, QuantizedTensor& q) {
+    const size_t rows = q.layout.scaleRows, cols = q.layout.groups;
+    QS_TRY(const H5Type type, file.type(name));
+    if (type != H5Type::U8) {
+        QS_TRY(q.zero, file.matrix<float>(name, rows, cols));
+        return {};
+    }
+    QS_TRY(const auto bytes, file.array<uint8_t>(name, {rows, cols}));
+    q.zero = Matrix(rows, cols);
+    std::copy(bytes.begin(), bytes.end(), q.zero.data());
+    return {};
+}
+
+Result<QuantizedTensor> readOne(const H5Reader& file, const std::string& group) {
+    QuantizedTensor q;
+    const auto number = [&](const char* key) { return file.intAttribute(group, key, 1, kMaxDimension); };
+    QS_TRY(q.rows, number("rows"));
+    QS_TRY(q.cols, number("cols"));
+    QS_TRY(q.layout.groupSize, number("group_size"));
+    QS_TRY(q.layout.groups, number("groups"));
+    QS_TRY(q.layout.scaleRows, number("scale_rows"));
+    QS_TRY(q.codec, file.stringAttribute(group, "codec"));
+    QS_TRY(const std::string params, file.stringAttribute(group, "codec_params"));
+    QS_TRY(q.codecParams, paramsFromText(params, group));
+    QS_TRY(q.codes, file.array<uint8_t>(group + "/codes", {q.rows, q.cols}));
+    QS_CHECK(readScale(file, group + "/scale", q));
+    QS_CHECK(readZero(file, group + "/zero", q));
+    if (file.exists(group + "/group_of_column")) {
+        QS_TRY(q.groupOfColumn, file.array<int32_t>(group + "/group_of_column", {q.cols}));
+    }
+    if (auto rules = checkTensor(q); !rules)
+        return Error::corrupt(rules.error().message, file.path().string() + ": " + group);
+    return q;
+}
+
+} // namespace
+
+Result<void> writeQuantizedTensors(const fs::path& path,
+                                   const std::vector<std::pair<std::string, const QuantizedTensor*>>& tensors,
+                                   const StoreAttributes& attributes) {
+    QS_TRY(auto writer, H5Writer::begin(path));
+    QS_CHECK(writer->attribute("/", "schema", kSchema));
+    QS_CHECK(writer->attribute("/", "schema_version", kSchemaVersion));
+    for (const auto& [key, value] : attributes)
+        QS_CHECK(writer->attribute("/", key, value));
+    for (const auto& [module, tensor] : tensors) {
+        if (module.empty()) return Error::invalid("a module needs a name", path.string());
+        if (auto written = writeOne(*writer, module, *tensor); !written) {
+            Error e = written.takeError();
+            return e.where.empty() ? std::move(e).at(path.string() + ": " + module) : e;
+        }
+    }
+    return writer->commit();
+}
+
+Result<QuantizedTensor> readQuantizedTensor(const fs::path& path, const std::string& module) {
+    QS_TRY(const auto file, H5Reader::open(path));
+    QS_TRY(const std::string schema, file->stringAttribute("/", "schema"));
+    if (schema != kSchema)
+        return Error::corrupt(fmt::format("schema is '{}', expected '{}'", schema, kSchema), path.string());
+    QS_TRY(const int64_t version, file->intAttribute("/", "schema_version", 1, 1 << 20));
+    if (version != kSchemaVersion)
+        return Error::unsupported(
+            fmt::format("schema version {}, this program reads {}", version, kSchemaVersion), path.string());
+    const std::string group = "/" + h5EscapeName(module);
+    if (module.empty() || !file->exists(group))
+        return Error::notFound(fmt::format("no module '{}' in the file", module), path.string());
+    return readOne(*file, group);
+}
+
+} // namespace qs

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Quantized tensors in an HDF5 file. For every module a group "/<module>" ('/' and '%' of the name as %2F,
+// %25):
+//   codes            uint8 [rows, cols]
+//   scale            [scale_rows, groups], float16, float32, or uint16 with attribute qs_dtype = "bf16", by
+//                    the codec's parameter scale_dtype (float32 when it has none); exact
+//   zero             [scale_rows, groups], uint8 when all are integers in 0 .. 255, else float32
+//   group_of_column  int32 [cols], only when columns are not grouped in order
+//   attributes       module, codec, codec_params (JSON), rows, cols, group_size, groups, scale_rows
+// The file's attributes: schema = "quantoscope-tensors", schema_version, and the caller's.
+// What is read has consistent shapes, finite parameters and group indices in range; that every code is one of
+// the codec's is the codec's to judge.
+#pragma once
+
+#include "core/base/result.h"
+#include "core/codec/codec.h"
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace qs {
+
+using StoreAttributes = std::vector<std::pair<std::string, std::string>>;
+
+/// Appears under `path` whole or not at all; the same tensors give the same bytes. InvalidArgument when a
+/// tensor's shapes disagree or a scale is not representable in the declared type. Thread-safe.
+Result<void> writeQuantizedTensors(const std::filesystem::path& path,
+                                   const std::vector<std::pair<std::string, const QuantizedTensor*>>& tensors,
+                                   const StoreAttributes& attributes = {});
+
+/// NotFound when the file or the module is missing; Corrupt when the file is damaged. Thread-safe.
+Result<QuantizedTensor> readQuantizedTensor(const std::filesystem::path& path, const std::string& module);
+
+} // namespace qs
