@@ -11,7 +11,7 @@ namespace qs::app {
 QString sampleFolder() {
     const QString bin = QCoreApplication::applicationDirPath();
     for (const QString& candidate :
-         {bin + QStringLiteral("/../share/quantoscope/sample"), QStringLiteral(QS_SAMPLE_FOLDER)})
+         {bin + QStringLiteral("/../share/quantoscope/sample"), QString::fromUtf8(QS_SAMPLE_FOLDER)})
         if (QDir(candidate + QStringLiteral("/model")).exists()) return QDir::cleanPath(candidate);
     return {};
 }

@@ -16,14 +16,6 @@ using ui::TargetState;
 
 namespace {
 constexpr int kUndoLimit = 500;
-
-/// Embeddings and output heads are quantized on request only: they cost accuracy out of proportion.
-bool keptByDefault(const std::string& module) {
-    for (const char* part : {"embed", "wte", "wpe", "lm_head", "norm"})
-        if (module.find(part) != std::string::npos) return true;
-    return false;
-}
-
 } // namespace
 
 SchemeTable::SchemeTable(QObject* parent) : TargetTableSource(parent) {
@@ -85,7 +77,7 @@ void SchemeTable::chooseDefault() {
 }
 
 SchemeTable::SchemePtr SchemeTable::fittingDefault(const QuantTarget& t) {
-    if (t.tensorIndex == Checkpoint::npos || keptByDefault(t.module)) return nullptr;
+    if (t.tensorIndex == Checkpoint::npos) return nullptr;
     const auto fits = [&](const Scheme& s) {
         const auto codec = createCodec(s.codec, s.codecParams);
         return codec && (*codec)->layout(t.rows, t.cols);
