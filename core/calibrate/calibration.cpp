@@ -13,6 +13,7 @@
 //     sample          float32 [n, channels], n <= 64
 #include "core/calibrate/calibration.h"
 
+#include "core/base/npy.h"
 #include "core/store/h5_file.h"
 
 #include <cmath>
@@ -260,6 +261,19 @@ Result<TokenWindows> windowsFromText(const Tokenizer& tokenizer, const std::stri
                                      size_t maxWindows) {
     QS_TRY(const std::vector<int> stream, tokenizer.encode(text));
     return cutWindows(stream, length, maxWindows);
+}
+
+Result<TokenWindows> windowsFromNpy(const fs::path& file) {
+    QS_TRY(const NpyData<int32_t> data, readNpyInt(file));
+    const size_t rank = data.shape.size();
+    if ((rank != 1 && rank != 2) || data.values.empty())
+        return Error::invalid(fmt::format("token ids must be [windows, length] or [length] with at least one "
+                                          "value; the array has {} dimensions and {} values",
+                                          rank, data.values.size()),
+                              file.string());
+    TokenWindows out(rank == 2 ? data.shape[0] : 1, data.shape[rank - 1]);
+    std::copy(data.values.begin(), data.values.end(), out.data());
+    return out;
 }
 
 Result<void> checkTokens(const TokenWindows& tokens, size_t vocabulary) {
