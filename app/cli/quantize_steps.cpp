@@ -28,8 +28,9 @@ Result<void> requireOwnFolder(const fs::path& folder) {
     bool empty = true;
     for (const auto& entry : fs::directory_iterator(folder, ec)) {
         const std::string name = entry.path().filename().string();
+        if (name == "lock") return {};
         for (const char* ours : {"run.json", "calibration.h5", "journal.json", "units"})
-            if (name.find(ours) != std::string::npos) return {};
+            if (name.find(ours) != std::string::npos) return {}; // also their temporary siblings
         empty = false;
     }
     if (ec) return Error::io("cannot list the folder: " + ec.message(), folder.string());

@@ -3,6 +3,7 @@
 
 #include "widgets/theme/Icons.h"
 #include "widgets/theme/Theme.h"
+#include "widgets/views/Delegates.h"
 
 #include <QLocale>
 #include <algorithm>
@@ -23,6 +24,27 @@ JobsModel::JobsModel(QObject* parent) : QAbstractTableModel(parent) {
         if (!m_jobs.empty()) emit dataChanged(index(0, 0), index(int(m_jobs.size()) - 1, ColumnCount - 1));
     });
 }
+
+namespace {
+ui::ProgressDelegate::State paintState(JobState state) {
+    using Paint = ui::ProgressDelegate;
+    switch (state) {
+    case JobState::Queued:
+        return Paint::Waiting;
+    case JobState::Running:
+        return Paint::Running;
+    case JobState::Cancelling:
+        return Paint::Paused;
+    case JobState::Done:
+        return Paint::Done;
+    case JobState::Failed:
+        return Paint::Failed;
+    case JobState::Cancelled:
+        return Paint::Cancelled;
+    }
+    return Paint::Waiting;
+}
+} // namespace
 
 void JobsModel::addLane(JobLane* lane) {
     for (JobHandle* h : lane->handles())

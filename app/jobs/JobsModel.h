@@ -17,6 +17,7 @@ public:
         StateRole,                       ///< int: JobState
         ReportRole,                      ///< QString: everything known about the job
         CancellableRole,                 ///< bool
+        PaintStateRole,                  ///< int: ui::ProgressDelegate::State
     };
 
     explicit JobsModel(QObject* parent = nullptr);

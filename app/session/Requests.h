@@ -16,6 +16,11 @@ struct TextRequest {
     int windows = 64; ///< at most; 0 = all
 };
 
+/// Reads and cuts the text; a worker's work. `evaluation` chooses which built-in text.
+Result<TokenWindows> windowsFor(const Model& model, const TextRequest& request, bool evaluation);
+/// For people: the file's name, or "built-in text".
+QString textName(const TextRequest& request);
+
 struct CalibrateRequest {
     TextRequest text;
     quint64 seed = 0;

@@ -6,13 +6,14 @@
 
 #include "core/metrics/channel_stats.h"
 #include "core/model/model.h"
-#include "core/recipe/recipe.h"
 #include "core/run/run.h"
 #include "widgets/models/TargetTableSource.h"
 
+#include <QHash>
 #include <QUndoStack>
+#include <map>
 #include <memory>
-#include <optional>
+#include <unordered_map>
 #include <vector>
 
 namespace qs::app {
@@ -20,7 +21,8 @@ namespace qs::app {
 class SchemeTable : public ui::TargetTableSource {
     Q_OBJECT
 public:
-    using SchemePtr = std::shared_ptr<const Scheme>; ///< null: kept
+    /// Null: kept. Equal schemes are one object, so pointers compare as values.
+    using SchemePtr = std::shared_ptr<const Scheme>;
 
     explicit SchemeTable(QObject* parent = nullptr);
 
@@ -32,6 +34,7 @@ public:
     int count() const override { return int(m_rows.size()); }
     const ui::TargetRow& row(int target) const override { return m_rows[size_t(target)]; }
     QString edit(const QVector<int>& targets, const ui::SchemeEdit& edit, int dragId = 0) override;
+    bool editable(int target, ui::EditField field) const override;
     QVector<ui::EditChoice> choices(int target, ui::EditField field) const override;
     ui::SchemeEdit editFor(ui::EditField field, const QVariant& value) const override;
 
@@ -39,55 +42,72 @@ public:
     const Plan& plan() const { return m_plan; }
     QUndoStack* undoStack() { return &m_undo; }
     quint64 seed() const { return m_seed; }
-    int indexOf(const QString& module) const;
-    /// What a kept tensor gets when its bits are set.
+    /// -1 when there is none.
+    int indexOf(const QString& module) const { return m_indexOf.value(module, -1); }
+    /// What a kept tensor starts from when it is edited.
     const Scheme& defaultScheme() const { return m_default; }
 
-    /// Ordered rules that give exactly the present schemes: exceptions by name, then by role over all blocks,
-    /// then `*`.
-    Recipe recipe(const QString& name = {}) const;
-    /// One undo step. Error when the recipe's plan has issues of rules that match nothing; others show up as
-    /// problems.
-    QString applyRecipe(const Recipe& recipe, const QString& undoText);
+    /// Ordered rules that give exactly the present schemes: exceptions by name, then by module over all
+    /// blocks, then `*`.
+    Recipe recipe(const std::string& name = {}) const;
+    /// One undo step. Rules that match nothing and schemes that do not fit show up as problems of the plan.
+    void applyRecipe(const Recipe& recipe, const QString& undoText);
+    /// The schemes of a plan for the same model, as one undo step.
+    void applyPlan(const Plan& plan, const QString& undoText);
 
     // What was measured; none of it is undone.
     void setStats(int target, const TensorStats& stats);
-    void setActivations(int target, const ChannelStats& stats);
-    void clearActivations();
-    /// The plan a run (starting or opened) executes; results belong to it. Clears earlier results.
+    void setCalibration(const Calibration* calibration);
+    /// The schemes that a run (starting or opened) executes; results belong to them. Clears earlier results.
     void beginRun(const std::vector<SchemePtr>& schemes, bool running);
     void setResults(const std::vector<TensorResult>& results);
-    /// The run ended: what is not done is no longer queued.
+    /// What is not done is no longer queued.
     void endRun();
-    bool hasResults() const { return m_hasRun; }
+    void clearRun();
+    bool hasRun() const { return m_hasRun; }
     /// True when some scheme differs from the run's.
-    bool runIsStale() const { return m_hasRun && m_staleCount > 0; }
+    bool runIsStale() const;
+    /// The schemes of a plan, as this table shares them.
+    std::vector<SchemePtr> schemesOf(const Plan& plan);
 
 signals:
     void planChanged();
 
 private:
     friend class SetSchemesCommand;
-    SchemePtr apply(const SchemePtr& before, const ui::SchemeEdit& edit, QString& problem) const;
+    /// What the rows say about a scheme; made once per distinct scheme.
+    struct SchemeInfo {
+        QString format, method;
+        int bits = 0;
+        bool hasGroup = false;
+        qint64 group = 0;
+    };
+    SchemePtr share(const Scheme& scheme);
+    const SchemeInfo& infoOf(const SchemePtr& scheme);
+    ui::TargetRow identityRow(const QuantTarget& target) const;
+    void chooseDefault();
+    SchemePtr fittingDefault(const QuantTarget& target);
     QString editText(const QVector<int>& targets, const ui::SchemeEdit& edit) const;
-    void assign(const std::vector<int>& targets, const std::vector<SchemePtr>& schemes);
+    void push(const QString& text, const std::vector<SchemePtr>& schemes, quint64 seed);
+    void assign(const std::vector<int>& targets, const std::vector<SchemePtr>& schemes, quint64 seed);
     void replan();
     void refreshRow(int target);
-    ui::TargetRow identityRow(const QuantTarget& target) const;
-    void chooseDefaults();
-    void notify(const std::vector<int>& targets, Change change);
+    void notifyMeasured(const QVector<int>& targets);
 
     std::shared_ptr<const Model> m_model;
     std::vector<ui::TargetRow> m_rows;
+    QHash<QString, int> m_indexOf;
     std::vector<SchemePtr> m_schemes;
     std::vector<SchemePtr> m_baseline; ///< what "edited" is measured against
     std::vector<SchemePtr> m_runSchemes;
     bool m_hasRun = false, m_running = false;
-    int m_staleCount = 0;
     Scheme m_default;
     Plan m_plan;
+    std::vector<std::pair<QString, bool>> m_issueOf; ///< per target: text, is an error
     quint64 m_seed = 0;
     QUndoStack m_undo;
+    std::map<std::string, SchemePtr> m_shared;
+    std::unordered_map<const Scheme*, SchemeInfo> m_info;
 };
 
 } // namespace qs::app

@@ -35,7 +35,8 @@ public:
     ui::TargetSelection* selection() { return &m_selection; }
 
     // --- Model ---
-    /// Opens on the engine thread. The present model stays until the new one is there.
+    /// Opens on the engine thread. The present model stays until the new one is there. A run folder opens the
+    /// run and its model. Models up to 4 GiB are scanned at once, larger ones when asked (scanWeights).
     JobHandle* openModel(const QString& path);
     void closeModel();
     std::shared_ptr<const Model> model() const { return m_model; }
@@ -46,8 +47,8 @@ public:
     QString cacheFolder() const;
 
     // --- Inspect ---
-    /// Statistics of every tensor, one by one, visible ones first. Called by openModel's end; again is
-    /// harmless.
+    /// Statistics of every tensor, one by one, visible ones first. What is measured already is not read
+    /// again.
     JobHandle* scanWeights();
     /// Asked for next by the scan.
     void setVisibleTargets(const QVector<int>& targets);
@@ -60,7 +61,9 @@ public:
     const SiteRecord* activations(int target) const;
     /// Answers with comparisonReady. Latest wins.
     void requestComparison(int target);
+    /// Of the last comparisonReady; null when it could not be made, comparisonNote() then says why.
     std::shared_ptr<const WeightComparison> comparison() const { return m_comparison; }
+    const QString& comparisonNote() const { return m_comparisonNote; }
 
     // --- Calibrate ---
     /// Why it cannot be done now, "" when it can.
@@ -130,11 +133,12 @@ private:
     std::shared_ptr<ScanQueue> m_scan;
     int m_scanned = 0;
     std::shared_ptr<const WeightComparison> m_comparison;
+    QString m_comparisonNote;
     std::shared_ptr<const Calibration> m_calibration;
     std::shared_ptr<const Run> m_run;
     QPointer<JobHandle> m_runJob;
     int m_unitsDone = 0;
-    std::string m_runPlanFingerprint;
+    std::shared_ptr<const Plan> m_runPlan; ///< of the last run started or opened
     std::shared_ptr<const EvaluationPair> m_evaluation;
     std::shared_ptr<const Receipt> m_receipt;
     // Last: joined before anything they could report to goes away.

@@ -70,13 +70,13 @@ void scoreBatch(const TokenWindows& tokens, size_t firstRow, const Matrix& logit
     });
 }
 
-struct Moments {
+struct MeanAndError {
     double mean = 0, standardError = 0;
 };
 
 template<class F>
-Moments moments(const std::vector<TokenScore>& scores, const F& value) {
-    Moments m;
+MeanAndError meanAndError(const std::vector<TokenScore>& scores, const F& value) {
+    MeanAndError m;
     const double n = double(scores.size());
     for (const TokenScore& s : scores)
         m.mean += value(s);
@@ -165,7 +165,7 @@ Result<Evaluation> evaluate(const ModelSpec& spec, const WeightSource& weights, 
            scoreAll(spec, own, other ? &*other : nullptr, tokens, job.part(1 - 1 / steps, 1)));
 
     Evaluation e;
-    const Moments nll = moments(scores, [](const TokenScore& s) { return double(s.nll); });
+    const MeanAndError nll = meanAndError(scores, [](const TokenScore& s) { return double(s.nll); });
     e.nll = nll.mean;
     e.nllStderr = nll.standardError;
     e.perplexity = std::exp(e.nll);
@@ -175,11 +175,11 @@ Result<Evaluation> evaluate(const ModelSpec& spec, const WeightSource& weights, 
         e.tokenNll.push_back(s.nll);
     if (reference) {
         e.hasReference = true;
-        e.referenceNll = moments(scores, [](const TokenScore& s) { return double(s.referenceNll); }).mean;
-        const Moments kl = moments(scores, [](const TokenScore& s) { return double(s.kl); });
+        e.referenceNll = meanAndError(scores, [](const TokenScore& s) { return double(s.referenceNll); }).mean;
+        const MeanAndError kl = meanAndError(scores, [](const TokenScore& s) { return double(s.kl); });
         e.kl = kl.mean;
         e.klStderr = kl.standardError;
-        e.top1 = moments(scores, [](const TokenScore& s) { return s.sameTop ? 1.0 : 0.0; }).mean;
+        e.top1 = meanAndError(scores, [](const TokenScore& s) { return s.sameTop ? 1.0 : 0.0; }).mean;
         e.reference = reference->label();
     }
     e.protocol = fmt::format("{} windows of {} tokens, first token of a window is context only",

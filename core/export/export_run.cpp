@@ -117,6 +117,7 @@ Result<Receipt> exportRun(const std::string& exporterId, const ExportRequest& re
     QS_TRY(Receipt receipt, exporter->verify(request, temporary.path(), job.part(0.6, 1)));
     receipt.exporter = exporterId;
     receipt.directory = target;
+    receipt.run = fs::absolute(request.run->directory()).lexically_normal();
     QS_CHECK(requireVerified(receipt));
     QS_CHECK(job.checkpoint());
     QS_CHECK(writeFileAtomically(temporary.path() / "receipt.json", receipt.toJson().dump(2) + "\n"));
@@ -135,6 +136,7 @@ Result<Receipt> verifyExport(const std::shared_ptr<const Model>& model, const st
     QS_TRY(const Params params, exportedParams(*exporter, directory));
     QS_TRY(Receipt receipt, exporter->verify({model, run, directory, params}, directory, job));
     receipt.exporter = exporter->id;
+    receipt.run = recorded->run;
     receipt.bytesPlanned = recorded->bytesPlanned;
     compareHashes(*recorded, receipt);
     receipt.verified = receiptIsGood(receipt);

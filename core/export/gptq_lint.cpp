@@ -105,15 +105,7 @@ private:
         if (!a.scheme) return {};
         if (a.scheme->codec != b.scheme->codec || !(a.scheme->codecParams == b.scheme->codecParams))
             return "their number formats differ";
-        if (asksActOrder(*a.scheme) != asksActOrder(*b.scheme)) return "only one of them is in act-order";
         return {};
-    }
-
-    static bool asksActOrder(const Scheme& s) {
-        const auto on = [&](const char* key) {
-            return s.methodParams.has(key) && s.methodParams.boolean(key);
-        };
-        return on("act_order") && !on("static_groups");
     }
 
     /// What loads, but not everywhere.
@@ -124,8 +116,7 @@ private:
             kept = kept || !e.scheme;
             if (!e.scheme || e.scheme->codec != "int") continue;
             if (!first) first = &*e.scheme;
-            mixed = mixed || !(first->codecParams == e.scheme->codecParams) ||
-                    asksActOrder(*first) != asksActOrder(*e.scheme);
+            mixed = mixed || !(first->codecParams == e.scheme->codecParams);
             const auto codec = createCodec(e.scheme->codec, e.scheme->codecParams);
             if (!codec) continue;
             unusual = unusual || !(*codec)->symmetric() || ((*codec)->bits() != 4 && (*codec)->bits() != 8);

@@ -41,6 +41,7 @@ json Receipt::toJson() const {
     json out = {{"schema", kSchema},
                 {"version", kVersion},
                 {"exporter", exporter},
+                {"run", run.string()},
                 {"bytes_planned", bytesPlanned},
                 {"bytes_written", bytesWritten},
                 {"max_delta", maxDelta},
@@ -62,6 +63,7 @@ Result<Receipt> Receipt::fromJson(const json& j) {
                                       "receipt: version");
         Receipt r;
         r.exporter = j.at("exporter").get<std::string>();
+        r.run = j.at("run").get<std::string>();
         r.bytesPlanned = j.at("bytes_planned").get<uint64_t>();
         r.bytesWritten = j.at("bytes_written").get<uint64_t>();
         r.maxDelta = j.at("max_delta").get<double>();

@@ -199,6 +199,8 @@ void ChannelProfilePane::paintOutliers(QPainter& painter, const PlotAxes& axes) 
         const QPointF tip(
             x, std::max(axes.y.toPixel(m_data->absmax[channel]) - 3, axes.plot.top() + kTriangle * 1.7));
         if (tips.size() < 400) tips.push_back({channel, tip});
+        // No label across another channel's spike.
+        taken.push_back(QRectF(x - 1, tip.y(), 2, std::max(1.0, axes.plot.bottom() - tip.y())));
         taken.push_back(QRectF(tip.x() - kTriangle, tip.y() - kTriangle * 2, kTriangle * 2, kTriangle * 2));
     }
     for (const auto& [channel, tip] : tips)

@@ -133,7 +133,7 @@ PlotAxes ChannelProfilePane::axesFor(const QSizeF& size) const {
     a.x = {m_lo, m_hi, a.plot.left(), a.plot.right(), false};
     a.y = {m_yLo, m_yHi, a.plot.bottom(), a.plot.top(), true};
     a.xTicks =
-        indexTicks(m_lo, m_hi, empty() ? 0 : m_data->channels(), std::clamp(int(a.plot.width() / 55), 2, 8));
+        indexTicks(m_lo, m_hi, empty() ? 0 : m_data->channels(), std::clamp(int(a.plot.width() / 46), 2, 9));
     if (!empty()) {
         a.xTitle = m_order == ChannelOrder::Sorted ? tr("%1, by size").arg(m_data->xTitle) : m_data->xTitle;
         a.yTitle = tr("%1 (log)").arg(m_data->yTitle);

@@ -56,6 +56,9 @@ void paintLeftAxis(QPainter& p, const PlotAxes& axes, const QFontMetricsF& fm) {
     const double left = x - kTick - kLabelGap - labelsWidth(axes.yTicks, fm) - 4 - fm.height();
     p.translate(left + fm.height() / 2, axes.plot.center().y());
     p.rotate(-90);
+    QFont upright = p.font();
+    upright.setHintingPreference(QFont::PreferNoHinting); // hinted advances leave gaps once rotated
+    p.setFont(upright);
     const double room = axes.plot.height() + 24;
     p.setPen(t.text2);
     p.drawText(QRectF(-room / 2, -fm.height() / 2, room, fm.height()), Qt::AlignCenter,

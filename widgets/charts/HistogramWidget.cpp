@@ -109,7 +109,7 @@ PlotAxes HistogramWidget::axesFor(const QSizeF& size) const {
                std::floor(std::max(10.0, size.width() - left - (m_compact ? 14 : 20))), std::floor(height));
     a.x = {m_lo, m_hi, a.plot.left(), a.plot.right(), false};
     a.y = {m_log ? kFloor : 0.0, yHi, a.plot.bottom(), a.plot.top(), m_log};
-    a.xTicks = linearTicks(m_lo, m_hi, std::clamp(int(a.plot.width() / 60), 2, 8));
+    a.xTicks = linearTicks(m_lo, m_hi, std::clamp(int(a.plot.width() / 48), 2, 9));
     a.xTitle = m_data->xTitle;
     if (!m_compact) a.yTitle = m_log ? tr("count (log, floor %1)").arg(formatNumber(kFloor, 1)) : tr("count");
     return a;

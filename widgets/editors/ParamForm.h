@@ -9,10 +9,9 @@
 #include <QWidget>
 #include <vector>
 
+class QGridLayout;
 class QLabel;
 class QToolButton;
-class QVBoxLayout;
-class QGridLayout;
 
 namespace qs::ui {
 
@@ -20,7 +19,6 @@ class ParamForm : public QWidget {
     Q_OBJECT
 public:
     explicit ParamForm(QWidget* parent = nullptr);
-    ~ParamForm() override;
 
     /// Rebuilds the form; values become the defaults.
     void setSpecs(const ParamSpecs& specs);
@@ -30,15 +28,16 @@ public:
     /// "mixed" until the user changes them. Values of unknown keys are ignored, missing ones become defaults.
     void setParams(const Params& params, const QSet<QString>& mixed = {});
     /// What the form shows; a mixed key has the value last set for it.
-    Params params() const { return m_params; }
+    const Params& params() const { return m_params; }
     bool isMixed(const QString& key) const { return m_mixed.contains(key); }
 
-    /// The editor of a key (QCheckBox, QSpinBox, QDoubleSpinBox, QComboBox), null when unknown.
+    /// The editor of a key (QCheckBox, IntEdit, FloatEdit, QComboBox), null when unknown.
     QWidget* editor(const QString& key) const;
-    bool rowShown(const QString& key) const; ///< by visibleWhen; folded advanced rows count as shown
-    void setAdvancedShown(bool shown);
-    bool advancedShown() const { return m_advancedShown; }
+    /// By visibleWhen and folding.
+    bool rowShown(const QString& key) const;
     bool hasAdvanced() const;
+    bool advancedShown() const { return m_advancedShown; }
+    void setAdvancedShown(bool shown);
 
 public slots:
     void resetToDefaults();
@@ -50,8 +49,8 @@ signals:
     void valueChanged(const qs::Params& params);
 
 protected:
+    /// The wheel scrolls the page unless a control has the focus.
     bool eventFilter(QObject* watched, QEvent* event) override;
-    void changeEvent(QEvent* event) override;
 
 private:
     struct Row {
@@ -60,28 +59,26 @@ private:
         QWidget* editor = nullptr;
         QToolButton* reset = nullptr;
     };
-    Row* find(const QString& key);
     const Row* find(const QString& key) const;
-    void addRow(const ParamSpec& spec, QGridLayout* grid, int at);
+    void addRow(const ParamSpec& spec);
     QWidget* makeEditor(const ParamSpec& spec);
-    void show(Row& row);
+    void showRow(const Row& row);
     void onUser(const QString& key, const ParamValue& value);
-    void store(const QString& key, const ParamValue& value);
     void updateVisibility();
+    bool conditionHolds(const ParamSpec& spec) const;
 
     ParamSpecs m_specs;
     Params m_params;
     QSet<QString> m_mixed;
     std::vector<Row> m_rows;
-    QWidget* m_body = nullptr;
+    QGridLayout* m_grid;
     QToolButton* m_fold = nullptr;
     bool m_advancedShown = false;
-    bool m_showing = false; ///< values are being set by program
 };
 
-/// Tooltip text of a parameter: help, range with unit, default.
+/// Tooltip of a parameter: help, range with unit, default.
 QString paramHelp(const ParamSpec& spec);
-/// A value as people read it.
-QString paramText(const ParamSpec& spec, const ParamValue& value);
+/// A value as people read it: "on", "4", "0.01", "absmax".
+QString paramText(const ParamValue& value);
 
 } // namespace qs::ui

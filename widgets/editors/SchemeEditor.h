@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Codec and method of one or many tensors, with the forms their registries describe.
+// Codec and method of one or many tensors, with the forms that their registries describe. GUI thread only.
 #pragma once
 
-#include "core/recipe/recipe.h"
-#include "widgets/models/TargetTableSource.h"
+#include "widgets/models/SchemeEdit.h"
 
 #include <QWidget>
 #include <memory>
@@ -19,35 +18,38 @@ class ParamForm;
 class SchemeEditor : public QWidget {
     Q_OBJECT
 public:
+    using SchemePtr = std::shared_ptr<const Scheme>;
+
     explicit SchemeEditor(QWidget* parent = nullptr);
 
-    /// Shows the schemes of the selected tensors (null = kept). What differs between them shows "mixed".
-    void setSchemes(const std::vector<std::shared_ptr<const Scheme>>& schemes);
-    /// Methods that need calibration are marked, and say so, while there is none.
+    /// Shows the schemes of the selected tensors (null = kept); none disables the editor. What differs
+    /// between them shows "mixed". Emits nothing.
+    void setSchemes(const std::vector<SchemePtr>& schemes);
+    /// While there is no calibration, the note says which method needs one.
     void setCalibrated(bool calibrated);
 
     QComboBox* codecBox() const { return m_codec; }
     QComboBox* methodBox() const { return m_method; }
     ParamForm* codecForm() const { return m_codecForm; }
     ParamForm* methodForm() const { return m_methodForm; }
+    QString note() const;
 
 signals:
     /// The user changed one aspect; everything else stays as it is on every selected tensor.
     void edited(const qs::ui::SchemeEdit& edit);
 
 private:
-    void fillMethods();
-    void showForms();
+    void showForm(ParamForm* form, const ParamSpecs* specs, Params Scheme::*params);
+    void showNote();
 
-    std::vector<std::shared_ptr<const Scheme>> m_schemes;
-    QComboBox* m_codec = nullptr;
-    QComboBox* m_method = nullptr;
-    QLabel* m_methodLabel = nullptr;
-    QLabel* m_note = nullptr;
-    ParamForm* m_codecForm = nullptr;
-    ParamForm* m_methodForm = nullptr;
+    std::vector<SchemePtr> m_schemes;
+    QComboBox* m_codec;
+    QComboBox* m_method;
+    QLabel* m_methodLabel;
+    QLabel* m_note;
+    ParamForm* m_codecForm;
+    ParamForm* m_methodForm;
     bool m_calibrated = false;
-    bool m_showing = false;
 };
 
 } // namespace qs::ui

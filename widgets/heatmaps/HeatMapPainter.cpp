@@ -230,7 +230,7 @@ void HeatMapPainter::paintFlags(QPainter& painter, const QRectF& cell, quint8 fl
     }
     if (flags & kCellLocked) paintPadlock(painter, QRectF(right - 12, cell.top() + 3, 9, 10), ink);
     if (flags & kCellFailed) {
-        const QRectF r(cell.left() + 2, cell.top() + 2, 11, 11);
+        const QRectF r(cell.left() + 2, cell.top() + 2, 13, 13);
         painter.setPen(Qt::NoPen);
         painter.setBrush(theme().base);
         painter.drawEllipse(r);
@@ -262,7 +262,9 @@ void HeatMapPainter::paintLabels(QPainter& painter, const HeatMapData& data, con
                          Qt::AlignRight | Qt::AlignVCenter, data.rowLabels[r]);
     }
     if (!data.rowTitle.isEmpty()) {
-        painter.setFont(plain);
+        QFont upright = plain;
+        upright.setHintingPreference(QFont::PreferNoHinting);
+        painter.setFont(upright);
         painter.setPen(t.text2);
         painter.translate(4 + fm.height() / 2, l.view.center().y());
         painter.rotate(-90);

@@ -3,9 +3,7 @@
 
 #include "widgets/models/Metric.h"
 
-#include <QAbstractItemModel>
 #include <QCoreApplication>
-#include <QMap>
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -107,28 +105,6 @@ QVector<KeyValue> describeSelection(const QVector<const TargetRow*>& rows) {
                    false});
     out.push_back({tr("Formats"), texts.join(QStringLiteral(" · ")), {}, false, false});
     return out;
-}
-
-QString toTsv(const QModelIndexList& indexes) {
-    if (indexes.isEmpty()) return {};
-    const QAbstractItemModel* model = indexes.front().model();
-    QMap<int, QMap<int, QString>> cells;
-    QMap<int, QString> columns;
-    for (const QModelIndex& i : indexes) {
-        QString text = i.data(Qt::DisplayRole).toString();
-        // A tab or line break inside a cell would move every later cell.
-        text.replace(QLatin1Char('\t'), QLatin1Char(' ')).replace(QLatin1Char('\n'), QLatin1Char(' '));
-        cells[i.row()][i.column()] = text;
-        columns[i.column()] = model->headerData(i.column(), Qt::Horizontal, Qt::DisplayRole).toString();
-    }
-    QStringList lines{QStringList(columns.values()).join(QLatin1Char('\t'))};
-    for (const auto& row : cells) {
-        QStringList line;
-        for (auto c = columns.cbegin(); c != columns.cend(); ++c)
-            line << row.value(c.key());
-        lines << line.join(QLatin1Char('\t'));
-    }
-    return lines.join(QLatin1Char('\n')) + QLatin1Char('\n');
 }
 
 } // namespace qs::ui

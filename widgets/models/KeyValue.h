@@ -5,7 +5,6 @@
 #include "core/metrics/channel_stats.h"
 #include "widgets/models/TargetRow.h"
 
-#include <QModelIndexList>
 #include <QString>
 #include <QVector>
 
@@ -24,8 +23,5 @@ QVector<KeyValue> describeTensor(const TargetRow& row);
 QVector<KeyValue> describeScheme(const TargetRow& row);
 /// Totals of several: count, size, bits per weight, formats with counts.
 QVector<KeyValue> describeSelection(const QVector<const TargetRow*>& rows);
-
-/// Rows and columns of a table view's selection as tab-separated text with a header line.
-QString toTsv(const QModelIndexList& indexes);
 
 } // namespace qs::ui

@@ -23,12 +23,13 @@ enum class TargetState {
 };
 
 struct TargetRow {
-    QString module; ///< "layers.0.self_attn.q_proj": the name used in recipes
-    QString tensor; ///< stored tensor name
-    QString name;   ///< last part of the module, "q_proj"
-    QString role;   ///< "q", "down", "" when unknown
-    QString site;   ///< activation site, "" when unknown
-    int block = -1; ///< -1: not in a block
+    QString module;     ///< "layers.0.self_attn.q_proj": the name used in recipes
+    QString tensor;     ///< stored tensor name
+    QString name;       ///< last part of the module, "q_proj"
+    QString role;       ///< "q", "down", "" when unknown
+    QString site;       ///< activation site, "" when unknown
+    QString fusedGroup; ///< linears that runtimes fuse share it, "" when alone
+    int block = -1;     ///< -1: not in a block
     quint64 rows = 0, cols = 0;
 
     QString sourceType; ///< "BF16"; "packed" when the checkpoint stores codes
@@ -38,7 +39,8 @@ struct TargetRow {
     QString format;                       ///< "int4 g128 sym", the source type when kept
     QString method;                       ///< label, "" when kept
     int bits = 0;                         ///< nominal bits, source bits when kept
-    qint64 group = -1; ///< the codec's group parameter, -1 when it has none or the tensor is kept
+    bool hasGroup = false;                ///< the codec has a group parameter
+    qint64 group = 0;                     ///< inputs per scale; -1 one scale per output, 0 one for the tensor
 
     quint64 bytesBefore = 0, bytesAfter = 0; ///< exact, of the plan
     double bitsPerWeight = 0;                ///< 8 bytesAfter / (rows cols)

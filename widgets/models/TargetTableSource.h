@@ -3,6 +3,7 @@
 // application; the widgets know nothing else of it. GUI thread only.
 #pragma once
 
+#include "widgets/models/SchemeEdit.h"
 #include "widgets/models/TargetRow.h"
 
 #include <QObject>
@@ -11,41 +12,13 @@
 
 namespace qs::ui {
 
-/// One change of one aspect of the schemes of some tensors; the other aspects keep their values.
-struct SchemeEdit {
-    enum class Kind {
-        Keep,   ///< back to the source format
-        Scheme, ///< replaces everything by `scheme`
-        Codec,  ///< another codec by id, with its defaults (parameters of the same name and type are carried
-                ///< over)
-        CodecParam,  ///< `key` = `value`
-        Method,      ///< another method by id, with its defaults
-        MethodParam, ///< `key` = `value`
-    };
-    Kind kind = Kind::Keep;
-    std::string key; ///< id of the codec or method, or the parameter's key
-    ParamValue value{};
-    Scheme scheme{};
-
-    static SchemeEdit keep() { return {}; }
-    static SchemeEdit replace(Scheme s) { return {Kind::Scheme, {}, {}, std::move(s)}; }
-    static SchemeEdit codec(std::string id) { return {Kind::Codec, std::move(id), {}, {}}; }
-    static SchemeEdit method(std::string id) { return {Kind::Method, std::move(id), {}, {}}; }
-    static SchemeEdit codecParam(std::string key, ParamValue v) {
-        return {Kind::CodecParam, std::move(key), std::move(v), {}};
-    }
-    static SchemeEdit methodParam(std::string key, ParamValue v) {
-        return {Kind::MethodParam, std::move(key), std::move(v), {}};
-    }
-};
-
 /// The cells that can be edited in place.
 enum class EditField { Bits, Group, Method };
 
 /// A value that a cell may take.
 struct EditChoice {
     QString label;
-    QVariant value; ///< int for bits (0 = keep) and group, method id for Method
+    QVariant value; ///< int: bits (0 = keep), group; QString: method id
 };
 
 class TargetTableSource : public QObject {
@@ -60,6 +33,7 @@ public:
     /// One undo step. Edits of one drag share a `dragId` > 0 and become one step. Returns "" or why it was
     /// refused.
     virtual QString edit(const QVector<int>& targets, const SchemeEdit& edit, int dragId = 0) = 0;
+    virtual bool editable(int target, EditField field) const = 0;
     /// What the cell of a target may become; empty when it cannot be edited.
     virtual QVector<EditChoice> choices(int target, EditField field) const = 0;
     /// The edit that sets a cell to one of its choices.

@@ -54,6 +54,19 @@ bool metricOf(TensorTableModel::Column column, Metric& metric) {
     }
 }
 
+QString groupText(const TargetRow& row) {
+    if (!row.hasGroup) return {};
+    if (row.group > 0) return QString::number(row.group);
+    return row.group == 0 ? TensorTableModel::tr("tensor") : TensorTableModel::tr("channel");
+}
+
+/// Weights that share a scale.
+double groupLength(const TargetRow& row) {
+    if (!row.hasGroup) return kNotMeasured;
+    if (row.group > 0) return double(row.group);
+    return row.group == 0 ? double(row.rows) * double(row.cols) : double(row.cols);
+}
+
 bool belongsToRun(TensorTableModel::Column column) {
     return column == TensorTableModel::WeightError || column == TensorTableModel::OutputError ||
            column == TensorTableModel::State;
@@ -111,7 +124,7 @@ double TensorTableModel::value(const TargetRow& row, Column column) const {
     case Bits:
         return row.bits;
     case Group:
-        return row.group < 0 ? kNotMeasured : double(row.group);
+        return groupLength(row);
     case Size:
         return double(row.bytesAfter);
     case State:
@@ -166,7 +179,7 @@ QVariant TensorTableModel::display(const TargetRow& row, Column column) const {
     case Bits:
         return row.bits > 0 ? QString::number(row.bits) : QString();
     case Group:
-        return row.group < 0 ? QString() : row.group == 0 ? tr("row") : QString::number(row.group);
+        return groupText(row);
     case Method:
         return row.method;
     case Size:
@@ -216,7 +229,7 @@ QVariant TensorTableModel::data(const QModelIndex& index, int role) const {
         return display(row, column);
     case Qt::EditRole:
         if (column == Bits) return row.scheme ? row.bits : 0;
-        if (column == Group) return row.group;
+        if (column == Group) return row.hasGroup ? QVariant(row.group) : QVariant();
         if (column == Method) return row.scheme ? QString::fromStdString(row.scheme->method) : QString();
         return isNumeric(column) ? QVariant(value(row, column)) : display(row, column);
     case Qt::ToolTipRole:

@@ -152,7 +152,7 @@ Qt::ItemFlags TensorTableModel::flags(const QModelIndex& index) const {
     if (!index.isValid()) return Qt::NoItemFlags;
     Qt::ItemFlags f = Qt::ItemIsSelectable | Qt::ItemIsEnabled | Qt::ItemNeverHasChildren;
     EditField field;
-    if (editField(index.column(), field) && !m_source->choices(targetAt(index.row()), field).isEmpty())
+    if (editField(index.column(), field) && m_source->editable(targetAt(index.row()), field))
         f |= Qt::ItemIsEditable;
     return f;
 }

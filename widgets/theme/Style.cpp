@@ -14,6 +14,7 @@
 #include <QPushButton>
 #include <QScrollBar>
 #include <QSlider>
+#include <QStatusBar>
 #include <QStyleFactory>
 #include <QStyleOption>
 #include <QTabBar>
@@ -41,6 +42,31 @@ bool wantsHover(const QWidget* w) {
            qobject_cast<const QHeaderView*>(w) || w->inherits("QSplitterHandle");
 }
 
+/// Icon, gap and text side by side; the primary action is bold.
+QSize pushButtonSize(const QStyleOption* option, const QWidget* widget) {
+    const auto* button = qstyleoption_cast<const QStyleOptionButton*>(option);
+    QFont font = widget ? widget->font() : QApplication::font();
+    if (widget && widget->property("primary").toBool()) font.setBold(true);
+    const QString text = button ? button->text : QString();
+    int width = text.isEmpty() ? 0 : QFontMetrics(font).size(Qt::TextShowMnemonic, text).width();
+    if (button && !button->icon.isNull()) width += button->iconSize.width() + (text.isEmpty() ? 0 : 6);
+    if (button && button->features & QStyleOptionButton::HasMenu) width += 14;
+    return {std::max(width + 22, text.isEmpty() ? 24 : 60), heightFor(option, kControlHeight)};
+}
+
+QSize toolButtonSize(const QStyleOption* option, const QSize& contents) {
+    const auto* tool = qstyleoption_cast<const QStyleOptionToolButton*>(option);
+    int width = contents.width() + 10, height = heightFor(option, kControlHeight);
+    if (tool && tool->toolButtonStyle == Qt::ToolButtonTextBesideIcon && !tool->text.isEmpty()) {
+        width = tool->fontMetrics.size(Qt::TextShowMnemonic, tool->text).width() + 20;
+        if (!tool->icon.isNull()) width += tool->iconSize.width() + 6;
+    }
+    if (tool && tool->toolButtonStyle == Qt::ToolButtonTextUnderIcon) height = contents.height() + 8;
+    if (tool && tool->features & (QStyleOptionToolButton::HasMenu | QStyleOptionToolButton::MenuButtonPopup))
+        width += 14;
+    return {width, height};
+}
+
 QSize tabSize(const QStyleOptionTab& tab, const QSize& size) {
     // The current tab is bold: reserve its width so that tabs do not move when the current one changes.
     QFont bold = QApplication::font();
@@ -63,6 +89,7 @@ void Style::polish(QWidget* widget) {
         bar->setExpanding(false);
     }
     if (auto* bar = qobject_cast<QToolBar*>(widget)) bar->setIconSize(QSize(16, 16));
+    if (auto* bar = qobject_cast<QStatusBar*>(widget)) bar->setContentsMargins(8, 0, 8, 0);
 }
 
 void Style::unpolish(QWidget* widget) {
@@ -92,7 +119,7 @@ int Style::pixelMetric(PixelMetric metric, const QStyleOption* option, const QWi
     case PM_ToolBarFrameWidth:
         return 0;
     case PM_ToolBarItemMargin:
-        return 7;
+        return 8;
     case PM_ToolBarItemSpacing:
         return 4;
     case PM_ToolBarSeparatorExtent:
@@ -210,18 +237,11 @@ QSize Style::sizeFromContents(ContentsType type, const QStyleOption* option, con
     QSize s = QProxyStyle::sizeFromContents(type, option, size, widget);
     switch (type) {
     case CT_PushButton:
-        s = QSize(std::max(size.width() + 20, 60), heightFor(option, kControlHeight));
+        s = pushButtonSize(option, widget);
         break;
-    case CT_ToolButton: {
-        const auto* tool = qstyleoption_cast<const QStyleOptionToolButton*>(option);
-        const bool text = tool && !tool->text.isEmpty() && tool->toolButtonStyle != Qt::ToolButtonIconOnly;
-        s = QSize(size.width() + (text ? 14 : 10), heightFor(option, kControlHeight));
-        if (tool && (tool->features & QStyleOptionToolButton::HasMenu) &&
-            !(tool->features & QStyleOptionToolButton::MenuButtonPopup))
-            s.rwidth() += 10;
-        if (tool && tool->features & QStyleOptionToolButton::MenuButtonPopup) s.rwidth() += 14;
+    case CT_ToolButton:
+        s = toolButtonSize(option, size);
         break;
-    }
     case CT_ComboBox:
         s = QSize(size.width() + 36, heightFor(option, kControlHeight));
         break;
@@ -323,13 +343,15 @@ QRect Style::subElementRect(SubElement element, const QStyleOption* option, cons
         return option->rect;
     case SE_HeaderLabel: {
         const auto* header = qstyleoption_cast<const QStyleOptionHeader*>(option);
-        QRect r = option->rect.adjusted(8, 0, -8, 0);
-        if (header && header->sortIndicator != QStyleOptionHeader::None) {
-            // The mark stands beside the text, so only a left-aligned label gives room away.
-            if (header->textAlignment & Qt::AlignRight) return r;
-            r.setRight(r.right() - 12);
-        }
-        return r;
+        const bool sorted = header && header->sortIndicator != QStyleOptionHeader::None;
+        // The sort mark stands beside the text; a right-aligned label shortens itself.
+        const bool room = sorted && !(header->textAlignment & Qt::AlignRight);
+        return option->rect.adjusted(8, 0, room ? -20 : -8, 0);
+    }
+    case SE_LineEditContents: {
+        const auto* frame = qstyleoption_cast<const QStyleOptionFrame*>(option);
+        const int pad = frame && frame->lineWidth > 0 ? 5 : 0;
+        return QProxyStyle::subElementRect(element, option, widget).adjusted(pad, 0, -pad, 0);
     }
     default:
         return QProxyStyle::subElementRect(element, option, widget);

@@ -45,6 +45,8 @@ public:
 
 private:
     bool drawButtonPrimitive(PrimitiveElement, const QStyleOption*, QPainter*, const QWidget*) const;
+    bool drawButtonControl(ControlElement, const QStyleOption*, QPainter*, const QWidget*) const;
+    bool drawButtonComplex(ComplexControl, const QStyleOptionComplex*, QPainter*, const QWidget*) const;
     bool drawFramePrimitive(PrimitiveElement, const QStyleOption*, QPainter*, const QWidget*) const;
     bool drawViewPrimitive(PrimitiveElement, const QStyleOption*, QPainter*, const QWidget*) const;
     bool drawBarControl(ControlElement, const QStyleOption*, QPainter*, const QWidget*) const;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Buttons, fields, sliders, scroll bars, progress, menus, bars.
+// Fields, sliders, scroll bars, progress, menus, bars, frames; and the three entry points of drawing.
 #include "widgets/theme/Style.h"
 
-#include "widgets/theme/Theme.h"
+#include "widgets/theme/StyleDetail.h"
 
 #include <QAbstractItemView>
 #include <QComboBox>
@@ -17,90 +17,6 @@
 namespace qs::ui {
 
 namespace {
-
-constexpr double kRadius = 3;
-
-bool isOn(const QStyleOption* o, QStyle::StateFlag flag) {
-    return o->state & flag;
-}
-
-QColor faded(const QColor& c, const QStyleOption* option) {
-    return isOn(option, QStyle::State_Enabled) ? c : blend(c, theme().window, 0.55);
-}
-
-QColor edgeColor(const QStyleOption* option) {
-    const Theme& t = theme();
-    if (!isOn(option, QStyle::State_Enabled)) return t.border;
-    if (isOn(option, QStyle::State_HasFocus)) return t.accent;
-    return isOn(option, QStyle::State_MouseOver) ? t.text3 : t.strongBorder;
-}
-
-QColor fieldFill(const QStyleOption* option) {
-    return isOn(option, QStyle::State_Enabled) ? theme().base : theme().window;
-}
-
-void drawPushButton(const QStyleOption* option, QPainter& p, const QWidget* widget) {
-    const Theme& t = theme();
-    const bool primary = widget && widget->property("primary").toBool();
-    const bool filled = primary || isOn(option, QStyle::State_On);
-    QColor fill = filled ? t.accent : t.base;
-    if (isOn(option, QStyle::State_Sunken))
-        fill = filled ? blend(t.text, t.accent, 0.18) : t.header;
-    else if (isOn(option, QStyle::State_MouseOver) && isOn(option, QStyle::State_Enabled))
-        fill = filled ? blend(t.text, t.accent, 0.08) : t.window;
-    if (!isOn(option, QStyle::State_Enabled)) fill = filled ? blend(t.accent, t.window, 0.45) : t.window;
-    QColor edge = filled ? fill : edgeColor(option);
-    paintControlFrame(p, option->rect, fill, edge);
-    if (isOn(option, QStyle::State_HasFocus) && filled) {
-        p.setPen(QPen(t.onAccent, 1));
-        p.setBrush(Qt::NoBrush);
-        p.drawRoundedRect(QRectF(option->rect).adjusted(2.5, 2.5, -2.5, -2.5), 2, 2);
-    }
-}
-
-void drawToolPanel(const QStyleOption* option, QPainter& p) {
-    const Theme& t = theme();
-    QColor fill;
-    if (isOn(option, QStyle::State_Sunken) || isOn(option, QStyle::State_On))
-        fill = t.selection;
-    else if (isOn(option, QStyle::State_MouseOver) && isOn(option, QStyle::State_Enabled))
-        fill = t.dark ? t.border : t.header;
-    const bool focus =
-        isOn(option, QStyle::State_HasFocus) && isOn(option, QStyle::State_KeyboardFocusChange);
-    if (fill.isValid() || focus)
-        paintControlFrame(p, option->rect, fill.isValid() ? fill : QColor(Qt::transparent),
-                          focus ? t.accent : (fill.isValid() ? fill : QColor(Qt::transparent)));
-}
-
-void drawCheck(const QStyleOption* option, QPainter& p, bool radio) {
-    const Theme& t = theme();
-    p.setRenderHint(QPainter::Antialiasing);
-    QRectF r = QRectF(option->rect);
-    r = QRectF(r.center() - QPointF(6.5, 6.5), QSizeF(13, 13));
-    const bool on = isOn(option, QStyle::State_On), partial = isOn(option, QStyle::State_NoChange);
-    const QColor fill = on || partial ? faded(t.accent, option) : fieldFill(option);
-    p.setPen(QPen(on || partial ? fill : (isOn(option, QStyle::State_Enabled) ? t.text3 : t.border), 1));
-    p.setBrush(fill);
-    if (radio)
-        p.drawEllipse(r);
-    else
-        p.drawRoundedRect(r, kRadius, kRadius);
-    if (radio && on) {
-        p.setPen(Qt::NoPen);
-        p.setBrush(t.onAccent);
-        p.drawEllipse(r.center(), 2.5, 2.5);
-    } else if (partial) {
-        p.fillRect(QRectF(r.center().x() - 3.5, r.center().y() - 1, 7, 2), t.onAccent);
-    } else if (on) {
-        QPainterPath tick;
-        tick.moveTo(r.left() + 3, r.center().y() + 0.3);
-        tick.lineTo(r.left() + 5.4, r.bottom() - 3.6);
-        tick.lineTo(r.right() - 2.8, r.top() + 3.6);
-        p.setPen(QPen(t.onAccent, 1.6, Qt::SolidLine, Qt::RoundCap, Qt::RoundJoin));
-        p.setBrush(Qt::NoBrush);
-        p.drawPath(tick);
-    }
-}
 
 void drawSlider(const QStyleOptionSlider& o, QPainter& p, const QRect& groove, const QRect& handle) {
     const Theme& t = theme();
@@ -196,7 +112,7 @@ void paintControlFrame(QPainter& painter, const QRectF& rect, const QColor& fill
     painter.setRenderHint(QPainter::Antialiasing);
     painter.setPen(QPen(edge, 1));
     painter.setBrush(fill);
-    painter.drawRoundedRect(rect.adjusted(0.5, 0.5, -0.5, -0.5), kRadius, kRadius);
+    painter.drawRoundedRect(rect.adjusted(0.5, 0.5, -0.5, -0.5), 3, 3);
     painter.restore();
 }
 
@@ -221,45 +137,6 @@ void paintArrow(QPainter& painter, const QRectF& rect, Arrow arrow, const QColor
     }
     painter.drawPolygon(QPolygonF({{-3.5, -2.0}, {3.5, -2.0}, {0, 2.5}}));
     painter.restore();
-}
-
-bool Style::drawButtonPrimitive(PrimitiveElement element, const QStyleOption* option, QPainter* painter,
-                                const QWidget* widget) const {
-    switch (element) {
-    case PE_PanelButtonCommand:
-    case PE_PanelButtonBevel:
-        drawPushButton(option, *painter, widget);
-        return true;
-    case PE_FrameDefaultButton:
-        return true;
-    case PE_PanelButtonTool:
-    case PE_FrameButtonTool:
-        drawToolPanel(option, *painter);
-        return true;
-    case PE_IndicatorButtonDropDown:
-        return true;
-    case PE_IndicatorCheckBox:
-    case PE_IndicatorItemViewItemCheck:
-        drawCheck(option, *painter, false);
-        return true;
-    case PE_IndicatorRadioButton:
-        drawCheck(option, *painter, true);
-        return true;
-    case PE_IndicatorArrowUp:
-        paintArrow(*painter, option->rect, Arrow::Up, faded(theme().text2, option));
-        return true;
-    case PE_IndicatorArrowDown:
-        paintArrow(*painter, option->rect, Arrow::Down, faded(theme().text2, option));
-        return true;
-    case PE_IndicatorArrowLeft:
-        paintArrow(*painter, option->rect, Arrow::Left, faded(theme().text2, option));
-        return true;
-    case PE_IndicatorArrowRight:
-        paintArrow(*painter, option->rect, Arrow::Right, faded(theme().text2, option));
-        return true;
-    default:
-        return false;
-    }
 }
 
 bool Style::drawFramePrimitive(PrimitiveElement element, const QStyleOption* option, QPainter* painter,
@@ -308,6 +185,7 @@ bool Style::drawFramePrimitive(PrimitiveElement element, const QStyleOption* opt
         return true;
     }
     case PE_FrameStatusBarItem:
+        painter->fillRect(QRect(option->rect.right() + 2, option->rect.center().y() - 7, 1, 15), t.border);
         return true;
     case PE_PanelStatusBar:
         painter->fillRect(option->rect, t.window);
@@ -343,22 +221,6 @@ bool Style::drawBarControl(ControlElement element, const QStyleOption* option, Q
                            const QWidget* widget) const {
     const Theme& t = theme();
     switch (element) {
-    case CE_PushButtonLabel: {
-        const auto* button = qstyleoption_cast<const QStyleOptionButton*>(option);
-        if (!button) return false;
-        QStyleOptionButton o = *button;
-        const bool filled = (widget && widget->property("primary").toBool()) || isOn(option, State_On);
-        if (filled && isOn(option, State_Enabled)) o.palette.setColor(QPalette::ButtonText, t.onAccent);
-        painter->save();
-        if (widget && widget->property("primary").toBool()) {
-            QFont bold = painter->font();
-            bold.setBold(true);
-            painter->setFont(bold);
-        }
-        QProxyStyle::drawControl(element, &o, painter, widget);
-        painter->restore();
-        return true;
-    }
     case CE_MenuBarEmptyArea:
         painter->fillRect(option->rect, t.window);
         return true;
@@ -431,8 +293,9 @@ void Style::drawPrimitive(PrimitiveElement element, const QStyleOption* option, 
 void Style::drawControl(ControlElement element, const QStyleOption* option, QPainter* painter,
                         const QWidget* widget) const {
     painter->save();
-    const bool done =
-        drawBarControl(element, option, painter, widget) || drawViewControl(element, option, painter, widget);
+    const bool done = drawButtonControl(element, option, painter, widget) ||
+                      drawBarControl(element, option, painter, widget) ||
+                      drawViewControl(element, option, painter, widget);
     painter->restore();
     if (!done) QProxyStyle::drawControl(element, option, painter, widget);
 }
@@ -454,7 +317,7 @@ void Style::drawComplexControl(ComplexControl control, const QStyleOptionComplex
         if (const auto* o = qstyleoption_cast<const QStyleOptionSpinBox*>(option))
             drawSpin(*o, *painter, subControlRect(control, option, SC_SpinBoxUp, widget),
                      subControlRect(control, option, SC_SpinBoxDown, widget));
-    } else {
+    } else if (!drawButtonComplex(control, option, painter, widget)) {
         done = false;
     }
     painter->restore();

@@ -160,6 +160,17 @@ bool Style::drawViewControl(ControlElement element, const QStyleOption* option, 
         if (const auto* tab = qstyleoption_cast<const QStyleOptionTab*>(option))
             drawTabLabel(*tab, painter, widget);
         return true;
+    case CE_Header: {
+        // Qt's own version takes the label's place from the base style, which leaves 8 px for the text.
+        const auto* header = qstyleoption_cast<const QStyleOptionHeader*>(option);
+        if (!header) return false;
+        painter->setClipRect(option->rect, Qt::IntersectClip);
+        drawControl(CE_HeaderSection, header, painter, widget);
+        QStyleOptionHeader label = *header;
+        label.rect = subElementRect(SE_HeaderLabel, header, widget);
+        drawControl(CE_HeaderLabel, &label, painter, widget);
+        return true;
+    }
     case CE_HeaderSection: {
         const QRect r = option->rect;
         painter->fillRect(r, t.header);

@@ -40,6 +40,9 @@ protected:
         p.setPen(QPen(isChecked() && isEnabled() ? t.accent : t.strongBorder, 1));
         p.setBrush(fill);
         p.drawPath(shape(r, first, last));
+        const QAbstractButton* before = m_row->segment(m_row->indexOf(this) - 1);
+        if (isChecked() && isEnabled() && before && before->isChecked())
+            p.fillRect(QRectF(0, 1, 1, height() - 2), blend(t.onAccent, t.accent, 0.45));
         if (hasFocus()) {
             p.setPen(QPen(isChecked() ? t.onAccent : t.accent, 1));
             p.setBrush(Qt::NoBrush);
@@ -52,10 +55,7 @@ protected:
     void keyPressEvent(QKeyEvent* event) override {
         const int step = event->key() == Qt::Key_Right ? 1 : (event->key() == Qt::Key_Left ? -1 : 0);
         if (step == 0) return QAbstractButton::keyPressEvent(event);
-        int at = 0;
-        while (at < m_row->count() && m_row->segment(at) != this)
-            ++at;
-        QAbstractButton* next = m_row->segment(at + step);
+        QAbstractButton* next = m_row->segment(m_row->indexOf(this) + step);
         if (!next || !next->isEnabled()) return;
         next->setFocus(Qt::TabFocusReason);
         if (autoExclusive() || (group() && group()->exclusive())) next->click();
@@ -106,6 +106,12 @@ int SegmentedButtons::addSegment(const QString& text, const QString& toolTip) {
     m_group->addButton(segment, id);
     if (id == 0 && m_group->exclusive()) segment->setChecked(true);
     return id;
+}
+
+int SegmentedButtons::indexOf(const QAbstractButton* segment) const {
+    for (int i = 0; i < count(); ++i)
+        if (m_segments[i] == segment) return i;
+    return -1;
 }
 
 void SegmentedButtons::setExclusive(bool exclusive) {

@@ -27,6 +27,7 @@ public:
     void setSegmentChecked(int index, bool on);
     void setSegmentEnabled(int index, bool enabled, const QString& reason = {});
     QAbstractButton* segment(int index) const { return m_segments.value(index); }
+    int indexOf(const QAbstractButton* segment) const;
 
 signals:
     void currentChanged(int index);          ///< exclusive rows

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The layer x module map of the Overview: chosen metric as colour, brushing selects tensors.
+#pragma once
+
+#include "app/pages/InspectState.h"
+#include "app/pages/LayerGrid.h"
+#include "app/settings/Settings.h"
+
+#include <QWidget>
+
+class QComboBox;
+
+namespace qs::ui {
+class Chip;
+class ColorBar;
+class HeatMapWidget;
+} // namespace qs::ui
+
+namespace qs::app {
+
+class HeatMapPane : public QWidget {
+    Q_OBJECT
+public:
+    HeatMapPane(InspectState* state, Settings* settings, QWidget* parent = nullptr);
+    ui::HeatMapWidget* map() const { return m_map; }
+    void setMetric(ui::Metric metric);
+    ui::Metric metric() const;
+
+signals:
+    void bitsRequested(int bits);
+    void profileRequested();
+
+private:
+    QWidget* makeToolRow();
+    void connectSession();
+    void connectMap();
+    void rebuildGrid();
+    void refresh();
+    void showSelection();
+    void showNote();
+
+    InspectState* m_state;
+    Settings* m_settings;
+    LayerGrid m_grid;
+    QComboBox* m_metric;
+    QComboBox* m_cellText;
+    ui::Chip* m_brushed;
+    ui::Chip* m_note; ///< why the chosen metric has no values yet
+    ui::ColorBar* m_bar;
+    ui::HeatMapWidget* m_map;
+    QTimer m_refresh; ///< results come in bursts
+    bool m_fromMap = false;
+};
+
+} // namespace qs::app

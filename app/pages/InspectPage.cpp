@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/pages/InspectPage.h"
+
+#include "app/pages/DistributionPage.h"
+#include "app/pages/HeatMapPane.h"
+#include "app/pages/ProfilePane.h"
+#include "widgets/charts/ChannelProfileWidget.h"
+
+#include <QSplitter>
+
+namespace qs::app {
+
+InspectPage::InspectPage(InspectState* state, Settings* settings, QWidget* parent)
+    : QTabWidget(parent)
+    , m_heatMap(new HeatMapPane(state, settings))
+    , m_profile(new ProfilePane(state))
+    , m_distribution(new DistributionPage(state))
+    , m_split(new QSplitter(Qt::Vertical)) {
+    setObjectName(QStringLiteral("inspectPage"));
+    setDocumentMode(true);
+    m_split->setObjectName(QStringLiteral("overviewSplit"));
+    m_split->setChildrenCollapsible(false);
+    m_split->addWidget(m_heatMap);
+    m_split->addWidget(m_profile);
+    m_split->setStretchFactor(0, 1);
+    m_split->setStretchFactor(1, 1);
+    m_split->setSizes({330, 300});
+    addTab(m_split, tr("Overview"));
+    addTab(m_distribution, tr("Distribution"));
+    connect(m_heatMap, &HeatMapPane::profileRequested, this, &InspectPage::showProfile);
+}
+
+void InspectPage::showProfile() {
+    setCurrentIndex(0);
+    m_profile->profile()->weightsPane()->setFocus(Qt::ShortcutFocusReason);
+}
+
+void InspectPage::showDistribution() {
+    setCurrentIndex(1);
+}
+
+} // namespace qs::app

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The Inspect workspace: Overview (map above profile) and Distribution.
+#pragma once
+
+#include "app/pages/InspectState.h"
+#include "app/settings/Settings.h"
+
+#include <QTabWidget>
+
+class QSplitter;
+
+namespace qs::app {
+
+class DistributionPage;
+class HeatMapPane;
+class ProfilePane;
+
+class InspectPage : public QTabWidget {
+    Q_OBJECT
+public:
+    InspectPage(InspectState* state, Settings* settings, QWidget* parent = nullptr);
+
+    void showProfile();      ///< Overview, keyboard focus in the profile
+    void showDistribution();
+    HeatMapPane* heatMap() const { return m_heatMap; }
+    ProfilePane* profile() const { return m_profile; }
+    DistributionPage* distribution() const { return m_distribution; }
+    /// Divides the height: the map gets what its rows need.
+    QSplitter* splitter() const { return m_split; }
+
+private:
+    HeatMapPane* m_heatMap;
+    ProfilePane* m_profile;
+    DistributionPage* m_distribution;
+    QSplitter* m_split;
+};
+
+} // namespace qs::app

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/pages/ProblemsPane.h"
+
+#include "widgets/views/EmptyState.h"
+#include "widgets/views/ViewSetup.h"
+
+#include <QHeaderView>
+#include <QStackedWidget>
+#include <QTableView>
+#include <QVBoxLayout>
+
+namespace qs::app {
+
+void selectIssue(Session* session, const QString& where) {
+    QVector<int> targets;
+    if (const int t = session->table()->indexOf(where); t >= 0) targets.push_back(t);
+    for (int t = 0; t < session->table()->count(); ++t)
+        if (!where.isEmpty() && session->table()->row(t).fusedGroup == where) targets.push_back(t);
+    if (!targets.isEmpty()) session->selection()->set(targets);
+}
+
+ProblemsPane::ProblemsPane(Session* session, QWidget* parent)
+    : QWidget(parent)
+    , m_session(session)
+    , m_stack(new QStackedWidget)
+    , m_empty(new ui::EmptyState({}))
+    , m_view(new QTableView) {
+    setObjectName(QStringLiteral("problemsPane"));
+    m_view->setObjectName(QStringLiteral("problemTable"));
+    m_view->setAccessibleName(tr("Problems"));
+    ui::setupTable(m_view);
+    m_view->setModel(&m_model);
+    m_view->horizontalHeader()->setStretchLastSection(false);
+    m_view->horizontalHeader()->setSectionResizeMode(ui::LintModel::Message, QHeaderView::Stretch);
+    m_view->setColumnWidth(ui::LintModel::Where, 220);
+    m_view->setColumnWidth(ui::LintModel::Source, 120);
+    m_stack->addWidget(m_empty);
+    m_stack->addWidget(m_view);
+    auto* layout = new QVBoxLayout(this);
+    layout->setContentsMargins(0, 0, 0, 0);
+    layout->addWidget(m_stack);
+    m_later.setSingleShot(true);
+    m_later.setInterval(60);
+    connect(&m_later, &QTimer::timeout, this, &ProblemsPane::refresh);
+    connect(session->table(), &SchemeTable::planChanged, &m_later, qOverload<>(&QTimer::start));
+    connect(session, &Session::runChanged, &m_later, qOverload<>(&QTimer::start));
+    connect(session, &Session::modelChanged, &m_later, qOverload<>(&QTimer::start));
+    connect(m_view, &QTableView::clicked, this, [this](const QModelIndex& i) {
+        selectIssue(m_session, i.siblingAtColumn(0).data(ui::LintModel::ModuleRole).toString());
+    });
+    refresh();
+}
+
+void ProblemsPane::refresh() {
+    const bool open = bool(m_session->model());
+    m_model.setIssues(tr("recipe"), open ? m_session->table()->plan().issues : std::vector<LintIssue>());
+    for (const ExporterDescriptor* e : exporters()) {
+        auto issues = open ? m_session->exportIssues(QString::fromStdString(e->id)) : std::vector<LintIssue>();
+        // What one format cannot hold is no error of the recipe.
+        for (LintIssue& i : issues)
+            if (i.severity == Severity::Error) i.severity = Severity::Warning;
+        m_model.setIssues(QString::fromStdString(e->label), issues);
+    }
+    m_empty->setText(open ? tr("No problems. Every tensor fits its format, and every exporter can hold the recipe.")
+                          : QString());
+    m_stack->setCurrentWidget(m_model.rowCount() > 0 ? static_cast<QWidget*>(m_view) : m_empty);
+    emit countChanged(m_model.rowCount(), m_model.errorCount() > 0);
+}
+
+} // namespace qs::app

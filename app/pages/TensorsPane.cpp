@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/pages/TensorsPane.h"
+
+#include "widgets/editors/ChoiceDelegate.h"
+#include "widgets/models/Metric.h"
+#include "widgets/views/SearchLineEdit.h"
+#include "widgets/views/ToolRow.h"
+#include "widgets/views/ViewSetup.h"
+
+#include <QHeaderView>
+#include <QLabel>
+#include <QScrollBar>
+#include <QTableView>
+#include <QVBoxLayout>
+
+namespace qs::app {
+
+namespace {
+using Column = ui::TensorTableModel::Column;
+constexpr int kVisibleDelayMs = 150;
+const auto kHeaderKey = QStringLiteral("tensors/header1");
+
+constexpr std::pair<Column, int> kWidths[] = {
+    {Column::Tensor, 196},      {Column::Block, 46},          {Column::Role, 50},
+    {Column::Shape, 96},        {Column::Source, 56},         {Column::Format, 116},
+    {Column::Bits, 76},         {Column::Group, 60},          {Column::Method, 84},
+    {Column::Size, 80},         {Column::BitsPerWeight, 72},  {Column::OutlierWeights, 72},
+    {Column::OutlierActivations, 72}, {Column::Kurtosis, 72}, {Column::WeightError, 92},
+    {Column::OutputError, 92},  {Column::State, 120},
+};
+} // namespace
+
+TensorsPane::TensorsPane(Session* session, Settings* settings, QWidget* parent)
+    : QWidget(parent)
+    , m_session(session)
+    , m_settings(settings)
+    , m_filter(new ui::SearchLineEdit(ui::SearchLineEdit::Kind::Filter, tr("Filter, e.g. 1..3 down")))
+    , m_counts(new QLabel)
+    , m_view(new QTableView) {
+    setObjectName(QStringLiteral("tensorsPane"));
+    m_filter->setObjectName(QStringLiteral("tensorFilter"));
+    m_filter->setRegexToggle(true);
+    m_filter->setMinimumWidth(220);
+    m_filter->setMaximumWidth(320);
+    auto* row = new ui::ToolRow;
+    row->addWidget(m_filter);
+    row->addStretch();
+    m_counts = row->addLabel({});
+    auto* layout = new QVBoxLayout(this);
+    layout->setContentsMargins(0, 0, 0, 0);
+    layout->setSpacing(0);
+    layout->addWidget(row);
+    layout->addWidget(m_view, 1);
+    m_model.setSource(session->table());
+    m_model.setSelection(session->selection());
+    setupView();
+    connect(m_filter, &ui::SearchLineEdit::textSettled, this, &TensorsPane::applyFilter);
+    connect(m_filter, &ui::SearchLineEdit::regexToggled, this, &TensorsPane::applyFilter);
+    connect(&m_model, &ui::TensorTableModel::editRefused, this, &TensorsPane::editRefused);
+    connect(session->selection(), &ui::TargetSelection::changed, this, &TensorsPane::showCounts);
+    connect(session->selection(), &ui::TargetSelection::currentChanged, this, &TensorsPane::scrollToCurrent);
+    connect(session, &Session::modelChanged, this, &TensorsPane::showCounts);
+    m_visible.setSingleShot(true);
+    m_visible.setInterval(kVisibleDelayMs);
+    connect(&m_visible, &QTimer::timeout, this, &TensorsPane::tellVisible);
+    connect(m_view->verticalScrollBar(), &QScrollBar::valueChanged, &m_visible, qOverload<>(&QTimer::start));
+    connect(&m_model, &QAbstractItemModel::modelReset, &m_visible, qOverload<>(&QTimer::start));
+    showCounts();
+}
+
+void TensorsPane::setupView() {
+    m_view->setObjectName(QStringLiteral("tensorTable"));
+    m_view->setAccessibleName(tr("Tensors"));
+    ui::setupTable(m_view);
+    m_view->setModel(&m_model);
+    m_view->setSortingEnabled(true);
+    m_view->horizontalHeader()->setSortIndicator(-1, Qt::AscendingOrder); // model order
+    m_view->setEditTriggers(QAbstractItemView::DoubleClicked | QAbstractItemView::EditKeyPressed |
+                            QAbstractItemView::SelectedClicked);
+    m_view->setItemDelegateForColumn(Column::Bits, new ui::BitsDelegate(m_view));
+    for (const Column c : {Column::Group, Column::Method})
+        m_view->setItemDelegateForColumn(c, new ui::ChoiceDelegate(m_view));
+    for (const auto& [column, width] : kWidths)
+        m_view->setColumnWidth(column, width);
+    m_view->hideColumn(Column::Role);
+    m_view->hideColumn(Column::Kurtosis);
+    const QByteArray header = m_settings->value(kHeaderKey).toByteArray();
+    if (!header.isEmpty()) m_view->horizontalHeader()->restoreState(header);
+    ui::bindSelection(m_view, &m_model, m_session->selection());
+}
+
+void TensorsPane::saveState() {
+    m_settings->setValue(kHeaderKey, m_view->horizontalHeader()->saveState());
+}
+
+void TensorsPane::focusFilter() {
+    m_filter->setFocus(Qt::ShortcutFocusReason);
+    m_filter->selectAll();
+}
+
+void TensorsPane::applyFilter() {
+    m_model.setFilter(m_filter->text(), m_filter->isRegex());
+    m_filter->setProblem(m_model.filter().error());
+    showCounts();
+}
+
+void TensorsPane::showCounts() {
+    const int total = m_model.totalCount(), shown = m_model.rowCount();
+    m_filter->setEnabled(total > 0);
+    if (total == 0)
+        m_counts->clear();
+    else if (shown == 0)
+        m_counts->setText(tr("No tensor matches “%1”.").arg(m_filter->text()));
+    else if (shown < total)
+        m_counts->setText(tr("%1 of %2 tensors · %3 selected")
+                              .arg(ui::integerText(shown), ui::integerText(total),
+                                   ui::integerText(m_session->selection()->targets().size())));
+    else
+        m_counts->setText(tr("%1 tensors · %2 selected · F2 edits bits, group or method of every selected row")
+                              .arg(ui::integerText(total),
+                                   ui::integerText(m_session->selection()->targets().size())));
+}
+
+void TensorsPane::tellVisible() {
+    const int first = m_view->rowAt(0);
+    int last = m_view->rowAt(m_view->viewport()->height() - 1);
+    if (first < 0) return;
+    if (last < 0) last = m_model.rowCount() - 1;
+    QVector<int> targets;
+    for (int r = first; r <= last; ++r)
+        targets.push_back(m_model.targetAt(r));
+    m_session->setVisibleTargets(targets);
+}
+
+void TensorsPane::scrollToCurrent() {
+    const int target = m_session->selection()->current();
+    const int row = target < 0 ? -1 : m_model.rowOf(target);
+    if (row >= 0) m_view->scrollTo(m_model.index(row, Column::Tensor));
+}
+
+} // namespace qs::app

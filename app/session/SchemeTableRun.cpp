@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// SchemeTable: recipes, and what was measured.
+#include "app/session/SchemeTable.h"
+#include "app/session/SetSchemesCommand.h"
+
+#include <QRegularExpression>
+#include <algorithm>
+
+namespace qs::app {
+
+using ui::TargetRow;
+
+namespace {
+
+/// "layers.12.mlp.down_proj" -> "layers.*.mlp.down_proj".
+std::string overBlocks(const QString& module) {
+    QStringList parts = module.split(QLatin1Char('.'));
+    static const QRegularExpression digits(QStringLiteral("^\\d+$"));
+    for (QString& p : parts)
+        if (digits.match(p).hasMatch()) p = QStringLiteral("*");
+    return parts.join(QLatin1Char('.')).toStdString();
+}
+
+template<class Map>
+auto mostCommon(const Map& counts) {
+    return std::max_element(counts.begin(), counts.end(),
+                            [](const auto& a, const auto& b) { return a.second < b.second; })
+        ->first;
+}
+
+std::optional<Scheme> valueOf(const SchemeTable::SchemePtr& s) {
+    return s ? std::optional<Scheme>(*s) : std::nullopt;
+}
+
+} // namespace
+
+Recipe SchemeTable::recipe(const std::string& name) const {
+    Recipe out;
+    out.name = name;
+    out.seed = m_seed;
+    if (m_rows.empty()) return out;
+    std::map<SchemePtr, int> all;
+    std::map<std::string, std::map<SchemePtr, int>> byPattern;
+    std::vector<std::string> patternOf, order;
+    for (size_t t = 0; t < m_rows.size(); ++t) {
+        patternOf.push_back(overBlocks(m_rows[t].module));
+        if (!byPattern.count(patternOf[t])) order.push_back(patternOf[t]);
+        ++byPattern[patternOf[t]][m_schemes[t]];
+        ++all[m_schemes[t]];
+    }
+    const SchemePtr fallback = mostCommon(all);
+    for (size_t t = 0; t < m_rows.size(); ++t)
+        if (m_schemes[t] != mostCommon(byPattern[patternOf[t]]))
+            out.rules.push_back({m_rows[t].module.toStdString(), valueOf(m_schemes[t])});
+    bool fallbackDecides = false;
+    for (const std::string& pattern : order) {
+        const SchemePtr scheme = mostCommon(byPattern[pattern]);
+        if (scheme != fallback) out.rules.push_back({pattern, valueOf(scheme)});
+        fallbackDecides |= scheme == fallback;
+    }
+    if (fallbackDecides) out.rules.push_back({"*", valueOf(fallback)});
+    const auto decided = [&](const std::string& module) -> std::optional<Scheme> {
+        for (const Rule& r : out.rules)
+            if (globMatches(r.match, module)) return r.scheme;
+        return std::nullopt;
+    };
+    // A pattern may reach a module of another shape ("a.*.b" also matches "a.0.c.b"): then every tensor is
+    // named.
+    for (size_t t = 0; t < m_rows.size(); ++t)
+        if (decided(m_rows[t].module.toStdString()) != valueOf(m_schemes[t])) {
+            out.rules.clear();
+            for (size_t i = 0; i < m_rows.size(); ++i)
+                out.rules.push_back({m_rows[i].module.toStdString(), valueOf(m_schemes[i])});
+            break;
+        }
+    return out;
+}
+
+void SchemeTable::push(const QString& text, const std::vector<SchemePtr>& schemes, quint64 seed) {
+    std::vector<int> targets;
+    std::vector<SchemePtr> after;
+    for (size_t t = 0; t < schemes.size(); ++t)
+        if (schemes[t] != m_schemes[t]) {
+            targets.push_back(int(t));
+            after.push_back(schemes[t]);
+        }
+    const auto old = std::exchange(m_baseline, schemes);
+    if (!targets.empty() || seed != m_seed)
+        m_undo.push(new SetSchemesCommand(this, text, std::move(targets), std::move(after), seed, 0));
+    QVector<int> rows;
+    for (size_t t = 0; t < schemes.size(); ++t)
+        if (old[t] != m_baseline[t]) {
+            refreshRow(int(t));
+            rows.push_back(int(t));
+        }
+    if (!rows.isEmpty()) emit rowsChanged(rows, Change::Edited);
+}
+
+std::vector<SchemeTable::SchemePtr> SchemeTable::schemesOf(const Plan& plan) {
+    std::vector<SchemePtr> out(m_rows.size());
+    for (const PlanEntry& e : plan.entries)
+        if (const int t = indexOf(QString::fromStdString(e.target.module)); t >= 0 && e.scheme)
+            out[size_t(t)] = share(*e.scheme);
+    return out;
+}
+
+void SchemeTable::applyPlan(const Plan& plan, const QString& undoText) {
+    push(undoText, schemesOf(plan), plan.seed);
+}
+
+void SchemeTable::applyRecipe(const Recipe& recipe, const QString& undoText) {
+    if (!m_model) return;
+    const Plan plan = resolvePlan(recipe, *m_model);
+    applyPlan(plan, undoText);
+    // These speak about the rules, not about a tensor: planning from schemes cannot find them. They stay
+    // until the next edit, as a warning, because what the table holds now is complete.
+    for (LintIssue i : plan.issues)
+        if (i.rule == "rule-matches-nothing") {
+            i.severity = Severity::Warning;
+            m_plan.issues.push_back(std::move(i));
+        }
+    emit planChanged();
+}
+
+void SchemeTable::notifyMeasured(const QVector<int>& targets) {
+    if (!targets.isEmpty()) emit rowsChanged(targets, Change::Measured);
+}
+
+void SchemeTable::setStats(int target, const TensorStats& stats) {
+    if (target < 0 || target >= count()) return;
+    TargetRow& r = m_rows[size_t(target)];
+    r.absmax = stats.absmax;
+    r.stddev = stats.stddev;
+    r.kurtosis = stats.kurtosis;
+    r.outlierRatioWeights = maxMedianRatio(stats.input);
+    notifyMeasured({target});
+}
+
+void SchemeTable::setCalibration(const Calibration* calibration) {
+    QVector<int> changed;
+    for (int t = 0; t < count(); ++t) {
+        TargetRow& r = m_rows[size_t(t)];
+        const SiteRecord* site =
+            calibration && !r.site.isEmpty() ? calibration->find(r.site.toStdString()) : nullptr;
+        r.activationAbsmax = r.activationKurtosis = r.outlierRatioActivations = ui::kNotMeasured;
+        if (site && site->stats.channels() > 0) {
+            const auto& s = site->stats;
+            r.activationAbsmax = *std::max_element(s.absmax.begin(), s.absmax.end());
+            r.activationKurtosis = *std::max_element(s.kurtosis.begin(), s.kurtosis.end());
+            r.outlierRatioActivations = maxMedianRatio(s);
+        }
+        changed.push_back(t);
+    }
+    notifyMeasured(changed);
+}
+
+void SchemeTable::beginRun(const std::vector<SchemePtr>& schemes, bool running) {
+    m_runSchemes = schemes;
+    m_baseline = schemes;
+    m_hasRun = true;
+    m_running = running;
+    QVector<int> all;
+    for (int t = 0; t < count(); ++t) {
+        TargetRow& r = m_rows[size_t(t)];
+        r.done.clear();
+        r.different = false;
+        r.weightError = r.outputError = r.maxAbsError = r.seconds = ui::kNotMeasured;
+        refreshRow(t);
+        all.push_back(t);
+    }
+    notifyMeasured(all);
+}
+
+void SchemeTable::setResults(const std::vector<TensorResult>& results) {
+    QVector<int> changed;
+    for (const TensorResult& result : results) {
+        const int t = indexOf(QString::fromStdString(result.module));
+        if (t < 0) continue;
+        TargetRow& r = m_rows[size_t(t)];
+        r.done = QString::fromStdString(result.done);
+        r.different = result.planned != result.done;
+        r.weightError = result.error.weight;
+        r.outputError = result.error.output < 0 ? ui::kNotMeasured : result.error.output;
+        r.maxAbsError = result.error.maxAbs;
+        r.seconds = result.seconds;
+        refreshRow(t);
+        changed.push_back(t);
+    }
+    notifyMeasured(changed);
+}
+
+void SchemeTable::endRun() {
+    m_running = false;
+    QVector<int> all;
+    for (int t = 0; t < count(); ++t) {
+        refreshRow(t);
+        all.push_back(t);
+    }
+    notifyMeasured(all);
+}
+
+void SchemeTable::clearRun() {
+    if (!m_hasRun) return;
+    const auto baseline = m_baseline;
+    beginRun(std::vector<SchemePtr>(m_rows.size()), false);
+    m_baseline = baseline;
+    m_hasRun = false;
+    endRun();
+}
+
+bool SchemeTable::runIsStale() const {
+    return m_hasRun && m_schemes != m_runSchemes;
+}
+
+} // namespace qs::app

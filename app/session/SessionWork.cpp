@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Session: calibrate and run. Long work on the engine thread; files are only touched there.
+#include "app/session/Session.h"
+
+#include <QDir>
+#include <QFileInfo>
+
+namespace qs::app {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Unit {
+    int unit;
+    std::vector<TensorResult> results;
+};
+
+struct OpenedRun {
+    std::shared_ptr<const Model> model; ///< null: it belongs to the open one
+    std::string fingerprint;
+    std::shared_ptr<const Run> run;
+    Plan plan;
+};
+
+/// The run's own model when it is not the one at hand.
+Result<OpenedRun> loadRun(const fs::path& directory, const std::shared_ptr<const Model>& open,
+                          const std::string& openFingerprint) {
+    OpenedRun out;
+    QS_TRY(out.run, Run::open(directory));
+    const RunManifest& manifest = out.run->manifest();
+    std::shared_ptr<const Model> model = open;
+    out.fingerprint = openFingerprint;
+    if (!model || openFingerprint != manifest.modelFingerprint) {
+        QS_TRY(model, qs::openModel(manifest.modelPath));
+        QS_TRY(out.fingerprint, model->checkpoint().fingerprint());
+        if (out.fingerprint != manifest.modelFingerprint)
+            return Error::invalid("the run was made from weights with fingerprint " +
+                                      manifest.modelFingerprint + ", the model there now has " +
+                                      out.fingerprint,
+                                  manifest.modelPath.string());
+        out.model = model;
+    }
+    QS_TRY(out.plan, planOfRun(*out.run, *model));
+    return out;
+}
+
+} // namespace
+
+// --- Calibrate ---
+
+QString Session::calibrateBlocker() const {
+    if (!m_model) return tr("Open a model first.");
+    for (const auto& needed : {m_model->requireForward(), m_model->requireTokenizer()})
+        if (!needed) return QString::fromStdString(needed.error().message);
+    return {};
+}
+
+JobHandle* Session::calibrate(const CalibrateRequest& request) {
+    if (!calibrateBlocker().isEmpty()) return nullptr;
+    const auto body = [model = m_model, request,
+                       folder = cacheFolder().toStdString()](const JobScope& scope) -> Outcome {
+        scope.job().report("Tokenize", 0, 1);
+        auto tokens = windowsFor(*model, request.text, false);
+        if (!tokens) return tokens.takeError();
+        auto fingerprint = model->checkpoint().fingerprint();
+        if (!fingerprint) return fingerprint.takeError();
+        fs::path file = request.output.toStdString();
+        if (file.empty()) {
+            const std::string made =
+                calibrationFingerprint(*tokens, *fingerprint, model->tokenizer()->fingerprint());
+            file = fs::path(folder) / "calibrations" / (made.substr(0, 16) + ".h5");
+            // The same tokens through the same model give the same file.
+            if (auto known = Calibration::open(file); known && (*known)->requireFor(*model))
+                return Payload(std::move(*known));
+        }
+        std::error_code ec;
+        fs::create_directories(file.parent_path(), ec);
+        CalibrateOptions options;
+        options.source = textName(request.text).toStdString();
+        options.seed = request.seed;
+        return Outcome::from(qs::calibrate(*model, *tokens, options, file, scope.backend(), scope.job()));
+    };
+    JobHandle* job = m_engine.post(
+        {QStringLiteral("calibrate"), tr("Calibrate %1 on %2").arg(title(), textName(request.text))}, body);
+    job->then(this, [this, model = m_model](const Outcome& outcome) {
+        if (!isCurrent(model)) return;
+        if (const auto c = outcome.as<Calibration>()) adoptCalibration(c);
+    });
+    return report(job);
+}
+
+JobHandle* Session::openCalibration(const QString& file) {
+    if (!m_model) return nullptr;
+    const auto body = [model = m_model, file = file.toStdString()](const JobScope&) -> Outcome {
+        auto opened = Calibration::open(file);
+        if (!opened) return opened.takeError();
+        if (auto fits = (*opened)->requireFor(*model); !fits) return fits.takeError();
+        return Payload(std::move(*opened));
+    };
+    JobHandle* job = m_engine.post(
+        {QStringLiteral("calibrate"), tr("Open calibration %1").arg(QFileInfo(file).fileName())}, body);
+    job->then(this, [this, model = m_model](const Outcome& outcome) {
+        if (!isCurrent(model)) return;
+        if (const auto c = outcome.as<Calibration>()) adoptCalibration(c);
+    });
+    return report(job);
+}
+
+void Session::adoptCalibration(std::shared_ptr<const Calibration> calibration) {
+    m_calibration = std::move(calibration);
+    m_table.setCalibration(m_calibration.get());
+    emit calibrationChanged();
+}
+
+// --- Run ---
+
+QString Session::runBlocker() const {
+    if (!m_model) return tr("Open a model first.");
+    if (running()) return tr("A run is in progress.");
+    const Plan& plan = m_table.plan();
+    for (const LintIssue& i : plan.issues)
+        if (i.severity == Severity::Error)
+            return i.where.empty() ? QString::fromStdString(i.message)
+                                   : QString::fromStdString(i.where + ": " + i.message);
+    if (plan.bitsPerWeight() == 0) return tr("Every tensor is kept. Choose a format for at least one.");
+    if (plan.needsCalibration() && !m_calibration)
+        return tr(
+            "Activations are not measured yet, and a method in the recipe needs them. Calibrate first.");
+    return {};
+}
+
+QString Session::runFolder() const {
+    QString name = QString::fromStdString(m_table.plan().fingerprint()).left(12);
+    if (m_table.plan().needsCalibration() && m_calibration)
+        name += QLatin1Char('-') + QString::fromStdString(m_calibration->info().fingerprint).left(8);
+    return cacheFolder() + QStringLiteral("/runs/") + name;
+}
+
+JobHandle* Session::startRun(const QString& directory) {
+    if (!runBlocker().isEmpty()) return nullptr;
+    const QString folder = directory.isEmpty() ? runFolder() : directory;
+    const auto plan = std::make_shared<const Plan>(m_table.plan());
+    const auto calibration = plan->needsCalibration() ? m_calibration : nullptr;
+    const auto body = [model = m_model, plan, calibration, folder](const JobScope& scope) -> Outcome {
+        RunOptions options;
+        options.directory = folder.toStdString();
+        std::error_code ec;
+        fs::create_directories(options.directory.parent_path(), ec);
+        options.unitFinished = [&](int unit, const std::vector<TensorResult>& results) {
+            scope.publish(Payload::of(Unit{unit, results}));
+        };
+        return Outcome::from(
+            executePlan(*model, *plan, calibration.get(), options, scope.backend(), scope.job()));
+    };
+    m_run.reset();
+    m_runPlan = plan;
+    m_receipt.reset();
+    m_unitsDone = 0;
+    m_table.beginRun(m_table.schemes(), true);
+    JobHandle* job = m_engine.post({QStringLiteral("run"), tr("Quantize %1").arg(title())}, body);
+    m_runJob = job;
+    job->onPartial(this, [this, model = m_model](const std::vector<Payload>& partials) {
+        if (!isCurrent(model)) return;
+        for (const Payload& p : partials)
+            if (const auto u = p.as<Unit>()) {
+                ++m_unitsDone;
+                m_table.setResults(u->results);
+                emit unitFinished(u->unit);
+            }
+    });
+    job->then(this, [this, model = m_model, plan, folder](const Outcome& outcome) {
+        if (!isCurrent(model)) return;
+        if (const auto run = outcome.as<Run>()) {
+            m_run = run;
+            m_unitsDone = run->unitsDone();
+            m_table.setResults(run->results());
+        } else {
+            openRunSnapshot(folder);
+        }
+        m_table.endRun();
+        emit runChanged();
+    });
+    emit runChanged();
+    emit receiptChanged();
+    return report(job);
+}
+
+void Session::openRunSnapshot(const QString& directory) {
+    // What a stopped run has finished stays in use: "Stopped after block 7. Resume continues with block 8."
+    JobRequest request{QStringLiteral("snapshot"), tr("Read %1").arg(directory), false, 0};
+    JobHandle* job = m_engine.post(request, [path = directory.toStdString()](const JobScope&) -> Outcome {
+        if (!isRunFolder(path)) return Error::cancelled();
+        return Outcome::from(Run::open(path));
+    });
+    job->then(this, [this, model = m_model](const Outcome& outcome) {
+        if (!isCurrent(model) || running()) return;
+        if (const auto run = outcome.as<Run>()) {
+            m_run = run;
+            m_unitsDone = run->unitsDone();
+            m_table.setResults(run->results());
+            emit runChanged();
+        }
+    });
+}
+
+JobHandle* Session::openRun(const QString& directory) {
+    const auto body = [model = m_model, fingerprint = m_fingerprint.toStdString(),
+                       path = directory.toStdString()](const JobScope& scope) -> Outcome {
+        scope.job().report("Reading the run's journal", 0, 1);
+        return Outcome::from(loadRun(path, model, fingerprint));
+    };
+    JobHandle* job =
+        m_engine.post({QStringLiteral("open"), tr("Open run %1").arg(QFileInfo(directory).fileName())}, body);
+    job->then(this, [this, model = m_model](const Outcome& outcome) {
+        const auto opened = outcome.as<OpenedRun>();
+        if (!opened || !isCurrent(model)) return;
+        if (opened->model)
+            adoptModel(opened->model, QString::fromStdString(opened->run->manifest().modelPath.string()),
+                       QString::fromStdString(opened->fingerprint));
+        adoptRun(opened->run, opened->plan);
+    });
+    return report(job);
+}
+
+void Session::adoptRun(std::shared_ptr<const Run> run, const Plan& plan) {
+    m_run = std::move(run);
+    m_runPlan = std::make_shared<const Plan>(plan);
+    m_unitsDone = m_run->unitsDone();
+    m_receipt.reset();
+    m_table.applyPlan(plan,
+                      tr("Open run %1").arg(QString::fromStdString(m_run->directory().filename().string())));
+    m_table.beginRun(m_table.schemesOf(plan), false);
+    m_table.setResults(m_run->results());
+    emit runChanged();
+    emit receiptChanged();
+}
+
+} // namespace qs::app

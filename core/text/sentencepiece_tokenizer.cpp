@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// tokenizer.model: text > normalizer_spec > BPE > ids, and back, as the sentencepiece library does it
+// (normalizer.cc, sentencepiece_processor.cc). Control pieces are never matched in a text. BOS is added
+// unless add_bos_token says otherwise, EOS only if add_eos_token says so (the defaults of Hugging Face's
+// LlamaTokenizer, which most such files belong to).
+#include "core/text/charsmap.h"
+#include "core/text/display.h"
+#include "core/text/loaders.h"
+#include "core/text/pre_tokens.h"
+#include "core/text/sentencepiece_bpe.h"
+#include "core/text/sentencepiece_proto.h"
+#include "core/text/tokenizer_config.h"
+#include "core/text/unicode.h"
+#include "core/text/word_cache.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace qs::text {
+
+namespace {
+
+class SentencePieceTokenizer final : public Tokenizer {
+public:
+    SentencePieceTokenizer(SentencePieceProto proto, SentencePieceBpe model, Charsmap charsmap)
+        : proto_(std::move(proto)), model_(std::move(model)), charsmap_(std::move(charsmap)) {}
+
+    Result<std::vector<int>> encode(std::string_view text, bool addSpecial) const override;
+    Result<std::string> decode(const std::vector<int>& ids, bool skipSpecial) const override;
+    std::string piece(int id) const override;
+    std::string display(int id) const override;
+    int vocabularySize() const override { return model_.vocabulary().size(); }
+    int bosId() const override { return special_.bos; }
+    int eosId() const override { return special_.eos; }
+    std::string description() const override;
+    std::string fingerprint() const override { return fingerprint_; }
+
+    Result<void> finish(const TokenizerConfig& config, std::string fingerprint);
+    Result<void> selfTest(const std::string& where) const;
+
+private:
+    Result<std::string> normalize(std::string_view text) const;
+    size_t normalizePrefix(std::string_view text, std::string_view& replacement) const;
+    std::string surface(int id, bool& mayDropSpace, bool skipSpecial) const;
+
+    SentencePieceProto proto_;
+    SentencePieceBpe model_;
+    Charsmap charsmap_;
+    SpecialIds special_;
+    Affixes affixes_;
+    std::string fingerprint_;
+};
+
+// How much of the text one step of normalization takes, and what it gives for it.
+size_t SentencePieceTokenizer::normalizePrefix(std::string_view text, std::string_view& replacement) const {
+    int id = -1;
+    if (const size_t n = model_.userDefined().longest(text, 0, id); n > 0) {
+        replacement = text.substr(0, n);
+        return n;
+    }
+    if (const size_t n = charsmap_.longestRule(text, replacement); n > 0) return n;
+    const Decoded d = decodeUtf8(text, 0);
+    if (!d.valid) {
+        replacement = "\xEF\xBF\xBD";
+        return 1;
+    }
+    replacement = text.substr(0, d.length);
+    return d.length;
+}
+
+Result<std::string> SentencePieceTokenizer::normalize(std::string_view text) const {
+    const std::string_view mark = proto_.escapeWhitespaces ? kWordMark : std::string_view(" ");
+    const size_t limit = growthLimit(text.size());
+    std::string out;
+    out.reserve(text.size() + text.size() / 2 + 8);
+    std::string_view part;
+    bool atSpace = proto_.removeExtraWhitespaces;
+    bool started = false;
+    while (!text.empty()) {
+        const size_t taken = normalizePrefix(text, part);
+        text.remove_prefix(taken);
+        // Leading spaces, one step at a time: only a step that gives exactly a space counts.
+        if (!started && proto_.removeExtraWhitespaces && part == " ") continue;
+        if (!started && !proto_.whitespaceAsSuffix && proto_.addDummyPrefix) out += mark;
+        started = true;
+        while (atSpace && part.starts_with(' '))
+            part.remove_prefix(1);
+        if (!part.empty()) {
+            for (const char c : part) {
+                if (c == ' ')
+                    out += mark;
+                else
+                    out += c;
+            }
+            atSpace = part.ends_with(' ');
+        }
+        if (!proto_.removeExtraWhitespaces) atSpace = false;
+        if (out.size() > limit) return grewTooMuch("normalizer_spec");
+    }
+    if (!started) return std::string();
+    while (proto_.removeExtraWhitespaces && out.ends_with(mark))
+        out.resize(out.size() - mark.size());
+    if (proto_.whitespaceAsSuffix && proto_.addDummyPrefix) out += mark;
+    return out;
+}
+
+Result<std::vector<int>> SentencePieceTokenizer::encode(std::string_view text, bool addSpecial) const {
+    QS_TRY(const auto normalized, normalize(text));
+    QS_TRY(auto ids, model_.encode(normalized));
+    if (addSpecial) {
+        ids.insert(ids.begin(), affixes_.before.begin(), affixes_.before.end());
+        ids.insert(ids.end(), affixes_.after.begin(), affixes_.after.end());
+    }
+    return ids;
+}
+
+// `mayDropSpace` is true until a text has begun: the space that encoding puts there is taken off again.
+std::string SentencePieceTokenizer::surface(int id, bool& mayDropSpace, bool skipSpecial) const {
+    const std::string& spelling = *model_.vocabulary().piece(id);
+    if (model_.type(id) == PieceType::Control) return skipSpecial ? std::string() : spelling;
+    if (id == model_.unknownId()) return proto_.unknownSurface;
+    std::string_view rest = spelling;
+    if (mayDropSpace && (proto_.addDummyPrefix || proto_.removeExtraWhitespaces) &&
+        rest.starts_with(kWordMark)) {
+        rest.remove_prefix(kWordMark.size());
+        if (!proto_.removeExtraWhitespaces) mayDropSpace = false;
+    }
+    return spacesForMarks(rest);
+}
+
+Result<std::string> SentencePieceTokenizer::decode(const std::vector<int>& ids, bool skipSpecial) const {
+    std::string text, bytes;
+    const auto flush = [&] {
+        text += replaceBadUtf8(bytes, BadUtf8::PerByte);
+        bytes.clear();
+    };
+    bool mayDropSpace = true;
+    for (const int id : ids) {
+        if (!model_.vocabulary().piece(id))
+            return Error::invalid(
+                fmt::format("token id {} is not in the vocabulary (0 to {})", id, vocabularySize() - 1));
+        if (const int b = model_.byteOf(id); b >= 0) {
+            bytes += char(b);
+            continue;
+        }
+        flush();
+        if (!text.empty()) mayDropSpace = false;
+        text += surface(id, mayDropSpace, skipSpecial);
+    }
+    flush();
+    return text;
+}
+
+std::string SentencePieceTokenizer::piece(int id) const {
+    const std::string* p = model_.vocabulary().piece(id);
+    return p ? *p : std::string();
+}
+
+std::string SentencePieceTokenizer::display(int id) const {
+    if (const int b = model_.byteOf(id); b >= 0) return visibleText(std::string(1, char(b)));
+    return visibleText(spacesForMarks(piece(id)));
+}
+
+std::string SentencePieceTokenizer::description() const {
+    return fmt::format("tokenizer.model (SentencePiece BPE{})", proto_.byteFallback ? ", byte fallback" : "");
+}
+
+Result<void> SentencePieceTokenizer::finish(const TokenizerConfig& config, std::string fingerprint) {
+    fingerprint_ = std::move(fingerprint);
+    const auto control = [&](std::string_view piece) {
+        const int id = model_.vocabulary().find(piece);
+        return id >= 0 && model_.type(id) == PieceType::Control ? id : -1;
+    };
+    special_.bos = config.bosToken ? model_.vocabulary().find(*config.bosToken) : control(proto_.bosPiece);
+    special_.eos = config.eosToken ? model_.vocabulary().find(*config.eosToken) : control(proto_.eosPiece);
+    TokenizerConfig effective = config;
+    if (!effective.addBos) effective.addBos = special_.bos >= 0;
+    return applyConfig(effective, special_, affixes_);
+}
+
+// Some files carry texts with the pieces they must give, joined by spaces. As in the library a difference
+// makes the file unusable. Samples with unknown pieces are left out: they are written with the text itself,
+// which ids do not keep.
+Result<void> SentencePieceTokenizer::selfTest(const std::string& where) const {
+    for (const auto& sample : proto_.samples) {
+        QS_TRY(const auto ids, encode(sample.input, false));
+        if (std::find(ids.begin(), ids.end(), model_.unknownId()) != ids.end()) continue;
+        std::string got;
+        for (const int id : ids) {
+            if (!got.empty()) got += ' ';
+            got += piece(id);
+        }
+        if (got != sample.expected)
+            return Error::corrupt(fmt::format("self_test_data: '{}' gives '{}', the file expects '{}'",
+                                              sample.input, got, sample.expected),
+                                  where);
+    }
+    return {};
+}
+
+} // namespace
+
+Result<std::shared_ptr<const Tokenizer>> tokenizerFromSentencePiece(std::string_view bytes,
+                                                                    const std::string& configJson,
+                                                                    const std::string& name,
+                                                                    const std::string& fingerprint) {
+    QS_TRY(const auto config, TokenizerConfig::parse(configJson));
+    QS_TRY(auto proto, SentencePieceProto::parse(bytes, name));
+    if (proto.kind != SentencePieceKind::Bpe) {
+        constexpr const char* kNames[] = {"", "UNIGRAM", "BPE", "WORD", "CHAR"};
+        return Error::unsupported(
+            fmt::format("trainer_spec.model_type {} is not supported, only BPE", kNames[int(proto.kind)]),
+            name);
+    }
+    if (proto.hasDenormalizer)
+        return Error::unsupported("denormalizer_spec.precompiled_charsmap is not supported", name);
+    QS_TRY(auto model, SentencePieceBpe::make(proto, name));
+    QS_TRY(auto charsmap, Charsmap::parse(proto.charsmap, name + ": normalizer_spec.precompiled_charsmap"));
+    auto tokenizer =
+        std::make_shared<SentencePieceTokenizer>(std::move(proto), std::move(model), std::move(charsmap));
+    QS_CHECK(tokenizer->finish(config, fingerprint));
+    QS_CHECK(tokenizer->selfTest(name));
+    return std::shared_ptr<const Tokenizer>(std::move(tokenizer));
+}
+
+} // namespace qs::text

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// GEMM rate reached, Sigma, the GPTQ solve and its GEMM-bound share.
+#include "core/backend/backend.h"
+#include "core/linalg/blas.h"
+#include "core/quant/method.h"
+#include "tests/bench/bench.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <random>
+
+using namespace qs;
+
+namespace {
+
+Matrix randomMatrix(size_t rows, size_t cols, unsigned seed) {
+    std::mt19937 rng(seed);
+    std::normal_distribution<float> gauss;
+    Matrix m(rows, cols);
+    for (float& v : m.span())
+        v = gauss(rng);
+    return m;
+}
+
+double gemmRate(size_t m, size_t k, size_t n) {
+    const Matrix a = randomMatrix(m, k, 1), b = randomMatrix(n, k, 2);
+    Matrix c(m, n);
+    const double s =
+        qs::bench::bestSeconds([&] { linalg::gemm(false, true, 1, a.view(), b.view(), 0, c.view()); });
+    return 2.0 * double(m) * double(n) * double(k) / s * 1e-9;
+}
+
+void gptqOf(size_t rows, size_t cols, double referenceSeconds, const qs::bench::Report& report, double rate) {
+    auto backend = makeCpuBackend(1);
+    const Matrix w = randomMatrix(rows, cols, 3), x = randomMatrix(2048, cols, 4);
+    Tensor tx;
+    if (!backend->upload(x.view(), tx)) return;
+    MatrixD sigma(cols, cols);
+    const double sigmaSeconds = qs::bench::bestSeconds(
+        [&] {
+            sigma = MatrixD(cols, cols);
+            (void)backend->accumulateSigma(tx, sigma);
+        },
+        0.2);
+    const MethodDescriptor* method = *findMethod("gptq");
+    const CodecDescriptor* codec = *findCodec("int");
+    const auto grid =
+        *codec->create(*Params::fromJson(codec->params, {{"bits", 4}, {"group", 128}}, "bench"));
+    QuantizeInput in;
+    in.weight = w.view();
+    in.codec = grid.get();
+    in.sigma = &sigma;
+    in.params = Params::defaults(method->params);
+    in.backend = backend.get();
+    const double solveSeconds = qs::bench::bestSeconds(
+        [&] {
+            const auto q = method->quantize(in, {});
+            qs::bench::keep(&q);
+        },
+        0.2);
+    const std::string shape = "[" + std::to_string(rows) + ", " + std::to_string(cols) + "]";
+    report.line("Sigma of 2048 tokens, " + shape, sigmaSeconds, "s");
+    report.line("GPTQ 4-bit g128, Sigma + solve, one thread, " + shape, sigmaSeconds + solveSeconds, "s",
+                "published code (torch)", referenceSeconds);
+    const double n = double(cols), m = double(rows),
+                 flops = n * n * 2048 + 2.0 / 3.0 * n * n * n * 2 + m * n * n;
+    report.line("GEMM-bound share (flops at the sgemm rate / time), " + shape,
+                flops / (rate * 1e9) / (sigmaSeconds + solveSeconds), "");
+}
+
+} // namespace
+
+QS_BENCH(gemm) {
+    report.note(linalg::providerDescription());
+    for (int threads : {1, linalg::hardwareThreads()}) {
+        linalg::setThreads(threads);
+        const std::string t = std::to_string(threads) + (threads == 1 ? " thread" : " threads");
+        report.line("sgemm [512 x 2048] x [2048 x 2048], " + t, gemmRate(512, 2048, 2048), "GFLOP/s");
+        report.line("sgemm [512 x 2048] x [2048 x 5632], " + t, gemmRate(512, 2048, 5632), "GFLOP/s");
+    }
+}
+
+QS_BENCH(gptq) {
+    linalg::setThreads(1);
+    const double rate = gemmRate(2048, 2048, 2048);
+    report.line("sgemm [2048]^3, one thread", rate, "GFLOP/s");
+    gptqOf(2048, 2048, 1.80, report, rate);
+    gptqOf(2048, 5632, 10.30, report, rate);
+    gptqOf(5632, 2048, 3.76, report, rate);
+    linalg::setThreads(linalg::hardwareThreads());
+}

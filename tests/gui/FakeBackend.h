@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A backend that can do nothing, and remembers on which thread it was made and freed.
+#pragma once
+
+#include "core/backend/backend.h"
+
+#include <QThread>
+#include <atomic>
+
+namespace qs::test {
+
+struct BackendLog {
+    std::atomic<QThread*> madeOn{nullptr}, freedOn{nullptr};
+    std::atomic<int> made{0};
+};
+
+class FakeBackend : public Backend {
+public:
+    explicit FakeBackend(BackendLog* log) : log_(log) {
+        log_->madeOn = QThread::currentThread();
+        ++log_->made;
+    }
+    ~FakeBackend() override { log_->freedOn = QThread::currentThread(); }
+    std::string id() const override { return "fake"; }
+    std::string description() const override { return "fake backend"; }
+    Result<Tensor> allocate(size_t, size_t) override { return no(); }
+    Result<void> upload(ConstMatrixView, Tensor&) override { return no(); }
+    Result<void> download(const Tensor&, MatrixView) override { return no(); }
+    Result<void> linear(const Tensor&, const Tensor&, const Tensor*, Tensor&) override { return no(); }
+    Result<void> rmsNorm(const Tensor&, const Tensor&, double, Tensor&) override { return no(); }
+    Result<void> rope(Tensor&, size_t, const RopeTable&, size_t) override { return no(); }
+    Result<void> attention(const Tensor&, const Tensor&, const Tensor&, size_t, size_t, size_t,
+                           Tensor&) override {
+        return no();
+    }
+    Result<void> siluMultiply(Tensor&, const Tensor&) override { return no(); }
+    Result<void> add(Tensor&, const Tensor&) override { return no(); }
+    Result<void> accumulateSigma(const Tensor&, MatrixD&) override { return no(); }
+    Result<MatrixD> inverseFactor(MatrixD) override { return no(); }
+    Result<void> subtractProduct(MatrixView, ConstMatrixView, ConstMatrixView) override { return no(); }
+    Result<void> gptqColumnBlock(const ColumnBlock&) override { return no(); }
+
+private:
+    static Error no() { return Error::unsupported("the fake backend computes nothing"); }
+    BackendLog* log_;
+};
+
+} // namespace qs::test

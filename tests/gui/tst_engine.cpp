@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Jobs and threads, with bodies that the test steps by hand.
+#include "app/jobs/JobsModel.h"
+#include "tests/gui/FakeBackend.h"
+#include "tests/support/qs_test.h"
+#include "widgets/theme/Theme.h"
+
+#include <QAbstractItemModelTester>
+#include <QSemaphore>
+#include <QSignalSpy>
+
+using namespace qs;
+using namespace qs::app;
+
+namespace {
+
+/// A body that waits until it may go on, hears a stop every millisecond unless deaf, then hands back a
+/// number.
+struct Steps {
+    QSemaphore started, go;
+    std::atomic<int> runs{0};
+    std::atomic<bool> sawStop{false};
+    bool deaf = false;
+
+    JobBody body(int value) {
+        return [this, value](const JobScope& scope) -> Outcome {
+            ++runs;
+            started.release();
+            while (!go.tryAcquire(1, 1)) {
+                sawStop = sawStop || scope.job().stopRequested();
+                if (!deaf && scope.job().stopRequested()) return Error::cancelled();
+            }
+            return Payload::of(value);
+        };
+    }
+};
+
+JobBody quick(int value) {
+    return [value](const JobScope&) -> Outcome { return Payload::of(value); };
+}
+
+std::unique_ptr<EngineThread> makeEngine(test::BackendLog& log) {
+    return std::make_unique<EngineThread>([&log]() -> Result<std::unique_ptr<Backend>> {
+        return std::unique_ptr<Backend>(new test::FakeBackend(&log));
+    });
+}
+
+bool waitEnded(JobHandle* job) {
+    return QTest::qWaitFor([job = QPointer<JobHandle>(job)] { return !job || job->isEnded(); }, 5000);
+}
+
+} // namespace
+
+class TstEngine : public QObject {
+    Q_OBJECT
+
+    test::BackendLog m_log;
+    std::unique_ptr<EngineThread> m_engine;
+    QObject m_context;
+
+private slots:
+    void init() { m_engine = makeEngine(m_log); }
+    void cleanup() { m_engine.reset(); }
+
+    void resultArrivesOnTheWindowsThread() {
+        QThread* ranOn = nullptr;
+        QThread* heardOn = nullptr;
+        Backend* backend = nullptr;
+        std::shared_ptr<const std::string> value;
+        auto* job = m_engine->post({"", "Add"}, [&](const JobScope& scope) -> Outcome {
+            ranOn = QThread::currentThread();
+            backend = &scope.backend();
+            return Payload::of(std::string("seven"));
+        });
+        job->then(&m_context, [&](const Outcome& o) {
+            heardOn = QThread::currentThread();
+            value = o.as<std::string>();
+            QVERIFY(!o.as<int>()); // another type is not handed out as this one
+        });
+        QVERIFY(!value); // never inside post() or then()
+        QTRY_VERIFY(value);
+        QCOMPARE(*value, std::string("seven"));
+        QCOMPARE(heardOn, QThread::currentThread());
+        QVERIFY(ranOn != QThread::currentThread());
+        QCOMPARE(backend->id(), std::string("fake"));
+        QCOMPARE(job->state(), JobState::Done);
+        QVERIFY(job->started().isValid() && job->finished().isValid());
+        QCOMPARE(m_engine->backendDescription(), QString("fake backend"));
+    }
+
+    void backendLivesOnTheEngineThread() {
+        m_engine.reset();
+        test::BackendLog log;
+        QThread* jobThread = nullptr;
+        {
+            const auto engine = makeEngine(log);
+            for (int i = 0; i < 3; ++i) {
+                auto* job = engine->post({"", "Where"}, [&](const JobScope&) -> Outcome {
+                    jobThread = QThread::currentThread();
+                    return Payload();
+                });
+                QVERIFY(waitEnded(job));
+            }
+            QCOMPARE(log.made.load(), 1);
+            QVERIFY(!log.freedOn.load());
+        }
+        QVERIFY(jobThread);
+        QCOMPARE(log.madeOn.load(), jobThread);
+        QCOMPARE(log.freedOn.load(), jobThread);
+    }
+
+    void missingBackendFailsEveryJobWithItsReason() {
+        EngineThread engine([]() -> Result<std::unique_ptr<Backend>> {
+            return Error{ErrorCode::Backend, "no device 3; this machine has 1", "cuda:3"};
+        });
+        int runs = 0;
+        for (int i = 0; i < 2; ++i) {
+            auto* job = engine.post({"", "Try"}, [&](const JobScope&) -> Outcome {
+                ++runs;
+                return Payload();
+            });
+            QVERIFY(waitEnded(job));
+            QCOMPARE(job->state(), JobState::Failed);
+            QCOMPARE(job->message(), QString("cuda:3: no device 3; this machine has 1"));
+        }
+        QCOMPARE(runs, 0);
+    }
+
+    void exceptionsKeepTheirText() {
+        auto* boom = m_engine->post({"", "Boom"},
+                                    [](const JobScope&) -> Outcome { throw std::runtime_error("boom"); });
+        auto* memory =
+            m_engine->post({"", "Big"}, [](const JobScope&) -> Outcome { throw std::bad_alloc(); });
+        auto* odd = m_engine->post({"", "Odd"}, [](const JobScope&) -> Outcome { throw 7; });
+        auto* next = m_engine->post({"", "Next"}, quick(1));
+        QVERIFY(waitEnded(next));
+        QCOMPARE(boom->state(), JobState::Failed);
+        QCOMPARE(boom->message(), QString("boom"));
+        QVERIFY(boom->report().contains("boom") && boom->report().contains("Boom"));
+        QCOMPARE(memory->outcome().error().code, ErrorCode::OutOfMemory);
+        QCOMPARE(odd->state(), JobState::Failed);
+        QCOMPARE(next->state(), JobState::Done);
+    }
+
+    void cancelAnswersAtOnceAndStops() {
+        Steps steps;
+        auto* job = m_engine->post({"", "Long"}, steps.body(1));
+        bool cancelled = false;
+        job->then(&m_context, [&](const Outcome& o) { cancelled = o.isCancelled() && !o.failed(); });
+        QVERIFY(steps.started.tryAcquire(1, 5000));
+        QTRY_COMPARE(job->state(), JobState::Running);
+        QElapsedTimer clock;
+        clock.start();
+        job->cancel();
+        QCOMPARE(job->state(), JobState::Cancelling); // in the same call
+        QVERIFY(clock.elapsed() < 250);
+        QVERIFY(waitEnded(job));
+        QCOMPARE(job->state(), JobState::Cancelled);
+        QTRY_VERIFY(cancelled);
+    }
+
+    void cancelledWhileQueuedNeverRuns() {
+        Steps first, second;
+        auto* running = m_engine->post({"", "First"}, first.body(1));
+        auto* waiting = m_engine->post({"", "Second"}, second.body(2));
+        QVERIFY(first.started.tryAcquire(1, 5000));
+        QCOMPARE(waiting->state(), JobState::Queued);
+        bool told = false;
+        waiting->then(&m_context, [&](const Outcome& o) { told = o.isCancelled(); });
+        waiting->cancel();
+        QCOMPARE(waiting->state(), JobState::Cancelled);
+        QVERIFY(!told); // a later turn of the event loop
+        first.go.release();
+        QVERIFY(waitEnded(running));
+        QTRY_VERIFY(told);
+        auto* last = m_engine->post({"", "Last"}, quick(3));
+        QVERIFY(waitEnded(last));
+        QCOMPARE(second.runs.load(), 0);
+    }
+
+    void resultThatBeatTheCancelIsKept() {
+        Steps steps;
+        steps.deaf = true;
+        auto* job = m_engine->post({"", "Nearly done"}, steps.body(42));
+        std::shared_ptr<const int> value;
+        job->then(&m_context, [&](const Outcome& o) { value = o.as<int>(); });
+        QVERIFY(steps.started.tryAcquire(1, 5000));
+        QTRY_COMPARE(job->state(), JobState::Running);
+        job->cancel();
+        steps.go.release();
+        QTRY_VERIFY(value);
+        QCOMPARE(*value, 42);
+        QCOMPARE(job->state(), JobState::Done);
+    }
+
+    void latestWinsAndOldResultsAreDropped() {
+        Steps old, middle;
+        old.deaf = true; // it finishes with a value although it was replaced
+        QVector<int> delivered;
+        int cancelled = 0;
+        const auto hear = [&](const Outcome& o) {
+            if (const auto v = o.as<int>()) delivered << *v;
+            cancelled += o.isCancelled();
+        };
+        auto* first = m_engine->post({"preview", "Old"}, old.body(1));
+        first->then(&m_context, hear);
+        QVERIFY(old.started.tryAcquire(1, 5000));
+        m_engine->post({"preview", "Middle"}, middle.body(2))->then(&m_context, hear);
+        auto* other = m_engine->post({"other", "Other tag"}, quick(10));
+        other->then(&m_context, hear);
+        m_engine->post({"preview", "New"}, quick(3))->then(&m_context, hear);
+        QTRY_VERIFY(old.sawStop);
+        old.go.release();
+        QTRY_COMPARE(delivered.size(), 2);
+        QCOMPARE(delivered, (QVector<int>{10, 3}));
+        QTRY_COMPARE(cancelled, 2);
+        QCOMPARE(middle.runs.load(), 0);
+        QCOMPARE(first->state(), JobState::Cancelled);
+    }
+
+    void deadContextIsNotCalled() {
+        auto* context = new QObject;
+        bool called = false;
+        Steps steps;
+        auto* job = m_engine->post({"", "Late"}, steps.body(1));
+        job->then(context, [&](const Outcome&) { called = true; });
+        job->onPartial(context, [&](const std::vector<Payload>&) { called = true; });
+        delete context;
+        steps.go.release();
+        QVERIFY(waitEnded(job));
+        QTest::qWait(50);
+        QVERIFY(!called);
+    }
+
+    void thenAfterTheEndIsStillCalled() {
+        auto* job = m_engine->post({"", "Quick"}, quick(5));
+        QVERIFY(waitEnded(job));
+        QTest::qWait(20);
+        int value = 0;
+        job->then(&m_context, [&](const Outcome& o) { value = *o.as<int>(); });
+        QCOMPARE(value, 0);
+        QTRY_COMPARE(value, 5);
+    }
+
+    void destroyingTheEngineStopsItsJobs() {
+        Steps steps;
+        m_engine->post({"", "Endless"}, steps.body(1));
+        QVERIFY(steps.started.tryAcquire(1, 5000));
+        QElapsedTimer clock;
+        clock.start();
+        m_engine.reset(); // joins
+        QVERIFY(clock.elapsed() < 2000);
+    }
+
+    void progressIsThinnedAndTheLastOneArrives() {
+        auto* job = m_engine->post({"", "Count"}, [](const JobScope& scope) -> Outcome {
+            QElapsedTimer clock;
+            clock.start();
+            for (int i = 0; clock.elapsed() < 650; ++i)
+                scope.job().report("Counting", 0.4, 1.0);
+            scope.job().report("Almost", 0.75, 1.0);
+            return Payload();
+        });
+        QSignalSpy changes(job, &JobHandle::changed);
+        QVERIFY(waitEnded(job));
+        // Started, ended, the last news and at most ten a second: a million reports must not be a million
+        // events.
+        QVERIFY2(changes.size() <= 12, qPrintable(QString::number(changes.size())));
+        QVERIFY(changes.size() >= 4);
+        QCOMPARE(QString::fromStdString(job->progress().phase), QString("Almost"));
+        QCOMPARE(job->fraction(), 0.75);
+    }
+
+    void partialsComeInOrderBeforeTheEnd() {
+        QVector<int> heard;
+        int batches = 0;
+        bool endAfterAll = false;
+        auto* job = m_engine->post({"", "Stream"}, [](const JobScope& scope) -> Outcome {
+            for (int i = 0; i < 500; ++i) {
+                scope.publish(Payload::of(i));
+                if (i % 100 == 0) QThread::msleep(60);
+            }
+            return Payload();
+        });
+        job->onPartial(&m_context, [&](const std::vector<Payload>& partials) {
+            ++batches;
+            for (const Payload& p : partials)
+                heard << *p.as<int>();
+        });
+        job->then(&m_context, [&](const Outcome&) { endAfterAll = heard.size() == 500; });
+        QTRY_VERIFY(endAfterAll);
+        for (int i = 0; i < 500; ++i)
+            QCOMPARE(heard[i], i);
+        QVERIFY(batches >= 2 && batches <= 8);
+    }
+
+    void theWindowKeepsTurning() {
+        Steps steps;
+        auto* job = m_engine->post({"", "Busy"}, steps.body(1));
+        int turns = 0;
+        QTimer timer;
+        connect(&timer, &QTimer::timeout, this, [&] { ++turns; });
+        timer.start(5);
+        QTRY_VERIFY(turns >= 20);
+        QVERIFY(!job->isEnded());
+        steps.go.release();
+        QVERIFY(waitEnded(job));
+    }
+
+    void lightPoolRunsTwoAtOnceAndPeeksVanish() {
+        LightPool pool(2);
+        Steps a, b;
+        QPointer<JobHandle> first = pool.post({"", "a", false}, a.body(1));
+        QPointer<JobHandle> second = pool.post({"", "b", false}, b.body(2));
+        QVERIFY(a.started.tryAcquire(1, 5000));
+        QVERIFY(b.started.tryAcquire(1, 5000)); // while a still runs
+        QCOMPARE(pool.activeCount(), 2);
+        a.go.release();
+        b.go.release();
+        QTRY_VERIFY(!first && !second);
+        QCOMPARE(pool.handles().size(), size_t(0));
+    }
+
+    void lightPoolTakesUrgentJobsFirst() {
+        LightPool pool(1);
+        Steps block;
+        QVector<int> order;
+        pool.post({"", "block"}, block.body(0));
+        QVERIFY(block.started.tryAcquire(1, 5000));
+        for (const int priority : {0, 5, 10})
+            pool.post({"", "p", true, priority}, [&order, priority](const JobScope&) -> Outcome {
+                order << priority; // one thread: no race
+                return Payload();
+            });
+        block.go.release();
+        QTRY_COMPARE(pool.activeCount(), 0);
+        QCOMPARE(order, (QVector<int>{10, 5, 0}));
+    }
+
+    void shutdownInTime() {
+        Steps steps;
+        LightPool pool(1);
+        m_engine->post({"", "Quantize"}, steps.body(1));
+        QVERIFY(steps.started.tryAcquire(1, 5000));
+        Shutdown shutdown({m_engine.get(), &pool});
+        QSignalSpy finished(&shutdown, &Shutdown::finished);
+        QCOMPARE(shutdown.waitingFor(), QString("Quantize"));
+        shutdown.begin();
+        QCOMPARE(finished.size(), 0); // never inside begin()
+        QVERIFY(finished.wait(3000));
+        QCOMPARE(finished.at(0).at(0).toBool(), true);
+        QCOMPARE(shutdown.waitingFor(), QString());
+    }
+
+    void shutdownGivesUpOnADeafJob() {
+        Steps steps;
+        steps.deaf = true;
+        m_engine->post({"", "Deaf"}, steps.body(1));
+        QVERIFY(steps.started.tryAcquire(1, 5000));
+        Shutdown shutdown({m_engine.get()}, 200);
+        QSignalSpy finished(&shutdown, &Shutdown::finished);
+        shutdown.begin();
+        QVERIFY(finished.wait(3000));
+        QCOMPARE(finished.at(0).at(0).toBool(), false);
+        QCOMPARE(shutdown.waitingFor(), QString("Deaf"));
+        steps.go.release();
+        QTRY_COMPARE(m_engine->activeCount(), 0);
+        QCOMPARE(finished.size(), 1);
+    }
+
+    void jobsModelShowsStates() {
+        LightPool pool(1);
+        JobsModel model;
+        QAbstractItemModelTester tester(&model, QAbstractItemModelTester::FailureReportingMode::QtTest);
+        model.addLane(m_engine.get());
+        model.addLane(&pool);
+        Steps steps;
+        auto* failing = m_engine->post({"", "Fails"}, [](const JobScope&) -> Outcome {
+            return Error::invalid("row length 100 is not a multiple of 64", "layers.0.mlp.down_proj");
+        });
+        QVERIFY(waitEnded(failing));
+        auto* running = m_engine->post({"", "Runs"}, steps.body(1));
+        pool.post({"", "peek", false}, quick(1)); // unlisted
+        QCOMPARE(model.rowCount(), 2);
+        QCOMPARE(model.job(0), running); // newest first
+        const QModelIndex failed = model.index(1, JobsModel::Title);
+        QCOMPARE(failed.data(Qt::ForegroundRole).value<QColor>(), ui::theme().error);
+        QCOMPARE(model.index(1, JobsModel::Message).data().toString(),
+                 QString("layers.0.mlp.down_proj: row length 100 is not a multiple of 64"));
+        QVERIFY(failed.data(JobsModel::ReportRole).toString().contains("row length 100"));
+        QCOMPARE(failed.data(JobsModel::CancellableRole).toBool(), false);
+        QVERIFY(steps.started.tryAcquire(1, 5000));
+        QTRY_COMPARE(model.index(0, JobsModel::State).data().toString(), QString("Running"));
+        QCOMPARE(model.index(0, 0).data(JobsModel::CancellableRole).toBool(), true);
+        QCOMPARE(model.index(0, 0).data(JobsModel::FractionRole).toDouble(), -1.0); // it has not said
+        running->cancel();
+        QVERIFY(waitEnded(running));
+        QCOMPARE(model.index(0, 0).data(Qt::ForegroundRole).value<QColor>(),
+                 ui::theme().text3); // grey, not red
+        m_engine->forgetEnded();
+        QTRY_COMPARE(model.rowCount(), 0);
+    }
+
+    void durations() {
+        QCOMPARE(durationText(-1), QString());
+        QCOMPARE(durationText(qQNaN()), QString());
+        QCOMPARE(durationText(12.4), QString("12 s"));
+        QCOMPARE(durationText(150), QString("3 min")); // 2.5 rounds away from zero
+        QCOMPARE(durationText(7200), QString("2.0 h"));
+    }
+};
+
+QS_TEST(TstEngine)
+#include "tst_engine.moc"

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/editors/SchemeEditor.h"
+
+#include "widgets/editors/ParamForm.h"
+
+#include <QComboBox>
+#include <QGridLayout>
+#include <QLabel>
+#include <algorithm>
+#include <optional>
+
+namespace qs::ui {
+
+namespace {
+
+QString qstr(const std::string& s) {
+    return QString::fromStdString(s);
+}
+
+/// Label, summary and citation of every entry; the id is the item's data.
+template<class Descriptors>
+void fill(QComboBox* box, const Descriptors& descriptors) {
+    for (const auto* d : descriptors) {
+        box->addItem(qstr(d->label), qstr(d->id));
+        QString tip = qstr(d->summary);
+        if (!d->citation.empty()) tip += QLatin1Char('\n') + qstr(d->citation);
+        box->setItemData(box->count() - 1, tip, Qt::ToolTipRole);
+    }
+}
+
+/// The one value that all schemes have, "" when they differ.
+std::string common(const std::vector<SchemeEditor::SchemePtr>& schemes, std::string Scheme::*id) {
+    if (schemes.empty() || !schemes.front()) return {};
+    const std::string& first = (*schemes.front()).*id;
+    const bool same =
+        std::all_of(schemes.begin(), schemes.end(), [&](const auto& s) { return s && (*s).*id == first; });
+    return same ? first : std::string();
+}
+
+} // namespace
+
+SchemeEditor::SchemeEditor(QWidget* parent)
+    : QWidget(parent)
+    , m_codec(new QComboBox(this))
+    , m_method(new QComboBox(this))
+    , m_methodLabel(new QLabel(tr("Method"), this))
+    , m_note(new QLabel(this))
+    , m_codecForm(new ParamForm(this))
+    , m_methodForm(new ParamForm(this)) {
+    auto* grid = new QGridLayout(this);
+    grid->setContentsMargins(0, 0, 0, 0);
+    grid->setHorizontalSpacing(8);
+    grid->setVerticalSpacing(6);
+    grid->setColumnStretch(1, 1);
+    auto* codecLabel = new QLabel(tr("Format"), this);
+    codecLabel->setBuddy(m_codec);
+    m_methodLabel->setBuddy(m_method);
+    grid->addWidget(codecLabel, 0, 0);
+    grid->addWidget(m_codec, 0, 1);
+    grid->addWidget(m_codecForm, 1, 0, 1, 2);
+    grid->addWidget(m_methodLabel, 2, 0);
+    grid->addWidget(m_method, 2, 1);
+    grid->addWidget(m_methodForm, 3, 0, 1, 2);
+    grid->addWidget(m_note, 4, 0, 1, 2);
+    m_note->setWordWrap(true);
+    for (QComboBox* box : {m_codec, m_method})
+        box->setPlaceholderText(tr("mixed"));
+    m_codec->setAccessibleName(tr("Format"));
+    m_method->setAccessibleName(tr("Method"));
+    m_codec->addItem(tr("Keep in the source format"), QString());
+    fill(m_codec, codecs());
+    fill(m_method, methods());
+    connect(m_codec, &QComboBox::activated, this, [this](int i) {
+        const QString id = m_codec->itemData(i).toString();
+        emit edited(id.isEmpty() ? SchemeEdit::keep() : SchemeEdit::codec(id.toStdString()));
+    });
+    connect(m_method, &QComboBox::activated, this, [this](int i) {
+        emit edited(SchemeEdit::method(m_method->itemData(i).toString().toStdString()));
+    });
+    connect(m_codecForm, &ParamForm::edited, this, [this](const QString& key, const ParamValue& v) {
+        emit edited(SchemeEdit::codecParam(key.toStdString(), v));
+    });
+    connect(m_methodForm, &ParamForm::edited, this, [this](const QString& key, const ParamValue& v) {
+        emit edited(SchemeEdit::methodParam(key.toStdString(), v));
+    });
+    setSchemes({});
+}
+
+void SchemeEditor::setSchemes(const std::vector<SchemePtr>& schemes) {
+    m_schemes = schemes;
+    setEnabled(!schemes.empty());
+    const bool allKept = std::none_of(schemes.begin(), schemes.end(), [](const auto& s) { return bool(s); });
+    const std::string codec = common(schemes, &Scheme::codec), method = common(schemes, &Scheme::method);
+    // -1 shows "mixed"; the first item is "keep".
+    m_codec->setCurrentIndex(allKept         ? (schemes.empty() ? -1 : 0)
+                             : codec.empty() ? -1
+                                             : m_codec->findData(qstr(codec)));
+    m_method->setCurrentIndex(method.empty() ? -1 : m_method->findData(qstr(method)));
+    m_method->setVisible(!allKept);
+    m_methodLabel->setVisible(!allKept);
+    const auto codecEntry = findCodec(codec);
+    const auto methodEntry = findMethod(method);
+    showForm(m_codecForm, codecEntry ? &(*codecEntry)->params : nullptr, &Scheme::codecParams);
+    showForm(m_methodForm, methodEntry ? &(*methodEntry)->params : nullptr, &Scheme::methodParams);
+    showNote();
+}
+
+void SchemeEditor::showForm(ParamForm* form, const ParamSpecs* specs, Params Scheme::*params) {
+    form->setVisible(specs != nullptr);
+    if (!specs) return;
+    const auto sameKeys = [](const ParamSpecs& a, const ParamSpecs& b) {
+        return a.size() == b.size() &&
+               std::equal(a.begin(), a.end(), b.begin(),
+                          [](const auto& x, const auto& y) { return x.key == y.key; });
+    };
+    // Rebuilding while the user steps through a spin box would take it away under the pointer.
+    if (!sameKeys(form->specs(), *specs)) form->setSpecs(*specs);
+    QSet<QString> mixed;
+    const auto& first = ((*m_schemes.front()).*params).values();
+    for (const auto& [key, value] : first)
+        for (const SchemePtr& s : m_schemes)
+            if (((*s).*params).values().at(key) != value) {
+                mixed.insert(qstr(key));
+                break;
+            }
+    form->setParams((*m_schemes.front()).*params, mixed);
+}
+
+void SchemeEditor::setCalibrated(bool calibrated) {
+    m_calibrated = calibrated;
+    showNote();
+}
+
+void SchemeEditor::showNote() {
+    QStringList needing;
+    for (const SchemePtr& s : m_schemes) {
+        if (!s) continue;
+        const auto method = findMethod(s->method);
+        if (method && (*method)->needs == Needs::Sigma && !needing.contains(qstr((*method)->label)))
+            needing << qstr((*method)->label);
+    }
+    m_note->setVisible(!m_calibrated && !needing.isEmpty());
+    m_note->setText(m_note->isHidden() ? QString()
+                                       : tr("%1 needs calibration: activations are not measured yet.")
+                                             .arg(needing.join(QStringLiteral(", "))));
+}
+
+QString SchemeEditor::note() const {
+    return m_note->text();
+}
+
+} // namespace qs::ui
