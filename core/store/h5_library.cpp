@@ -23,6 +23,9 @@ herr_t keepFirst(unsigned n, const H5E_error2_t* record, void* text) {
 
 H5Session::H5Session() : lock_(libraryMutex()) {
     static const bool prepared = [] {
+        // Every file is closed by its owner. The library's own clean-up at exit, after it has met a damaged
+        // file, complains on the error stream.
+        H5dont_atexit();
         H5open();
         // A filter plugin is a shared library that a file could ask for.
         H5PLset_loading_state(0);
