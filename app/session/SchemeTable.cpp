@@ -147,7 +147,7 @@ QString SchemeTable::edit(const QVector<int>& targets, const SchemeEdit& edit, i
 
 QString SchemeTable::editText(const QVector<int>& targets, const SchemeEdit& edit) const {
     const TargetRow& first = row(targets.front());
-    QString what = tr("%n tensor(s)", nullptr, int(targets.size()));
+    QString what = tr("%1 tensors").arg(targets.size());
     if (targets.size() == 1)
         what = first.block < 0 ? first.module : tr("%1, block %2").arg(first.name).arg(first.block);
     const QString key = QString::fromStdString(edit.key);

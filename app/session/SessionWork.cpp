@@ -132,7 +132,7 @@ QString Session::runBlocker() const {
 
 QString Session::runFolder() const {
     QString name = QString::fromStdString(m_table.plan().fingerprint()).left(12);
-    if (m_table.plan().needsCalibration() && m_calibration)
+    if (m_calibration)
         name += QLatin1Char('-') + QString::fromStdString(m_calibration->info().fingerprint).left(8);
     return cacheFolder() + QStringLiteral("/runs/") + name;
 }
@@ -141,8 +141,9 @@ JobHandle* Session::startRun(const QString& directory) {
     if (!runBlocker().isEmpty()) return nullptr;
     const QString folder = directory.isEmpty() ? runFolder() : directory;
     const auto plan = std::make_shared<const Plan>(m_table.plan());
-    const auto calibration = plan->needsCalibration() ? m_calibration : nullptr;
-    const auto body = [model = m_model, plan, calibration, folder](const JobScope& scope) -> Outcome {
+    // Also given to data-free methods: output errors are stated against it.
+    const auto body = [model = m_model, plan, calibration = m_calibration,
+                       folder](const JobScope& scope) -> Outcome {
         RunOptions options;
         options.directory = folder.toStdString();
         std::error_code ec;
