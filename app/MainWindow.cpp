@@ -88,9 +88,9 @@ void MainWindow::makePages() {
     m_runPage = new RunPage(&m_session);
     m_judge = new JudgePage(&m_session);
     m_export = new ExportPage(&m_session, m_dialogs.get());
-    for (QWidget* page : {static_cast<QWidget*>(m_welcome), static_cast<QWidget*>(m_inspect),
-                          static_cast<QWidget*>(m_runPage), static_cast<QWidget*>(m_judge),
-                          static_cast<QWidget*>(m_export)})
+    for (QWidget* page :
+         {static_cast<QWidget*>(m_welcome), static_cast<QWidget*>(m_inspect),
+          static_cast<QWidget*>(m_runPage), static_cast<QWidget*>(m_judge), static_cast<QWidget*>(m_export)})
         m_stack->addWidget(page);
     layout->addWidget(m_message);
     layout->addWidget(m_stack, 1);
@@ -163,7 +163,8 @@ void MainWindow::onJobEnded(JobHandle* job) {
     if (job->tag() == QLatin1String("evaluate") && done && m_workspace != Workspace::Judge)
         showNote(tr("Evaluation finished."), tr("Show results"), [this] { setWorkspace(Workspace::Judge); });
     if (job->tag() == QLatin1String("run") && done && m_workspace != Workspace::Run)
-        showNote(tr("Run finished. Evaluate measures what it costs."), tr("Evaluate…"), [this] { evaluate(); });
+        showNote(tr("Run finished. Evaluate measures what it costs."), tr("Evaluate…"),
+                 [this] { evaluate(); });
     if (job->tag() == QLatin1String("run") && job->state() == JobState::Cancelled) {
         const int n = m_session.unitsDone();
         showNote(n > 0 ? tr("Stopped after %1 blocks. Resume continues with the next one.").arg(n)
@@ -191,7 +192,8 @@ void MainWindow::openPath(const QString& path) {
     const QFileInfo info(path);
     const QString suffix = info.suffix().toLower();
     if (suffix == QLatin1String("h5")) {
-        if (!m_session.openCalibration(path)) showError(tr("Open the model first: a calibration belongs to one."));
+        if (!m_session.openCalibration(path))
+            showError(tr("Open the model first: a calibration belongs to one."));
         return;
     }
     const bool recipe = suffix == QLatin1String("json") && info.fileName() != QLatin1String("config.json") &&

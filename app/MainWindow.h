@@ -52,7 +52,8 @@ public:
     Session* session() { return &m_session; }
     Settings* settings() { return &m_settings; }
     InspectState* inspectState() { return &m_state; }
-    /// What was dropped, given as argument or chosen: a model, a run folder, a calibration (.h5) or a recipe (.json).
+    /// What was dropped, given as argument or chosen: a model, a run folder, a calibration (.h5) or a recipe
+    /// (.json).
     void openPath(const QString& path);
     void openSample();
 

@@ -48,7 +48,8 @@ QDockWidget* MainWindow::addDock(const char* name, const QString& title, QWidget
     });
     for (const auto signal : {&QDockWidget::topLevelChanged, &QDockWidget::visibilityChanged})
         connect(dock, signal, this, &MainWindow::updateTitleBars, Qt::QueuedConnection);
-    connect(dock, &QDockWidget::dockLocationChanged, this, &MainWindow::updateTitleBars, Qt::QueuedConnection);
+    connect(dock, &QDockWidget::dockLocationChanged, this, &MainWindow::updateTitleBars,
+            Qt::QueuedConnection);
     return dock;
 }
 
@@ -199,7 +200,8 @@ void MainWindow::restoreLayout() {
             m_layouts[i] = m_settings.value(QString::fromLatin1(kLayoutKeys[i])).toByteArray();
     for (QSplitter* s : findChildren<QSplitter*>()) {
         if (s->objectName().isEmpty()) continue;
-        const QByteArray state = m_settings.value(QStringLiteral("splitter/") + s->objectName()).toByteArray();
+        const QByteArray state =
+            m_settings.value(QStringLiteral("splitter/") + s->objectName()).toByteArray();
         if (!state.isEmpty()) s->restoreState(state);
     }
     m_shownLayout = -2; // whatever is there now is not worth keeping

@@ -21,6 +21,7 @@
 #include <QToolBar>
 #include <QToolButton>
 #include <QUndoStack>
+#include <numeric>
 
 namespace qs::app {
 
@@ -57,8 +58,10 @@ void MainWindow::makeMenus() {
 
 void MainWindow::makeFileMenu() {
     QMenu* file = menuBar()->addMenu(tr("&File"));
-    addAction(file, "open", tr("&Open model folder…"), "open", QKeySequence::Open, [this] { openModelDialog(true); });
-    addAction(file, "openFile", tr("Open model &file…"), "", tr("Ctrl+Shift+O"), [this] { openModelDialog(false); });
+    addAction(file, "open", tr("&Open model folder…"), "open", QKeySequence::Open,
+              [this] { openModelDialog(true); });
+    addAction(file, "openFile", tr("Open model &file…"), "", tr("Ctrl+Shift+O"),
+              [this] { openModelDialog(false); });
     addAction(file, "openSample", tr("Open the &sample"), "model", {}, [this] { openSample(); });
     m_recent = file->addMenu(tr("Open &recent"));
     m_recent->setObjectName(QStringLiteral("recentMenu"));
@@ -118,7 +121,8 @@ void MainWindow::makeEditMenu() {
 void MainWindow::makeViewMenu() {
     QMenu* view = menuBar()->addMenu(tr("&View"));
     const auto go = [&](const char* name, const QString& text, const char* key, Workspace w) {
-        addAction(view, name, text, "", QKeySequence(QString::fromLatin1(key)), [this, w] { setWorkspace(w); });
+        addAction(view, name, text, "", QKeySequence(QString::fromLatin1(key)),
+                  [this, w] { setWorkspace(w); });
     };
     go("goInspect", tr("&Inspect"), "F5", Workspace::Inspect);
     go("goRun", tr("&Run"), "F7", Workspace::Run);
@@ -164,7 +168,8 @@ void MainWindow::makeWorkMenus() {
     QMenu* calibration = menuBar()->addMenu(tr("&Calibrate"));
     addAction(calibration, "calibrate", tr("&Calibrate…"), "calibrate", {}, [this] { calibrate(); });
     addAction(calibration, "openCalibration", tr("&Open calibration…"), "", {}, [this] {
-        openDialog(tr("Open calibration"), tr("Calibrations (*.h5)"), [this](const QString& p) { openPath(p); });
+        openDialog(tr("Open calibration"), tr("Calibrations (*.h5)"),
+                   [this](const QString& p) { openPath(p); });
     });
     addAction(calibration, "scan", tr("Scan the &weights"), "", {}, [this] { m_session.scanWeights(); });
     QMenu* runs = menuBar()->addMenu(tr("&Run"));
@@ -197,7 +202,8 @@ void MainWindow::makeToolBar() {
         a->setIconText(text);
         bar->addAction(a);
         if (text.isEmpty())
-            if (auto* b = qobject_cast<QToolButton*>(bar->widgetForAction(a))) b->setToolButtonStyle(Qt::ToolButtonIconOnly);
+            if (auto* b = qobject_cast<QToolButton*>(bar->widgetForAction(a)))
+                b->setToolButtonStyle(Qt::ToolButtonIconOnly);
     };
     add("open", tr("Open"));
     add("undo", {});
@@ -234,7 +240,8 @@ void MainWindow::fillRecentMenu() {
     }
     if (!files.isEmpty()) {
         m_recent->addSeparator();
-        connect(m_recent->addAction(tr("Clear the list")), &QAction::triggered, &m_settings, &Settings::clearRecent);
+        connect(m_recent->addAction(tr("Clear the list")), &QAction::triggered, &m_settings,
+                &Settings::clearRecent);
     }
     m_recent->setEnabled(!files.isEmpty());
 }
@@ -243,7 +250,8 @@ void MainWindow::allow(const char* name, const QString& blocker) {
     QAction* a = action(QString::fromLatin1(name));
     QString usual = a->text();
     usual.remove(QLatin1Char('&'));
-    if (!a->shortcut().isEmpty()) usual += QStringLiteral(" (%1)").arg(a->shortcut().toString(QKeySequence::NativeText));
+    if (!a->shortcut().isEmpty())
+        usual += QStringLiteral(" (%1)").arg(a->shortcut().toString(QKeySequence::NativeText));
     a->setEnabled(blocker.isEmpty());
     a->setToolTip(blocker.isEmpty() ? usual : blocker);
 }
@@ -253,9 +261,9 @@ void MainWindow::updateActions() {
     const QString noSelection = !noModel.isEmpty()                           ? noModel
                                 : m_session.selection()->targets().isEmpty() ? tr("Select a tensor first.")
                                                                              : QString();
-    for (const char* name : {"loadRecipe", "saveRecipe", "close", "selectAll", "openCalibration", "scan", "goInspect",
-                             "goRun", "goJudge", "goExport", "profile", "distribution", "filter", "export", "maximize",
-                             "resetLayout"})
+    for (const char* name :
+         {"loadRecipe", "saveRecipe", "close", "selectAll", "openCalibration", "scan", "goInspect", "goRun",
+          "goJudge", "goExport", "profile", "distribution", "filter", "export", "maximize", "resetLayout"})
         allow(name, noModel);
     for (int b = 2; b <= 8; ++b)
         allow(qPrintable(QStringLiteral("bits%1").arg(b)), noSelection);
@@ -295,9 +303,10 @@ void MainWindow::saveRecipe() {
         const Recipe recipe = m_session.table()->recipe(QFileInfo(path).completeBaseName().toStdString());
         const int state = m_session.undoStack()->index();
         JobRequest request{{}, tr("Save recipe %1").arg(QFileInfo(path).fileName())};
-        JobHandle* job = m_session.pool()->post(request, [recipe, file = path.toStdString()](const JobScope&) {
-            return Outcome::from(recipe.save(file));
-        });
+        JobHandle* job =
+            m_session.pool()->post(request, [recipe, file = path.toStdString()](const JobScope&) {
+                return Outcome::from(recipe.save(file));
+            });
         job->then(this, [this, state](const Outcome& outcome) {
             if (outcome.failed()) showError(QString::fromStdString(outcome.error().describe()));
             if (outcome.done() && m_session.undoStack()->index() == state) m_session.undoStack()->setClean();
@@ -319,11 +328,11 @@ void MainWindow::about() {
     box->setWindowTitle(tr("About Quantoscope"));
     box->setIconPixmap(ui::applicationIcon().pixmap(64, 64));
     box->setText(tr("<b>Quantoscope %1</b>").arg(QStringLiteral(QS_VERSION)));
-    box->setInformativeText(tr("A desktop explorer for quantizing language models.\nDevice: %1\nLinear algebra: %2\n"
-                               "Qt %3\n\nThe window is GPL-3.0-or-later, the engine Apache-2.0.")
-                                .arg(m_session.engine()->backendDescription(),
-                                     QString::fromStdString(linalg::providerDescription()),
-                                     QString::fromLatin1(qVersion())));
+    box->setInformativeText(
+        tr("A desktop explorer for quantizing language models.\nDevice: %1\nLinear algebra: %2\n"
+           "Qt %3\n\nThe window is GPL-3.0-or-later, the engine Apache-2.0.")
+            .arg(m_session.engine()->backendDescription(),
+                 QString::fromStdString(linalg::providerDescription()), QString::fromLatin1(qVersion())));
     box->open();
 }
 

@@ -13,9 +13,10 @@ namespace {
 constexpr int kNoDisplay = 2;
 
 void printHint() {
-    std::fputs("quantoscope: no display was found (DISPLAY and WAYLAND_DISPLAY are not set, or cannot be reached).\n"
-               "Use quantoscope-cli, which does the same work without a window, or set QT_QPA_PLATFORM=offscreen.\n",
-               stderr);
+    std::fputs(
+        "quantoscope: no display was found (DISPLAY and WAYLAND_DISPLAY are not set, or cannot be reached).\n"
+        "Use quantoscope-cli, which does the same work without a window, or set QT_QPA_PLATFORM=offscreen.\n",
+        stderr);
 }
 
 /// Qt aborts when it cannot reach a display; a message and an exit code are kinder.
@@ -52,7 +53,8 @@ int main(int argc, char** argv) {
                                     QStringLiteral("Open the model that comes with the program."));
     parser.addOption(sample);
     parser.addPositionalArgument(QStringLiteral("model"),
-                                 QStringLiteral("Model folder or file, or a run folder."), QStringLiteral("[model]"));
+                                 QStringLiteral("Model folder or file, or a run folder."),
+                                 QStringLiteral("[model]"));
     // Before there is an application: these two need no display.
     QStringList early;
     for (int i = 0; i < argc; ++i)

@@ -45,7 +45,8 @@ TextDialog::TextDialog(Session* session, FileDialogs* files, bool evaluation, co
 
 CalibrateDialog::CalibrateDialog(Session* session, FileDialogs* files, QWidget* parent)
     : TextDialog(session, files, false, tr("Calibrate"),
-                 tr("Runs the model over a text, block by block, and records what every layer receives. The result is "
+                 tr("Runs the model over a text, block by block, and records what every layer receives. The "
+                    "result is "
                     "kept and reused: the same text and model are read only once."),
                  tr("Calibrate"), parent) {
     setObjectName(QStringLiteral("calibrateDialog"));
@@ -59,7 +60,8 @@ CalibrateRequest CalibrateDialog::request() const {
 
 EvaluateDialog::EvaluateDialog(Session* session, FileDialogs* files, QWidget* parent)
     : TextDialog(session, files, true, tr("Evaluate"),
-                 tr("Measures perplexity with its standard error and, for the run, the KL divergence to the original "
+                 tr("Measures perplexity with its standard error and, for the run, the KL divergence to the "
+                    "original "
                     "and how often both choose the same token."),
                  tr("Evaluate"), parent)
     , m_original(new QCheckBox(tr("The original")))

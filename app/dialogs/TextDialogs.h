@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The two dialogs that choose a text: Calibrate and Evaluate. Window-modal, opened with open(), no nested loop.
+// The two dialogs that choose a text: Calibrate and Evaluate. Window-modal, opened with open(), no nested
+// loop.
 #pragma once
 
 #include "app/dialogs/TextForm.h"
@@ -19,8 +20,8 @@ public:
     TextForm* form() const { return m_form; }
 
 protected:
-    TextDialog(Session* session, FileDialogs* files, bool evaluation, const QString& title, const QString& intro,
-               const QString& verb, QWidget* parent);
+    TextDialog(Session* session, FileDialogs* files, bool evaluation, const QString& title,
+               const QString& intro, const QString& verb, QWidget* parent);
     QVBoxLayout* extra() const { return m_extra; } ///< between the form and the buttons
 
 private:

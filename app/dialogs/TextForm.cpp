@@ -36,15 +36,19 @@ TextForm::TextForm(Session* session, FileDialogs* files, bool evaluation, QWidge
     , m_evaluation(evaluation)
     , m_source(new QComboBox)
     , m_preview(new QLabel) {
-    const int context = session->model() && session->model()->hasForward() ? int(session->model()->spec().context) : 2048;
-    m_length = spin(2, std::max(2, context), "windowLength",
-                    tr("Tokens per window. Every window is a context of its own; at most the model's context, %1.")
-                        .arg(ui::integerText(context)));
+    const int context =
+        session->model() && session->model()->hasForward() ? int(session->model()->spec().context) : 2048;
+    m_length =
+        spin(2, std::max(2, context), "windowLength",
+             tr("Tokens per window. Every window is a context of its own; at most the model's context, %1.")
+                 .arg(ui::integerText(context)));
     m_length->setSuffix(tr(" tokens"));
     m_length->setValue(std::min(context, evaluation ? 256 : 2048));
-    m_windows = spin(1, kMaxWindows, "windows",
-                     evaluation ? tr("Windows scored, from the start of the text. More make the standard error smaller.")
-                                : tr("Windows read, from the start of the text. 128 is usual; more cost time in proportion."));
+    m_windows = spin(
+        1, kMaxWindows, "windows",
+        evaluation
+            ? tr("Windows scored, from the start of the text. More make the standard error smaller.")
+            : tr("Windows read, from the start of the text. 128 is usual; more cost time in proportion."));
     m_windows->setValue(evaluation ? 64 : 128);
     m_source->setObjectName(QStringLiteral("textSource"));
     m_source->addItem(tr("Built-in text"), QString());
@@ -94,7 +98,8 @@ void TextForm::setRequest(const TextRequest& request) {
 }
 
 void TextForm::chooseFile() {
-    m_files->ask(this, {FileQuestion::Kind::OpenFile, tr("Choose a text"), tr("Text (*.txt *.md);;All files (*)")},
+    m_files->ask(this,
+                 {FileQuestion::Kind::OpenFile, tr("Choose a text"), tr("Text (*.txt *.md);;All files (*)")},
                  [this](const QString& path) { addFile(path); });
 }
 
@@ -118,7 +123,8 @@ void TextForm::count() {
         if (!windows) return windows.takeError();
         return Payload::of(int(windows->rows()));
     };
-    JobHandle* job = m_session->pool()->post({QStringLiteral("count-tokens"), tr("Count tokens"), false, 8}, body);
+    JobHandle* job =
+        m_session->pool()->post({QStringLiteral("count-tokens"), tr("Count tokens"), false, 8}, body);
     job->then(this, [this](const Outcome& outcome) {
         if (outcome.isCancelled()) return;
         const auto n = outcome.as<int>();
@@ -139,10 +145,12 @@ void TextForm::showPreview() {
     } else {
         const int used = std::min(m_available, m_windows->value());
         const qint64 tokens = qint64(used) * m_length->value();
-        QString text = tr("%1 windows × %2 = %3 tokens.")
-                           .arg(ui::integerText(used), ui::integerText(m_length->value()), ui::integerText(tokens));
-        text += used < m_windows->value() ? tr(" The text gives no more.")
-                                          : tr(" The text gives %1 windows.").arg(ui::integerText(m_available));
+        QString text =
+            tr("%1 windows × %2 = %3 tokens.")
+                .arg(ui::integerText(used), ui::integerText(m_length->value()), ui::integerText(tokens));
+        text += used < m_windows->value()
+                    ? tr(" The text gives no more.")
+                    : tr(" The text gives %1 windows.").arg(ui::integerText(m_available));
         m_preview->setText(text);
     }
     emit readyChanged();

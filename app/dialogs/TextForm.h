@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Which text, cut how: file or built-in, window length, number of windows, and what that amounts to. Counting tokens
-// is a job of the light pool; the form never waits.
+// Which text, cut how: file or built-in, window length, number of windows, and what that amounts to. Counting
+// tokens is a job of the light pool; the form never waits.
 #pragma once
 
 #include "app/dialogs/FileDialogs.h"

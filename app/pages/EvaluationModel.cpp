@@ -22,7 +22,8 @@ QString mebibytes(quint64 bytes) {
 
 } // namespace
 
-EvaluationModel::EvaluationModel(Session* session, QObject* parent) : QAbstractTableModel(parent), m_session(session) {
+EvaluationModel::EvaluationModel(Session* session, QObject* parent)
+    : QAbstractTableModel(parent), m_session(session) {
     refresh();
 }
 
@@ -32,7 +33,8 @@ void EvaluationModel::measure(Row& row, const Evaluation& e) {
     row.texts[Perplexity] = plusMinus(e.perplexity, e.perplexityStderr);
     row.texts[Tokens] = ui::integerText(qint64(e.tokens));
     row.texts[Kl] = e.hasReference ? plusMinus(e.kl, e.klStderr) : QStringLiteral("0");
-    row.texts[Top1] = e.hasReference ? l.toString(100 * e.top1, 'f', 2) + QStringLiteral(" %") : QStringLiteral("100 %");
+    row.texts[Top1] =
+        e.hasReference ? l.toString(100 * e.top1, 'f', 2) + QStringLiteral(" %") : QStringLiteral("100 %");
     row.toolTip = tr("Loss %1 nats per token.\nProtocol: %2\nText: %3")
                       .arg(l.toString(e.nll, 'f', 5), QString::fromStdString(e.protocol),
                            QString::fromStdString(e.textFingerprint).left(16));
@@ -78,9 +80,10 @@ EvaluationModel::Row EvaluationModel::run() const {
         }
         if (row.stale) row.texts[Note] = tr("recipe changed since");
     } else {
-        row.texts[Note] = !run              ? tr("nothing was quantized yet")
-                          : !run->complete() ? tr("not complete: %1").arg(QString::fromStdString(run->statusText()))
-                                             : tr("not measured");
+        row.texts[Note] = !run ? tr("nothing was quantized yet")
+                          : !run->complete()
+                              ? tr("not complete: %1").arg(QString::fromStdString(run->statusText()))
+                              : tr("not measured");
     }
     return row;
 }
@@ -130,18 +133,21 @@ QVariant EvaluationModel::data(const QModelIndex& index, int role) const {
 QVariant EvaluationModel::headerData(int section, Qt::Orientation orientation, int role) const {
     if (orientation != Qt::Horizontal) return {};
     if (role == Qt::TextAlignmentRole)
-        return int((section >= Size && section <= Tokens ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignVCenter);
+        return int((section >= Size && section <= Tokens ? Qt::AlignRight : Qt::AlignLeft) |
+                   Qt::AlignVCenter);
     if (role == Qt::ToolTipRole) {
         switch (section) {
         case Kl:
-            return tr("Mean KL divergence from the original's next-token distribution. 0 is equal; below 0.01 is hard "
+            return tr("Mean KL divergence from the original's next-token distribution. 0 is equal; below "
+                      "0.01 is hard "
                       "to notice.");
         case Perplexity:
             return tr("exp of the mean loss; lower is better. ± is one standard error.");
         case Top1:
             return tr("How often the most likely token is the original's.");
         case Bits:
-            return tr("Stored bits per weight: of the whole file for the original, of what is quantized for the run.");
+            return tr("Stored bits per weight: of the whole file for the original, of what is quantized for "
+                      "the run.");
         default:
             return {};
         }

@@ -238,7 +238,8 @@ QString ExportPage::blocker() const {
     if (m_exporters.blocked(m_list->currentIndex().row()))
         return tr("This format cannot hold the run: see the errors under Lint.");
     if (directory().isEmpty()) return tr("Choose a folder to write into.");
-    if (!freeFolder(directory())) return tr("%1 exists and is not empty. An existing file is never replaced.").arg(directory());
+    if (!freeFolder(directory()))
+        return tr("%1 exists and is not empty. An existing file is never replaced.").arg(directory());
     for (const JobHandle* job : m_session->engine()->handles())
         if (job->tag() == QLatin1String("export") && !job->isEnded()) return tr("An export is in progress.");
     return {};
@@ -314,7 +315,8 @@ void ExportPage::askSizes() {
         for (const ExporterDescriptor* e : exporters()) {
             ExportRequest r = request;
             r.params = Params::defaults(e->params);
-            sizes.push_back(e->weightBytes ? e->weightBytes(r) : Result<uint64_t>(Error::unsupported("unknown")));
+            sizes.push_back(e->weightBytes ? e->weightBytes(r)
+                                           : Result<uint64_t>(Error::unsupported("unknown")));
         }
         return Payload::of(std::move(sizes));
     };
@@ -326,7 +328,8 @@ void ExportPage::askSizes() {
 
 void ExportPage::showSizes(const std::vector<Result<uint64_t>>& sizes) {
     m_sizesModel->clear();
-    m_sizesModel->setHorizontalHeaderLabels({tr("format"), tr("loads in"), tr("file, bytes"), tr("file, MiB"), {}});
+    m_sizesModel->setHorizontalHeaderLabels(
+        {tr("format"), tr("loads in"), tr("file, bytes"), tr("file, MiB"), {}});
     for (const int c : {2, 3})
         m_sizesModel->horizontalHeaderItem(c)->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
     for (size_t i = 0; i < exporters().size(); ++i) {
@@ -344,7 +347,8 @@ void ExportPage::showSizes(const std::vector<Result<uint64_t>>& sizes) {
             why = tr("known once a run is complete");
         }
         QList<QStandardItem*> items;
-        for (const QString& text : {QString::fromStdString(e.label), runtimes.join(QStringLiteral(", ")), bytes, mib, why})
+        for (const QString& text :
+             {QString::fromStdString(e.label), runtimes.join(QStringLiteral(", ")), bytes, mib, why})
             items << new QStandardItem(text);
         items[2]->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
         items[3]->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The Export workspace: format and folder at the left, size, problems and progress in the middle, receipt at the
-// right.
+// The Export workspace: format and folder at the left, size, problems and progress in the middle, receipt at
+// the right.
 #pragma once
 
 #include "app/dialogs/FileDialogs.h"

@@ -50,7 +50,8 @@ void ExportProgress::refresh() {
     p.setColor(QPalette::WindowText, failed ? ui::theme().error : ui::theme().text2);
     m_text->setPalette(p);
     if (!m_job) {
-        m_text->setText(tr("Writes to a temporary folder, reopens it, compares every code, then gives it its name."));
+        m_text->setText(
+            tr("Writes to a temporary folder, reopens it, compares every code, then gives it its name."));
         return;
     }
     m_bar->setRange(0, 1000);

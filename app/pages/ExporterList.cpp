@@ -34,7 +34,8 @@ int ExporterListModel::rowOf(const QString& id) const {
 
 int ExporterListModel::count(int row, Severity severity) const {
     const auto& list = m_issues[size_t(row)];
-    return int(std::count_if(list.begin(), list.end(), [=](const LintIssue& i) { return i.severity == severity; }));
+    return int(
+        std::count_if(list.begin(), list.end(), [=](const LintIssue& i) { return i.severity == severity; }));
 }
 
 bool ExporterListModel::blocked(int row) const {
@@ -58,12 +59,17 @@ QVariant ExporterListModel::data(const QModelIndex& index, int role) const {
         QStringList runtimes;
         for (const std::string& r : e.runtimes)
             runtimes << QString::fromStdString(r);
-        return tr("%1\nLoads in: %2").arg(QString::fromStdString(e.summary), runtimes.join(QStringLiteral(", ")));
+        return tr("%1\nLoads in: %2")
+            .arg(QString::fromStdString(e.summary), runtimes.join(QStringLiteral(", ")));
     }
     case StatusRole:
         if (!m_session->model()) return QString();
-        if (errors > 0) return tr("%n error(s)", nullptr, errors).replace(QStringLiteral("(s)"), errors == 1 ? QString() : QStringLiteral("s"));
-        if (warnings > 0) return tr("%n warning(s)", nullptr, warnings).replace(QStringLiteral("(s)"), warnings == 1 ? QString() : QStringLiteral("s"));
+        if (errors > 0)
+            return tr("%n error(s)", nullptr, errors)
+                .replace(QStringLiteral("(s)"), errors == 1 ? QString() : QStringLiteral("s"));
+        if (warnings > 0)
+            return tr("%n warning(s)", nullptr, warnings)
+                .replace(QStringLiteral("(s)"), warnings == 1 ? QString() : QStringLiteral("s"));
         return tr("fits");
     case SeverityRole:
         return int(errors > 0 ? Severity::Error : warnings > 0 ? Severity::Warning : Severity::Info);
@@ -74,7 +80,8 @@ QVariant ExporterListModel::data(const QModelIndex& index, int role) const {
     }
 }
 
-void ExporterDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option, const QModelIndex& index) const {
+void ExporterDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option,
+                             const QModelIndex& index) const {
     QStyleOptionViewItem o = option;
     initStyleOption(&o, index);
     const QString label = o.text;
@@ -87,16 +94,20 @@ void ExporterDelegate::paint(QPainter* painter, const QStyleOptionViewItem& opti
     const QColor tone = severity == Severity::Error     ? t.error
                         : severity == Severity::Warning ? t.warning
                                                         : t.ok;
-    const char* glyph = severity == Severity::Error ? "error" : severity == Severity::Warning ? "warning" : "tick";
+    const char* glyph = severity == Severity::Error     ? "error"
+                        : severity == Severity::Warning ? "warning"
+                                                        : "tick";
     painter->save();
     const QRectF r = QRectF(option.rect).adjusted(12, 6, -12, -6);
     const double line = r.height() / 2;
     if (!status.isEmpty())
-        ui::paintIcon(*painter, QRectF(r.left(), r.top() + (line - 14) / 2, 14, 14), QString::fromLatin1(glyph), tone);
+        ui::paintIcon(*painter, QRectF(r.left(), r.top() + (line - 14) / 2, 14, 14),
+                      QString::fromLatin1(glyph), tone);
     const QRectF words = r.adjusted(26, 0, 0, 0);
     painter->setFont(option.font);
     painter->setPen(tone);
-    painter->drawText(QRectF(words.left(), words.top(), words.width(), line), Qt::AlignRight | Qt::AlignVCenter, status);
+    painter->drawText(QRectF(words.left(), words.top(), words.width(), line),
+                      Qt::AlignRight | Qt::AlignVCenter, status);
     const double room = words.width() - QFontMetricsF(option.font).horizontalAdvance(status) - 10;
     painter->setFont(ui::boldFont());
     painter->setPen(t.text);
@@ -104,7 +115,8 @@ void ExporterDelegate::paint(QPainter* painter, const QStyleOptionViewItem& opti
                       QFontMetricsF(ui::boldFont()).elidedText(label, Qt::ElideRight, room));
     painter->setFont(option.font);
     painter->setPen(t.text2);
-    painter->drawText(QRectF(words.left(), words.top() + line, words.width(), line), Qt::AlignLeft | Qt::AlignVCenter,
+    painter->drawText(QRectF(words.left(), words.top() + line, words.width(), line),
+                      Qt::AlignLeft | Qt::AlignVCenter,
                       QFontMetricsF(option.font)
                           .elidedText(index.data(ExporterListModel::SummaryRole).toString(), Qt::ElideRight,
                                       words.width()));

@@ -74,7 +74,8 @@ InspectorPane::InspectorPane(InspectState* state, QWidget* parent)
     connect(&m_later, &QTimer::timeout, this, &InspectorPane::refresh);
     Session* session = state->session();
     connect(session->selection(), &ui::TargetSelection::changed, this, &InspectorPane::scheduleRefresh);
-    connect(session->selection(), &ui::TargetSelection::currentChanged, this, &InspectorPane::scheduleRefresh);
+    connect(session->selection(), &ui::TargetSelection::currentChanged, this,
+            &InspectorPane::scheduleRefresh);
     connect(session->table(), &ui::TargetTableSource::rowsChanged, this, &InspectorPane::scheduleRefresh);
     connect(session, &Session::modelChanged, this, &InspectorPane::scheduleRefresh);
     connect(session, &Session::calibrationChanged, this, &InspectorPane::scheduleRefresh);
@@ -146,7 +147,8 @@ void InspectorPane::refresh() {
     const QString place = row->block < 0 ? QString() : tr("block %1").arg(row->block);
     const QString name = row->block < 0 ? row->module : row->module.section(QLatin1Char('.'), -2);
     m_name->setText(QStringLiteral("<b>%1</b> %2").arg(name.toHtmlEscaped(), place));
-    m_place->setText(targets.size() > 1 ? tr("1 of %1 selected").arg(ui::integerText(targets.size())) : QString());
+    m_place->setText(targets.size() > 1 ? tr("1 of %1 selected").arg(ui::integerText(targets.size()))
+                                        : QString());
     m_tensor->setText(row->tensor);
     showKeyValues(m_facts, ui::describeTensor(*row));
     showKeyValues(m_price, ui::describeScheme(*row));
@@ -174,8 +176,8 @@ void InspectorPane::refreshScheme() {
     m_editor->setCalibrated(bool(session->calibration()));
     const auto model = session->model();
     const int current = m_state->current();
-    const bool packed = model && current >= 0 &&
-                        model->targets()[size_t(current)].tensorIndex == Checkpoint::npos;
+    const bool packed =
+        model && current >= 0 && model->targets()[size_t(current)].tensorIndex == Checkpoint::npos;
     m_editor->setEnabled(!packed);
     m_editor->setToolTip(packed ? tr("The checkpoint stores this tensor packed. Open the original model to "
                                      "quantize it.")

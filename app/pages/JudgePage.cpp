@@ -38,8 +38,8 @@ ui::HistogramDataPtr changePicture(const EvaluationPair* pair) {
     auto data = std::make_shared<ui::HistogramData>();
     data->xTitle = JudgePage::tr("loss of B minus loss of A, nats per token");
     data->title = JudgePage::tr("Loss change by token");
-    if (!pair || !pair->before || !pair->after || pair->before->tokenNll.size() != pair->after->tokenNll.size() ||
-        pair->before->tokenNll.empty()) {
+    if (!pair || !pair->before || !pair->after ||
+        pair->before->tokenNll.size() != pair->after->tokenNll.size() || pair->before->tokenNll.empty()) {
         data->emptyText = JudgePage::tr("Evaluate the original and a run to see which tokens changed.");
         return data;
     }
@@ -120,8 +120,8 @@ QWidget* JudgePage::makeRuns() {
     m_runs->setFixedHeight(rows + std::max(24, m_runs->fontMetrics().height() + 8) + 2);
     m_runs->setVerticalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     layout->addWidget(m_runs);
-    layout->addWidget(new ui::HintStrip(
-        tr("± is one standard error. Both are measured on the same tokens; the first token of a window is context only.")));
+    layout->addWidget(new ui::HintStrip(tr("± is one standard error. Both are measured on the same tokens; "
+                                           "the first token of a window is context only.")));
     return box;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// One line above the page for what the user must know and no dialog should interrupt for: errors of jobs, refused
-// edits. Stays until closed or replaced.
+// One line above the page for what the user must know and no dialog should interrupt for: errors of jobs,
+// refused edits. Stays until closed or replaced.
 #pragma once
 
 #include <QWidget>

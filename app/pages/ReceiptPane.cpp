@@ -28,7 +28,8 @@ class ReceiptPane::Banner : public QWidget {
 public:
     explicit Banner(QWidget* parent = nullptr) : QWidget(parent) {
         setFixedHeight(2 * fontMetrics().height() + 22);
-        connect(&ui::ThemeNotifier::instance(), &ui::ThemeNotifier::changed, this, qOverload<>(&QWidget::update));
+        connect(&ui::ThemeNotifier::instance(), &ui::ThemeNotifier::changed, this,
+                qOverload<>(&QWidget::update));
     }
     void setText(bool good, const QString& first, const QString& second) {
         m_good = good;
@@ -78,9 +79,9 @@ ReceiptPane::ReceiptPane(QWidget* parent) : QWidget(parent), m_stack(new QStacke
     layout->setSpacing(0);
     layout->addWidget(row);
     layout->addWidget(m_stack, 1);
-    m_stack->addWidget(new ui::EmptyState(
-        tr("Nothing is exported yet. The receipt shows what was planned, what was written, and what a second reader "
-           "found in the files.")));
+    m_stack->addWidget(new ui::EmptyState(tr("Nothing is exported yet. The receipt shows what was planned, "
+                                             "what was written, and what a second reader "
+                                             "found in the files.")));
     m_stack->addWidget(makeContent());
     connect(m_copy, &QPushButton::clicked, this, [this] { QApplication::clipboard()->setText(asText()); });
     setReceipt(nullptr);
@@ -163,7 +164,8 @@ void ReceiptPane::showTotals() {
                      tr("Largest difference between a value in the files and the run's value."));
     m_totals->addRow(tr("NaN, Inf"), ui::integerText(qint64(notFinite)), good(notFinite == 0));
     m_totals->addRow(tr("Planned and done differ"),
-                     tr("%1 of %2").arg(different).arg(ui::integerText(qint64(r.lines.size()))), good(different == 0));
+                     tr("%1 of %2").arg(different).arg(ui::integerText(qint64(r.lines.size()))),
+                     good(different == 0));
 }
 
 void ReceiptPane::showLines() {
@@ -174,10 +176,9 @@ void ReceiptPane::showLines() {
         m_lines->horizontalHeaderItem(c)->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
     for (const ReceiptLine& l : m_receipt->lines) {
         QList<QStandardItem*> items;
-        for (const QString& text :
-             {QString::fromStdString(l.tensor), QString::fromStdString(l.planned), QString::fromStdString(l.done),
-              ui::integerText(qint64(l.codesDiffering)), ui::numberText(l.maxDelta, 2),
-              ui::integerText(qint64(l.notFinite))})
+        for (const QString& text : {QString::fromStdString(l.tensor), QString::fromStdString(l.planned),
+                                    QString::fromStdString(l.done), ui::integerText(qint64(l.codesDiffering)),
+                                    ui::numberText(l.maxDelta, 2), ui::integerText(qint64(l.notFinite))})
             items << new QStandardItem(text);
         for (int c = 3; c < 6; ++c)
             items[c]->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
@@ -196,7 +197,8 @@ void ReceiptPane::showLines() {
 void ReceiptPane::showFiles() {
     m_files->clear();
     for (const auto& [name, sha] : m_receipt->files)
-        m_files->addRow(QString::fromStdString(name), QString::fromStdString(sha), ui::KeyValueGrid::Tone::Mono);
+        m_files->addRow(QString::fromStdString(name), QString::fromStdString(sha),
+                        ui::KeyValueGrid::Tone::Mono);
 }
 
 QString ReceiptPane::asText() const {
@@ -205,8 +207,8 @@ QString ReceiptPane::asText() const {
     lines << QStringLiteral("tensor\tplanned\tdone\tcodes differing\tmax delta\tnot finite");
     for (const ReceiptLine& l : m_receipt->lines)
         lines << QStringList{QString::fromStdString(l.tensor), QString::fromStdString(l.planned),
-                             QString::fromStdString(l.done), QString::number(l.codesDiffering),
-                             QString::number(l.maxDelta), QString::number(l.notFinite)}
+                             QString::fromStdString(l.done),   QString::number(l.codesDiffering),
+                             QString::number(l.maxDelta),      QString::number(l.notFinite)}
                      .join(QLatin1Char('\t'));
     lines << m_files->asTsv();
     return lines.join(QLatin1Char('\n'));

@@ -9,7 +9,8 @@
 
 namespace qs::app {
 
-void RunLetterDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option, const QModelIndex& index) const {
+void RunLetterDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option,
+                              const QModelIndex& index) const {
     QStyleOptionViewItem o = option;
     initStyleOption(&o, index);
     const QString letter = o.text;

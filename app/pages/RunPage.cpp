@@ -33,9 +33,11 @@ QVector<ui::KeyValue> recipeFacts(const SchemeTable& table) {
     for (const PlanEntry& e : plan.entries)
         quantized += e.scheme.has_value();
     QVector<ui::KeyValue> out;
-    out.push_back({RunPage::tr("Tensors"), RunPage::tr("%1 of %2 quantized").arg(quantized).arg(plan.entries.size())});
-    out.push_back({RunPage::tr("Size"), RunPage::tr("%1, was %2").arg(ui::bytesText(plan.totalBytesAfter),
-                                                                       ui::bytesText(plan.totalBytesBefore)),
+    out.push_back(
+        {RunPage::tr("Tensors"), RunPage::tr("%1 of %2 quantized").arg(quantized).arg(plan.entries.size())});
+    out.push_back({RunPage::tr("Size"),
+                   RunPage::tr("%1, was %2")
+                       .arg(ui::bytesText(plan.totalBytesAfter), ui::bytesText(plan.totalBytesBefore)),
                    RunPage::tr("%1 bytes exactly.").arg(ui::integerText(qint64(plan.totalBytesAfter)))});
     out.push_back({RunPage::tr("Bits per weight"), QLocale().toString(plan.bitsPerWeight(), 'f', 4),
                    RunPage::tr("Stored bits of what is quantized, scales and zeros included.")});
@@ -47,10 +49,12 @@ QVector<ui::KeyValue> recipeFacts(const SchemeTable& table) {
 QVector<ui::KeyValue> calibrationFacts(const Calibration& c) {
     QVector<ui::KeyValue> out;
     out.push_back({RunPage::tr("Text"), QString::fromStdString(c.info().source)});
-    out.push_back({RunPage::tr("Tokens"), QStringLiteral("%1 × %2").arg(ui::integerText(qint64(c.tokens().rows())),
-                                                                         ui::integerText(qint64(c.tokens().cols())))});
+    out.push_back(
+        {RunPage::tr("Tokens"), QStringLiteral("%1 × %2").arg(ui::integerText(qint64(c.tokens().rows())),
+                                                              ui::integerText(qint64(c.tokens().cols())))});
     out.push_back({RunPage::tr("Sites"), ui::integerText(qint64(c.sites().size()))});
-    out.push_back({RunPage::tr("Fingerprint"), QString::fromStdString(c.info().fingerprint).left(12), {}, true});
+    out.push_back(
+        {RunPage::tr("Fingerprint"), QString::fromStdString(c.info().fingerprint).left(12), {}, true});
     return out;
 }
 
@@ -93,7 +97,8 @@ RunPage::RunPage(Session* session, QWidget* parent)
     connect(session, &Session::runChanged, this, &RunPage::later);
     connect(session, &Session::calibrationChanged, this, &RunPage::later);
     connect(session->engine(), &JobLane::jobPosted, this, [this](JobHandle* job) {
-        if (job->tag() == QLatin1String("run")) connect(job, &JobHandle::changed, this, &RunPage::showProgress);
+        if (job->tag() == QLatin1String("run"))
+            connect(job, &JobHandle::changed, this, &RunPage::showProgress);
     });
     refresh();
 }
@@ -192,9 +197,9 @@ void RunPage::showFacts() {
         showKeyValues(m_calibration, calibrationFacts(*calibration));
     else
         showKeyValues(m_calibration,
-                      {{tr("Activations"),
-                        open && !m_session->table()->plan().needsCalibration() ? tr("not needed by this recipe")
-                                                                               : tr("not measured yet")}});
+                      {{tr("Activations"), open && !m_session->table()->plan().needsCalibration()
+                                               ? tr("not needed by this recipe")
+                                               : tr("not measured yet")}});
     const QString noCalibration = m_session->calibrateBlocker();
     m_calibrate->setEnabled(noCalibration.isEmpty());
     m_calibrate->setToolTip(noCalibration);
@@ -209,9 +214,10 @@ void RunPage::showFacts() {
     QPalette p = m_hint->palette();
     p.setColor(QPalette::WindowText, ui::theme().text2);
     m_hint->setPalette(p);
-    m_hint->setText(!why.isEmpty() ? why
-                                   : tr("Every block is written as soon as it is done. Stop, or a crash, costs at most "
-                                        "the block in flight."));
+    m_hint->setText(!why.isEmpty()
+                        ? why
+                        : tr("Every block is written as soon as it is done. Stop, or a crash, costs at most "
+                             "the block in flight."));
 }
 
 QString RunPage::statusText() const {
@@ -232,10 +238,10 @@ void RunPage::showProgress() {
     m_message->setVisible(job);
     const auto run = m_session->run();
     const bool stale = m_session->table()->runIsStale();
-    m_status->setTone(job                              ? ui::Chip::Tone::Selection
+    m_status->setTone(job                                ? ui::Chip::Tone::Selection
                       : run && run->complete() && !stale ? ui::Chip::Tone::Ok
-                      : run                            ? ui::Chip::Tone::Warning
-                                                       : ui::Chip::Tone::Neutral);
+                      : run                              ? ui::Chip::Tone::Warning
+                                                         : ui::Chip::Tone::Neutral);
     m_status->setText(statusText());
     if (!job) return;
     m_bar->setRange(0, 1000);

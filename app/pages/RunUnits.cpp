@@ -69,7 +69,8 @@ QString RunUnits::stateText(const Row& row) const {
     if (row.quantized == 0) return tr("kept");
     if (row.stale > 0) return tr("recipe changed since");
     if (row.done >= row.quantized) return tr("done");
-    if (m_session->running()) return row.done > 0 ? tr("%1 of %2").arg(row.done).arg(row.quantized) : tr("queued");
+    if (m_session->running())
+        return row.done > 0 ? tr("%1 of %2").arg(row.done).arg(row.quantized) : tr("queued");
     return row.done > 0 ? tr("%1 of %2, stopped").arg(row.done).arg(row.quantized) : tr("planned");
 }
 
@@ -94,7 +95,8 @@ QVariant RunUnits::data(const QModelIndex& index, int role) const {
         case Size:
             return ui::bytesText(row.bytes);
         case Bits:
-            return row.weights > 0 ? QLocale().toString(8.0 * double(row.bytes) / row.weights, 'f', 2) : QString();
+            return row.weights > 0 ? QLocale().toString(8.0 * double(row.bytes) / row.weights, 'f', 2)
+                                   : QString();
         case WeightError:
             return ui::numberText(row.weightError * 100, 3);
         case OutputError:
@@ -125,7 +127,8 @@ QVariant RunUnits::data(const QModelIndex& index, int role) const {
 QVariant RunUnits::headerData(int section, Qt::Orientation orientation, int role) const {
     if (orientation != Qt::Horizontal) return {};
     if (role == Qt::TextAlignmentRole)
-        return int((section >= Tensors && section <= Seconds ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignVCenter);
+        return int((section >= Tensors && section <= Seconds ? Qt::AlignRight : Qt::AlignLeft) |
+                   Qt::AlignVCenter);
     if (role == Qt::ToolTipRole) {
         if (section == WeightError) return tr("Largest of the block's tensors: ‖W − W′‖² / ‖W‖².");
         if (section == OutputError) return ui::metricInfo(ui::Metric::OutputError).help;

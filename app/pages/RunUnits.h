@@ -30,8 +30,8 @@ private:
         QVector<int> targets;
         int quantized = 0, done = 0, stale = 0;
         quint64 bytes = 0;
-        double weights = 0;                       ///< number of weights
-        double weightError = 0, outputError = 0;  ///< worst of its tensors; NaN while none is done
+        double weights = 0;                      ///< number of weights
+        double weightError = 0, outputError = 0; ///< worst of its tensors; NaN while none is done
         double seconds = 0;
     };
     void sum(Row& row) const;

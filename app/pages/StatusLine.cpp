@@ -99,8 +99,9 @@ void StatusLine::refresh() {
     show(m_model, tr("%1 · %2 parameters · %3")
                       .arg(m_session->title(), parametersText(c.totalElements()), mainType(c)));
     const Plan& plan = m_session->table()->plan();
-    show(m_recipe, tr("Recipe <b>%1</b> · %2 bpw linears")
-                       .arg(ui::bytesText(plan.totalBytesAfter), QLocale().toString(plan.bitsPerWeight(), 'f', 2)));
+    show(m_recipe,
+         tr("Recipe <b>%1</b> · %2 bpw linears")
+             .arg(ui::bytesText(plan.totalBytesAfter), QLocale().toString(plan.bitsPerWeight(), 'f', 2)));
     m_recipe->setToolTip(tr("%1 bytes exactly, was %2. Stored bits per weight of what is quantized: %3.")
                              .arg(ui::integerText(qint64(plan.totalBytesAfter)),
                                   ui::integerText(qint64(plan.totalBytesBefore)),
@@ -113,9 +114,11 @@ void StatusLine::refresh() {
 
 void StatusLine::showJob() {
     const JobHandle* running = nullptr;
-    for (JobLane* lane : {static_cast<JobLane*>(m_session->engine()), static_cast<JobLane*>(m_session->pool())})
+    for (JobLane* lane :
+         {static_cast<JobLane*>(m_session->engine()), static_cast<JobLane*>(m_session->pool())})
         for (const JobHandle* job : lane->handles())
-            if (!running && job->listed() && !job->isEnded() && job->state() != JobState::Queued) running = job;
+            if (!running && job->listed() && !job->isEnded() && job->state() != JobState::Queued)
+                running = job;
     m_job->setVisible(running);
     m_bar->setVisible(running);
     if (!running) return;

@@ -75,7 +75,8 @@ void WelcomePage::fillRecent() {
         button->setToolButtonStyle(Qt::ToolButtonTextOnly);
         button->setText(QDir::toNativeSeparators(path));
         button->setEnabled(files[i].exists);
-        button->setToolTip(files[i].exists ? tr("Open %1").arg(path) : tr("%1 is not there any more.").arg(path));
+        button->setToolTip(files[i].exists ? tr("Open %1").arg(path)
+                                           : tr("%1 is not there any more.").arg(path));
         connect(button, &QToolButton::clicked, this, [this, path] { emit pathChosen(path); });
         m_recent->addWidget(button, 0, Qt::AlignHCenter);
     }
