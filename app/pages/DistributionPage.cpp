@@ -4,6 +4,7 @@
 #include "widgets/charts/ChannelProfilePane.h"
 #include "widgets/charts/ExportMenu.h"
 #include "widgets/models/Metric.h"
+#include "widgets/theme/Theme.h"
 #include "widgets/views/Chip.h"
 #include "widgets/views/ElidedLabel.h"
 #include "widgets/views/SegmentedButtons.h"

@@ -5,6 +5,7 @@
 #include "widgets/charts/ExportMenu.h"
 #include "widgets/editors/SchemeEditor.h"
 #include "widgets/models/Metric.h"
+#include "widgets/theme/Theme.h"
 #include "widgets/views/Chip.h"
 #include "widgets/views/ElidedLabel.h"
 #include "widgets/views/EmptyState.h"
