@@ -44,7 +44,14 @@ H5Session::~H5Session() {
 std::string h5LastFailure() {
     std::string text;
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keepFirst, &text);
-    return text.empty() ? "HDF5 gives no reason" : text;
+    if (text.empty()) return "HDF5 gives no reason";
+    // System errors come with addresses and times around the part that people need.
+    static const std::string kQuote = "error message = '";
+    if (const size_t at = text.find(kQuote); at != std::string::npos) {
+        const size_t from = at + kQuote.size();
+        return text.substr(from, text.find('\'', from) - from);
+    }
+    return text;
 }
 
 Error h5Failure(ErrorCode code, const std::string& what, const std::filesystem::path& file,

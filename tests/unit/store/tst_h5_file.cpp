@@ -3,9 +3,11 @@
 #include "core/store/h5_file.h"
 #include "tests/support/qs_test.h"
 
+#include <csignal>
 #include <fstream>
 #include <numeric>
 #include <random>
+#include <sys/resource.h>
 #include <thread>
 
 using namespace qs;
@@ -243,6 +245,29 @@ private slots:
         QVERIFY(noticed > kTrials / 2);
     }
 
+    // A file system without room: an error that says so, nothing left behind, and the library still works.
+    void noRoom() {
+        const fs::path folder = scratchDir("h5-full");
+        const auto previous = std::signal(SIGXFSZ, SIG_IGN);
+        rlimit all{};
+        QCOMPARE(getrlimit(RLIMIT_FSIZE, &all), 0);
+        rlimit few = all;
+        few.rlim_cur = 300 * 1024;
+        for (int i = 0; i < 3; ++i) {
+            QCOMPARE(setrlimit(RLIMIT_FSIZE, &few), 0);
+            const auto r = writeExample(folder / "x.h5");
+            QCOMPARE(setrlimit(RLIMIT_FSIZE, &all), 0);
+            QVERIFY(!r);
+            QVERIFY(r.error().code == ErrorCode::Io);
+            QVERIFY2(r.error().describe().find("File too large") != std::string::npos,
+                     r.error().describe().c_str());
+            QVERIFY(fs::is_empty(folder));
+        }
+        std::signal(SIGXFSZ, previous);
+        QS_VERIFY_OK(writeExample(folder / "x.h5"));
+        QS_VERIFY_OK(H5Reader::open(folder / "x.h5"));
+    }
+
     void severalThreads() {
         const fs::path folder = scratchDir("h5-threads");
         std::vector<std::thread> threads;
@@ -261,6 +286,57 @@ private slots:
         for (std::thread& t : threads)
             t.join();
         QCOMPARE(good.load(), 4);
+    }
+
+    // Files of other programs (foreign/make_foreign.py) that are valid HDF5 and still not for us.
+    void foreignFiles_data() {
+        QTest::addColumn<QString>("file");
+        QTest::addColumn<QString>("expected");
+        QTest::newRow("soft") << "soft_link.h5"
+                              << "/m: soft, external and user-defined links are refused";
+        QTest::newRow("external") << "external_link.h5"
+                                  << "/m: soft, external and user-defined links are refused";
+        QTest::newRow("storage") << "external_storage.h5"
+                                 << "/m: external storage is refused";
+        QTest::newRow("virtual") << "virtual.h5"
+                                 << "/m: virtual storage is refused";
+        QTest::newRow("filter") << "scale_offset.h5"
+                                << "/m: filter 6 is refused";
+        QTest::newRow("claim") << "claims_terabytes.h5"
+                               << "exceeds 68719476736 bytes";
+        QTest::newRow("holes") << "no_chunks.h5"
+                               << "0 stored bytes cannot hold shape [1024, 1024]";
+        QTest::newRow("chunk") << "huge_chunk.h5"
+                               << "a chunk exceeds 67108864 bytes";
+        QTest::newRow("type") << "strings.h5"
+                              << "not one of ours";
+        QTest::newRow("scalar") << "scalar.h5"
+                                << "1 to 4 dimensions, not 0";
+        QTest::newRow("old") << "old_format.h5"
+                             << "superblock version 0";
+    }
+    void foreignFiles() {
+        QFETCH(QString, file);
+        QFETCH(QString, expected);
+        const auto opened = H5Reader::open(sourceDir() / "tests/unit/store/foreign" / file.toStdString());
+        std::string text;
+        if (!opened) {
+            text = opened.error().describe();
+        } else {
+            const auto shape = (*opened)->shape("/m");
+            const auto m =
+                shape ? (*opened)->array<double>("/m", *shape) : Result<std::vector<double>>(shape.error());
+            QVERIFY(!m);
+            text = m.error().describe();
+        }
+        QVERIFY2(QString::fromStdString(text).contains(expected), text.c_str());
+    }
+
+    void attributeOfVariableLength() {
+        const auto f = H5Reader::open(sourceDir() / "tests/unit/store/foreign/strings.h5");
+        QS_VERIFY_OK(f);
+        QVERIFY((*f)->stringAttribute("/", "variable").error().code == ErrorCode::Corrupt);
+        QVERIFY((*f)->intAttribute("/", "array", 0, 9).error().code == ErrorCode::Corrupt);
     }
 
     void escapedNames() {
