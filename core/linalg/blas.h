@@ -17,8 +17,8 @@ std::string providerDescription();
 
 /// Cores this process may use.
 int hardwareThreads();
-/// Threads of the products below, process-wide. Results do not depend on it. Inside a parallel loop products run on
-/// one thread.
+/// Threads of the products below, process-wide. Results do not depend on it. Inside a parallel loop products
+/// run on one thread.
 void setThreads(int threads);
 int threads();
 
