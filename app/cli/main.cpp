@@ -45,7 +45,9 @@ int usageError(const CLI::App& app, const CLI::ParseError& e, Console& console) 
     std::string help = kProgram;
     for (const CLI::App* sub : app.get_subcommands())
         help += " " + sub->get_name();
-    console.error("usage", e.what(), "");
+    // CLI11 only says that a command is missing, not that the word given is none.
+    const auto unknown = app.get_subcommands().empty() ? app.remaining() : std::vector<std::string>();
+    console.error("usage", unknown.empty() ? e.what() : "unknown command '" + unknown.front() + "'", "");
     console.note("See `" + help + " --help`.");
     return kUsage;
 }

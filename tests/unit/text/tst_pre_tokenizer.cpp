@@ -19,7 +19,7 @@ json split(const json& pattern, const char* behavior, bool invert = false) {
     return {{"type", "Split"}, {"pattern", pattern}, {"behavior", behavior}, {"invert", invert}};
 }
 
-Result<Strings> apply(const json& j, const std::string& text) {
+Result<Strings> preTokenize(const json& j, const std::string& text) {
     QS_TRY(const auto p, text::parsePreTokenizer(j, "pre_tokenizer"));
     text::PreTokens t;
     t.text = text;
@@ -33,7 +33,7 @@ Result<Strings> apply(const json& j, const std::string& text) {
 }
 
 Strings cut(const json& j, const std::string& text) {
-    auto r = apply(j, text);
+    auto r = preTokenize(j, text);
     return r ? *r : Strings{"error: " + r.error().describe()};
 }
 
@@ -168,22 +168,22 @@ private slots:
     }
     void hostilePatternsEnd() {
         // Exponential backtracking stops at the step limit, quickly and with an error.
-        const auto r = apply(split({{"Regex", "(a|a)*(a|a)*$x"}}, "Isolated"), std::string(60, 'a'));
+        const auto r = preTokenize(split({{"Regex", "(a|a)*(a|a)*$x"}}, "Isolated"), std::string(60, 'a'));
         QS_VERIFY_ERROR(r, ErrorCode::Unsupported, "gave up");
         // \K in a look-ahead starts a match after its end.
-        const auto k = apply(split({{"Regex", R"((?=ab\K)a)"}}, "Isolated"), "abab");
+        const auto k = preTokenize(split({{"Regex", R"((?=ab\K)a)"}}, "Isolated"), "abab");
         if (!k) QVERIFY(k.error().code == ErrorCode::Unsupported);
         // A chain of byte-level steps doubles the text each time.
         json chain = {{"type", "Sequence"}, {"pretokenizers", json::array()}};
         for (int i = 0; i < 200; ++i)
             chain["pretokenizers"].push_back(byteLevel(false, false));
-        QS_VERIFY_ERROR(apply(chain, std::string(1000, '\n')), ErrorCode::Unsupported, "grows");
+        QS_VERIFY_ERROR(preTokenize(chain, std::string(1000, '\n')), ErrorCode::Unsupported, "grows");
     }
     void longRunsAreLinear() {
         const json j = split({{"Regex", kLlama3}}, "Isolated");
         for (const char c : {' ', 'a', '\n', '1', '<'}) {
             const std::clock_t begin = std::clock();
-            QVERIFY(apply(j, std::string(1'000'000, c)).has_value());
+            QVERIFY(preTokenize(j, std::string(1'000'000, c)).has_value());
             const double seconds = double(std::clock() - begin) / CLOCKS_PER_SEC;
             QVERIFY2(seconds < 20, qPrintable(QString("%1 s").arg(seconds))); // hours if it were quadratic
         }
