@@ -112,8 +112,8 @@ private slots:
             QVERIFY(w.find<QDockWidget>("inspectorDock")->isVisible());
             QVERIFY(w.find<QDockWidget>("modelDock")->isVisible());
             w.find<QDockWidget>("inspectorDock")->hide();
-            w->resize(1000, 640);
-            QTRY_COMPARE(w->size(), QSize(1000, 640));
+            w->resize(1240, 700);
+            QTRY_COMPARE(w->size(), QSize(1240, 700));
             size = w->size();
             QTRY_COMPARE_WITH_TIMEOUT(w.session()->scannedCount(), w.table()->count(), kLong);
             QTRY_COMPARE_WITH_TIMEOUT(w.session()->pool()->activeCount(), 0, kLong);
@@ -158,12 +158,12 @@ private slots:
         QTRY_VERIFY_WITH_TIMEOUT(w.session()->model(), kLong);
         w.trigger("themeDark");
         QVERIFY(ui::theme().dark);
-        QCOMPARE(w->palette().color(QPalette::Window), QColor("#202329"));
+        QTRY_COMPARE(w->palette().color(QPalette::Window), QColor("#202329"));
         // What is painted follows: the middle of the page is dark.
         const QImage dark = w->grab().toImage();
         w.trigger("themeLight");
         QVERIFY(!ui::theme().dark);
-        QCOMPARE(w->palette().color(QPalette::Window), QColor("#F2F4F6"));
+        QTRY_COMPARE(w->palette().color(QPalette::Window), QColor("#F2F4F6"));
         const QImage light = w->grab().toImage();
         const auto meanLightness = [](const QImage& image) {
             double sum = 0;
