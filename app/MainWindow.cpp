@@ -13,6 +13,7 @@
 #include "app/pages/ModelTreePane.h"
 #include "app/pages/OutliersPane.h"
 #include "app/pages/ProblemsPane.h"
+#include "app/pages/ProfilePane.h"
 #include "app/pages/RunPage.h"
 #include "app/pages/StatusLine.h"
 #include "app/pages/TensorsPane.h"
@@ -99,6 +100,7 @@ void MainWindow::makePages() {
     connect(m_welcome, &WelcomePage::sampleRequested, this, &MainWindow::openSample);
     connect(m_welcome, &WelcomePage::pathChosen, this, &MainWindow::openPath);
     connect(m_inspect->heatMap(), &HeatMapPane::bitsRequested, this, &MainWindow::setBits);
+    connect(m_inspect->profile(), &ProfilePane::calibrateRequested, this, &MainWindow::calibrate);
     connect(m_runPage, &RunPage::runRequested, this, &MainWindow::run);
     connect(m_runPage, &RunPage::stopRequested, this, &MainWindow::stop);
     connect(m_runPage, &RunPage::calibrateRequested, this, &MainWindow::calibrate);
@@ -130,10 +132,13 @@ void MainWindow::connectSession() {
     connect(m_session.table(), &SchemeTable::planChanged, this, &MainWindow::updateActions);
     connect(m_session.selection(), &ui::TargetSelection::changed, this, &MainWindow::updateActions);
     connect(m_session.engine(), &JobLane::activeCountChanged, this, &MainWindow::updateActions);
-    connect(m_session.engine(), &JobLane::jobPosted, this, [this](JobHandle* job) {
-        if (job->tag() == QLatin1String("open")) m_welcome->setBusy(job->title());
-    });
-    connect(m_session.engine(), &JobLane::jobEnded, this, &MainWindow::onJobEnded);
+    for (JobLane* lane :
+         {static_cast<JobLane*>(m_session.engine()), static_cast<JobLane*>(m_session.pool())}) {
+        connect(lane, &JobLane::jobPosted, this, [this](JobHandle* job) {
+            if (job->tag() == QLatin1String("open")) m_welcome->setBusy(job->title());
+        });
+        connect(lane, &JobLane::jobEnded, this, &MainWindow::onJobEnded);
+    }
     connect(&m_settings, &Settings::recentChanged, this, &MainWindow::fillRecentMenu);
 }
 
@@ -157,7 +162,7 @@ void MainWindow::onModelChanged() {
 }
 
 void MainWindow::onJobEnded(JobHandle* job) {
-    m_welcome->setBusy({});
+    if (job->tag() == QLatin1String("open")) m_welcome->setBusy({});
     if (!job->listed() || m_closing) return;
     const bool done = job->state() == JobState::Done;
     if (job->tag() == QLatin1String("evaluate") && done && m_workspace != Workspace::Judge)

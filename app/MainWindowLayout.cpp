@@ -117,7 +117,8 @@ void MainWindow::applyDefaultLayout(Workspace workspace) {
         dock(name)->setVisible(bottom);
     dock(workspace == Workspace::Run ? "jobsDock" : "tensorsDock")->raise();
     resizeDocks({dock("modelDock"), dock("inspectorDock")}, {kLeftWidth, kRightWidth}, Qt::Horizontal);
-    resizeDocks({first}, {workspace == Workspace::Run ? kBottomHeight * 2 / 3 : kBottomHeight}, Qt::Vertical);
+    const int most = height() / (workspace == Workspace::Run ? 5 : 4);
+    resizeDocks({first}, {std::min(kBottomHeight, most)}, Qt::Vertical);
     updateTitleBars();
 }
 

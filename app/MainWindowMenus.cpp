@@ -8,6 +8,7 @@
 #include "app/pages/TensorsPane.h"
 #include "core/linalg/blas.h"
 #include "widgets/theme/Icons.h"
+#include "widgets/views/ElidedLabel.h"
 #include "widgets/views/SegmentedButtons.h"
 
 #include <QActionGroup>
@@ -15,7 +16,6 @@
 #include <QDir>
 #include <QDockWidget>
 #include <QFileInfo>
-#include <QLabel>
 #include <QMenuBar>
 #include <QMessageBox>
 #include <QToolBar>
@@ -24,6 +24,10 @@
 #include <numeric>
 
 namespace qs::app {
+
+namespace {
+constexpr int kTitleWidth = 320; ///< of the title in the menu bar's corner
+}
 
 QAction* MainWindow::action(const QString& name) const {
     return findChild<QAction*>(name);
@@ -49,11 +53,13 @@ void MainWindow::makeMenus() {
     addAction(help, "about", tr("About Quantoscope"), "info", {}, [this] { about(); });
     for (QMenu* m : menuBar()->findChildren<QMenu*>())
         m->setToolTipsVisible(true);
-    auto* title = new QLabel;
+    auto* title = new ui::ElidedLabel;
     title->setObjectName(QStringLiteral("menuTitle"));
-    title->setContentsMargins(8, 0, 12, 0);
+    title->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
+    title->setContentsMargins(0, 0, 12, 0);
+    title->setFixedSize(kTitleWidth, menuBar()->sizeHint().height());
     menuBar()->setCornerWidget(title);
-    connect(this, &QWidget::windowTitleChanged, title, &QLabel::setText);
+    connect(this, &QWidget::windowTitleChanged, title, &ui::ElidedLabel::setText);
 }
 
 void MainWindow::makeFileMenu() {

@@ -35,7 +35,7 @@ TextForm::TextForm(Session* session, FileDialogs* files, bool evaluation, QWidge
     , m_files(files)
     , m_evaluation(evaluation)
     , m_source(new QComboBox)
-    , m_preview(new QLabel) {
+    , m_preview(new ToneLabel) {
     const int context =
         session->model() && session->model()->hasForward() ? int(session->model()->spec().context) : 2048;
     m_length =
@@ -57,6 +57,7 @@ TextForm::TextForm(Session* session, FileDialogs* files, bool evaluation, QWidge
     auto* choose = new QPushButton(tr("Choose file…"));
     choose->setObjectName(QStringLiteral("chooseText"));
     auto* sourceRow = new QHBoxLayout;
+    sourceRow->setSpacing(6);
     sourceRow->addWidget(m_source, 1);
     sourceRow->addWidget(choose);
     auto* form = new QFormLayout(this);
@@ -67,7 +68,6 @@ TextForm::TextForm(Session* session, FileDialogs* files, bool evaluation, QWidge
     form->addRow(tr("Windows"), m_windows);
     form->addRow(QString(), m_preview);
     m_preview->setObjectName(QStringLiteral("textPreview"));
-    m_preview->setWordWrap(true);
     m_preview->setMinimumHeight(2 * fontMetrics().lineSpacing());
     m_preview->setAlignment(Qt::AlignLeft | Qt::AlignTop);
     m_later.setSingleShot(true);
@@ -135,9 +135,7 @@ void TextForm::count() {
 }
 
 void TextForm::showPreview() {
-    QPalette p = m_preview->palette();
-    p.setColor(QPalette::WindowText, m_problem.isEmpty() ? ui::theme().text2 : ui::theme().error);
-    m_preview->setPalette(p);
+    m_preview->setTone(m_problem.isEmpty() ? ToneLabel::Tone::Hint : ToneLabel::Tone::Error);
     if (!m_problem.isEmpty()) {
         m_preview->setText(m_problem);
     } else if (m_available < 0) {

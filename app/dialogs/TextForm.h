@@ -4,13 +4,13 @@
 #pragma once
 
 #include "app/dialogs/FileDialogs.h"
+#include "app/pages/ToneLabel.h"
 #include "app/session/Session.h"
 
 #include <QTimer>
 #include <QWidget>
 
 class QComboBox;
-class QLabel;
 class QSpinBox;
 
 namespace qs::app {
@@ -42,7 +42,7 @@ private:
     QComboBox* m_source;
     QSpinBox* m_length;
     QSpinBox* m_windows;
-    QLabel* m_preview;
+    ToneLabel* m_preview;
     QTimer m_later;
     int m_available = -1;
     QString m_problem;

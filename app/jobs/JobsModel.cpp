@@ -141,6 +141,8 @@ QVariant JobsModel::data(const QModelIndex& index, int role) const {
         return int(job.state());
     case ReportRole:
         return job.report();
+    case PaintStateRole:
+        return int(paintState(job.state()));
     case CancellableRole:
         return job.state() == JobState::Queued || job.state() == JobState::Running;
     default:

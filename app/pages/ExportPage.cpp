@@ -55,7 +55,7 @@ ExportPage::ExportPage(Session* session, FileDialogs* files, QWidget* parent)
     , m_directory(new QLineEdit)
     , m_params(new ui::ParamForm)
     , m_export(new QPushButton(tr("Export and verify")))
-    , m_hint(new QLabel)
+    , m_hint(new ToneLabel)
     , m_sizesModel(new QStandardItemModel(this))
     , m_sizes(new QTableView)
     , m_lintStack(new QStackedWidget)
@@ -71,7 +71,7 @@ ExportPage::ExportPage(Session* session, FileDialogs* files, QWidget* parent)
     split->addWidget(m_receipt);
     m_receipt->setMinimumWidth(300);
     split->setStretchFactor(1, 1);
-    split->setSizes({270, 720, 440});
+    split->setSizes({270, 660, 560});
     bareLayout(this)->addWidget(split);
     m_later.setSingleShot(true);
     m_later.setInterval(60);
@@ -153,8 +153,6 @@ QWidget* ExportPage::makeOutput() {
     layout->addSpacing(4);
     layout->addWidget(m_export);
     m_hint->setObjectName(QStringLiteral("exportHint"));
-    m_hint->setWordWrap(true);
-    m_hint->setTextFormat(Qt::PlainText);
     layout->addWidget(m_hint);
     connect(browse, &QToolButton::clicked, this, [this] {
         m_files->ask(this, {FileQuestion::Kind::OpenFolder, tr("Choose an output folder")},
@@ -293,9 +291,6 @@ void ExportPage::refresh() {
     const QString why = blocker();
     m_export->setEnabled(why.isEmpty());
     m_export->setToolTip(why);
-    QPalette p = m_hint->palette();
-    p.setColor(QPalette::WindowText, ui::theme().text2);
-    m_hint->setPalette(p);
     m_hint->setText(why.isEmpty() ? tr("An existing file is never replaced without asking.") : why);
     askSizes();
 }

@@ -5,6 +5,7 @@
 
 #include "app/dialogs/FileDialogs.h"
 #include "app/pages/ExporterList.h"
+#include "app/pages/ToneLabel.h"
 #include "widgets/models/LintModel.h"
 
 #include <QTimer>
@@ -65,7 +66,7 @@ private:
     QLineEdit* m_directory;
     ui::ParamForm* m_params;
     QPushButton* m_export;
-    QLabel* m_hint;
+    ToneLabel* m_hint;
     QStandardItemModel* m_sizesModel;
     QTableView* m_sizes;
     QStackedWidget* m_lintStack;

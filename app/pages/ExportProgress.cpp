@@ -12,10 +12,11 @@
 namespace qs::app {
 
 ExportProgress::ExportProgress(QWidget* parent)
-    : QWidget(parent), m_text(new QLabel), m_bar(new QProgressBar), m_cancel(new QPushButton(tr("Cancel"))) {
+    : QWidget(parent)
+    , m_text(new ToneLabel)
+    , m_bar(new QProgressBar)
+    , m_cancel(new QPushButton(tr("Cancel"))) {
     setObjectName(QStringLiteral("exportProgress"));
-    m_text->setTextFormat(Qt::PlainText);
-    m_text->setWordWrap(true);
     m_bar->setTextVisible(false);
     m_bar->setFixedSize(160, 8);
     m_cancel->setObjectName(QStringLiteral("cancelExport"));
@@ -45,10 +46,8 @@ void ExportProgress::refresh() {
     const bool active = m_job && !m_job->isEnded();
     m_bar->setVisible(m_job);
     m_cancel->setVisible(active);
-    QPalette p = m_text->palette();
     const bool failed = m_job && m_job->state() == JobState::Failed;
-    p.setColor(QPalette::WindowText, failed ? ui::theme().error : ui::theme().text2);
-    m_text->setPalette(p);
+    m_text->setTone(failed ? ToneLabel::Tone::Error : ToneLabel::Tone::Hint);
     if (!m_job) {
         m_text->setText(
             tr("Writes to a temporary folder, reopens it, compares every code, then gives it its name."));

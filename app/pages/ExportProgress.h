@@ -3,10 +3,10 @@
 #pragma once
 
 #include "app/jobs/JobHandle.h"
+#include "app/pages/ToneLabel.h"
 
 #include <QWidget>
 
-class QLabel;
 class QProgressBar;
 class QPushButton;
 
@@ -21,7 +21,7 @@ public:
 private:
     void refresh();
     QPointer<JobHandle> m_job;
-    QLabel* m_text;
+    ToneLabel* m_text;
     QProgressBar* m_bar;
     QPushButton* m_cancel;
 };

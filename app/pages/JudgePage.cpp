@@ -55,8 +55,8 @@ ui::HistogramDataPtr changePicture(const EvaluationPair* pair) {
     data->title = JudgePage::tr("Loss change by token, %1 tokens").arg(ui::integerText(qint64(n)));
     data->lo = h.lo;
     data->hi = h.hi;
-    data->after = QVector<quint64>(h.counts.begin(), h.counts.end());
-    data->afterLabel = JudgePage::tr("tokens");
+    data->before = QVector<quint64>(h.counts.begin(), h.counts.end());
+    data->beforeLabel = JudgePage::tr("tokens");
     return data;
 }
 
@@ -138,6 +138,7 @@ QWidget* JudgePage::makeWorst() {
     ui::setupTable(m_worst);
     m_worst->setModel(m_worstModel);
     m_worst->setEditTriggers(QAbstractItemView::NoEditTriggers);
+    m_worst->horizontalHeader()->setStretchLastSection(false);
     layout->addWidget(m_worst, 1);
     connect(m_worst, &QTableView::doubleClicked, this, [this](const QModelIndex& i) {
         emit targetActivated(i.siblingAtColumn(0).data(kTargetRole).toInt());
@@ -191,8 +192,9 @@ void JudgePage::refreshWorst() {
         items[0]->setData(t, kTargetRole);
         m_worstModel->appendRow(items);
     }
-    constexpr int widths[] = {190, 120, 80, 92, 92, 70};
-    for (int c = 0; c < 6; ++c)
+    constexpr int widths[] = {0, 120, 80, 92, 96, 70};
+    m_worst->horizontalHeader()->setSectionResizeMode(0, QHeaderView::Stretch);
+    for (int c = 1; c < 6; ++c)
         m_worst->setColumnWidth(c, widths[c]);
 }
 

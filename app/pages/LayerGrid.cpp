@@ -16,7 +16,7 @@ QString tr(const char* text) {
 
 /// "2-5" for neighbours, "0, 3, 7" else.
 QString rangeText(const std::set<int>& numbers) {
-    if (numbers.size() > 2 && *numbers.rbegin() - *numbers.begin() + 1 == int(numbers.size()))
+    if (numbers.size() > 1 && *numbers.rbegin() - *numbers.begin() + 1 == int(numbers.size()))
         return QStringLiteral("%1–%2").arg(*numbers.begin()).arg(*numbers.rbegin());
     QStringList texts;
     for (const int n : numbers)

@@ -27,6 +27,7 @@ ModelTreePane::ModelTreePane(Session* session, QWidget* parent)
     , m_view(new QTreeView)
     , m_counts(new QLabel) {
     setObjectName(QStringLiteral("modelTreePane"));
+    setMinimumWidth(200);
     m_filter->setObjectName(QStringLiteral("treeFilter"));
     m_filter->setRegexToggle(true);
     m_view->setObjectName(QStringLiteral("modelTree"));

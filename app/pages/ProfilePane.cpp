@@ -12,6 +12,7 @@
 
 #include <QComboBox>
 #include <QLabel>
+#include <QPushButton>
 #include <QVBoxLayout>
 #include <algorithm>
 
@@ -46,6 +47,7 @@ ProfilePane::ProfilePane(InspectState* state, QWidget* parent)
     , m_order(new ui::SegmentedButtons({tr("Natural"), tr("Sorted")}))
     , m_rule(new QComboBox)
     , m_count(new ui::Chip({}, ui::Chip::Tone::Warning))
+    , m_calibrate(new QPushButton(tr("Calibrate…")))
     , m_profile(new ui::ChannelProfileWidget) {
     setObjectName(QStringLiteral("profilePane"));
     m_profile->setObjectName(QStringLiteral("channelProfile"));
@@ -74,7 +76,6 @@ QWidget* ProfilePane::makeToolRow() {
     m_side->setToolTip(tr("Input channels are the columns of the matrix, output channels its rows."));
     m_side->setSizeAdjustPolicy(QComboBox::AdjustToContents);
     row->addWidget(m_side);
-    row->addLabel(tr("order"));
     m_order->setObjectName(QStringLiteral("order"));
     m_order->setCurrentIndex(0);
     row->addWidget(m_order);
@@ -92,6 +93,10 @@ QWidget* ProfilePane::makeToolRow() {
     row->addWidget(m_rule);
     row->addStretch();
     row->addWidget(m_count);
+    m_calibrate->setObjectName(QStringLiteral("profileCalibrate"));
+    m_calibrate->setToolTip(tr("Runs the model over a text to measure what every layer receives."));
+    row->addWidget(m_calibrate);
+    connect(m_calibrate, &QPushButton::clicked, this, &ProfilePane::calibrateRequested);
     connect(m_side, &QComboBox::currentIndexChanged, this,
             [this] { m_state->setSide(ChannelSide(m_side->currentData().toInt())); });
     connect(m_rule, &QComboBox::currentIndexChanged, this,
@@ -110,6 +115,8 @@ void ProfilePane::showSides(const ui::TargetRow* row) {
 
 void ProfilePane::refresh() {
     const ui::TargetRow* row = m_state->currentRow();
+    const Session* session = m_state->session();
+    m_calibrate->setVisible(!session->calibration() && session->calibrateBlocker().isEmpty());
     m_name->setText(row ? row->module : QString());
     showSides(row);
     m_rule->setEnabled(row);

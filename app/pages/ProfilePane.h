@@ -9,6 +9,7 @@
 
 class QComboBox;
 class QLabel;
+class QPushButton;
 
 namespace qs::ui {
 class ChannelProfileWidget;
@@ -25,6 +26,9 @@ public:
     explicit ProfilePane(InspectState* state, QWidget* parent = nullptr);
     ui::ChannelProfileWidget* profile() const { return m_profile; }
 
+signals:
+    void calibrateRequested();
+
 private:
     QWidget* makeToolRow();
     void refresh();
@@ -40,6 +44,7 @@ private:
     ui::SegmentedButtons* m_order;
     QComboBox* m_rule;
     ui::Chip* m_count;
+    QPushButton* m_calibrate; ///< while activations are not measured
     ui::ChannelProfileWidget* m_profile;
 };
 

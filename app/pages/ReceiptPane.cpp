@@ -23,6 +23,16 @@
 
 namespace qs::app {
 
+namespace {
+/// "layers.0.mlp.up_proj": what every tensor name has around it says nothing.
+QString shortName(const std::string& tensor) {
+    QString name = QString::fromStdString(tensor);
+    if (name.startsWith(QLatin1String("model."))) name.remove(0, 6);
+    if (name.endsWith(QLatin1String(".weight"))) name.chop(7);
+    return name;
+}
+} // namespace
+
 /// Two lines on a soft fill, green only when the file was reopened and is equal.
 class ReceiptPane::Banner : public QWidget {
 public:
@@ -176,10 +186,13 @@ void ReceiptPane::showLines() {
         m_lines->horizontalHeaderItem(c)->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
     for (const ReceiptLine& l : m_receipt->lines) {
         QList<QStandardItem*> items;
-        for (const QString& text : {QString::fromStdString(l.tensor), QString::fromStdString(l.planned),
+        for (const QString& text : {shortName(l.tensor), QString::fromStdString(l.planned),
                                     QString::fromStdString(l.done), ui::integerText(qint64(l.codesDiffering)),
                                     ui::numberText(l.maxDelta, 2), ui::integerText(qint64(l.notFinite))})
             items << new QStandardItem(text);
+        items[0]->setToolTip(QString::fromStdString(l.tensor));
+        items[1]->setToolTip(items[1]->text());
+        items[2]->setToolTip(items[2]->text());
         for (int c = 3; c < 6; ++c)
             items[c]->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
         if (l.planned != l.done) {
@@ -188,7 +201,8 @@ void ReceiptPane::showLines() {
         }
         m_lines->appendRow(items);
     }
-    constexpr int widths[] = {168, 84, 84, 56, 62, 40};
+    m_table->horizontalHeader()->setStretchLastSection(false);
+    constexpr int widths[] = {170, 102, 102, 60, 68, 42};
     for (int c = 0; c < 6; ++c)
         m_table->setColumnWidth(c, widths[c]);
     m_linesHead->setNote(tr("%1 tensors").arg(ui::integerText(qint64(m_receipt->lines.size()))));

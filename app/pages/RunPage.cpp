@@ -69,7 +69,7 @@ RunPage::RunPage(Session* session, QWidget* parent)
     , m_run(new QPushButton(tr("Run")))
     , m_stop(new QPushButton(tr("Stop")))
     , m_calibrate(new QPushButton(tr("Calibrate…")))
-    , m_hint(new QLabel)
+    , m_hint(new ToneLabel)
     , m_status(new ui::Chip)
     , m_bar(new QProgressBar)
     , m_message(new QLabel)
@@ -137,8 +137,6 @@ QWidget* RunPage::makeFacts() {
     m_stop->setObjectName(QStringLiteral("stopButton"));
     row->addWidget(m_run, 1);
     row->addWidget(m_stop);
-    m_hint->setWordWrap(true);
-    m_hint->setTextFormat(Qt::PlainText);
     m_hint->setObjectName(QStringLiteral("runHint"));
     layout->addWidget(padded({buttons, m_hint}));
     layout->addStretch();
@@ -211,13 +209,11 @@ void RunPage::showFacts() {
     m_stop->setEnabled(m_session->running());
     m_stop->setToolTip(m_session->running() ? tr("Finished blocks are kept; Resume continues.")
                                             : tr("No run is in progress."));
-    QPalette p = m_hint->palette();
-    p.setColor(QPalette::WindowText, ui::theme().text2);
-    m_hint->setPalette(p);
-    m_hint->setText(!why.isEmpty()
-                        ? why
-                        : tr("Every block is written as soon as it is done. Stop, or a crash, costs at most "
-                             "the block in flight."));
+    const bool complete = run && run->complete() && !m_session->table()->runIsStale();
+    m_hint->setText(!why.isEmpty() ? why
+                    : complete ? tr("This recipe is run. Evaluate measures what it costs, Export writes it.")
+                               : tr("Every block is written as soon as it is done. Stop, or a crash, costs "
+                                    "at most the block in flight."));
 }
 
 QString RunPage::statusText() const {

@@ -4,6 +4,8 @@
 
 #include "app/pages/RunUnits.h"
 
+#include "app/pages/ToneLabel.h"
+
 #include <QTimer>
 #include <QWidget>
 
@@ -46,7 +48,7 @@ private:
     ui::KeyValueGrid* m_recipe;
     ui::KeyValueGrid* m_calibration;
     QPushButton *m_run, *m_stop, *m_calibrate;
-    QLabel* m_hint;
+    ToneLabel* m_hint;
     ui::Chip* m_status;
     QProgressBar* m_bar;
     QLabel* m_message;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/session/Session.h"
 
+#include "app/session/SampleData.h"
 #include "app/session/ScanQueue.h"
 
 #include <QDir>
@@ -39,6 +40,7 @@ JobHandle* Session::report(JobHandle* job) {
 }
 
 QString Session::title() const {
+    if (m_model && QFileInfo(m_modelPath) == QFileInfo(sampleModelPath())) return tr("Sample model");
     return m_model ? QString::fromStdString(m_model->checkpoint().displayName()) : QString();
 }
 

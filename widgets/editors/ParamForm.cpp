@@ -237,6 +237,9 @@ void ParamForm::updateVisibility() {
         const bool shown = rowShown(qstr(r.spec.key));
         r.label->setVisible(shown);
         r.editor->setVisible(shown);
+        QSizePolicy keep = r.reset->sizePolicy();
+        keep.setRetainSizeWhenHidden(shown); // a row that is folded away takes no height
+        r.reset->setSizePolicy(keep);
         showRow(r);
     }
 }

@@ -6,7 +6,7 @@
 #include "app/pages/ExportPage.h"
 #include "app/pages/HeatMapPane.h"
 #include "app/pages/InspectPage.h"
-#include "app/pages/InspectState.h"
+#include "app/pages/MessageBar.h"
 #include "widgets/theme/Theme.h"
 
 #include <QApplication>
@@ -66,6 +66,9 @@ private:
     void shoot(const char* name) {
         for (const QSize size : {QSize(1600, 1000), QSize(1100, 700)}) {
             m_window->resize(size);
+            QTest::qWait(100);
+            if (m_window->session()->model()) m_window->resetLayout();
+            if (!m_dock.isEmpty()) m_window->findChild<QDockWidget*>(m_dock)->raise();
             for (const auto& [mode, suffix] :
                  {std::pair(ui::ThemeMode::Light, ""), std::pair(ui::ThemeMode::Dark, "-dark")}) {
                 m_window->setThemeMode(mode);
@@ -127,7 +130,8 @@ private:
     }
 
     void raise(const char* dock) {
-        m_window->findChild<QDockWidget*>(QLatin1String(dock))->raise();
+        m_dock = QLatin1String(dock);
+        m_window->findChild<QDockWidget*>(m_dock)->raise();
         settle();
     }
 
@@ -156,9 +160,12 @@ private:
 
     void runAndJudge() {
         Session* s = m_window->session();
+        m_window->messageBar()->dismiss();
+        m_dock = QStringLiteral("jobsDock");
         m_window->setWorkspace(Workspace::Run);
         settle();
         shoot("3-run");
+        m_dock.clear();
         m_window->setWorkspace(Workspace::Judge);
         settle();
         shoot("5-judge-unmeasured");
@@ -185,7 +192,7 @@ private:
         shoot("6-export");
     }
 
-    QString m_out;
+    QString m_out, m_dock; ///< the dock in front, by name
     QTemporaryDir m_home;
     std::unique_ptr<MainWindow> m_window;
 };
