@@ -91,8 +91,12 @@ Result<QuantizeOutcome> quantizeStage(Console& out, std::shared_ptr<const Model>
     request.tokens = TokenOptions::builtIn(kCalibrationText, kCalibrationSamples);
     request.output = run;
     QS_TRY(QuantizeOutcome outcome, quantizeSteps(request, backend, out, job));
-    heading(out, "2. Calibrate and quantize: GPTQ, 4 bits, groups of 128, symmetric");
-    out.text(outcomeText(outcome));
+    const OutlierChoice choice{OutlierRule::MedianRatio, outlierRuleDefault(OutlierRule::MedianRatio)};
+    heading(out, fmt::format("2. Calibrate: activations over {} tokens (outlier: at least {})",
+                             outcome.calibration->tokens().size(), choice.text()));
+    out.text(activationTable(outcome.calibration->sites(), choice));
+    heading(out, "3. Quantize: GPTQ, 4 bits, groups of 128, symmetric");
+    out.text(outcomeSummary(outcome));
     return outcome;
 }
 
@@ -105,7 +109,7 @@ Result<json> evaluateStage(Console& out, const fs::path& run, Backend& backend, 
            evaluate(spec, *subject.original, nullptr, input.windows, {}, backend, job.part(0, 0.33)));
     QS_TRY(const Evaluation after, evaluate(spec, *subject.weights, subject.original.get(), input.windows, {},
                                             backend, job.part(0.33, 1)));
-    heading(out, fmt::format("3. Evaluate: perplexity {:.4f} before, {:.4f} after", before.perplexity,
+    heading(out, fmt::format("4. Evaluate: perplexity {:.4f} before, {:.4f} after", before.perplexity,
                              after.perplexity));
     out.text(evaluationText(after, input.source));
     return json{{"original", before.toJson()}, {"quantized", after.toJson()}};
@@ -114,7 +118,7 @@ Result<json> evaluateStage(Console& out, const fs::path& run, Backend& backend, 
 /// Writes both formats, then verifies each once more from the files alone, as `verify` does.
 Result<json> exportStage(Console& out, const fs::path& run, const fs::path& output, const JobContext& job) {
     QS_TRY(const Subject subject, openRun(run));
-    heading(out, "4. Export and verify");
+    heading(out, "5. Export and verify");
     json list = json::array();
     const char* const formats[] = {"gptq", "dequantized"};
     for (size_t i = 0; i < std::size(formats); ++i) {
@@ -174,7 +178,9 @@ void addDemo(Commands& commands) {
         {"demo --output demo", "demo MODEL --output demo --json"},
         [o](Session& session) { return demo(session, *o); });
     app.add_option("model", o->model, "Model folder [the built-in sample]");
-    app.add_option("--output,-o", o->output, "Folder for the run and the exports")->required();
+    app.add_option("--output,-o", o->output, "Folder for the run and the exports")
+        ->required()
+        ->type_name("FOLDER");
     o->backend.add(app);
 }
 

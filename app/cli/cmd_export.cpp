@@ -4,6 +4,7 @@
 #include "app/cli/param_flags.h"
 #include "app/cli/subject.h"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace qs::cli {
@@ -73,8 +74,13 @@ void addExport(Commands& commands) {
         formats.push_back(exporter->id);
         o->flags.addOwner("exporter " + exporter->id, exporter->params);
     }
-    app.add_option("--format,-f", o->format, "Target format")->required()->check(CLI::IsMember(formats));
-    app.add_option("--output,-o", o->output, "Folder to make; must not exist, or be empty")->required();
+    app.add_option("--format,-f", o->format, fmt::format("Target format: {}", fmt::join(formats, ", ")))
+        ->required()
+        ->type_name("ID")
+        ->check(CLI::IsMember(formats));
+    app.add_option("--output,-o", o->output, "Folder to make; must not exist, or be empty")
+        ->required()
+        ->type_name("FOLDER");
     o->flags.declare(app, "Parameters of formats");
     app.parse_complete_callback([o = o.get()] { checkExport(*o); });
 }
@@ -86,7 +92,8 @@ void addVerify(Commands& commands) {
                      {"verify exports/gptq4", "verify exports/gptq4 --run runs/gptq4 --json"},
                      [o](Session& session) { return runVerify(session, *o); });
     app.add_option("directory", o->directory, "Exported folder")->required();
-    app.add_option("--run", o->run, "The run it was made from [as recorded in the folder]");
+    app.add_option("--run", o->run, "The run it was made from [as recorded in the folder]")
+        ->type_name("FOLDER");
 }
 
 } // namespace qs::cli

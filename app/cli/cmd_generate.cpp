@@ -93,8 +93,10 @@ void addLogits(Commands& commands) {
                       "logits runs/gptq4 --tokens ids.npy --output logits.npy --json"},
                      [o](Session& session) { return runLogits(session, *o); });
     app.add_option("path", o->subject, "Model folder, run folder or exported folder")->required();
-    app.add_option("--tokens", o->tokens, "Token ids, integer .npy [T] or [1, T]")->required();
-    app.add_option("--output,-o", o->output, "File to write (.npy)")->required();
+    app.add_option("--tokens", o->tokens, "Token ids, integer .npy [T] or [1, T]")
+        ->required()
+        ->type_name("FILE");
+    app.add_option("--output,-o", o->output, "File to write (.npy)")->required()->type_name("FILE");
     o->backend.add(app);
 }
 

@@ -84,26 +84,6 @@ std::string outlierTable(const std::vector<TensorReport>& reports) {
     return t.empty() ? "No outlier channel.\n" : t.text();
 }
 
-std::string activationTable(const Calibration& calibration, const OutlierChoice& choice) {
-    Table t({{"site"},
-             {"channels", true},
-             {"tokens", true},
-             {"absmax", true},
-             {"max/med", true},
-             {"outliers", true},
-             {"largest"}});
-    for (const SiteRecord& site : calibration.sites()) {
-        float absmax = 0;
-        for (float v : site.stats.absmax)
-            absmax = std::max(absmax, v);
-        const auto outliers = choice.rank(site.stats);
-        t.add({site.site, std::to_string(site.channels), std::to_string(site.tokens), number(absmax),
-               number(maxMedianRatio(site.stats)), std::to_string(outliers.size()),
-               outlierText(outliers, kOutliersInTable)});
-    }
-    return t.text();
-}
-
 struct Selection {
     std::vector<size_t> tensors;      ///< indices into the checkpoint
     std::vector<std::string> modules; ///< of all tensors
@@ -168,7 +148,7 @@ void showActivations(Console& out, json& result, const Calibration& calibration,
     }
     out.text(fmt::format("\nActivations over {} tokens of {}\n\n", calibration.tokens().size(),
                          calibration.info().source));
-    out.text(activationTable(calibration, choice));
+    out.text(activationTable(calibration.sites(), choice));
     out.text(fmt::format("\nOutlier channel: absmax at or above {}.\n", choice.text()));
 }
 
@@ -209,11 +189,15 @@ void addInspect(Commands& commands) {
     CLI::Option* header =
         app.add_flag("--header-only", o->headerOnly, "List tensors without reading their values");
     app.add_flag("--outliers", o->outliers, "List the outlier channels of both directions")->excludes(header);
-    app.add_option("--rule", o->rule, "What an outlier channel is [median_ratio; for activations llm_int8]")
+    app.add_option("--rule", o->rule,
+                   "What an outlier channel is: median_ratio, sigma or llm_int8 [median_ratio; for "
+                   "activations llm_int8]")
+        ->type_name("ID")
         ->check(CLI::IsMember(rules));
     app.add_option("--threshold", o->threshold, "Threshold of the rule [6]")->check(CLI::Range(1e-6, 1e9));
     app.add_option("--calibration", o->calibration,
-                   "Also show the activations measured in this calibration file");
+                   "Also show the activations measured in this calibration file")
+        ->type_name("FILE");
 }
 
 } // namespace qs::cli

@@ -130,7 +130,9 @@ void addCalibrate(Commands& commands) {
                       "calibrate MODEL --text corpus.txt --window 512 --samples 64 --output c.h5"},
                      [o](Session& session) { return runCalibrate(session, *o); });
     app.add_option("model", o->model, "Model folder")->required();
-    app.add_option("--output,-o", o->output, "Calibration file to write (HDF5)")->required();
+    app.add_option("--output,-o", o->output, "Calibration file to write (HDF5)")
+        ->required()
+        ->type_name("FILE");
     app.add_option("--seed", o->seed, "Seed recorded in the file")->capture_default_str();
     o->tokens.add(app, kCalibrationText, kCalibrationSamples);
     o->backend.add(app);
@@ -143,7 +145,8 @@ void addPlan(Commands& commands) {
                                   "plan MODEL --method rtn --bits 3 --group 64 --output recipe.json"},
                                  [o](Session& session) { return runPlan(session, *o); });
     app.add_option("model", o->model, "Model folder, or a weight file")->required();
-    app.add_option("--output,-o", o->output, "Write the recipe here, as a start for editing");
+    app.add_option("--output,-o", o->output, "Write the recipe here, as a start for editing")
+        ->type_name("FILE");
     o->scheme.declare(app);
 }
 
@@ -160,11 +163,13 @@ void addQuantize(Commands& commands) {
     app.add_option("model", o->model, "Model folder, or a weight file")->required();
     app.add_option("--output,-o", o->output,
                    "Run folder; made when missing, resumed when it holds the same run")
-        ->required();
+        ->required()
+        ->type_name("FOLDER");
     o->scheme.declare(app);
     o->tokens.add(app, kCalibrationText, kCalibrationSamples);
-    CLI::Option* calibration =
-        app.add_option("--calibration", o->calibration, "Use this calibration file")->group("Tokens");
+    CLI::Option* calibration = app.add_option("--calibration", o->calibration, "Use this calibration file")
+                                   ->type_name("FILE")
+                                   ->group("Tokens");
     for (const char* name : {"--text", "--tokens", "--window", "--samples"})
         calibration->excludes(app.get_option(name));
     o->backend.add(app);

@@ -27,6 +27,7 @@ void refuseUsage(const std::string& flag, const std::string& message) {
 
 void BackendOptions::add(CLI::App& app) {
     app.add_option("--device", device, "Where to compute: auto or cpu")
+        ->type_name("ID")
         ->capture_default_str()
         ->check(CLI::IsMember({"auto", "cpu"}))
         ->group("Machine");

@@ -86,16 +86,13 @@ void Console::note(const std::string& text) {
 }
 
 void Console::error(const std::string& code, const std::string& message, const std::string& where) {
-    clearProgress();
-    write(stderr, where.empty() ? message + "\n" : where + ": " + message + "\n");
+    const std::string line = where.empty() ? message : where + ": " + message;
+    note(code == errorCodeName(ErrorCode::Cancelled) ? line : "error: " + line);
     result({{"error", {{"code", code}, {"message", message}, {"where", where}}}});
 }
 
 void Console::error(const Error& e) {
-    if (e.isCancelled()) return error("cancelled", "Cancelled.", "");
-    clearProgress();
-    write(stderr, "error: " + e.describe() + "\n");
-    result({{"error", {{"code", errorCodeName(e.code)}, {"message", e.message}, {"where", e.where}}}});
+    error(errorCodeName(e.code), e.message, e.where);
 }
 
 ProgressSink Console::progress() {

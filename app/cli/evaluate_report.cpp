@@ -16,8 +16,8 @@ std::string evaluationText(const Evaluation& e, const std::string& source) {
     f.add("Perplexity", fmt::format("{:.4f} ± {:.4f}", e.perplexity, e.perplexityStderr));
     f.add("Loss", fmt::format("{:.5f} ± {:.5f} nats per token", e.nll, e.nllStderr));
     if (e.hasReference) {
-        f.add("Reference",
-              fmt::format("{}, loss {:.5f} ({:+.5f})", e.reference, e.referenceNll, e.nll - e.referenceNll));
+        f.add("Reference", fmt::format("{}, loss {:.5f} ({:+.5f} here)", e.reference, e.referenceNll,
+                                       e.nll - e.referenceNll));
         f.add("KL divergence", fmt::format("{:.6f} ± {:.6f} nats per token", e.kl, e.klStderr));
         f.add("Top-1 agreement", fmt::format("{:.2f} %", 100 * e.top1));
     }

@@ -3,6 +3,7 @@
 
 #include "app/cli/text.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -12,7 +13,11 @@ using nlohmann::json;
 
 namespace {
 
-constexpr size_t kHistogramBins = 256;
+constexpr size_t kHistogramBins = 256, kOutliersInTable = 3;
+
+float largest(const ChannelStats& s) {
+    return s.absmax.empty() ? 0 : *std::max_element(s.absmax.begin(), s.absmax.end());
+}
 
 json channelJson(const ChannelStats& s, const std::vector<OutlierChannel>& outliers) {
     return {{"channels", s.channels()},
@@ -73,16 +78,30 @@ json toJson(const TensorReport& r, const OutlierChoice& choice) {
 
 json activationJson(const SiteRecord& site, const OutlierChoice& choice) {
     const ChannelStats& s = site.stats;
-    float absmax = 0;
-    for (float v : s.absmax)
-        absmax = std::max(absmax, v);
     return {{"site", site.site},
             {"channels", site.channels},
             {"tokens", site.tokens},
-            {"absmax", absmax},
+            {"absmax", largest(s)},
             {"max_median_ratio", maxMedianRatio(s)},
             {"outlier_rule", choice.text()},
             {"outliers", outliersJson(choice.rank(s))}};
+}
+
+std::string activationTable(const std::vector<SiteRecord>& sites, const OutlierChoice& choice) {
+    Table t({{"site"},
+             {"channels", true},
+             {"tokens", true},
+             {"absmax", true},
+             {"max/med", true},
+             {"outliers", true},
+             {"largest"}});
+    for (const SiteRecord& site : sites) {
+        const auto outliers = choice.rank(site.stats);
+        t.add({site.site, std::to_string(site.channels), std::to_string(site.tokens),
+               number(largest(site.stats)), number(maxMedianRatio(site.stats)),
+               std::to_string(outliers.size()), outlierText(outliers, kOutliersInTable)});
+    }
+    return t.text();
 }
 
 std::string outlierText(const std::vector<OutlierChannel>& outliers, size_t atMost) {

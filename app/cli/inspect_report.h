@@ -38,6 +38,8 @@ nlohmann::json toJson(const TensorReport& report, const OutlierChoice& choice);
 /// "channels 17 (31.2x), 203 (12.0x), +4 more": the ratio is absmax / median over channels.
 std::string outlierText(const std::vector<OutlierChannel>& outliers, size_t atMost);
 nlohmann::json outliersJson(const std::vector<OutlierChannel>& outliers);
+/// One line per site.
+std::string activationTable(const std::vector<SiteRecord>& sites, const OutlierChoice& choice);
 nlohmann::json activationJson(const SiteRecord& site, const OutlierChoice& choice);
 /// Path, architecture, sizes, tokenizer.
 nlohmann::json modelJson(const Model& model);

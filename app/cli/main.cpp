@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // quantoscope-cli: the engine without a window. Same recipes, same results.
 #include "app/cli/command.h"
+#include "app/cli/help.h"
 #include "app/cli/interrupt.h"
 
 #include <cstring>
@@ -24,7 +25,7 @@ void declare(CLI::App& app, Commands& commands) {
                          "Print the version and exit");
     app.set_help_flag("-h,--help", "Print this help and exit");
     app.require_subcommand(1);
-    app.get_formatter()->column_width(34);
+    app.formatter(std::make_shared<HelpFormatter>());
     addInspect(commands);
     addCalibrate(commands);
     addPlan(commands);

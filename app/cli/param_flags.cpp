@@ -31,6 +31,10 @@ std::string rangeText(const ParamSpec& spec) {
     return "default " + valueText(spec.defaultValue);
 }
 
+const char* typeName(ParamType type) {
+    return type == ParamType::Int ? "INT" : type == ParamType::Float ? "FLOAT" : "ID";
+}
+
 } // namespace
 
 std::string flagName(const std::string& key) {
@@ -52,14 +56,20 @@ void ParamFlags::declare(CLI::App& app, const std::string& group) {
 }
 
 void ParamFlags::declareFlag(CLI::App& app, const std::string& group, const std::string& key, Flag& flag) {
-    std::string help;
+    // Entries that share a parameter word for word share its help.
+    std::vector<std::pair<std::string, std::string>> helps; // text, owners
     bool switchOnly = true;
     for (const auto& [owner, spec] : flag.owners) {
-        help += fmt::format("{}{} ({}). {}", help.empty() ? "" : " | ", spec->label, rangeText(*spec),
-                            spec->help);
-        help += fmt::format(" [{}]", owner);
+        const std::string text = fmt::format("{} ({}). {}", spec->label, rangeText(*spec), spec->help);
+        if (!helps.empty() && helps.back().first == text)
+            helps.back().second += ", " + owner;
+        else
+            helps.emplace_back(text, owner);
         switchOnly = switchOnly && spec->type == ParamType::Bool;
     }
+    std::string help;
+    for (const auto& [text, owners] : helps)
+        help += fmt::format("{}{} Of {}.", help.empty() ? "" : " ", text, owners);
     const std::string name = flagName(key);
     if (switchOnly) {
         const std::string negative = "--no-" + name.substr(2);
@@ -68,9 +78,10 @@ void ParamFlags::declareFlag(CLI::App& app, const std::string& group, const std:
             ->each([this, key](const std::string& text) { given_[key] = text; });
         return;
     }
-    app.add_option(name, flag.text, help)->group(group)->each([this, key](const std::string& text) {
-        given_[key] = text;
-    });
+    app.add_option(name, flag.text, help)
+        ->group(group)
+        ->type_name(typeName(flag.owners.front().second->type))
+        ->each([this, key](const std::string& text) { given_[key] = text; });
 }
 
 Params ParamFlags::valuesFor(const ParamSpecs& specs) const {

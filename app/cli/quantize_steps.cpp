@@ -95,6 +95,11 @@ const char* severityName(Severity s) {
     return s == Severity::Error ? "error" : s == Severity::Warning ? "warning" : "info";
 }
 
+std::string errorText(const QuantError& e) {
+    return e.output < 0 ? fmt::format("weights {}", number(e.weight))
+                        : fmt::format("outputs {}, weights {}", number(e.output), number(e.weight));
+}
+
 json errorJson(const QuantError& e) {
     return {{"weight", e.weight}, {"output", e.output < 0 ? json() : json(e.output)}, {"max_abs", e.maxAbs}};
 }
@@ -183,6 +188,27 @@ json outcomeJson(const QuantizeOutcome& o) {
             {"results", std::move(results)}};
 }
 
+std::string outcomeSummary(const QuantizeOutcome& o) {
+    const auto& results = o.run->results();
+    Fields f;
+    f.add("Checkpoint",
+          fmt::format("{} -> {}", humanBytes(o.plan.totalBytesBefore), humanBytes(o.plan.totalBytesAfter)));
+    f.add("Bits per weight", fmt::format("{:.3f}, of what was quantized", o.plan.bitsPerWeight()));
+    const auto worst = std::max_element(results.begin(), results.end(), [](const auto& a, const auto& b) {
+        return std::pair(a.error.output, a.error.weight) < std::pair(b.error.output, b.error.weight);
+    });
+    if (worst != results.end())
+        f.add("Largest error", fmt::format("{}: {}", worst->module, errorText(worst->error)));
+    if (o.calibration) f.add("Calibration", o.calibration->file().string());
+    f.add("Run", o.run->directory().string());
+    std::string text = f.text();
+    for (const TensorResult& r : results)
+        if (r.planned != r.done)
+            text += fmt::format("warning: {}: {} was planned, {} was done\n", r.module, r.planned, r.done);
+    return text + "Errors are relative: ||W - W'||^2 / ||W||^2, and the same of the outputs on the "
+                  "calibration tokens.\n";
+}
+
 std::string outcomeText(const QuantizeOutcome& o) {
     Table t({{"module"},
              {"done"},
@@ -191,23 +217,10 @@ std::string outcomeText(const QuantizeOutcome& o) {
              {"weight error", true},
              {"output error", true},
              {"time", true}});
-    std::string differences;
-    for (const TensorResult& r : o.run->results()) {
+    for (const TensorResult& r : o.run->results())
         t.add({r.module, r.done, r.method, humanBytes(r.bytes), number(r.error.weight),
                r.error.output < 0 ? "-" : number(r.error.output), fmt::format("{:.2f} s", r.seconds)});
-        if (r.planned != r.done)
-            differences +=
-                fmt::format("warning: {}: {} was planned, {} was done\n", r.module, r.planned, r.done);
-    }
-    Fields f;
-    f.add("Checkpoint",
-          fmt::format("{} -> {}", humanBytes(o.plan.totalBytesBefore), humanBytes(o.plan.totalBytesAfter)));
-    f.add("Bits per weight", fmt::format("{:.3f}, of what was quantized", o.plan.bitsPerWeight()));
-    if (o.calibration) f.add("Calibration", o.calibration->file().string());
-    f.add("Run", o.run->directory().string());
-    return issuesText(o.plan.issues) + t.text() + "\n" + f.text() + differences +
-           "Errors are relative: ||W - W'||^2 / ||W||^2, and the same of the outputs on the calibration "
-           "tokens.\n";
+    return issuesText(o.plan.issues) + t.text() + "\n" + outcomeSummary(o);
 }
 
 } // namespace qs::cli

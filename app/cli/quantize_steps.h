@@ -38,7 +38,9 @@ nlohmann::json issuesJson(const std::vector<LintIssue>& issues);
 std::string schemeText(const std::optional<Scheme>& scheme);
 
 nlohmann::json outcomeJson(const QuantizeOutcome& outcome);
-/// One line per linear, then totals.
+/// Sizes, the largest error, paths.
+std::string outcomeSummary(const QuantizeOutcome& outcome);
+/// One line per linear, then the summary.
 std::string outcomeText(const QuantizeOutcome& outcome);
 
 } // namespace qs::cli

@@ -3,6 +3,8 @@
 
 #include "app/cli/command.h"
 
+#include <fmt/format.h>
+
 namespace qs::cli {
 
 namespace {
@@ -13,6 +15,10 @@ std::vector<std::string> idsOf(const Entries& entries) {
     for (const auto* entry : entries)
         ids.push_back(entry->id);
     return ids;
+}
+
+std::string joined(const std::vector<std::string>& ids) {
+    return fmt::format("{}", fmt::join(ids, ", "));
 }
 
 template<class Entries>
@@ -27,10 +33,15 @@ const auto& entryOf(const Entries& entries, const std::string& id) {
 void SchemeFlags::declare(CLI::App& app) {
     const std::string group = "Scheme";
     app.add_option("--recipe", recipeFile_, "Recipe file (JSON) instead of one scheme for every linear")
+        ->type_name("FILE")
         ->group(group);
-    codecOption_ = app.add_option("--codec", codec_, "Number format")->capture_default_str();
+    codecOption_ = app.add_option("--codec", codec_, "Number format: " + joined(idsOf(codecs())))
+                       ->type_name("ID")
+                       ->capture_default_str();
     codecOption_->check(CLI::IsMember(idsOf(codecs())))->group(group);
-    methodOption_ = app.add_option("--method", method_, "How codes are chosen")->capture_default_str();
+    methodOption_ = app.add_option("--method", method_, "How codes are chosen: " + joined(idsOf(methods())))
+                        ->type_name("ID")
+                        ->capture_default_str();
     methodOption_->check(CLI::IsMember(idsOf(methods())))->group(group);
     seedOption_ = app.add_option("--seed", seed_, "Seed of everything random")->capture_default_str();
     seedOption_->group(group);

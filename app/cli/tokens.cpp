@@ -46,13 +46,18 @@ void TokenOptions::add(CLI::App& app, const char* builtInText, size_t defaultSam
     builtInText_ = builtInText;
     samples = defaultSamples;
     CLI::Option* textOption =
-        app.add_option("--text", text, "Text file (UTF-8); without it and --tokens, the built-in text");
+        app.add_option("--text", text, "Text file (UTF-8); without it and --tokens, the built-in text")
+            ->type_name("FILE");
     CLI::Option* tokensOption =
-        app.add_option("--tokens", tokens, "Token ids, integer .npy [windows, length] or [length]");
+        app.add_option("--tokens", tokens, "Token ids, integer .npy [windows, length] or [length]")
+            ->type_name("FILE");
     tokensOption->excludes(textOption);
     app.add_option("--window", window, "Tokens per window [the model's context, at most 2048]")
+        ->type_name("INT")
         ->check(CLI::Range(size_t(2), kLongestWindow));
-    app.add_option("--samples", samples, "Take the first N windows; 0 takes all")->capture_default_str();
+    app.add_option("--samples", samples, "Take the first N windows; 0 takes all")
+        ->type_name("INT")
+        ->capture_default_str();
     for (const char* name : {"--text", "--tokens", "--window", "--samples"})
         app.get_option(name)->group("Tokens");
 }

@@ -7,8 +7,8 @@
 namespace qs::app {
 
 void FileDialogs::ask(QWidget* parent, const FileQuestion& question, Answer answer) {
-    auto* dialog =
-        new QFileDialog(parent, question.title, question.start.isEmpty() ? m_last : question.start, question.filter);
+    auto* dialog = new QFileDialog(parent, question.title, question.start.isEmpty() ? m_last : question.start,
+                                   question.filter);
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     switch (question.kind) {
     case FileQuestion::Kind::OpenFile:
@@ -24,10 +24,11 @@ void FileDialogs::ask(QWidget* parent, const FileQuestion& question, Answer answ
         dialog->setDefaultSuffix(question.suffix);
         break;
     }
-    connect(dialog, &QFileDialog::fileSelected, this, [this, answer = std::move(answer)](const QString& path) {
-        m_last = QFileInfo(path).absolutePath();
-        answer(path);
-    });
+    connect(dialog, &QFileDialog::fileSelected, this,
+            [this, answer = std::move(answer)](const QString& path) {
+                m_last = QFileInfo(path).absolutePath();
+                answer(path);
+            });
     dialog->open();
 }
 

@@ -14,9 +14,9 @@ struct FileQuestion {
     enum class Kind { OpenFile, OpenFolder, SaveFile };
     Kind kind = Kind::OpenFile;
     QString title;
-    QString filter = {};  ///< "Recipes (*.json)"
-    QString start = {};   ///< folder or file to begin with; "": where the last question of this kind ended
-    QString suffix = {};  ///< added to a saved name that has none
+    QString filter = {}; ///< "Recipes (*.json)"
+    QString start = {};  ///< folder or file to begin with; "": where the last question of this kind ended
+    QString suffix = {}; ///< added to a saved name that has none
 };
 
 class FileDialogs : public QObject {

@@ -4,6 +4,7 @@
 #include "widgets/charts/ChannelProfilePane.h"
 #include "widgets/charts/ExportMenu.h"
 #include "widgets/models/Metric.h"
+#include "widgets/theme/Theme.h"
 #include "widgets/views/Chip.h"
 #include "widgets/views/ElidedLabel.h"
 #include "widgets/views/SegmentedButtons.h"
@@ -32,14 +33,15 @@ ui::HistogramDataPtr histogramPicture(const Session& session, int target) {
     data->xTitle = DistributionPage::tr("weight");
     const auto comparison = session.comparison();
     if (target < 0 || !comparison || comparison->target != target) {
-        data->emptyText = !session.model()                      ? QString()
-                          : target < 0                          ? DistributionPage::tr("Select a tensor to see its weights.")
+        data->emptyText = !session.model() ? QString()
+                          : target < 0     ? DistributionPage::tr("Select a tensor to see its weights.")
                           : session.comparisonNote().isEmpty() ? DistributionPage::tr("Reading the weights")
                                                                : session.comparisonNote();
         return data;
     }
     const ui::TargetRow& row = session.table()->row(target);
-    data->title = DistributionPage::tr("Weights, %1 values").arg(ui::integerText(qint64(row.rows * row.cols)));
+    data->title =
+        DistributionPage::tr("Weights, %1 values").arg(ui::integerText(qint64(row.rows * row.cols)));
     data->lo = comparison->original.lo;
     data->hi = comparison->original.hi;
     if (!(data->lo < data->hi)) { // one value only
@@ -105,7 +107,8 @@ QWidget* DistributionPage::makeToolRow() {
     row->addWidget(m_shown);
     row->addStretch();
     row->addWidget(m_what);
-    connect(m_scale, &ui::SegmentedButtons::currentChanged, this, [this](int i) { m_histogram->setLogY(i == 0); });
+    connect(m_scale, &ui::SegmentedButtons::currentChanged, this,
+            [this](int i) { m_histogram->setLogY(i == 0); });
     connect(m_histogram, &ui::HistogramWidget::logYChanged, this,
             [this](bool log) { m_scale->setCurrentIndex(log ? 0 : 1); });
     connect(m_shown, &ui::SegmentedButtons::segmentToggled, this, [this](int i, bool on) {

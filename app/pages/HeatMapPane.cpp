@@ -35,7 +35,8 @@ HeatMapPane::HeatMapPane(InspectState* state, Settings* settings, QWidget* paren
     m_map->setObjectName(QStringLiteral("heatMap"));
     m_map->setName(tr("Layers and modules"));
     m_map->setColorBarVisible(false);
-    m_map->setEmptyText(tr("The blocks of this model are not known. Its tensors are listed in the table below."));
+    m_map->setEmptyText(
+        tr("The blocks of this model are not known. Its tensors are listed in the table below."));
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 0);
     layout->setSpacing(0);
@@ -133,10 +134,9 @@ void HeatMapPane::rebuildGrid() {
 }
 
 void HeatMapPane::refresh() {
-    const auto data = m_grid.isEmpty()
-                          ? nullptr
-                          : m_grid.picture(*m_state->session()->table(), metric(),
-                                           CellText(m_cellText->currentData().toInt()));
+    const auto data = m_grid.isEmpty() ? nullptr
+                                       : m_grid.picture(*m_state->session()->table(), metric(),
+                                                        CellText(m_cellText->currentData().toInt()));
     m_map->setData(data);
     const bool any = data && std::any_of(data->values.begin(), data->values.end(),
                                          [](double v) { return !std::isnan(v); });

@@ -20,7 +20,7 @@ class InspectPage : public QTabWidget {
 public:
     InspectPage(InspectState* state, Settings* settings, QWidget* parent = nullptr);
 
-    void showProfile();      ///< Overview, keyboard focus in the profile
+    void showProfile(); ///< Overview, keyboard focus in the profile
     void showDistribution();
     HeatMapPane* heatMap() const { return m_heatMap; }
     ProfilePane* profile() const { return m_profile; }

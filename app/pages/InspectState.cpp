@@ -11,7 +11,8 @@ InspectState::InspectState(Session* session, QObject* parent) : QObject(parent),
     m_ask.setSingleShot(true);
     m_ask.setInterval(kAskDelayMs);
     connect(&m_ask, &QTimer::timeout, this, &InspectState::ask);
-    connect(session->selection(), &ui::TargetSelection::currentChanged, this, &InspectState::onCurrentChanged);
+    connect(session->selection(), &ui::TargetSelection::currentChanged, this,
+            &InspectState::onCurrentChanged);
     connect(session, &Session::modelChanged, this, [this] {
         m_asked = {};
         onCurrentChanged();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What the Inspect panes look at together: the current tensor, the side of its matrix, the outlier rule. Asks the
-// session for what they show, once for all of them.
+// What the Inspect panes look at together: the current tensor, the side of its matrix, the outlier rule. Asks
+// the session for what they show, once for all of them.
 #pragma once
 
 #include "app/session/Session.h"
@@ -30,8 +30,8 @@ public:
     int channel() const { return m_channel; }
     void setChannel(int channel);
 
-    /// Channel statistics of the current tensor on the present side; null while not measured. Only inputs have
-    /// activations.
+    /// Channel statistics of the current tensor on the present side; null while not measured. Only inputs
+    /// have activations.
     const ChannelStats* weightChannels() const;
     const ChannelStats* activationChannels() const;
     /// Channels past the rule: by activations where they are measured, else by weights.

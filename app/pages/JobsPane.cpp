@@ -54,7 +54,8 @@ JobsPane::JobsPane(Session* session, QWidget* parent)
     layout->setSpacing(0);
     layout->addWidget(makeToolRow());
     layout->addWidget(split, 1);
-    connect(m_view->selectionModel(), &QItemSelectionModel::currentRowChanged, this, &JobsPane::refreshDetails);
+    connect(m_view->selectionModel(), &QItemSelectionModel::currentRowChanged, this,
+            &JobsPane::refreshDetails);
     connect(&m_model, &QAbstractItemModel::dataChanged, this, &JobsPane::refreshDetails);
     connect(&m_model, &QAbstractItemModel::rowsRemoved, this, &JobsPane::refreshDetails);
     connect(&m_model, &JobsModel::activeCountChanged, this, &JobsPane::refreshDetails);

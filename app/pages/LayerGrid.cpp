@@ -107,11 +107,14 @@ QString LayerGrid::describe(const QVector<QPoint>& cells) const {
     QStringList names;
     for (const int y : ys)
         names << rows.value(y);
-    const QString modules = ys.size() == size_t(rows.size()) ? tr("every module") : names.join(QStringLiteral(", "));
-    return (xs.size() == 1 ? tr("%1: block %2 × %3") : tr("%1: blocks %2 × %3")).arg(count, rangeText(xs), modules);
+    const QString modules =
+        ys.size() == size_t(rows.size()) ? tr("every module") : names.join(QStringLiteral(", "));
+    return (xs.size() == 1 ? tr("%1: block %2 × %3") : tr("%1: blocks %2 × %3"))
+        .arg(count, rangeText(xs), modules);
 }
 
-ui::HeatMapDataPtr LayerGrid::picture(const ui::TargetTableSource& source, ui::Metric metric, CellText text) const {
+ui::HeatMapDataPtr LayerGrid::picture(const ui::TargetTableSource& source, ui::Metric metric,
+                                      CellText text) const {
     auto data = std::make_shared<ui::HeatMapData>();
     const ui::MetricInfo& info = ui::metricInfo(metric);
     data->rowLabels = rows;

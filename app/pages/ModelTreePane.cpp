@@ -106,7 +106,8 @@ void ModelTreePane::fromView() {
     const QModelIndexList rows = m_view->selectionModel()->selectedRows();
     for (const QModelIndex& i : rows)
         targets += i.data(ui::ModelTreeModel::TargetsRole).value<QVector<int>>();
-    const int current = m_view->currentIndex().siblingAtColumn(0).data(ui::ModelTreeModel::TargetRole).toInt();
+    const int current =
+        m_view->currentIndex().siblingAtColumn(0).data(ui::ModelTreeModel::TargetRole).toInt();
     m_session->selection()->set(targets, current);
     m_busy = false;
     showCounts();

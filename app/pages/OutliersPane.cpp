@@ -35,9 +35,10 @@ OutliersPane::OutliersPane(InspectState* state, QWidget* parent)
     layout->addWidget(m_stack);
     connect(state, &InspectState::changed, this, &OutliersPane::refresh);
     connect(state, &InspectState::channelChanged, this, &OutliersPane::markChannel);
-    connect(m_view->selectionModel(), &QItemSelectionModel::currentRowChanged, this, [this](const QModelIndex& i) {
-        if (i.isValid()) m_state->setChannel(i.data(ui::OutlierTableModel::ChannelRole).toInt());
-    });
+    connect(m_view->selectionModel(), &QItemSelectionModel::currentRowChanged, this,
+            [this](const QModelIndex& i) {
+                if (i.isValid()) m_state->setChannel(i.data(ui::OutlierTableModel::ChannelRole).toInt());
+            });
     refresh();
 }
 
@@ -51,7 +52,8 @@ void OutliersPane::refresh() {
     const QSignalBlocker quiet(m_view->selectionModel());
     m_model.setRows(std::move(rows));
     if (!row)
-        m_empty->setText(m_state->session()->model() ? tr("Select a tensor to see its outlier channels.") : QString());
+        m_empty->setText(m_state->session()->model() ? tr("Select a tensor to see its outlier channels.")
+                                                     : QString());
     else if (!x && m_state->rule() == OutlierRule::LlmInt8)
         m_empty->setText(tr("This rule is about activations. Calibrate first, or choose another rule."));
     else if (!x && !w)

@@ -55,14 +55,16 @@ void ProblemsPane::refresh() {
     const bool open = bool(m_session->model());
     m_model.setIssues(tr("recipe"), open ? m_session->table()->plan().issues : std::vector<LintIssue>());
     for (const ExporterDescriptor* e : exporters()) {
-        auto issues = open ? m_session->exportIssues(QString::fromStdString(e->id)) : std::vector<LintIssue>();
+        auto issues =
+            open ? m_session->exportIssues(QString::fromStdString(e->id)) : std::vector<LintIssue>();
         // What one format cannot hold is no error of the recipe.
         for (LintIssue& i : issues)
             if (i.severity == Severity::Error) i.severity = Severity::Warning;
         m_model.setIssues(QString::fromStdString(e->label), issues);
     }
-    m_empty->setText(open ? tr("No problems. Every tensor fits its format, and every exporter can hold the recipe.")
-                          : QString());
+    m_empty->setText(
+        open ? tr("No problems. Every tensor fits its format, and every exporter can hold the recipe.")
+             : QString());
     m_stack->setCurrentWidget(m_model.rowCount() > 0 ? static_cast<QWidget*>(m_view) : m_empty);
     emit countChanged(m_model.rowCount(), m_model.errorCount() > 0);
 }

@@ -4,6 +4,7 @@
 #include "widgets/charts/ChannelProfileWidget.h"
 #include "widgets/charts/ExportMenu.h"
 #include "widgets/models/Metric.h"
+#include "widgets/theme/Theme.h"
 #include "widgets/views/Chip.h"
 #include "widgets/views/ElidedLabel.h"
 #include "widgets/views/SegmentedButtons.h"
@@ -81,7 +82,8 @@ QWidget* ProfilePane::makeToolRow() {
     for (const OutlierRule r : {OutlierRule::MedianRatio, OutlierRule::Sigma, OutlierRule::LlmInt8})
         m_rule->addItem(ruleText(r), int(r));
     m_rule->setItemData(0, tr("A channel's largest magnitude over the median channel's."), Qt::ToolTipRole);
-    m_rule->setItemData(1, tr("A channel's largest magnitude over the standard deviation of the whole tensor."),
+    m_rule->setItemData(1,
+                        tr("A channel's largest magnitude over the standard deviation of the whole tensor."),
                         Qt::ToolTipRole);
     m_rule->setItemData(2, tr("LLM.int8: an absolute limit of 6 for activations (Dettmers et al. 2022)."),
                         Qt::ToolTipRole);
@@ -114,7 +116,8 @@ void ProfilePane::refresh() {
     m_order->setEnabled(row);
     if (!row) {
         auto none = std::make_shared<ui::ChannelProfileData>();
-        none->emptyText = m_state->session()->model() ? tr("Select a tensor to see its channels.") : QString();
+        none->emptyText =
+            m_state->session()->model() ? tr("Select a tensor to see its channels.") : QString();
         m_profile->setData(none, nullptr);
         m_count->setText({});
         return;
@@ -146,8 +149,9 @@ ui::ChannelProfileDataPtr ProfilePane::weightsPicture(const ui::TargetRow& row) 
     data->yTitle = tr("|w|, absmax");
     const ChannelStats* stats = m_state->weightChannels();
     if (!stats) {
-        data->emptyText = row.sourceType == QLatin1String("packed") ? tr("The checkpoint stores this tensor packed.")
-                                                                    : tr("Reading the weights");
+        data->emptyText = row.sourceType == QLatin1String("packed")
+                              ? tr("The checkpoint stores this tensor packed.")
+                              : tr("Reading the weights");
         return data;
     }
     data->absmax = copied(stats->absmax);
@@ -165,10 +169,10 @@ ui::ChannelProfileDataPtr ProfilePane::activationsPicture(const ui::TargetRow& r
     const Session* session = m_state->session();
     const ChannelStats* stats = m_state->activationChannels();
     if (!stats) {
-        data->emptyText = m_state->side() == ChannelSide::Output
-                              ? tr("Activations are measured at the inputs of a layer.")
-                          : row.site.isEmpty() ? tr("This tensor has no activation site.")
-                                               : tr("Activations are not measured yet. Calibrate to see them.");
+        data->emptyText =
+            m_state->side() == ChannelSide::Output ? tr("Activations are measured at the inputs of a layer.")
+            : row.site.isEmpty()                   ? tr("This tensor has no activation site.")
+                                 : tr("Activations are not measured yet. Calibrate to see them.");
         return data;
     }
     const auto& tokens = session->calibration()->tokens();

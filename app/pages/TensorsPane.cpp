@@ -21,12 +21,23 @@ constexpr int kVisibleDelayMs = 150;
 const auto kHeaderKey = QStringLiteral("tensors/header1");
 
 constexpr std::pair<Column, int> kWidths[] = {
-    {Column::Tensor, 196},      {Column::Block, 46},          {Column::Role, 50},
-    {Column::Shape, 96},        {Column::Source, 56},         {Column::Format, 116},
-    {Column::Bits, 76},         {Column::Group, 60},          {Column::Method, 84},
-    {Column::Size, 80},         {Column::BitsPerWeight, 72},  {Column::OutlierWeights, 72},
-    {Column::OutlierActivations, 72}, {Column::Kurtosis, 72}, {Column::WeightError, 92},
-    {Column::OutputError, 92},  {Column::State, 120},
+    {Column::Tensor, 196},
+    {Column::Block, 46},
+    {Column::Role, 50},
+    {Column::Shape, 96},
+    {Column::Source, 56},
+    {Column::Format, 116},
+    {Column::Bits, 76},
+    {Column::Group, 60},
+    {Column::Method, 84},
+    {Column::Size, 80},
+    {Column::BitsPerWeight, 72},
+    {Column::OutlierWeights, 72},
+    {Column::OutlierActivations, 72},
+    {Column::Kurtosis, 72},
+    {Column::WeightError, 92},
+    {Column::OutputError, 92},
+    {Column::State, 120},
 };
 } // namespace
 
@@ -116,9 +127,9 @@ void TensorsPane::showCounts() {
                               .arg(ui::integerText(shown), ui::integerText(total),
                                    ui::integerText(m_session->selection()->targets().size())));
     else
-        m_counts->setText(tr("%1 tensors · %2 selected · F2 edits bits, group or method of every selected row")
-                              .arg(ui::integerText(total),
-                                   ui::integerText(m_session->selection()->targets().size())));
+        m_counts->setText(
+            tr("%1 tensors · %2 selected · F2 edits bits, group or method of every selected row")
+                .arg(ui::integerText(total), ui::integerText(m_session->selection()->targets().size())));
 }
 
 void TensorsPane::tellVisible() {

@@ -113,7 +113,8 @@ Result<void> commitByRename(const fs::path& path, const std::function<Result<voi
     temporary += fmt::format(".tmp{}", ::getpid());
     auto written = write(temporary);
     if (written) written = syncPath(temporary);
-    if (written && ::rename(temporary.c_str(), path.c_str()) != 0) written = systemError("cannot rename into place", path);
+    if (written && ::rename(temporary.c_str(), path.c_str()) != 0)
+        written = systemError("cannot rename into place", path);
     if (!written) {
         ::unlink(temporary.c_str());
         return written;
@@ -139,12 +140,16 @@ struct Sha256::Impl {
     ~Impl() { EVP_MD_CTX_free(context); }
 };
 
-Sha256::Sha256() : impl_(std::make_unique<Impl>()) { EVP_DigestInit_ex(impl_->context, EVP_sha256(), nullptr); }
+Sha256::Sha256() : impl_(std::make_unique<Impl>()) {
+    EVP_DigestInit_ex(impl_->context, EVP_sha256(), nullptr);
+}
 Sha256::~Sha256() = default;
 void Sha256::update(std::span<const std::byte> bytes) {
     EVP_DigestUpdate(impl_->context, bytes.data(), bytes.size());
 }
-void Sha256::update(const std::string& text) { update(std::as_bytes(std::span(text.data(), text.size()))); }
+void Sha256::update(const std::string& text) {
+    update(std::as_bytes(std::span(text.data(), text.size())));
+}
 
 std::string Sha256::hex() {
     unsigned char digest[EVP_MAX_MD_SIZE];

@@ -35,8 +35,8 @@ ParamSpec ParamSpec::integer(std::string key, std::string label, long long def, 
     return s;
 }
 
-ParamSpec ParamSpec::real(std::string key, std::string label, double def, double lo, double hi, std::string help,
-                          std::string unit) {
+ParamSpec ParamSpec::real(std::string key, std::string label, double def, double lo, double hi,
+                          std::string help, std::string unit) {
     ParamSpec s;
     s.key = std::move(key);
     s.label = std::move(label);
@@ -49,8 +49,8 @@ ParamSpec ParamSpec::real(std::string key, std::string label, double def, double
     return s;
 }
 
-ParamSpec ParamSpec::choice(std::string key, std::string label, std::string def, std::vector<std::string> choices,
-                            std::string help) {
+ParamSpec ParamSpec::choice(std::string key, std::string label, std::string def,
+                            std::vector<std::string> choices, std::string help) {
     ParamSpec s;
     s.key = std::move(key);
     s.label = std::move(label);
@@ -72,7 +72,8 @@ namespace {
 
 Error outOfRange(const ParamSpec& spec, double v, const std::string& where) {
     return Error::invalid(
-        fmt::format("'{}' must be between {} and {}, got {}", spec.key, spec.minimum, spec.maximum, v), where);
+        fmt::format("'{}' must be between {} and {}, got {}", spec.key, spec.minimum, spec.maximum, v),
+        where);
 }
 
 Result<double> inRange(const ParamSpec& spec, double v, const std::string& where) {
@@ -103,7 +104,8 @@ Result<ParamValue> parseParam(const ParamSpec& spec, const json& value, const st
     case ParamType::Int: {
         if (!value.is_number_integer()) return wrongType(spec, "an integer", value.dump(), where);
         // Above 2^63 - 1 the conversion below would wrap around.
-        if (value.is_number_unsigned() && value.get<uint64_t>() > uint64_t(std::numeric_limits<long long>::max()))
+        if (value.is_number_unsigned() &&
+            value.get<uint64_t>() > uint64_t(std::numeric_limits<long long>::max()))
             return outOfRange(spec, value.get<double>(), where);
         QS_CHECK(inRange(spec, double(value.get<long long>()), where));
         return ParamValue(value.get<long long>());
@@ -131,7 +133,8 @@ Result<ParamValue> parseParamText(const ParamSpec& spec, const std::string& text
     case ParamType::Int: {
         long long v = 0;
         const auto r = std::from_chars(first, last, v);
-        if (r.ec != std::errc() || r.ptr != last) return wrongType(spec, "an integer", "'" + text + "'", where);
+        if (r.ec != std::errc() || r.ptr != last)
+            return wrongType(spec, "an integer", "'" + text + "'", where);
         QS_CHECK(inRange(spec, double(v), where));
         return ParamValue(v);
     }
@@ -142,7 +145,8 @@ Result<ParamValue> parseParamText(const ParamSpec& spec, const std::string& text
         QS_CHECK(inRange(spec, v, where));
         return ParamValue(v);
     }
-    case ParamType::Choice: return parseChoice(spec, text, where);
+    case ParamType::Choice:
+        return parseChoice(spec, text, where);
     }
     return Error::internal("unknown parameter type", where);
 }
@@ -150,7 +154,8 @@ Result<ParamValue> parseParamText(const ParamSpec& spec, const std::string& text
 Result<Params> Params::fromJson(const ParamSpecs& specs, const json& object, const std::string& where) {
     Params p = defaults(specs);
     if (object.is_null()) return p;
-    if (!object.is_object()) return Error::invalid("parameters must be a JSON object, got " + object.dump(), where);
+    if (!object.is_object())
+        return Error::invalid("parameters must be a JSON object, got " + object.dump(), where);
     for (const auto& [key, value] : object.items()) {
         const ParamSpec* spec = nullptr;
         for (const ParamSpec& s : specs)
@@ -178,10 +183,18 @@ json Params::toJson() const {
     return out;
 }
 
-bool Params::boolean(const std::string& key) const { return std::get<bool>(values_.at(key)); }
-long long Params::integer(const std::string& key) const { return std::get<long long>(values_.at(key)); }
-double Params::real(const std::string& key) const { return std::get<double>(values_.at(key)); }
-const std::string& Params::choice(const std::string& key) const { return std::get<std::string>(values_.at(key)); }
+bool Params::boolean(const std::string& key) const {
+    return std::get<bool>(values_.at(key));
+}
+long long Params::integer(const std::string& key) const {
+    return std::get<long long>(values_.at(key));
+}
+double Params::real(const std::string& key) const {
+    return std::get<double>(values_.at(key));
+}
+const std::string& Params::choice(const std::string& key) const {
+    return std::get<std::string>(values_.at(key));
+}
 
 json describeParam(const ParamSpec& spec) {
     static const char* const names[] = {"bool", "int", "float", "choice"};

@@ -17,6 +17,18 @@ bool isDigit(char c) {
     return c >= '0' && c <= '9';
 }
 
+/// True when none of the eight bytes is a quote, a backslash or below 0x20. May say false for bytes that are
+/// plain.
+bool plainBytes(const char* p) {
+    constexpr uint64_t ones = 0x0101010101010101ull, tops = 0x8080808080808080ull;
+    uint64_t v;
+    std::memcpy(&v, p, 8);
+    // A byte's top bit appears in x - ones when that byte of x is zero (or above 0x80, or a lower byte
+    // borrows).
+    const uint64_t quote = (v ^ (ones * '"')) - ones, backslash = (v ^ (ones * '\\')) - ones;
+    return ((quote | backslash | (v - ones * 0x20)) & tops) == 0;
+}
+
 /// Length of the well-formed sequence at `p`, 0 when there is none (Unicode 15, table 3-7).
 size_t sequenceLength(const Byte* p, const Byte* end) {
     const Byte a = p[0];
@@ -127,6 +139,8 @@ bool JsonScanner::atEnd() {
 bool JsonScanner::readString(std::string_view& out) {
     if (!consume('"')) return fail(fmt::format("expected a string, found {}", nextForMessage()));
     const char* const start = p_;
+    while (end_ - p_ >= 8 && plainBytes(p_))
+        p_ += 8;
     for (; p_ < end_; ++p_) {
         if (*p_ == '"') {
             out = {start, size_t(p_ - start)};
@@ -222,8 +236,10 @@ bool JsonScanner::readUnsigned(uint64_t& out) {
     const char* const start = p_;
     out = 0;
     while (p_ < end_ && isDigit(*p_)) {
-        out = out * 10 + uint64_t(*p_++ - '0');
-        if (out > (uint64_t(1) << 63)) return fail("integer above 2^63");
+        if (__builtin_mul_overflow(out, uint64_t(10), &out) ||
+            __builtin_add_overflow(out, uint64_t(*p_ - '0'), &out) || out > uint64_t(1) << 63)
+            return fail("integer above 2^63");
+        ++p_;
     }
     if (*start == '0' && p_ - start > 1) return fail("integer with a leading zero");
     if (p_ < end_ && (*p_ == '.' || *p_ == 'e' || *p_ == 'E'))

@@ -11,11 +11,18 @@ NameIndex::NameIndex(std::vector<std::string_view> names) : names_(std::move(nam
     const std::hash<std::string_view> hash;
     for (size_t i = 0; i < names_.size(); ++i)
         slots_.push_back({hash(names_[i]), i});
-    std::sort(slots_.begin(), slots_.end(), [this](const Slot& a, const Slot& b) {
-        if (a.hash != b.hash) return a.hash < b.hash;
-        const int order = names_[a.position].compare(names_[b.position]);
-        return order != 0 ? order < 0 : a.position < b.position;
-    });
+    std::sort(slots_.begin(), slots_.end(), [](const Slot& a, const Slot& b) { return a.hash < b.hash; });
+    for (auto run = slots_.begin(); run != slots_.end();) {
+        auto end = run + 1;
+        while (end != slots_.end() && end->hash == run->hash)
+            ++end;
+        if (end - run > 1)
+            std::sort(run, end, [this](const Slot& a, const Slot& b) {
+                const int order = names_[a.position].compare(names_[b.position]);
+                return order != 0 ? order < 0 : a.position < b.position;
+            });
+        run = end;
+    }
 }
 
 size_t NameIndex::find(std::string_view name) const {

@@ -175,7 +175,8 @@ Result<Evaluation> evaluate(const ModelSpec& spec, const WeightSource& weights, 
         e.tokenNll.push_back(s.nll);
     if (reference) {
         e.hasReference = true;
-        e.referenceNll = meanAndError(scores, [](const TokenScore& s) { return double(s.referenceNll); }).mean;
+        e.referenceNll =
+            meanAndError(scores, [](const TokenScore& s) { return double(s.referenceNll); }).mean;
         const MeanAndError kl = meanAndError(scores, [](const TokenScore& s) { return double(s.kl); });
         e.kl = kl.mean;
         e.klStderr = kl.standardError;

@@ -26,7 +26,7 @@ struct ReceiptLine {
 struct Receipt {
     std::string exporter;
     std::filesystem::path directory;
-    std::filesystem::path run; ///< absolute path of the run it was made from
+    std::filesystem::path run;                   ///< absolute path of the run it was made from
     uint64_t bytesPlanned = 0, bytesWritten = 0; ///< of the weight file(s)
     std::vector<ReceiptLine> lines;
     std::vector<std::pair<std::string, std::string>> files; ///< name, SHA-256

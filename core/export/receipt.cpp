@@ -38,14 +38,9 @@ std::string Receipt::summary() const {
 }
 
 json Receipt::toJson() const {
-    json out = {{"schema", kSchema},
-                {"version", kVersion},
-                {"exporter", exporter},
-                {"run", run.string()},
-                {"bytes_planned", bytesPlanned},
-                {"bytes_written", bytesWritten},
-                {"max_delta", maxDelta},
-                {"verified", verified}};
+    json out = {{"schema", kSchema},     {"version", kVersion},           {"exporter", exporter},
+                {"run", run.string()},   {"bytes_planned", bytesPlanned}, {"bytes_written", bytesWritten},
+                {"max_delta", maxDelta}, {"verified", verified}};
     out["tensors"] = json::array();
     for (const ReceiptLine& line : lines)
         out["tensors"].push_back(lineToJson(line));

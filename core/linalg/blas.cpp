@@ -2,6 +2,7 @@
 #include "core/linalg/blas.h"
 
 #include "core/linalg/openblas.h"
+#include "core/linalg/parallel.h"
 
 #include <Eigen/Cholesky>
 #include <Eigen/Dense>
@@ -14,7 +15,7 @@ namespace qs::linalg {
 
 namespace {
 
-constexpr int kRowMajor = 101, kNoTranspose = 111, kTranspose = 112, kUpper = 121;
+constexpr int kRowMajor = 101, kNoTranspose = 111, kTranspose = 112;
 
 std::atomic<int>& threadCount() {
     static std::atomic<int> count{hardwareThreads()};
@@ -27,6 +28,13 @@ using ConstMapF = Eigen::Map<const RowMajorF, 0, Strided>;
 using MapF = Eigen::Map<RowMajorF, 0, Strided>;
 using MapD = Eigen::Map<Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>, 0,
                         Eigen::OuterStride<>>;
+
+/// OpenBLAS runs on one thread but for the factorizations, which it cuts better than a caller can.
+struct BlasThreads {
+    BlasThreads(const OpenBlas& blas, int n) : blas_(blas) { blas_.setNumThreads(n); }
+    ~BlasThreads() { blas_.setNumThreads(1); }
+    const OpenBlas& blas_;
+};
 
 ConstMapF mapConst(ConstMatrixView m) {
     return ConstMapF(m.data, Eigen::Index(m.rows), Eigen::Index(m.cols), Strided(Eigen::Index(m.stride)));
@@ -69,33 +77,55 @@ int hardwareThreads() {
 
 void setThreads(int n) {
     threadCount() = std::max(1, n);
-    if (const OpenBlas* blas = openBlas()) blas->setNumThreads(threadCount());
 }
 
 int threads() {
     return threadCount();
 }
 
-void gemm(bool ta, bool tb, float alpha, ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c) {
-    const size_t m = c.rows, n = c.cols, k = ta ? a.rows : a.cols;
-    assert((ta ? a.cols : a.rows) == m && (tb ? b.rows : b.cols) == n && (tb ? b.cols : b.rows) == k);
-    if (m == 0 || n == 0) return;
+namespace {
+
+// Products are cut into tiles of fixed size that run on our own sleeping workers, each tile by one thread:
+// OpenBLAS's barriers spin and collapse when another process takes a core, and its cuts (hence the last
+// digits) depend on the number of threads.
+constexpr size_t kTileRows = 192;
+
+void gemmTile(bool ta, bool tb, float alpha, ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c) {
+    const size_t k = ta ? a.rows : a.cols;
     const OpenBlas* blas = openBlas();
     if (!blas || k == 0) return eigenGemm(ta, tb, alpha, a, b, beta, c);
-    blas->sgemm(kRowMajor, ta ? kTranspose : kNoTranspose, tb ? kTranspose : kNoTranspose, int(m), int(n),
-                int(k), alpha, a.data, int(a.stride), b.data, int(b.stride), beta, c.data, int(c.stride));
+    blas->sgemm(kRowMajor, ta ? kTranspose : kNoTranspose, tb ? kTranspose : kNoTranspose, int(c.rows),
+                int(c.cols), int(k), alpha, a.data, int(a.stride), b.data, int(b.stride), beta, c.data,
+                int(c.stride));
+}
+
+} // namespace
+
+void gemm(bool ta, bool tb, float alpha, ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c) {
+    const size_t k = ta ? a.rows : a.cols;
+    assert((ta ? a.cols : a.rows) == c.rows && (tb ? b.rows : b.cols) == c.cols &&
+           (tb ? b.cols : b.rows) == k);
+    if (c.rows == 0 || c.cols == 0) return;
+    parallelFor((c.rows + kTileRows - 1) / kTileRows, 1, [&](size_t begin, size_t end) {
+        for (size_t t = begin; t < end; ++t) {
+            const size_t first = t * kTileRows, n = std::min(kTileRows, c.rows - first);
+            const ConstMatrixView part = ta ? a.block(0, k, first, n) : a.block(first, n, 0, k);
+            gemmTile(ta, tb, alpha, part, b, beta, c.block(first, n, 0, c.cols));
+        }
+    });
 }
 
 void syrkUpper(ConstMatrixView a, MatrixView c) {
     assert(c.rows == a.cols && c.cols == a.cols);
-    if (const OpenBlas* blas = openBlas()) {
-        blas->ssyrk(kRowMajor, kUpper, kTranspose, int(a.cols), int(a.rows), 1.0f, a.data, int(a.stride),
-                    0.0f, c.data, int(c.stride));
-        return;
-    }
-    auto C = mapMutable(c);
-    C.triangularView<Eigen::Upper>().setZero();
-    C.selfadjointView<Eigen::Upper>().rankUpdate(mapConst(a).transpose());
+    // Tile rows of the upper triangle: the square on the diagonal, then everything right of it.
+    parallelFor((c.rows + kTileRows - 1) / kTileRows, 1, [&](size_t begin, size_t end) {
+        for (size_t t = begin; t < end; ++t) {
+            const size_t first = t * kTileRows, n = std::min(kTileRows, c.rows - first);
+            gemmTile(true, false, 1.0f, a.block(0, a.rows, first, n),
+                     a.block(0, a.rows, first, a.cols - first), 0.0f,
+                     c.block(first, n, first, c.cols - first));
+        }
+    });
 }
 
 // LAPACK is column-major: our row-major lower triangle is its upper one, so "U" with h = U^T U gives exactly
@@ -105,6 +135,7 @@ Result<void> choleskyLower(MatrixViewT<double> h) {
     const int n = int(h.rows), stride = int(h.stride);
     int info = 0;
     if (const OpenBlas* blas = openBlas()) {
+        const BlasThreads all(*blas, threads());
         blas->dpotrf("U", &n, h.data, &stride, &info);
     } else {
         MapD map(h.data, n, n, Strided(stride));
@@ -124,6 +155,7 @@ Result<void> invertLower(MatrixViewT<double> l) {
     const int n = int(l.rows), stride = int(l.stride);
     if (const OpenBlas* blas = openBlas()) {
         int info = 0;
+        const BlasThreads all(*blas, threads());
         blas->dtrtri("U", "N", &n, l.data, &stride, &info);
         if (info != 0)
             return Error{

@@ -17,28 +17,16 @@ std::string providerDescription();
 
 /// Cores this process may use.
 int hardwareThreads();
-/// Threads of the products below, process-wide. Outer parallel loops set 1 around themselves (see
-/// ThreadScope).
+/// Threads of the products below, process-wide. Results do not depend on it. Inside a parallel loop products
+/// run on one thread.
 void setThreads(int threads);
 int threads();
-
-/// Sets the thread count and restores it. Not for concurrent use from several threads.
-class ThreadScope {
-public:
-    explicit ThreadScope(int n) : before_(threads()) { setThreads(n); }
-    ~ThreadScope() { setThreads(before_); }
-    ThreadScope(const ThreadScope&) = delete;
-    ThreadScope& operator=(const ThreadScope&) = delete;
-
-private:
-    int before_;
-};
 
 /// c = alpha op(a) op(b) + beta c, with op = transpose where asked. Shapes after op: [m, k] [k, n] -> [m, n].
 /// 2mnk flops.
 void gemm(bool transposeA, bool transposeB, float alpha, ConstMatrixView a, ConstMatrixView b, float beta,
           MatrixView c);
-/// Upper triangle of c [n, n] = a^T a, a [k, n]; the strict lower triangle is not written. n^2 k flops.
+/// Upper triangle of c [n, n] = a^T a, a [k, n]; some entries below it are written too. n^2 k flops.
 void syrkUpper(ConstMatrixView a, MatrixView c);
 
 /// Lower Cholesky factor in place: h [n, n] symmetric positive definite, lower triangle read and written; the

@@ -36,14 +36,16 @@ const OpenBlas* load() {
         if (!library) library = ::dlopen(name, RTLD_NOW | RTLD_LOCAL);
     if (!library) return nullptr;
     static OpenBlas api;
-    const bool complete =
-        resolve(library, "cblas_sgemm", api.sgemm) && resolve(library, "cblas_ssyrk", api.ssyrk) &&
-        resolve(library, "dpotrf_", api.dpotrf) && resolve(library, "dtrtri_", api.dtrtri) &&
-        resolve(library, "openblas_set_num_threads", api.setNumThreads) &&
-        resolve(library, "openblas_get_num_threads", api.getNumThreads) &&
-        resolve(library, "openblas_get_corename", api.getCoreName) &&
-        resolve(library, "openblas_get_config", api.getConfig);
-    return complete ? &api : nullptr;
+    const bool complete = resolve(library, "cblas_sgemm", api.sgemm) &&
+                          resolve(library, "dpotrf_", api.dpotrf) &&
+                          resolve(library, "dtrtri_", api.dtrtri) &&
+                          resolve(library, "openblas_set_num_threads", api.setNumThreads) &&
+                          resolve(library, "openblas_get_num_threads", api.getNumThreads) &&
+                          resolve(library, "openblas_get_corename", api.getCoreName) &&
+                          resolve(library, "openblas_get_config", api.getConfig);
+    if (!complete) return nullptr;
+    api.setNumThreads(1);
+    return &api;
 }
 
 } // namespace

@@ -7,10 +7,9 @@
 namespace qs::linalg {
 
 struct OpenBlas {
-    // CBLAS with its 32-bit integer interface; 101 row-major, 111 no transpose, 112 transpose, 121 upper.
+    // CBLAS with its 32-bit integer interface; 101 row-major, 111 no transpose, 112 transpose.
     void (*sgemm)(int, int, int, int, int, int, float, const float*, int, const float*, int, float, float*,
                   int);
-    void (*ssyrk)(int, int, int, int, int, float, const float*, int, float, float*, int);
     // LAPACK (Fortran, column-major).
     void (*dpotrf)(const char*, const int*, double*, const int*, int*);
     void (*dtrtri)(const char*, const char*, const int*, double*, const int*, int*);

@@ -2,7 +2,6 @@
 #include "core/linalg/parallel.h"
 
 #include "core/linalg/blas.h"
-#include "core/linalg/openblas.h"
 
 #include <algorithm>
 #include <atomic>
@@ -98,15 +97,6 @@ private:
     unsigned long generation_ = 0;
 };
 
-struct BlasThreads {
-    explicit BlasThreads(int n) {
-        if (const OpenBlas* blas = openBlas()) blas->setNumThreads(n);
-    }
-    ~BlasThreads() {
-        if (const OpenBlas* blas = openBlas()) blas->setNumThreads(threads());
-    }
-};
-
 } // namespace
 
 void parallelFor(size_t count, size_t grain, const std::function<void(size_t, size_t)>& body) {
@@ -119,8 +109,6 @@ void parallelFor(size_t count, size_t grain, const std::function<void(size_t, si
         loop.body = &body;
         loop.count = count;
         loop.grain = grain;
-        // One BLAS thread per worker while the loop runs: the cores are already busy.
-        const BlasThreads single(1);
         if (Pool::instance().run(loop, helpers)) return;
     }
     body(0, count);

@@ -2,6 +2,7 @@
 #include "core/metrics/histogram.h"
 
 #include <cmath>
+#include <limits>
 
 namespace qs {
 
@@ -9,9 +10,7 @@ HistogramFiller::HistogramFiller(double lo, double hi, size_t bins) : edges_(bin
     histogram_.lo = lo;
     histogram_.hi = hi;
     histogram_.counts.assign(bins, 0);
-    // A range of denormals can make this infinite; every value then starts from bin 0 or the last one and
-    // the edges decide.
-    if (hi > lo) binsPerUnit_ = double(bins) / (hi - lo);
+    if (hi > lo) binsPerUnit_ = std::min(double(bins) / (hi - lo), std::numeric_limits<double>::max());
     for (size_t i = 0; i < bins; ++i)
         edges_[i] = lo + double(i) * ((hi - lo) / double(bins));
     edges_[bins] = hi;
@@ -27,6 +26,10 @@ void HistogramFiller::add(std::span<const float> values) {
                 ++histogram_.notFinite;
             else
                 ++(x < lo ? histogram_.below : histogram_.above);
+            continue;
+        }
+        if (lo == hi) {
+            ++histogram_.counts[0];
             continue;
         }
         size_t i = size_t(std::min((x - lo) * binsPerUnit_, last));

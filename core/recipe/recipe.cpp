@@ -79,9 +79,10 @@ Result<Recipe> Recipe::fromJson(const json& object, const std::string& where) {
         r.name = object.at("name").get<std::string>();
     }
     if (object.contains("seed")) {
-        if (!object.at("seed").is_number_unsigned())
+        const json& seed = object.at("seed");
+        if (!seed.is_number_integer() || (!seed.is_number_unsigned() && seed.get<int64_t>() < 0))
             return Error::invalid("'seed' must be an integer of 0 or more", where);
-        r.seed = object.at("seed").get<uint64_t>();
+        r.seed = seed.get<uint64_t>();
     }
     if (!object.contains("rules") || !object.at("rules").is_array())
         return Error::invalid("'rules' must be an array", where);

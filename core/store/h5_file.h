@@ -77,7 +77,7 @@ inline constexpr size_t kH5MaxAttribute = 60000; ///< bytes; HDF5 keeps attribut
 std::string h5EscapeName(const std::string& name);
 
 /// Writes one file. Object names are absolute paths ("/sites/x/sigma"); missing groups on the way are made.
-/// An object that exists already is an error. After an error only destruction makes sense. Not thread-safe,
+/// An object that exists already is an error. After a failed write commit() refuses. Not thread-safe,
 /// but different writers may be used by different threads.
 class H5Writer {
 public:

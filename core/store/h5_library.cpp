@@ -23,6 +23,9 @@ herr_t keepFirst(unsigned n, const H5E_error2_t* record, void* text) {
 
 H5Session::H5Session() : lock_(libraryMutex()) {
     static const bool prepared = [] {
+        // Every file is closed by its owner. The library's own clean-up at exit, after it has met a damaged
+        // file, complains on the error stream.
+        H5dont_atexit();
         H5open();
         // A filter plugin is a shared library that a file could ask for.
         H5PLset_loading_state(0);
@@ -41,7 +44,14 @@ H5Session::~H5Session() {
 std::string h5LastFailure() {
     std::string text;
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keepFirst, &text);
-    return text.empty() ? "HDF5 gives no reason" : text;
+    if (text.empty()) return "HDF5 gives no reason";
+    // System errors come with addresses and times around the part that people need.
+    static const std::string kQuote = "error message = '";
+    if (const size_t at = text.find(kQuote); at != std::string::npos) {
+        const size_t from = at + kQuote.size();
+        return text.substr(from, text.find('\'', from) - from);
+    }
+    return text;
 }
 
 Error h5Failure(ErrorCode code, const std::string& what, const std::filesystem::path& file,

@@ -46,13 +46,14 @@ fs::path temporarySibling(const fs::path& path) {
 struct H5Writer::State {
     fs::path path, temporary;
     H5Handle file;
-    bool committed = false;
+    bool committed = false, failed = false;
 
-    Error failure(const std::string& what, const std::string& object) const {
+    Error failure(const std::string& what, const std::string& object) {
+        failed = true;
         return h5Failure(ErrorCode::Io, what, path, object);
     }
 
-    Result<void> makeGroup(const std::string& name) const {
+    Result<void> makeGroup(const std::string& name) {
         std::string prefix;
         for (const std::string& part : h5PathParts(name)) {
             prefix += "/" + part;
@@ -67,13 +68,13 @@ struct H5Writer::State {
         return {};
     }
 
-    Result<void> makeParent(const std::string& name) const {
+    Result<void> makeParent(const std::string& name) {
         const size_t slash = name.rfind('/');
         return slash == std::string::npos ? Result<void>() : makeGroup(name.substr(0, slash));
     }
 
     Result<void> writeAttribute(const std::string& object, const std::string& name, hid_t type,
-                                const void* value) const {
+                                const void* value) {
         const H5Handle owner(H5Oopen(file.get(), object.c_str(), H5P_DEFAULT), H5Oclose);
         if (!owner) return failure("cannot open the object for an attribute", object);
         const H5Handle space(H5Screate(H5S_SCALAR), H5Sclose);
@@ -179,6 +180,9 @@ Result<void> H5Writer::attribute(const std::string& object, const std::string& n
 }
 
 Result<void> H5Writer::commit() {
+    if (state_->failed || state_->committed)
+        return Error::internal(state_->committed ? "committed twice" : "committed after a failed write",
+                               state_->path.string());
     {
         const H5Session session;
         if (H5Fflush(state_->file.get(), H5F_SCOPE_GLOBAL) < 0)

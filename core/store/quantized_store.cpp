@@ -197,7 +197,7 @@ Result<QuantizedTensor> readOne(const H5Reader& file, const std::string& group) 
     QS_TRY(q.layout.scaleRows, number("scale_rows"));
     QS_TRY(q.codec, file.stringAttribute(group, "codec"));
     QS_TRY(const std::string params, file.stringAttribute(group, "codec_params"));
-    QS_TRY(q.codecParams, paramsFromText(params, group));
+    QS_TRY(q.codecParams, paramsFromText(params, file.path().string() + ": " + group));
     QS_TRY(q.codes, file.array<uint8_t>(group + "/codes", {q.rows, q.cols}));
     QS_CHECK(readScale(file, group + "/scale", q));
     QS_CHECK(readZero(file, group + "/zero", q));

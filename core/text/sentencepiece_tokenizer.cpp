@@ -40,7 +40,7 @@ public:
     Result<void> selfTest(const std::string& where) const;
 
 private:
-    Result<std::string> normalize(std::string_view text) const;
+    Result<void> normalize(std::string_view text, std::string& out) const;
     size_t normalizePrefix(std::string_view text, std::string_view& replacement) const;
     std::string surface(int id, bool& mayDropSpace, bool skipSpecial) const;
 
@@ -69,10 +69,10 @@ size_t SentencePieceTokenizer::normalizePrefix(std::string_view text, std::strin
     return d.length;
 }
 
-Result<std::string> SentencePieceTokenizer::normalize(std::string_view text) const {
+Result<void> SentencePieceTokenizer::normalize(std::string_view text, std::string& out) const {
     const std::string_view mark = proto_.escapeWhitespaces ? kWordMark : std::string_view(" ");
     const size_t limit = growthLimit(text.size());
-    std::string out;
+    out.clear();
     out.reserve(text.size() + text.size() / 2 + 8);
     std::string_view part;
     bool atSpace = proto_.removeExtraWhitespaces;
@@ -98,15 +98,16 @@ Result<std::string> SentencePieceTokenizer::normalize(std::string_view text) con
         if (!proto_.removeExtraWhitespaces) atSpace = false;
         if (out.size() > limit) return grewTooMuch("normalizer_spec");
     }
-    if (!started) return std::string();
+    if (!started) return {};
     while (proto_.removeExtraWhitespaces && out.ends_with(mark))
-        out.resize(out.size() - mark.size());
+        out.erase(out.size() - mark.size());
     if (proto_.whitespaceAsSuffix && proto_.addDummyPrefix) out += mark;
-    return out;
+    return {};
 }
 
 Result<std::vector<int>> SentencePieceTokenizer::encode(std::string_view text, bool addSpecial) const {
-    QS_TRY(const auto normalized, normalize(text));
+    std::string normalized;
+    QS_CHECK(normalize(text, normalized));
     QS_TRY(auto ids, model_.encode(normalized));
     if (addSpecial) {
         ids.insert(ids.begin(), affixes_.before.begin(), affixes_.before.end());

@@ -32,7 +32,7 @@ _quantoscope_cli() {
     esac
 
     if [[ $current == -* ]]; then
-        word=$("$program" "$command" --help 2>/dev/null | grep -oE '^  (-[a-z],)?--[a-z0-9-]+' | grep -oE -- '--[a-z0-9-]+')
+        word=$("$program" "$command" --help 2>/dev/null | awk '/^  -/ { gsub(",", "\n", $1); print $1 }' | grep '^--')
         mapfile -t COMPREPLY < <(compgen -W "$word" -- "$current")
     elif [[ $command == list ]]; then
         mapfile -t COMPREPLY < <(compgen -W "methods codecs architectures readers exporters" -- "$current")

@@ -55,7 +55,7 @@ private slots:
                                                      {"accent", t.accent},
                                                      {"histogram outline", t.text3},
                                                      {"predicted bar", blend(t.predicted, t.base, 0.75)},
-                                                     {"band of a profile", blend(t.data, t.base, 0.62)}};
+                                                     {"band of a profile", blend(t.data, t.base, 0.72)}};
         for (int i = 0; i < 4; ++i)
             marks.push_back({QStringLiteral("run %1").arg(QChar('A' + i)), t.runs[size_t(i)]});
         for (const auto& [name, color] : marks)

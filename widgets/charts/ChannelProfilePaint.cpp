@@ -85,7 +85,7 @@ void ChannelProfilePane::paintHeader(QPainter& painter, const PlotAxes& axes) co
 void ChannelProfilePane::paintEnvelope(QPainter& painter, const PlotAxes& axes) const {
     const Theme& t = theme();
     const QVector<Column> columns = pooled(axes.x);
-    const QColor fill = blend(t.data, t.base, m_data->p999.isEmpty() ? 0.78 : 0.62);
+    const QColor fill = blend(t.data, t.base, m_data->p999.isEmpty() ? 0.78 : 0.72);
     // Joined to the previous column, as an audio editor draws a wave: the band has no holes.
     double lastTop = NAN, lastBottom = NAN;
     for (int i = 0; i < columns.size(); ++i) {

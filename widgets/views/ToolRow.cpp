@@ -45,10 +45,16 @@ void ToolRow::applyColors() {
     update();
 }
 
+void ToolRow::setProgress(double fraction) {
+    m_progress = std::min(fraction, 1.0);
+    update(0, height() - 2, width(), 2);
+}
+
 void ToolRow::paintEvent(QPaintEvent*) {
     QPainter p(this);
     p.fillRect(rect(), theme().window);
     p.fillRect(QRect(0, height() - 1, width(), 1), theme().border);
+    if (m_progress >= 0) p.fillRect(QRectF(0, height() - 2, width() * m_progress, 2), theme().accent);
 }
 
 HintStrip::HintStrip(const QString& hint, QWidget* parent) : QWidget(parent), m_hint(hint) {

@@ -19,6 +19,9 @@ public:
     void addWidget(QWidget* widget) { m_layout->addWidget(widget, 0, Qt::AlignVCenter); }
     void addStretch() { m_layout->addStretch(1); }
     QSize minimumSizeHint() const override;
+    /// While a picture streams in: an accent line along the bottom edge, `fraction` of the width; negative
+    /// removes it.
+    void setProgress(double fraction);
 
 protected:
     void paintEvent(QPaintEvent* event) override;
@@ -27,6 +30,7 @@ private:
     void applyColors();
     QHBoxLayout* m_layout;
     QVector<QLabel*> m_labels;
+    double m_progress = -1;
 };
 
 class HintStrip : public QWidget {

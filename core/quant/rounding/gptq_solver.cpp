@@ -81,15 +81,25 @@ public:
         codes_ = MatrixT<uint8_t>(block, q_.rows);
         scale_ = Matrix(block, q_.rows);
         zero_ = Matrix(block, q_.rows);
-        for (size_t first = 0; first < n; first += block) {
+        for (size_t first = 0, count = 0; first < n; first += count) {
             QS_CHECK(job.checkpoint());
-            QS_CHECK(solveBlock(first, std::min(block, n - first)));
-            job.report("GPTQ", double(std::min(n, first + block)), double(n));
+            count = blockLength(first, block);
+            QS_CHECK(solveBlock(first, count));
+            job.report("GPTQ", double(first + count), double(n));
         }
         return {};
     }
 
 private:
+    // A group that starts inside a block must not reach beyond it: its later columns would be fitted without
+    // this block's updates.
+    size_t blockLength(size_t first, size_t block) const {
+        const size_t count = std::min(block, q_.cols - first), size = q_.layout.groupSize;
+        if (!fitOnTheWay_) return count;
+        const size_t lastGroup = (first + count - 1) / size * size;
+        return lastGroup > first && lastGroup + size > first + count ? lastGroup - first : count;
+    }
+
     void transposeWeights() {
         constexpr size_t kTile = 64;
         linalg::parallelFor(q_.cols, kTile, [&](size_t begin, size_t end) {

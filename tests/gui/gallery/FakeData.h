@@ -14,8 +14,8 @@ ui::HeatMapDataPtr divergingHeatMap(); ///< differences in bits
 ui::ChannelProfileDataPtr weightProfile();
 ui::ChannelProfileDataPtr activationProfile();
 ui::ChannelProfileDataPtr emptyProfile();
-ui::HistogramDataPtr weightHistogram();   ///< continuous, before only
-ui::HistogramDataPtr quantHistogram();    ///< before and 16 levels after
-ui::HistogramDataPtr smoothHistogram();   ///< before and a dense after
+ui::HistogramDataPtr weightHistogram(); ///< continuous, before only
+ui::HistogramDataPtr quantHistogram();  ///< before and 16 levels after
+ui::HistogramDataPtr smoothHistogram(); ///< before and a dense after
 
 } // namespace qs::gallery

@@ -79,7 +79,7 @@ private slots:
         const json reference = json::parse(std::ifstream(dir / "reference/reference.json"));
         const auto expected = readNpyFloat(dir / "reference/reference_logits.npy");
         QS_VERIFY_OK(expected);
-        std::vector<int> ids = reference.at("logits_ids").get<std::vector<int>>();
+        std::vector<int> ids = reference.at("input_ids").get<std::vector<int>>();
         compareLogits(dir / "model", ids, *expected, 1e-3);
     }
     void configSpellings() {

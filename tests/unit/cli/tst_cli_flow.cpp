@@ -72,6 +72,12 @@ QString difference(const fs::path& a, const fs::path& b) {
     return {};
 }
 
+/// False when the process has ended already.
+bool sendSignal(QProcess& process, int signal) {
+    return process.state() == QProcess::Running && process.processId() > 0 &&
+           ::kill(pid_t(process.processId()), signal) == 0;
+}
+
 /// Flips a byte in the middle of the first weight file of a folder.
 void damageWeights(const fs::path& folder) {
     for (const auto& entry : fs::directory_iterator(folder)) {
@@ -331,7 +337,7 @@ private slots:
         while (!fs::exists(folder / "journal.json") && process.state() != QProcess::NotRunning &&
                timer.elapsed() < kTimeoutMs)
             process.waitForFinished(1);
-        ::kill(pid_t(process.processId()), SIGKILL);
+        QVERIFY(sendSignal(process, SIGKILL));
         process.waitForFinished();
         const auto killed = Run::open(folder);
         QS_VERIFY_OK(killed);
@@ -354,11 +360,12 @@ private slots:
         timer.start();
         while (!fs::exists(folder) && process.state() != QProcess::NotRunning && timer.elapsed() < kTimeoutMs)
             process.waitForFinished(1);
-        ::kill(pid_t(process.processId()), SIGINT);
+        QVERIFY(sendSignal(process, SIGINT));
         timer.restart();
         const Outcome o = finish(process);
-        QVERIFY2(timer.elapsed() < 2000, "cancelling took longer than 2 s");
+        QVERIFY2(timer.elapsed() < 5000, "did not stop soon"); // 2 s, and room for a busy machine
         QS_EXIT(o, 1);
+        QVERIFY(!fs::exists(folder / "journal.json"));
         QCOMPARE(o.err, QByteArray("Cancelled.\n"));
         QCOMPARE(o.json()["error"]["code"].get<std::string>(), "cancelled");
     }

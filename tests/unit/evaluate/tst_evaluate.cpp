@@ -56,8 +56,9 @@ private slots:
         for (const json& r : reference.at("perplexity")) {
             const auto text = readTextFile(shared / "data/text" / r.at("file").get<std::string>());
             QS_VERIFY_OK(text);
-            // The range is in characters of the decoded text.
-            const QString decoded = QString::fromUtf8(text->data(), qsizetype(text->size()));
+            // The range is in characters of the decoded text; Python's text mode reads CR and CRLF as LF.
+            QString decoded = QString::fromUtf8(text->data(), qsizetype(text->size()));
+            decoded.replace("\r\n", "\n").replace('\r', '\n');
             QVector<uint> points =
                 decoded.toUcs4().mid(r.at("char_range")[0].get<int>(), r.at("char_range")[1].get<int>());
             const QByteArray part =

@@ -79,7 +79,7 @@ inline const char* configText() {
 }
 
 /// Writes and opens the folder; `sharded` splits it in two files of the standard names.
-inline Fixture makeFixture(const char* name, DType dtype = DType::F16, bool sharded = false) {
+inline Fixture writeFixture(const char* name, DType dtype, bool sharded) {
     Fixture f;
     f.folder = scratchDir(name);
     auto items = modelItems(dtype);
@@ -109,6 +109,20 @@ inline Fixture makeFixture(const char* name, DType dtype = DType::F16, bool shar
     auto model = openModel(f.folder);
     if (!model) qFatal("fixture: %s", model.error().describe().c_str());
     f.model = *model;
+    return f;
+}
+
+/// One folder per kind for the whole process: no test changes it.
+inline Fixture makeFixture(DType dtype = DType::F16, bool sharded = false) {
+    static std::map<std::pair<DType, bool>, Fixture> made;
+    const auto [it, first] = made.try_emplace({dtype, sharded});
+    if (first) {
+        const std::string name = "source-" + std::to_string(int(dtype)) + (sharded ? "-sharded" : "");
+        it->second = writeFixture(name.c_str(), dtype, sharded);
+    }
+    Fixture f;
+    f.folder = it->second.folder;
+    f.model = it->second.model;
     return f;
 }
 

@@ -4,6 +4,8 @@
 #include "core/evaluate/evaluate.h"
 #include "tests/unit/exporter/export_fixture.h"
 
+#include <set>
+
 using namespace qs;
 using namespace qs::test;
 using nlohmann::json;
@@ -58,7 +60,7 @@ void ExportRun::init() {
 }
 
 void ExportRun::receiptOfAGptqExport() {
-    const Fixture f = makeFixture("run-source");
+    const Fixture f = makeFixture();
     const auto run = runPlan(f, all(kGood), "run");
     QS_VERIFY_OK(run);
     const auto target = parent_ / "model-gptq";
@@ -109,7 +111,7 @@ void ExportRun::exportedWeightsScoreAsTheRun_data() {
 void ExportRun::exportedWeightsScoreAsTheRun() {
     QFETCH(QString, exporter);
     QFETCH(QString, dtype);
-    const Fixture f = makeFixture("run-source");
+    const Fixture f = makeFixture();
     const auto run = runPlan(f, all({{"bits", 3}, {"group", 32}}), "run");
     QS_VERIFY_OK(run);
     const auto descriptor = findExporter(exporter.toStdString());
@@ -145,7 +147,7 @@ void ExportRun::exportedWeightsScoreAsTheRun() {
 }
 
 void ExportRun::receiptRoundTrips() {
-    const Fixture f = makeFixture("run-source");
+    const Fixture f = makeFixture();
     const auto run = runPlan(f, all(kGood), "run");
     QS_VERIFY_OK(run);
     const auto receipt = exportRun("dequantized", {f.model, *run, parent_ / "out", {}}, JobContext());
@@ -170,7 +172,7 @@ void ExportRun::receiptRoundTrips() {
 }
 
 void ExportRun::damageAfterwardsIsFound() {
-    const Fixture f = makeFixture("run-source");
+    const Fixture f = makeFixture();
     const auto run = runPlan(f, all(kGood), "run");
     QS_VERIFY_OK(run);
     const auto out = parent_ / "out";
@@ -193,7 +195,7 @@ void ExportRun::damageAfterwardsIsFound() {
 }
 
 void ExportRun::lintErrorsAreListedAndNothingIsWritten() {
-    const Fixture f = makeFixture("run-source");
+    const Fixture f = makeFixture();
     const auto schemes = [](const QuantTarget& t) -> std::optional<Scheme> {
         auto params = kGood;
         if (t.role == "k") params["bits"] = 3;
@@ -213,7 +215,7 @@ void ExportRun::lintErrorsAreListedAndNothingIsWritten() {
 }
 
 void ExportRun::usedFolderIsRefused() {
-    const Fixture f = makeFixture("run-source");
+    const Fixture f = makeFixture();
     const auto run = runPlan(f, all(kGood), "run");
     QS_VERIFY_OK(run);
     std::filesystem::create_directory(parent_ / "out");
@@ -230,10 +232,10 @@ void ExportRun::usedFolderIsRefused() {
 }
 
 void ExportRun::anotherModelIsRefused() {
-    const Fixture f = makeFixture("run-source");
+    const Fixture f = makeFixture();
     const auto run = runPlan(f, all(kGood), "run");
     QS_VERIFY_OK(run);
-    const Fixture other = makeFixture("run-other", DType::BF16);
+    const Fixture other = makeFixture(DType::BF16);
     const auto refused = exportRun("gptq", {other.model, *run, parent_ / "out", {}}, JobContext());
     QVERIFY(!refused);
     QVERIFY(refused.error().message.find("another model") != std::string::npos);
@@ -241,7 +243,7 @@ void ExportRun::anotherModelIsRefused() {
 }
 
 void ExportRun::incompleteRunIsRefused() {
-    const Fixture f = makeFixture("run-source");
+    const Fixture f = makeFixture();
     const auto backend = makeBackend("cpu");
     QS_VERIFY_OK(backend);
     RunOptions options;
@@ -261,7 +263,7 @@ void ExportRun::incompleteRunIsRefused() {
 }
 
 void ExportRun::cancelLeavesNothing() {
-    const Fixture f = makeFixture("run-source");
+    const Fixture f = makeFixture();
     const auto run = runPlan(f, all(kGood), "run");
     QS_VERIFY_OK(run);
     for (const char* exporter : {"dequantized", "gptq"})
@@ -277,7 +279,7 @@ void ExportRun::cancelLeavesNothing() {
 }
 
 void ExportRun::unknownExporter() {
-    const Fixture f = makeFixture("run-source");
+    const Fixture f = makeFixture();
     const auto run = runPlan(f, all(kGood), "run");
     QS_VERIFY_OK(run);
     const auto refused = exportRun("gguf9", {f.model, *run, parent_ / "out", {}}, JobContext());

@@ -50,7 +50,8 @@ int field(uint32_t word, int bits, size_t i) {
 
 /// What a runtime does with `dynamic`: the first rule whose regex matches at the start decides.
 std::optional<ordered_json> resolved(const ordered_json& settings, const std::string& name) {
-    for (const auto& [rule, values] : settings.value("dynamic", ordered_json::object()).items()) {
+    const ordered_json rules = settings.value("dynamic", ordered_json::object());
+    for (const auto& [rule, values] : rules.items()) {
         const std::regex pattern(rule.substr(2));
         if (!std::regex_search(name, pattern, std::regex_constants::match_continuous)) continue;
         if (rule.starts_with("-:")) return std::nullopt;
@@ -90,14 +91,18 @@ void Exporter_gptq::roundTrip_data() {
     QTest::addColumn<int>("group");
     QTest::addColumn<QString>("grid");
     QTest::addColumn<bool>("actOrder");
+    const auto row = [](int bits, int group, const char* grid, bool actOrder) {
+        QTest::addRow("%d bits, group %d, %s%s", bits, group, grid, actOrder ? ", act-order" : "")
+            << bits << group << grid << actOrder;
+    };
     for (int bits : {2, 3, 4, 8})
-        for (int group : {-1, 32})
-            for (const char* grid : {"symmetric", "asymmetric", "absmax", "minmax"})
-                for (bool actOrder : {false, true})
-                    if (group > 0 || !actOrder)
-                        QTest::addRow("%d bits, group %d, %s%s", bits, group, grid,
-                                      actOrder ? ", act-order" : "")
-                            << bits << group << grid << actOrder;
+        for (const char* grid : {"symmetric", "asymmetric"}) {
+            row(bits, -1, grid, false);
+            row(bits, 32, grid, false);
+            row(bits, 32, grid, true);
+        }
+    row(4, 16, "absmax", false);
+    row(4, 16, "minmax", false);
 }
 
 void Exporter_gptq::roundTrip() {
@@ -105,7 +110,7 @@ void Exporter_gptq::roundTrip() {
     QFETCH(int, group);
     QFETCH(QString, grid);
     QFETCH(bool, actOrder);
-    Fixture f = makeFixture("gptq-source");
+    Fixture f = makeFixture();
     const ExportSource s =
         sourceFor(f, all({{"bits", bits}, {"group", group}, {"grid", grid.toStdString()}}), actOrder);
     const auto w = writeAndVerify(s, "gptq-out");
@@ -141,7 +146,7 @@ void Exporter_gptq::roundTrip() {
 
 // Independent of the unpacker: fields picked out of the words as the layout is written down.
 void Exporter_gptq::wordsByDefinition() {
-    Fixture f = makeFixture("gptq-source");
+    Fixture f = makeFixture();
     const ExportSource s = sourceFor(f, all({{"bits", 2}, {"group", 32}}), true);
     const auto w = writeAndVerify(s, "gptq-out");
     QS_VERIFY_OK(w);
@@ -172,7 +177,7 @@ void Exporter_gptq::wordsByDefinition() {
 
 void Exporter_gptq::symmetricZeroWords() {
     for (const auto& [bits, word] : {std::pair(4, 0x77777777u), std::pair(8, 0x7f7f7f7fu)}) {
-        Fixture f = makeFixture("gptq-source");
+        Fixture f = makeFixture();
         const ExportSource s = sourceFor(f, all({{"bits", bits}, {"group", 32}, {"grid", "symmetric"}}));
         const auto w = writeAndVerify(s, "gptq-out");
         QS_VERIFY_OK(w);
@@ -188,7 +193,7 @@ void Exporter_gptq::symmetricZeroWords() {
 }
 
 void Exporter_gptq::configKeepsTheRest() {
-    Fixture f = makeFixture("gptq-source");
+    Fixture f = makeFixture();
     const ExportSource s = sourceFor(f, all({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}}));
     const auto w = writeAndVerify(s, "gptq-out");
     QS_VERIFY_OK(w);
@@ -203,7 +208,7 @@ void Exporter_gptq::configKeepsTheRest() {
 }
 
 void Exporter_gptq::keptTensorsAndBias() {
-    Fixture f = makeFixture("gptq-source", DType::BF16);
+    Fixture f = makeFixture(DType::BF16);
     const ExportSource s = sourceFor(f, all({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}}));
     const auto w = writeAndVerify(s, "gptq-out");
     QS_VERIFY_OK(w);
@@ -222,7 +227,7 @@ void Exporter_gptq::keptTensorsAndBias() {
 }
 
 void Exporter_gptq::dynamicRules() {
-    Fixture f = makeFixture("gptq-source");
+    Fixture f = makeFixture();
     const auto schemes = [](const QuantTarget& t) -> std::optional<Scheme> {
         if (t.module == "layers.0.self_attn.o_proj" || (t.block == 1 && t.fusedGroup.ends_with("gate_up")))
             return std::nullopt;
@@ -263,7 +268,7 @@ void Exporter_gptq::dynamicRules() {
 }
 
 void Exporter_gptq::allKeptKindsAreSkipped() {
-    Fixture f = makeFixture("gptq-source");
+    Fixture f = makeFixture();
     const auto schemes = [](const QuantTarget& t) -> std::optional<Scheme> {
         if (t.role != "down") return std::nullopt;
         return intScheme({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}});
@@ -277,7 +282,7 @@ void Exporter_gptq::allKeptKindsAreSkipped() {
 }
 
 void Exporter_gptq::perTensorScaleIsRepeated() {
-    Fixture f = makeFixture("gptq-source");
+    Fixture f = makeFixture();
     const ExportSource s = sourceFor(f, all({{"bits", 8}, {"group", 0}, {"grid", "absmax"}}));
     const auto w = writeAndVerify(s, "gptq-out");
     QS_VERIFY_OK(w);
@@ -290,7 +295,7 @@ void Exporter_gptq::perTensorScaleIsRepeated() {
 }
 
 void Exporter_gptq::actOrderMustAgreeInAFusedGroup() {
-    Fixture f = makeFixture("gptq-source");
+    Fixture f = makeFixture();
     const ExportSource s = sourceFor(f, all({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}}), true);
     QS_VERIFY_OK(writeAndVerify(s, "gptq-out"));
     auto& order = f.tensors.at("layers.1.self_attn.v_proj").groupOfColumn;
@@ -306,7 +311,7 @@ void Exporter_gptq::actOrderMustAgreeInAFusedGroup() {
 
 void Exporter_gptq::whatCannotBeHeldIsRefusedBeforeWriting() {
     const auto attempt = [](const json& params, const std::function<void(QuantizedTensor&)>& edit) {
-        Fixture f = makeFixture("gptq-source");
+        Fixture f = makeFixture();
         const ExportSource s = sourceFor(f, all(params));
         edit(f.tensors.at("layers.1.mlp.down_proj"));
         const auto folder = scratchDir("gptq-refused");
@@ -369,7 +374,7 @@ void Exporter_gptq::lint_data() {
 void Exporter_gptq::lint() {
     QFETCH(SchemeOf, schemes);
     QFETCH(QString, rule);
-    Fixture f = makeFixture("gptq-source");
+    Fixture f = makeFixture();
     const auto issues = lintGptq(*f.model, planFor(f, schemes));
     QVERIFY(hasRule(issues, rule.toStdString(), Severity::Error));
     for (const LintIssue& i : issues)
@@ -377,7 +382,7 @@ void Exporter_gptq::lint() {
 }
 
 void Exporter_gptq::lintWarnings() {
-    Fixture f = makeFixture("gptq-source");
+    Fixture f = makeFixture();
     QVERIFY(lintGptq(*f.model, planFor(f, all({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}}))).empty());
     QVERIFY(hasRule(lintGptq(*f.model, planFor(f, all({{"bits", 4}, {"group", 32}}))), "gptq-v2",
                     Severity::Warning));
@@ -397,7 +402,7 @@ void Exporter_gptq::lintWarnings() {
 }
 
 void Exporter_gptq::lintNeedsArchitectureAndConfig() {
-    const Fixture f = makeFixture("gptq-source");
+    const Fixture f = makeFixture();
     const auto lone = openModel(f.folder / "model.safetensors");
     QS_VERIFY_OK(lone);
     Fixture tensors;
@@ -412,7 +417,7 @@ void Exporter_gptq::lintNeedsArchitectureAndConfig() {
 void Exporter_gptq::damageIsFound() {
     const std::string p = "model.layers.0.self_attn.k_proj.";
     for (const char* part : {"qweight", "qzeros", "scales", "g_idx"}) {
-        Fixture f = makeFixture("gptq-source");
+        Fixture f = makeFixture();
         const ExportSource s = sourceFor(f, all({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}}), true);
         const auto w = writeAndVerify(s, "gptq-out");
         QS_VERIFY_OK(w);
@@ -433,7 +438,7 @@ void Exporter_gptq::damageIsFound() {
         QVERIFY2(!again->verified, part);
         QVERIFY2(firstDifference(*again).find("differ") != std::string::npos, again->summary().c_str());
     }
-    Fixture f = makeFixture("gptq-source");
+    Fixture f = makeFixture();
     const ExportSource s = sourceFor(f, all({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}}));
     const auto w = writeAndVerify(s, "gptq-out");
     QS_VERIFY_OK(w);
@@ -447,7 +452,7 @@ void Exporter_gptq::damageIsFound() {
 }
 
 void Exporter_gptq::shardsStay() {
-    Fixture f = makeFixture("gptq-sharded", DType::F16, true);
+    Fixture f = makeFixture(DType::F16, true);
     const ExportSource s = sourceFor(f, all({{"bits", 3}, {"group", 32}}));
     const auto w = writeAndVerify(s, "gptq-out");
     QS_VERIFY_OK(w);
@@ -462,6 +467,5 @@ void Exporter_gptq::shardsStay() {
     }
 }
 
-Q_DECLARE_METATYPE(qs::test::SchemeOf)
 QS_TEST(Exporter_gptq)
 #include "tst_exporter_gptq.moc"

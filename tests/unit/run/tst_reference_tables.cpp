@@ -125,13 +125,18 @@ private slots:
         const double expected = (*f)->table.at(key.toStdString()).at("nll").get<double>();
         // The mse search compares sums that can tie to the last digit, so its choices may differ on a few
         // rows.
-        const double tolerance = range == "mse" ? 2e-3 : 5e-5;
+        // The original symmetric grid halves the range of a group without negative weights and clips half of
+        // it; ours does not. Groups of 16 hold a few of those, and there we must be at least as good.
+        const bool quirk = grid == "symmetric" && group == 16;
+        const double tolerance = range == "mse" || quirk ? 2e-3 : 5e-5;
+        if (quirk) QVERIFY(e->nll <= expected + 5e-5);
         QVERIFY2(std::fabs(e->nll - expected) <= tolerance,
                  qPrintable(QString("%1: %2, reference %3").arg(key).arg(e->nll, 0, 'g', 8).arg(expected)));
         for (const auto& [module, error] : (*f)->table.at(key.toStdString()).at("rel_err").items()) {
             const TensorResult* r = run->result(module);
             QVERIFY2(r, module.c_str());
-            QVERIFY2(std::fabs(r->error.output - error.get<double>()) <= 0.02 * error.get<double>(),
+            const double difference = r->error.output - error.get<double>();
+            QVERIFY2((quirk ? difference : std::fabs(difference)) <= 0.02 * error.get<double>(),
                      qPrintable(QString("%1: %2, reference %3")
                                     .arg(QString::fromStdString(module))
                                     .arg(r->error.output)

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// MainWindow: menus, tool bar, and when each action may be used.
+#include "app/MainWindow.h"
+
+#include "app/pages/ExportPage.h"
+#include "app/pages/InspectPage.h"
+#include "app/pages/ModelTreePane.h"
+#include "app/pages/TensorsPane.h"
+#include "core/linalg/blas.h"
+#include "widgets/theme/Icons.h"
+#include "widgets/views/SegmentedButtons.h"
+
+#include <QActionGroup>
+#include <QApplication>
+#include <QDir>
+#include <QDockWidget>
+#include <QFileInfo>
+#include <QLabel>
+#include <QMenuBar>
+#include <QMessageBox>
+#include <QToolBar>
+#include <QToolButton>
+#include <QUndoStack>
+#include <numeric>
+
+namespace qs::app {
+
+QAction* MainWindow::action(const QString& name) const {
+    return findChild<QAction*>(name);
+}
+
+QAction* MainWindow::addAction(QMenu* menu, const char* name, const QString& text, const char* icon,
+                               const QKeySequence& shortcut, std::function<void()> slot) {
+    auto* a = new QAction(text, this);
+    a->setObjectName(QString::fromLatin1(name));
+    if (*icon) a->setIcon(ui::icon(QString::fromLatin1(icon)));
+    if (!shortcut.isEmpty()) a->setShortcut(shortcut);
+    connect(a, &QAction::triggered, this, std::move(slot));
+    menu->addAction(a);
+    return a;
+}
+
+void MainWindow::makeMenus() {
+    makeFileMenu();
+    makeEditMenu();
+    makeViewMenu();
+    makeWorkMenus();
+    QMenu* help = menuBar()->addMenu(tr("&Help"));
+    addAction(help, "about", tr("About Quantoscope"), "info", {}, [this] { about(); });
+    for (QMenu* m : menuBar()->findChildren<QMenu*>())
+        m->setToolTipsVisible(true);
+    auto* title = new QLabel;
+    title->setObjectName(QStringLiteral("menuTitle"));
+    title->setContentsMargins(8, 0, 12, 0);
+    menuBar()->setCornerWidget(title);
+    connect(this, &QWidget::windowTitleChanged, title, &QLabel::setText);
+}
+
+void MainWindow::makeFileMenu() {
+    QMenu* file = menuBar()->addMenu(tr("&File"));
+    addAction(file, "open", tr("&Open model folder…"), "open", QKeySequence::Open,
+              [this] { openModelDialog(true); });
+    addAction(file, "openFile", tr("Open model &file…"), "", tr("Ctrl+Shift+O"),
+              [this] { openModelDialog(false); });
+    addAction(file, "openSample", tr("Open the &sample"), "model", {}, [this] { openSample(); });
+    m_recent = file->addMenu(tr("Open &recent"));
+    m_recent->setObjectName(QStringLiteral("recentMenu"));
+    fillRecentMenu();
+    file->addSeparator();
+    addAction(file, "loadRecipe", tr("&Load recipe…"), "", {}, [this] {
+        openDialog(tr("Load recipe"), tr("Recipes (*.json)"), [this](const QString& path) {
+            const QString why = m_session.loadRecipe(path);
+            if (!why.isEmpty()) showError(why);
+        });
+    });
+    addAction(file, "saveRecipe", tr("Sa&ve recipe…"), "save", QKeySequence::Save, [this] { saveRecipe(); });
+    file->addSeparator();
+    addAction(file, "close", tr("&Close model"), "", QKeySequence::Close, [this] { m_session.closeModel(); });
+    QAction* quit = addAction(file, "quit", tr("&Quit"), "", QKeySequence(tr("Ctrl+Q")), [this] { close(); });
+    quit->setMenuRole(QAction::QuitRole);
+}
+
+void MainWindow::makeEditMenu() {
+    QMenu* edit = menuBar()->addMenu(tr("&Edit"));
+    QAction* undo = m_session.undoStack()->createUndoAction(this, tr("Undo"));
+    undo->setObjectName(QStringLiteral("undo"));
+    undo->setShortcut(QKeySequence::Undo);
+    undo->setIcon(ui::icon(QStringLiteral("undo")));
+    QAction* redo = m_session.undoStack()->createRedoAction(this, tr("Redo"));
+    redo->setObjectName(QStringLiteral("redo"));
+    redo->setShortcuts({QKeySequence(tr("Ctrl+Shift+Z")), QKeySequence(tr("Ctrl+Y"))});
+    redo->setIcon(ui::icon(QStringLiteral("redo")));
+    edit->addAction(undo);
+    edit->addAction(redo);
+    edit->addSeparator();
+    QMenu* bits = edit->addMenu(tr("Set &bits"));
+    bits->setObjectName(QStringLiteral("bitsMenu"));
+    for (int b = 2; b <= 8; ++b)
+        addAction(bits, qPrintable(QStringLiteral("bits%1").arg(b)), tr("%1 bits").arg(b), "",
+                  QKeySequence(QString::number(b)), [this, b] { setBits(b); });
+    addAction(bits, "bitsKeep", tr("Keep the source format"), "", QKeySequence(tr("Shift+6")),
+              [this] { setBits(0); });
+    edit->addSeparator();
+    addAction(edit, "selectAll", tr("Select all tensors"), "", {}, [this] {
+        QVector<int> all(m_session.table()->count());
+        std::iota(all.begin(), all.end(), 0);
+        m_session.selection()->set(all);
+    });
+    addAction(edit, "filter", tr("&Filter"), "filter", QKeySequence::Find, [this] {
+        QDockWidget* tensors = dock("tensorsDock");
+        const bool inTable = tensors->isVisible() && tensors->isAncestorOf(QApplication::focusWidget());
+        if (inTable) {
+            m_tensors->focusFilter();
+            return;
+        }
+        dock("modelDock")->show();
+        m_tree->focusFilter();
+    });
+}
+
+void MainWindow::makeViewMenu() {
+    QMenu* view = menuBar()->addMenu(tr("&View"));
+    const auto go = [&](const char* name, const QString& text, const char* key, Workspace w) {
+        addAction(view, name, text, "", QKeySequence(QString::fromLatin1(key)),
+                  [this, w] { setWorkspace(w); });
+    };
+    go("goInspect", tr("&Inspect"), "F5", Workspace::Inspect);
+    go("goRun", tr("&Run"), "F7", Workspace::Run);
+    go("goJudge", tr("&Judge"), "F8", Workspace::Judge);
+    go("goExport", tr("&Export"), "F9", Workspace::Export);
+    view->addSeparator();
+    addAction(view, "profile", tr("Channel &profile"), "profile", QKeySequence(tr("P")), [this] {
+        setWorkspace(Workspace::Inspect);
+        m_inspect->showProfile();
+    });
+    addAction(view, "distribution", tr("&Distribution"), "histogram", QKeySequence(tr("D")), [this] {
+        setWorkspace(Workspace::Inspect);
+        m_inspect->showDistribution();
+    });
+    view->addSeparator();
+    m_dockMenu = view->addMenu(tr("Doc&ks"));
+    m_dockMenu->setObjectName(QStringLiteral("dockMenu"));
+    for (size_t i = 0; i < m_docks.size(); ++i) {
+        QAction* toggle = m_docks[i].dock->toggleViewAction();
+        toggle->setShortcut(QKeySequence(QStringLiteral("Alt+%1").arg(i + 1)));
+        m_dockMenu->addAction(toggle);
+        QMainWindow::addAction(toggle);
+    }
+    addAction(view, "resetLayout", tr("Reset &layout"), "", {}, [this] { resetLayout(); });
+    QAction* maximise = addAction(view, "maximize", tr("&Maximise pane"), "maximize", QKeySequence(tr("F11")),
+                                  [this] { toggleMaximized(); });
+    maximise->setCheckable(true);
+    view->addSeparator();
+    QMenu* themes = view->addMenu(tr("&Theme"));
+    auto* group = new QActionGroup(this);
+    const auto add = [&](const char* name, const QString& text, const char* icon, ui::ThemeMode mode) {
+        QAction* a = addAction(themes, name, text, icon, {}, [this, mode] { setThemeMode(mode); });
+        a->setCheckable(true);
+        a->setChecked(m_settings.themeMode() == mode);
+        group->addAction(a);
+    };
+    add("themeLight", tr("Light"), "sun", ui::ThemeMode::Light);
+    add("themeDark", tr("Dark"), "moon", ui::ThemeMode::Dark);
+    add("themeSystem", tr("System"), "", ui::ThemeMode::System);
+}
+
+void MainWindow::makeWorkMenus() {
+    QMenu* calibration = menuBar()->addMenu(tr("&Calibrate"));
+    addAction(calibration, "calibrate", tr("&Calibrate…"), "calibrate", {}, [this] { calibrate(); });
+    addAction(calibration, "openCalibration", tr("&Open calibration…"), "", {}, [this] {
+        openDialog(tr("Open calibration"), tr("Calibrations (*.h5)"),
+                   [this](const QString& p) { openPath(p); });
+    });
+    addAction(calibration, "scan", tr("Scan the &weights"), "", {}, [this] { m_session.scanWeights(); });
+    QMenu* runs = menuBar()->addMenu(tr("&Run"));
+    addAction(runs, "run", tr("&Run"), "run", QKeySequence(tr("Ctrl+R")), [this] { run(); });
+    addAction(runs, "stop", tr("&Stop"), "stop", {}, [this] { stop(); });
+    addAction(runs, "openRun", tr("&Open run…"), "", {}, [this] {
+        m_dialogs->ask(this, {FileQuestion::Kind::OpenFolder, tr("Open run folder")},
+                       [this](const QString& path) { openPath(path); });
+    });
+    QMenu* evaluation = menuBar()->addMenu(tr("E&valuate"));
+    addAction(evaluation, "evaluate", tr("&Evaluate…"), "verify", {}, [this] { evaluate(); });
+    QMenu* exporting = menuBar()->addMenu(tr("E&xport"));
+    addAction(exporting, "export", tr("&Export…"), "export", QKeySequence(tr("Ctrl+E")),
+              [this] { setWorkspace(Workspace::Export); });
+    addAction(exporting, "exportNow", tr("Export and &verify"), "", {}, [this] {
+        setWorkspace(Workspace::Export);
+        m_export->startExport();
+    });
+}
+
+void MainWindow::makeToolBar() {
+    QToolBar* bar = addToolBar(tr("Main"));
+    bar->setObjectName(QStringLiteral("mainToolBar"));
+    bar->setMovable(false);
+    bar->setFloatable(false);
+    bar->setContextMenuPolicy(Qt::PreventContextMenu);
+    bar->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
+    const auto add = [&](const char* name, const QString& text) {
+        QAction* a = action(QString::fromLatin1(name));
+        a->setIconText(text);
+        bar->addAction(a);
+        if (text.isEmpty())
+            if (auto* b = qobject_cast<QToolButton*>(bar->widgetForAction(a)))
+                b->setToolButtonStyle(Qt::ToolButtonIconOnly);
+    };
+    add("open", tr("Open"));
+    add("undo", {});
+    add("redo", {});
+    bar->addSeparator();
+    add("calibrate", tr("Calibrate"));
+    add("run", tr("Run"));
+    add("stop", {});
+    bar->addSeparator();
+    add("evaluate", tr("Evaluate"));
+    add("export", tr("Export"));
+    bar->addSeparator();
+    m_workspaces = new ui::SegmentedButtons;
+    m_workspaces->setObjectName(QStringLiteral("workspaceButtons"));
+    m_workspaces->addSegment(tr("Inspect"), tr("Look at weights, activations and outliers (F5)"));
+    m_workspaces->addSegment(tr("Run"), tr("Quantize, block by block (F7)"));
+    m_workspaces->addSegment(tr("Judge"), tr("Compare with the original (F8)"));
+    m_workspaces->addSegment(tr("Export"), tr("Write a format that runtimes load (F9)"));
+    m_workspaces->setCurrentIndex(0);
+    bar->addWidget(m_workspaces);
+    connect(m_workspaces, &ui::SegmentedButtons::currentChanged, this, [this](int i) {
+        if (i >= 0 && i != int(m_workspace)) setWorkspace(Workspace(i));
+    });
+}
+
+void MainWindow::fillRecentMenu() {
+    m_recent->clear();
+    const QVector<Settings::RecentFile> files = m_settings.recentFiles();
+    for (const Settings::RecentFile& f : files) {
+        QAction* a = m_recent->addAction(QDir::toNativeSeparators(f.path));
+        a->setEnabled(f.exists);
+        a->setToolTip(f.exists ? f.path : tr("%1 is not there any more.").arg(f.path));
+        connect(a, &QAction::triggered, this, [this, path = f.path] { openPath(path); });
+    }
+    if (!files.isEmpty()) {
+        m_recent->addSeparator();
+        connect(m_recent->addAction(tr("Clear the list")), &QAction::triggered, &m_settings,
+                &Settings::clearRecent);
+    }
+    m_recent->setEnabled(!files.isEmpty());
+}
+
+void MainWindow::allow(const char* name, const QString& blocker) {
+    QAction* a = action(QString::fromLatin1(name));
+    QString usual = a->text();
+    usual.remove(QLatin1Char('&'));
+    if (!a->shortcut().isEmpty())
+        usual += QStringLiteral(" (%1)").arg(a->shortcut().toString(QKeySequence::NativeText));
+    a->setEnabled(blocker.isEmpty());
+    a->setToolTip(blocker.isEmpty() ? usual : blocker);
+}
+
+void MainWindow::updateActions() {
+    const QString noModel = m_session.model() ? QString() : tr("Open a model first.");
+    const QString noSelection = !noModel.isEmpty()                           ? noModel
+                                : m_session.selection()->targets().isEmpty() ? tr("Select a tensor first.")
+                                                                             : QString();
+    for (const char* name :
+         {"loadRecipe", "saveRecipe", "close", "selectAll", "openCalibration", "scan", "goInspect", "goRun",
+          "goJudge", "goExport", "profile", "distribution", "filter", "export", "maximize", "resetLayout"})
+        allow(name, noModel);
+    for (int b = 2; b <= 8; ++b)
+        allow(qPrintable(QStringLiteral("bits%1").arg(b)), noSelection);
+    allow("bitsKeep", noSelection);
+    allow("calibrate", m_session.calibrateBlocker());
+    allow("run", m_session.runBlocker());
+    allow("evaluate", m_session.evaluateBlocker());
+    allow("exportNow", m_export->blocker());
+    allow("stop", m_session.engine()->activeCount() > 0 ? QString() : tr("Nothing is running."));
+    action(QStringLiteral("maximize"))->setChecked(m_maximized);
+    for (int i = 0; m_workspaces && i < m_workspaces->count(); ++i)
+        m_workspaces->setSegmentEnabled(i, noModel.isEmpty(), noModel);
+    m_dockMenu->setEnabled(noModel.isEmpty());
+}
+
+void MainWindow::openModelDialog(bool folder) {
+    FileQuestion q;
+    q.kind = folder ? FileQuestion::Kind::OpenFolder : FileQuestion::Kind::OpenFile;
+    q.title = folder ? tr("Open a model folder") : tr("Open a model file");
+    q.filter = tr("Models (*.safetensors *.safetensors.index.json config.json);;All files (*)");
+    m_dialogs->ask(this, q, [this](const QString& path) { openPath(path); });
+}
+
+void MainWindow::openDialog(const QString& title, const QString& filter,
+                            std::function<void(const QString&)> then) {
+    m_dialogs->ask(this, {FileQuestion::Kind::OpenFile, title, filter}, std::move(then));
+}
+
+void MainWindow::saveRecipe() {
+    FileQuestion q;
+    q.kind = FileQuestion::Kind::SaveFile;
+    q.title = tr("Save recipe");
+    q.filter = tr("Recipes (*.json)");
+    q.suffix = QStringLiteral("json");
+    m_dialogs->ask(this, q, [this](const QString& path) {
+        // Saving syncs the disk, which may take its time: not on this thread.
+        const Recipe recipe = m_session.table()->recipe(QFileInfo(path).completeBaseName().toStdString());
+        const int state = m_session.undoStack()->index();
+        JobRequest request{{}, tr("Save recipe %1").arg(QFileInfo(path).fileName())};
+        JobHandle* job =
+            m_session.pool()->post(request, [recipe, file = path.toStdString()](const JobScope&) {
+                return Outcome::from(recipe.save(file));
+            });
+        job->then(this, [this, state](const Outcome& outcome) {
+            if (outcome.failed()) showError(QString::fromStdString(outcome.error().describe()));
+            if (outcome.done() && m_session.undoStack()->index() == state) m_session.undoStack()->setClean();
+        });
+    });
+}
+
+void MainWindow::setThemeMode(ui::ThemeMode mode) {
+    m_settings.setThemeMode(mode);
+    ui::applyTheme(*qApp, mode);
+    const char* names[] = {"themeLight", "themeDark", "themeSystem"};
+    action(QString::fromLatin1(names[int(mode)]))->setChecked(true);
+}
+
+void MainWindow::about() {
+    auto* box = new QMessageBox(this);
+    box->setAttribute(Qt::WA_DeleteOnClose);
+    box->setObjectName(QStringLiteral("aboutBox"));
+    box->setWindowTitle(tr("About Quantoscope"));
+    box->setIconPixmap(ui::applicationIcon().pixmap(64, 64));
+    box->setText(tr("<b>Quantoscope %1</b>").arg(QStringLiteral(QS_VERSION)));
+    box->setInformativeText(
+        tr("A desktop explorer for quantizing language models.\nDevice: %1\nLinear algebra: %2\n"
+           "Qt %3\n\nThe window is GPL-3.0-or-later, the engine Apache-2.0.")
+            .arg(m_session.engine()->backendDescription(),
+                 QString::fromStdString(linalg::providerDescription()), QString::fromLatin1(qVersion())));
+    box->open();
+}
+
+} // namespace qs::app

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The Export workspace: format and folder at the left, size, problems and progress in the middle, receipt at
+// the right.
+#pragma once
+
+#include "app/dialogs/FileDialogs.h"
+#include "app/pages/ExporterList.h"
+#include "widgets/models/LintModel.h"
+
+#include <QTimer>
+#include <QWidget>
+
+class QLabel;
+class QLineEdit;
+class QListView;
+class QPushButton;
+class QStackedWidget;
+class QStandardItemModel;
+class QTableView;
+
+namespace qs::ui {
+class EmptyState;
+class ParamForm;
+class SectionHeader;
+} // namespace qs::ui
+
+namespace qs::app {
+
+class ExportProgress;
+class ReceiptPane;
+
+class ExportPage : public QWidget {
+    Q_OBJECT
+public:
+    ExportPage(Session* session, FileDialogs* files, QWidget* parent = nullptr);
+
+    void selectExporter(const QString& id);
+    QString exporter() const;
+    void setDirectory(const QString& directory);
+    QString directory() const;
+    /// Why "Export and verify" is disabled, "" when it is not.
+    QString blocker() const;
+    QPushButton* exportButton() const { return m_export; }
+    ReceiptPane* receipt() const { return m_receipt; }
+
+public slots:
+    void startExport();
+
+private:
+    QWidget* makeLeft();
+    QWidget* makeOutput();
+    QWidget* makeCentre();
+    void connectSession();
+    void refresh();
+    void showExporter();
+    void proposeDirectory();
+    void askSizes();
+    void showSizes(const std::vector<Result<uint64_t>>& sizes);
+
+    Session* m_session;
+    FileDialogs* m_files;
+    ExporterListModel m_exporters;
+    ui::LintModel m_lint;
+    QListView* m_list;
+    QLineEdit* m_directory;
+    ui::ParamForm* m_params;
+    QPushButton* m_export;
+    QLabel* m_hint;
+    QStandardItemModel* m_sizesModel;
+    QTableView* m_sizes;
+    QStackedWidget* m_lintStack;
+    ui::EmptyState* m_noLint;
+    ExportProgress* m_progress;
+    ReceiptPane* m_receipt;
+    QTimer m_later;
+    bool m_directoryChosen = false; ///< the user named a folder: do not replace it
+};
+
+} // namespace qs::app

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The Run workspace: what the recipe will do, how far the run is, block by block.
+#pragma once
+
+#include "app/pages/RunUnits.h"
+
+#include <QTimer>
+#include <QWidget>
+
+class QLabel;
+class QProgressBar;
+class QPushButton;
+class QTableView;
+
+namespace qs::ui {
+class Chip;
+class KeyValueGrid;
+} // namespace qs::ui
+
+namespace qs::app {
+
+class RunPage : public QWidget {
+    Q_OBJECT
+public:
+    explicit RunPage(Session* session, QWidget* parent = nullptr);
+    RunUnits* units() { return &m_units; }
+    QPushButton* runButton() const { return m_run; }
+    QPushButton* stopButton() const { return m_stop; }
+
+signals:
+    void runRequested();
+    void stopRequested();
+    void calibrateRequested();
+
+private:
+    QWidget* makeFacts();
+    QWidget* makeUnits();
+    void later();
+    void refresh();
+    void showFacts();
+    void showProgress();
+    QString statusText() const;
+
+    Session* m_session;
+    RunUnits m_units;
+    ui::KeyValueGrid* m_recipe;
+    ui::KeyValueGrid* m_calibration;
+    QPushButton *m_run, *m_stop, *m_calibrate;
+    QLabel* m_hint;
+    ui::Chip* m_status;
+    QProgressBar* m_bar;
+    QLabel* m_message;
+    QTableView* m_table;
+    QTimer m_later;
+};
+
+} // namespace qs::app

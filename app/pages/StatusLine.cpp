@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/pages/StatusLine.h"
+
+#include "app/jobs/JobsModel.h"
+#include "widgets/models/Metric.h"
+
+#include <QLabel>
+#include <QProgressBar>
+#include <QUndoStack>
+#include <map>
+
+namespace qs::app {
+
+namespace {
+
+/// The type most weights are stored in.
+QString mainType(const Checkpoint& checkpoint) {
+    std::map<DType, uint64_t> elements;
+    for (const TensorInfo& t : checkpoint.tensors())
+        elements[t.dtype] += t.elements();
+    const auto most = std::max_element(elements.begin(), elements.end(),
+                                       [](const auto& a, const auto& b) { return a.second < b.second; });
+    return most == elements.end() ? QString() : QString::fromLatin1(dtypeInfo(most->first).name.data());
+}
+
+} // namespace
+
+QString parametersText(quint64 count) {
+    const QLocale locale;
+    if (count >= 1000000000) return StatusLine::tr("%1 B").arg(locale.toString(double(count) / 1e9, 'f', 3));
+    if (count >= 1000000) return StatusLine::tr("%1 M").arg(locale.toString(double(count) / 1e6, 'f', 2));
+    return ui::integerText(qint64(count));
+}
+
+StatusLine::StatusLine(Session* session, QWidget* parent) : QStatusBar(parent), m_session(session) {
+    setObjectName(QStringLiteral("statusLine"));
+    setSizeGripEnabled(false);
+    m_model = addPart("statusModel");
+    m_recipe = addPart("statusRecipe");
+    m_recipe->setTextFormat(Qt::RichText);
+    m_device = addPart("statusDevice");
+    m_scan = addPart("statusScan");
+    m_job = addPart("statusJob");
+    m_bar = new QProgressBar;
+    m_bar->setObjectName(QStringLiteral("statusProgress"));
+    m_bar->setFixedSize(100, 8);
+    m_bar->setTextVisible(false);
+    addWidget(m_bar);
+    m_undo = new QLabel;
+    m_undo->setObjectName(QStringLiteral("statusUndo"));
+    m_undo->setContentsMargins(8, 0, 8, 0);
+    addPermanentWidget(m_undo);
+    m_later.setSingleShot(true);
+    m_later.setInterval(50);
+    connect(&m_later, &QTimer::timeout, this, &StatusLine::refresh);
+    const auto later = [this] {
+        if (!m_later.isActive()) m_later.start();
+    };
+    connect(session, &Session::modelChanged, this, later);
+    connect(session, &Session::scanProgress, this, later);
+    connect(session->table(), &SchemeTable::planChanged, this, later);
+    connect(session->undoStack(), &QUndoStack::indexChanged, this, later);
+    connect(session->engine(), &EngineThread::backendReady, this, later);
+    for (JobLane* lane : {static_cast<JobLane*>(session->engine()), static_cast<JobLane*>(session->pool())}) {
+        connect(lane, &JobLane::jobPosted, this, [this](JobHandle* job) {
+            if (job->listed()) connect(job, &JobHandle::changed, this, &StatusLine::showJob);
+        });
+        connect(lane, &JobLane::activeCountChanged, this, &StatusLine::showJob);
+    }
+    refresh();
+    showJob();
+}
+
+QLabel* StatusLine::addPart(const char* name) {
+    auto* label = new QLabel;
+    label->setObjectName(QString::fromLatin1(name));
+    label->setContentsMargins(8, 0, 8, 0);
+    label->setTextFormat(Qt::PlainText);
+    addWidget(label);
+    return label;
+}
+
+void StatusLine::refresh() {
+    const auto model = m_session->model();
+    const auto show = [](QLabel* label, const QString& text) {
+        label->setText(text);
+        label->setVisible(!text.isEmpty());
+    };
+    show(m_device, m_session->engine()->backendDescription());
+    const QUndoStack* undo = m_session->undoStack();
+    show(m_undo, undo->canUndo() ? tr("Undo: %1").arg(undo->undoText()) : QString());
+    if (!model) {
+        show(m_model, tr("No model"));
+        show(m_recipe, {});
+        show(m_scan, {});
+        return;
+    }
+    const Checkpoint& c = model->checkpoint();
+    show(m_model, tr("%1 · %2 parameters · %3")
+                      .arg(m_session->title(), parametersText(c.totalElements()), mainType(c)));
+    const Plan& plan = m_session->table()->plan();
+    show(m_recipe,
+         tr("Recipe <b>%1</b> · %2 bpw linears")
+             .arg(ui::bytesText(plan.totalBytesAfter), QLocale().toString(plan.bitsPerWeight(), 'f', 2)));
+    m_recipe->setToolTip(tr("%1 bytes exactly, was %2. Stored bits per weight of what is quantized: %3.")
+                             .arg(ui::integerText(qint64(plan.totalBytesAfter)),
+                                  ui::integerText(qint64(plan.totalBytesBefore)),
+                                  QLocale().toString(plan.bitsPerWeight(), 'f', 4)));
+    const int total = m_session->table()->count();
+    show(m_scan, total > 0 ? tr("Weight scan %1 of %2")
+                                 .arg(ui::integerText(m_session->scannedCount()), ui::integerText(total))
+                           : QString());
+}
+
+void StatusLine::showJob() {
+    const JobHandle* running = nullptr;
+    for (JobLane* lane :
+         {static_cast<JobLane*>(m_session->engine()), static_cast<JobLane*>(m_session->pool())})
+        for (const JobHandle* job : lane->handles())
+            if (!running && job->listed() && !job->isEnded() && job->state() != JobState::Queued)
+                running = job;
+    m_job->setVisible(running);
+    m_bar->setVisible(running);
+    if (!running) return;
+    const QString left = durationText(running->secondsLeft());
+    m_job->setText(left.isEmpty() ? running->title() : tr("%1 · %2 left").arg(running->title(), left));
+    m_job->setToolTip(running->message());
+    const double f = running->fraction();
+    m_bar->setRange(0, 1000);
+    m_bar->setValue(f < 0 ? 0 : int(f * 1000));
+}
+
+} // namespace qs::app

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A real window on the real engine, with its own settings and cache, driven from tests.
+#pragma once
+
+#include "app/MainWindow.h"
+#include "app/dialogs/TextDialogs.h"
+#include "app/pages/MessageBar.h"
+#include "tests/support/qs_test.h"
+
+#include <QElapsedTimer>
+#include <QFile>
+#include <QSpinBox>
+#include <QTimer>
+#include <deque>
+#include <thread>
+
+namespace qs::test {
+
+/// The CPU backend, with every factorization held up for a moment: a run of the small sample would be over
+/// before a test could press Stop.
+class SlowBackend : public Backend {
+public:
+    explicit SlowBackend(int milliseconds) : m_inner(makeCpuBackend(2)), m_pause(milliseconds) {}
+    std::string id() const override { return m_inner->id(); }
+    std::string description() const override { return m_inner->description(); }
+    Result<Tensor> allocate(size_t r, size_t c) override { return m_inner->allocate(r, c); }
+    Result<void> upload(ConstMatrixView from, Tensor& to) override { return m_inner->upload(from, to); }
+    Result<void> download(const Tensor& from, MatrixView to) override { return m_inner->download(from, to); }
+    Result<void> linear(const Tensor& x, const Tensor& w, const Tensor* b, Tensor& y) override {
+        return m_inner->linear(x, w, b, y);
+    }
+    Result<void> rmsNorm(const Tensor& x, const Tensor& g, double eps, Tensor& y) override {
+        return m_inner->rmsNorm(x, g, eps, y);
+    }
+    Result<void> rope(Tensor& x, size_t d, const RopeTable& t, size_t n) override {
+        return m_inner->rope(x, d, t, n);
+    }
+    Result<void> attention(const Tensor& q, const Tensor& k, const Tensor& v, size_t heads, size_t kvHeads,
+                           size_t n, Tensor& out) override {
+        return m_inner->attention(q, k, v, heads, kvHeads, n, out);
+    }
+    Result<void> siluMultiply(Tensor& gate, const Tensor& up) override {
+        return m_inner->siluMultiply(gate, up);
+    }
+    Result<void> add(Tensor& x, const Tensor& y) override { return m_inner->add(x, y); }
+    Result<void> accumulateSigma(const Tensor& x, MatrixD& sigma) override {
+        return m_inner->accumulateSigma(x, sigma);
+    }
+    Result<MatrixD> inverseFactor(MatrixD h) override {
+        std::this_thread::sleep_for(std::chrono::milliseconds(m_pause));
+        return m_inner->inverseFactor(std::move(h));
+    }
+    Result<void> subtractProduct(MatrixView c, ConstMatrixView a, ConstMatrixView b) override {
+        return m_inner->subtractProduct(c, a, b);
+    }
+    Result<void> gptqColumnBlock(const ColumnBlock& block) override {
+        return m_inner->gptqColumnBlock(block);
+    }
+
+private:
+    std::unique_ptr<Backend> m_inner;
+    int m_pause;
+};
+
+/// Answers file questions from a list.
+class ScriptedDialogs : public app::FileDialogs {
+public:
+    std::deque<QString> answers;
+    std::vector<app::FileQuestion> asked;
+    void ask(QWidget* parent, const app::FileQuestion& question, Answer answer) override {
+        asked.push_back(question);
+        if (answers.empty()) return; // the user cancels
+        const QString path = answers.front();
+        answers.pop_front();
+        QMetaObject::invokeMethod(
+            parent, [answer, path] { answer(path); }, Qt::QueuedConnection);
+    }
+};
+
+/// The longest time the event loop did not turn. Time in which the thread was ready but another process had
+/// the processor does not count: it says something about the machine, not about the window.
+class StallWatch : public QObject {
+public:
+    StallWatch() {
+        m_timer.setInterval(2);
+        m_timer.setTimerType(Qt::PreciseTimer);
+        connect(&m_timer, &QTimer::timeout, this, &StallWatch::tick);
+        restart("start");
+        m_timer.start();
+    }
+    /// Names what happens from now on.
+    void restart(const char* phase) {
+        tick();
+        m_phase = phase;
+    }
+    double worst() const { return m_worst; }
+    QByteArray report() const {
+        return "longest stall " + QByteArray::number(m_worst, 'f', 1) + " ms (" + m_worstPhase + ")";
+    }
+
+private:
+    static double waitedMs() {
+        QFile f(QStringLiteral("/proc/thread-self/schedstat"));
+        if (!f.open(QIODevice::ReadOnly)) return 0;
+        return f.readAll().split(' ').value(1).toDouble() / 1e6;
+    }
+    void tick() {
+        const double waited = waitedMs();
+        const double now = double(m_clock.isValid() ? m_clock.nsecsElapsed() : 0) / 1e6;
+        const double stall = now - m_lastMs - (waited - m_lastWaited);
+        if (m_clock.isValid() && stall > m_worst) {
+            m_worst = stall;
+            m_worstPhase = m_phase;
+        }
+        if (!m_clock.isValid()) m_clock.start();
+        m_lastMs = now;
+        m_lastWaited = waited;
+    }
+    QTimer m_timer;
+    QElapsedTimer m_clock;
+    double m_lastMs = 0, m_lastWaited = 0, m_worst = 0;
+    QByteArray m_phase, m_worstPhase;
+};
+
+/// Where a window keeps its things; shared by several windows of one test.
+struct WindowHome {
+    explicit WindowHome(const char* name) : folder(QString::fromStdString(scratchDir(name).string())) {}
+    QString folder;
+    QString settings() const { return folder + QStringLiteral("/settings.ini"); }
+    QString cache() const { return folder + QStringLiteral("/cache"); }
+};
+
+class WindowFixture {
+public:
+    explicit WindowFixture(const WindowHome& home, int pauseMs = 0) {
+        app::WindowOptions options;
+        options.session.cacheDirectory = home.cache();
+        options.session.backend = [pauseMs]() -> Result<std::unique_ptr<Backend>> {
+            return std::unique_ptr<Backend>(std::make_unique<SlowBackend>(pauseMs));
+        };
+        options.settingsFile = home.settings();
+        auto scripted = std::make_unique<ScriptedDialogs>();
+        dialogs = scripted.get();
+        options.dialogs = std::move(scripted);
+        window = std::make_unique<app::MainWindow>(std::move(options));
+        window->show();
+    }
+    app::MainWindow* operator->() const { return window.get(); }
+    app::Session* session() const { return window->session(); }
+    app::SchemeTable* table() const { return window->session()->table(); }
+    void trigger(const char* action) const { window->action(QString::fromLatin1(action))->trigger(); }
+    bool enabled(const char* action) const {
+        return window->action(QString::fromLatin1(action))->isEnabled();
+    }
+    template<class T>
+    T* find(const char* name) const {
+        return window->findChild<T*>(QString::fromLatin1(name));
+    }
+    /// Fills in the text dialog that is open and starts it.
+    bool startDialog(const char* name, int length, int windows) const {
+        auto* dialog = find<app::TextDialog>(name);
+        if (!dialog) return false;
+        dialog->findChild<QSpinBox*>(QStringLiteral("windowLength"))->setValue(length);
+        dialog->findChild<QSpinBox*>(QStringLiteral("windows"))->setValue(windows);
+        auto* start = dialog->findChild<QPushButton*>(QStringLiteral("start"));
+        if (!QTest::qWaitFor([&] { return start->isEnabled(); }, 30000)) return false;
+        start->click();
+        return true;
+    }
+
+    ScriptedDialogs* dialogs = nullptr;
+    std::unique_ptr<app::MainWindow> window;
+};
+
+} // namespace qs::test

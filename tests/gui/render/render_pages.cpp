@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Drives the real window with the real engine on the sample model and writes every page as PNG, light and
+// dark, in two sizes: QT_QPA_PLATFORM=offscreen render_pages <folder>.
+#include "app/MainWindow.h"
+#include "app/dialogs/TextDialogs.h"
+#include "app/pages/ExportPage.h"
+#include "app/pages/HeatMapPane.h"
+#include "app/pages/InspectPage.h"
+#include "app/pages/InspectState.h"
+#include "widgets/theme/Theme.h"
+
+#include <QApplication>
+#include <QDir>
+#include <QDockWidget>
+#include <QPushButton>
+#include <QSpinBox>
+#include <QTemporaryDir>
+#include <QtTest>
+#include <cstdio>
+
+using namespace qs;
+using namespace qs::app;
+
+namespace {
+
+constexpr int kLong = 600000;
+
+bool waitFor(const char* what, const std::function<bool()>& done) {
+    std::fprintf(stderr, "%s\n", what);
+    if (QTest::qWaitFor(done, kLong)) return true;
+    std::fprintf(stderr, "gave up waiting: %s\n", what);
+    return false;
+}
+
+class Renderer {
+public:
+    explicit Renderer(const QString& out) : m_out(out) {
+        QDir().mkpath(out);
+        WindowOptions options;
+        options.session.cacheDirectory = m_home.filePath(QStringLiteral("cache"));
+        options.settingsFile = m_home.filePath(QStringLiteral("settings.ini"));
+        m_window = std::make_unique<MainWindow>(std::move(options));
+        m_window->resize(1600, 1000);
+        m_window->show();
+    }
+
+    bool run() {
+        shoot("0-empty");
+        m_window->openSample();
+        Session* s = m_window->session();
+        if (!waitFor("open", [s] { return bool(s->model()); })) return false;
+        if (!waitFor("scan", [s] { return s->scannedCount() == s->table()->count(); })) return false;
+        select("up", 2);
+        settle();
+        shoot("1-inspect-uncalibrated");
+        if (!calibrateAndRun()) return false;
+        inspectPages();
+        runAndJudge();
+        exportPage();
+        return true;
+    }
+
+private:
+    void settle() { QTest::qWait(700); }
+
+    void shoot(const char* name) {
+        for (const QSize size : {QSize(1600, 1000), QSize(1100, 700)}) {
+            m_window->resize(size);
+            for (const auto& [mode, suffix] :
+                 {std::pair(ui::ThemeMode::Light, ""), std::pair(ui::ThemeMode::Dark, "-dark")}) {
+                m_window->setThemeMode(mode);
+                QTest::qWait(150);
+                const QString file = QStringLiteral("%1/%2%3-%4.png")
+                                         .arg(m_out, QLatin1String(name), QLatin1String(suffix))
+                                         .arg(size.width());
+                m_window->grab().save(file);
+            }
+        }
+        m_window->setThemeMode(ui::ThemeMode::Light);
+        m_window->resize(1600, 1000);
+        QTest::qWait(50);
+    }
+
+    void shootDialog(const char* name, QWidget* dialog) {
+        for (const auto& [mode, suffix] :
+             {std::pair(ui::ThemeMode::Dark, "-dark"), std::pair(ui::ThemeMode::Light, "")}) {
+            m_window->setThemeMode(mode);
+            QTest::qWait(120);
+            dialog->grab().save(
+                QStringLiteral("%1/%2%3.png").arg(m_out, QLatin1String(name), QLatin1String(suffix)));
+        }
+    }
+
+    int find(const char* role, int block) const {
+        const SchemeTable* t = m_window->session()->table();
+        for (int i = 0; i < t->count(); ++i)
+            if (t->row(i).role == QLatin1String(role) && t->row(i).block == block) return i;
+        return 0;
+    }
+    void select(const char* role, int block) {
+        m_window->session()->selection()->selectOne(find(role, block));
+    }
+
+    bool start(const char* dialogName, int length, int windows, const char* picture) {
+        auto* dialog = m_window->findChild<TextDialog*>(QLatin1String(dialogName));
+        dialog->findChild<QSpinBox*>(QStringLiteral("windowLength"))->setValue(length);
+        dialog->findChild<QSpinBox*>(QStringLiteral("windows"))->setValue(windows);
+        auto* button = dialog->findChild<QPushButton*>(QStringLiteral("start"));
+        if (!waitFor("count tokens", [button] { return button->isEnabled(); })) return false;
+        shootDialog(picture, dialog);
+        button->click();
+        return true;
+    }
+
+    bool calibrateAndRun() {
+        Session* s = m_window->session();
+        m_window->calibrate();
+        if (!start("calibrateDialog", 256, 32, "7-calibrate")) return false;
+        if (!waitFor("calibrate", [s] { return bool(s->calibration()); })) return false;
+        s->selection()->set({find("gate", 1), find("up", 1), find("down", 1)});
+        m_window->setBits(3);
+        s->selection()->set({find("v", 0)});
+        m_window->setBits(6);
+        m_window->action(QStringLiteral("undo"))->trigger();
+        m_window->run();
+        return waitFor("run", [s] { return s->run() && s->run()->complete(); });
+    }
+
+    void raise(const char* dock) {
+        m_window->findChild<QDockWidget*>(QLatin1String(dock))->raise();
+        settle();
+    }
+
+    void inspectPages() {
+        Session* s = m_window->session();
+        s->selection()->set({find("gate", 1), find("up", 1), find("down", 1), find("gate", 2), find("up", 2),
+                             find("down", 2)},
+                            find("up", 1));
+        m_window->inspectPage()->heatMap()->setMetric(ui::Metric::OutputError);
+        settle();
+        raise("outliersDock");
+        shoot("1-inspect");
+        raise("tensorsDock");
+        m_window->setBits(5); // stale and edited marks
+        settle();
+        shoot("1-inspect-edited");
+        m_window->action(QStringLiteral("undo"))->trigger();
+        m_window->inspectPage()->showDistribution();
+        raise("problemsDock");
+        shoot("2-distribution");
+        m_window->openPath(m_home.filePath(QStringLiteral("absent")));
+        raise("jobsDock");
+        shoot("2-jobs");
+        m_window->inspectPage()->showProfile();
+    }
+
+    void runAndJudge() {
+        Session* s = m_window->session();
+        m_window->setWorkspace(Workspace::Run);
+        settle();
+        shoot("3-run");
+        m_window->setWorkspace(Workspace::Judge);
+        settle();
+        shoot("5-judge-unmeasured");
+        m_window->evaluate();
+        if (!start("evaluateDialog", 256, 16, "7-evaluate")) return;
+        waitFor("evaluate", [s] { return bool(s->evaluation()); });
+        settle();
+        shoot("5-judge");
+    }
+
+    void exportPage() {
+        Session* s = m_window->session();
+        m_window->setWorkspace(Workspace::Export);
+        ExportPage* page = m_window->exportPage();
+        page->selectExporter(QStringLiteral("gptq"));
+        settle();
+        shoot("6-export-lint");
+        page->selectExporter(QStringLiteral("dequantized"));
+        page->setDirectory(m_home.filePath(QStringLiteral("out")));
+        settle();
+        page->startExport();
+        waitFor("export", [s] { return bool(s->receipt()) || !s->engine()->activeCount(); });
+        settle();
+        shoot("6-export");
+    }
+
+    QString m_out;
+    QTemporaryDir m_home;
+    std::unique_ptr<MainWindow> m_window;
+};
+
+} // namespace
+
+int main(int argc, char** argv) {
+    if (argc < 2) {
+        std::fprintf(stderr, "usage: render_pages FOLDER\n");
+        return 2;
+    }
+    qputenv("QT_ENABLE_HIGHDPI_SCALING", "0");
+    QApplication app(argc, argv);
+    ui::applyTheme(app, ui::ThemeMode::Light);
+    return Renderer(QString::fromLocal8Bit(argv[1])).run() ? 0 : 1;
+}

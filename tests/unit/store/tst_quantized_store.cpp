@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/store/h5_file.h"
+#include "core/store/quantized_store.h"
+#include "tests/support/qs_test.h"
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+using namespace qs;
+using namespace qs::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+Params paramsOf(const char* scaleDtype) {
+    const ParamSpecs specs = {ParamSpec::integer("bits", "", 4, 2, 8, ""),
+                              ParamSpec::boolean("flag", "", true, ""),
+                              ParamSpec::real("ratio", "", 2.0, 0, 9, ""),
+                              ParamSpec::choice("scale_dtype", "", scaleDtype, {scaleDtype}, "")};
+    return Params::defaults(specs);
+}
+
+/// [4, 6], groups of 3; codes 0 .. 15 in turn.
+QuantizedTensor example(const char* scaleDtype = "f16") {
+    QuantizedTensor q;
+    q.codec = "int";
+    q.codecParams = paramsOf(scaleDtype);
+    q.rows = 4;
+    q.cols = 6;
+    q.layout = {4, 2, 3};
+    for (size_t i = 0; i < 24; ++i)
+        q.codes.push_back(uint8_t(i * 5 % 16));
+    q.scale = Matrix(4, 2);
+    q.zero = Matrix(4, 2);
+    for (size_t i = 0; i < 8; ++i) {
+        q.scale.data()[i] = 0.0078125f * float(i + 1); // multiples of 2^-7: exact in every type
+        q.zero.data()[i] = float(i);
+    }
+    return q;
+}
+
+bool same(const QuantizedTensor& a, const QuantizedTensor& b) {
+    const auto equal = [](const Matrix& x, const Matrix& y) {
+        return x.rows() == y.rows() && x.cols() == y.cols() &&
+               std::equal(x.span().begin(), x.span().end(), y.data());
+    };
+    return a.codec == b.codec && a.codecParams == b.codecParams && a.rows == b.rows && a.cols == b.cols &&
+           a.layout.scaleRows == b.layout.scaleRows && a.layout.groups == b.layout.groups &&
+           a.layout.groupSize == b.layout.groupSize && a.codes == b.codes && equal(a.scale, b.scale) &&
+           equal(a.zero, b.zero) && a.groupOfColumn == b.groupOfColumn;
+}
+
+std::string messageOf(const Result<void>& r) {
+    return r ? std::string() : r.error().describe();
+}
+
+/// Writes a file of one module with one thing wrong; `change` gets the writer after everything else.
+struct Broken {
+    const char* what;
+    bool scale = true;
+    int64_t rows = 4;
+    std::vector<float> zero = std::vector<float>(8, 1.0f);
+    std::vector<int32_t> groups = {0, 0, 1, 1, 0, 1};
+    const char* params = R"({"scale_dtype": "f32"})";
+    const char* schema = "quantoscope-tensors";
+    int64_t version = 1;
+    const char* expected;
+};
+
+Result<void> writeBroken(const fs::path& path, const Broken& b) {
+    QS_TRY(auto w, H5Writer::begin(path));
+    QS_CHECK(w->attribute("/", "schema", b.schema));
+    QS_CHECK(w->attribute("/", "schema_version", b.version));
+    QS_CHECK(w->group("/m"));
+    QS_CHECK(w->attribute("/m", "codec", "int"));
+    QS_CHECK(w->attribute("/m", "codec_params", b.params));
+    QS_CHECK(w->attribute("/m", "rows", b.rows));
+    QS_CHECK(w->attribute("/m", "cols", int64_t(6)));
+    QS_CHECK(w->attribute("/m", "group_size", int64_t(3)));
+    QS_CHECK(w->attribute("/m", "groups", int64_t(2)));
+    QS_CHECK(w->attribute("/m", "scale_rows", int64_t(4)));
+    const std::vector<uint8_t> codes(24, 3);
+    QS_CHECK(w->array<uint8_t>("/m/codes", codes, {4, 6}, H5Filter::Compress));
+    const std::vector<float> scale(8, 0.5f);
+    if (b.scale) QS_CHECK(w->array<float>("/m/scale", scale, {4, 2}, H5Filter::Compress));
+    QS_CHECK(w->array<float>("/m/zero", b.zero, {4, 2}, H5Filter::Compress));
+    QS_CHECK(w->array<int32_t>("/m/group_of_column", b.groups, {b.groups.size()}, H5Filter::Compress));
+    return w->commit();
+}
+
+} // namespace
+
+class QuantizedStore : public QObject {
+    Q_OBJECT
+private slots:
+    void roundTrip() {
+        const fs::path path = scratchDir("qstore") / "unit.h5";
+        QuantizedTensor a = example("f16"), b = example("bf16"), c = example("f32"), d = example("f16");
+        a.scale(0, 0) = 65504.0f;
+        a.scale(0, 1) = 0x1p-24f;
+        b.scale(0, 0) = 0x1.fep127f;
+        c.scale(0, 0) = 0.1f;
+        c.zero(1, 1) = -3.5f;
+        d.layout = {1, 2, 3};
+        d.scale = Matrix(1, 2);
+        d.zero = Matrix(1, 2);
+        d.scale(0, 0) = d.scale(0, 1) = 2;
+        d.zero(0, 1) = 255;
+        d.groupOfColumn = {1, 0, 0, 1, 1, 0};
+        QuantizedTensor plain = example();
+        plain.codecParams = Params();
+        plain.scale(2, 1) = 0.3f; // no declared type: float32
+        const std::vector<std::pair<std::string, const QuantizedTensor*>> all = {
+            {"layers.0.q", &a}, {"a/b%", &b}, {"c", &c}, {"d", &d}, {".", &plain}};
+        QS_VERIFY_OK(writeQuantizedTensors(path, all, {{"note", "hello"}}));
+        for (const auto& [module, q] : all) {
+            const auto r = readQuantizedTensor(path, module);
+            QS_VERIFY_OK(r);
+            QVERIFY2(same(*r, *q), module.c_str());
+        }
+        auto f = H5Reader::open(path);
+        QS_VERIFY_OK(f);
+        QVERIFY((*f)->type("/layers.0.q/scale").value() == H5Type::F16);
+        QVERIFY((*f)->type("/a%2Fb%25/scale").value() == H5Type::U16);
+        QCOMPARE((*f)->stringAttribute("/a%2Fb%25/scale", "qs_dtype").value(), std::string("bf16"));
+        QVERIFY((*f)->type("/c/scale").value() == H5Type::F32);
+        QVERIFY((*f)->type("/c/zero").value() == H5Type::F32);
+        QVERIFY((*f)->type("/d/zero").value() == H5Type::U8);
+        QCOMPARE((*f)->stringAttribute("/", "note").value(), std::string("hello"));
+        QCOMPARE((*f)->stringAttribute("/a%2Fb%25", "module").value(), std::string("a/b%"));
+    }
+
+    void groupOfColumnDecidesWhenPresent() {
+        QuantizedTensor q = example();
+        q.groupOfColumn = {1, 0, 0, 1, 1, 0};
+        const fs::path path = scratchDir("qstore-groups") / "x.h5";
+        QS_VERIFY_OK(writeQuantizedTensors(path, {{"m", &q}}));
+        const auto r = readQuantizedTensor(path, "m");
+        QS_VERIFY_OK(r);
+        QCOMPARE(r->groupOf(0), size_t(1));
+        QCOMPARE(r->groupOf(5), size_t(0));
+    }
+
+    void scalesThatTheTypeCannotHold() {
+        const fs::path path = scratchDir("qstore-exact") / "x.h5";
+        QuantizedTensor half = example("f16"), brain = example("bf16"), big = example("f16");
+        half.scale(1, 0) = 0.1f;
+        brain.scale(1, 0) = 1.00390625f; // 1 + 2^-8 needs 8 mantissa bits
+        big.scale(1, 0) = 65536.0f;
+        for (const QuantizedTensor* q : {&half, &brain, &big}) {
+            const auto r = writeQuantizedTensors(path, {{"some.module", q}});
+            QVERIFY(!r);
+            QVERIFY(r.error().code == ErrorCode::InvalidArgument);
+            QVERIFY2(messageOf(r).find("x.h5: some.module: scale[1, 0] = ") != std::string::npos,
+                     messageOf(r).c_str());
+            QVERIFY(fs::is_empty(path.parent_path()));
+        }
+    }
+
+    void tensorsThatDisagreeWithThemselves() {
+        const fs::path path = scratchDir("qstore-rules") / "x.h5";
+        const auto refused = [&](const char* part, const std::function<void(QuantizedTensor&)>& change) {
+            QuantizedTensor q = example("f32");
+            change(q);
+            const auto r = writeQuantizedTensors(path, {{"m", &q}});
+            return !r && r.error().code == ErrorCode::InvalidArgument &&
+                   messageOf(r).find(part) != std::string::npos;
+        };
+        QVERIFY(refused("codes do not fill", [](auto& q) { q.codes.pop_back(); }));
+        QVERIFY(refused("scale_rows", [](auto& q) { q.layout.scaleRows = 2; }));
+        QVERIFY(refused("do not cover", [](auto& q) { q.layout.groupSize = 2; }));
+        QVERIFY(refused("do not cover", [](auto& q) { q.layout.groupSize = 0; }));
+        QVERIFY(refused("zero is [0, 0]", [](auto& q) { q.zero = Matrix(); }));
+        QVERIFY(
+            refused("scale[3, 1]", [](auto& q) { q.scale(3, 1) = std::numeric_limits<float>::quiet_NaN(); }));
+        QVERIFY(refused("group_of_column[2] is 2", [](auto& q) { q.groupOfColumn = {0, 1, 2, 0, 0, 0}; }));
+        QVERIFY(refused("group_of_column has 1", [](auto& q) { q.groupOfColumn = {0}; }));
+        QVERIFY(refused("scale_dtype", [](auto& q) { q.codecParams = paramsOf("f8"); }));
+        QVERIFY(refused("is empty", [](auto& q) { q.rows = 0; }));
+        const QuantizedTensor q = example();
+        QVERIFY(!writeQuantizedTensors(path, {{"", &q}}));
+        QVERIFY(!writeQuantizedTensors(path, {{"twice", &q}, {"twice", &q}}));
+        QVERIFY(fs::is_empty(path.parent_path()));
+    }
+
+    void missing() {
+        const fs::path path = scratchDir("qstore-missing") / "x.h5";
+        const QuantizedTensor q = example();
+        QVERIFY(readQuantizedTensor(path, "m").error().code == ErrorCode::NotFound);
+        QS_VERIFY_OK(writeQuantizedTensors(path, {{"m", &q}}));
+        for (const char* name : {"n", "", "m/codes", "codes"})
+            QVERIFY(readQuantizedTensor(path, name).error().code == ErrorCode::NotFound);
+    }
+
+    void brokenFiles() {
+        const fs::path path = scratchDir("qstore-broken") / "x.h5";
+        Broken ok{.what = "nothing", .expected = ""};
+        QS_VERIFY_OK(writeBroken(path, ok));
+        QS_VERIFY_OK(readQuantizedTensor(path, "m"));
+        const float nan = std::numeric_limits<float>::quiet_NaN();
+        const Broken cases[] = {
+            {.what = "no scale", .scale = false, .expected = "/m/scale: the object is missing"},
+            {.what = "rows", .rows = 5, .expected = "/m/codes: shape is [4, 6], expected [5, 6]"},
+            {.what = "huge", .rows = int64_t(1) << 32, .expected = "/m/codes: shape is"},
+            {.what = "negative", .rows = -1, .expected = "'rows' is -1"},
+            {.what = "nan", .zero = {0, 0, 0, nan, 0, 0, 0, 0}, .expected = "zero[1, 1] is not finite"},
+            {.what = "group", .groups = {0, 0, 9, 0, 0, 0}, .expected = "group_of_column[2] is 9"},
+            {.what = "short", .groups = {0, 0}, .expected = "/m/group_of_column: shape is [2], expected [6]"},
+            {.what = "json", .params = "{", .expected = "codec_params is not a JSON object"},
+            {.what = "nested", .params = R"({"a": [1]})", .expected = "codec_params: 'a'"},
+            {.what = "type", .params = R"({"scale_dtype": "f16"})", .expected = "float32, expected float16"},
+            {.what = "dtype", .params = R"({"scale_dtype": 3})", .expected = "scale_dtype must be"},
+            {.what = "schema", .schema = "else", .expected = "schema is 'else'"},
+            {.what = "version", .version = 2, .expected = "schema version 2, this program reads 1"}};
+        for (const Broken& b : cases) {
+            QS_VERIFY_OK(writeBroken(path, b));
+            const auto r = readQuantizedTensor(path, "m");
+            QVERIFY2(!r, b.what);
+            QVERIFY2(r.error().describe().find(b.expected) != std::string::npos,
+                     r.error().describe().c_str());
+            QVERIFY2(r.error().describe().find("x.h5") != std::string::npos, b.what);
+        }
+    }
+};
+
+QS_TEST(QuantizedStore)
+#include "tst_quantized_store.moc"
