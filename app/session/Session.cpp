@@ -55,8 +55,8 @@ JobHandle* Session::openModel(const QString& path) {
         if (!fingerprint) return fingerprint.takeError();
         return Payload::of(Opened{std::move(*model), std::move(*fingerprint)});
     };
-    JobHandle* job =
-        m_engine.post({QStringLiteral("open"), tr("Open %1").arg(QFileInfo(path).fileName())}, body);
+    JobHandle* job = m_pool.post(
+        {QStringLiteral("open"), tr("Open %1").arg(QFileInfo(path).fileName()), true, kOpen}, body);
     job->then(this, [this, path](const Outcome& outcome) {
         if (const auto opened = outcome.as<Opened>())
             adoptModel(opened->model, path, QString::fromStdString(opened->fingerprint));

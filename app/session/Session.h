@@ -35,8 +35,9 @@ public:
     ui::TargetSelection* selection() { return &m_selection; }
 
     // --- Model ---
-    /// Opens on the engine thread. The present model stays until the new one is there. A run folder opens the
-    /// run and its model. Models up to 4 GiB are scanned at once, larger ones when asked (scanWeights).
+    /// Opens beside whatever runs. The present model, and its jobs, stay until the new one is there. A run
+    /// folder opens the run and its model. Models up to 4 GiB are scanned at once, larger ones when asked
+    /// (scanWeights).
     JobHandle* openModel(const QString& path);
     void closeModel();
     std::shared_ptr<const Model> model() const { return m_model; }
@@ -115,6 +116,7 @@ signals:
     void failed(const QString& title, const QString& message);
 
 private:
+    static constexpr int kOpen = 20; ///< before peeks
     JobHandle* report(JobHandle* job);
     void adoptModel(std::shared_ptr<const Model> model, const QString& path, const QString& fingerprint);
     void adoptStats(int target, std::shared_ptr<const TensorStats> stats);

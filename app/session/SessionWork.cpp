@@ -211,8 +211,8 @@ JobHandle* Session::openRun(const QString& directory) {
         scope.job().report("Reading the run's journal", 0, 1);
         return Outcome::from(loadRun(path, model, fingerprint));
     };
-    JobHandle* job =
-        m_engine.post({QStringLiteral("open"), tr("Open run %1").arg(QFileInfo(directory).fileName())}, body);
+    JobHandle* job = m_pool.post(
+        {QStringLiteral("open"), tr("Open run %1").arg(QFileInfo(directory).fileName()), true, kOpen}, body);
     job->then(this, [this, model = m_model](const Outcome& outcome) {
         const auto opened = outcome.as<OpenedRun>();
         if (!opened || !isCurrent(model)) return;

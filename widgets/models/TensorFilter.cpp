@@ -29,8 +29,9 @@ void TensorFilter::addWord(const QString& word) {
         m_blocks.push_back({blocks.captured(1).toInt(), blocks.captured(2).toInt()});
         return;
     }
-    if (!word.contains(QLatin1Char('*')) && !word.contains(QLatin1Char('?'))) {
-        m_parts << word;
+    // `*` alone needs no regular expression: the parts between must follow each other.
+    if (!word.contains(QLatin1Char('?'))) {
+        m_words.push_back(word.split(QLatin1Char('*'), Qt::SkipEmptyParts));
         return;
     }
     QString pattern;
@@ -47,15 +48,37 @@ void TensorFilter::addWord(const QString& word) {
     m_patterns.push_back(expression);
 }
 
-bool TensorFilter::matches(const QString& lowerName, int block) const {
+namespace {
+
+bool inOrder(const QStringList& parts, QStringView name) {
+    qsizetype from = 0;
+    for (const QString& part : parts) {
+        const qsizetype at = name.indexOf(part, from);
+        if (at < 0) return false;
+        from = at + part.size();
+    }
+    return true;
+}
+
+bool found(const QRegularExpression& pattern, QStringView name) {
+#if QT_VERSION >= QT_VERSION_CHECK(6, 5, 0)
+    return pattern.matchView(name).hasMatch();
+#else
+    return pattern.match(name).hasMatch();
+#endif
+}
+
+} // namespace
+
+bool TensorFilter::matches(QStringView lowerName, int block) const {
     if (m_empty) return true;
     if (!m_error.isEmpty()) return false;
     for (const auto& [first, last] : m_blocks)
         if (block < first || block > last) return false;
-    for (const QString& part : m_parts)
-        if (!lowerName.contains(part)) return false;
+    for (const QStringList& word : m_words)
+        if (!inOrder(word, lowerName)) return false;
     for (const QRegularExpression& pattern : m_patterns)
-        if (!pattern.match(lowerName).hasMatch()) return false;
+        if (!found(pattern, lowerName)) return false;
     return true;
 }
 

@@ -22,14 +22,16 @@ public:
     /// Why the expression cannot be read, "" when it can. An unreadable one matches nothing.
     const QString& error() const { return m_error; }
     /// `lowerName` must be lower case already; `block` is -1 outside of blocks.
-    bool matches(const QString& lowerName, int block) const;
+    bool matches(QStringView lowerName, int block) const;
+    /// False when matches() does not look at the block.
+    bool usesBlock() const { return !m_blocks.isEmpty(); }
 
 private:
     void addWord(const QString& word);
 
     bool m_empty = true;
     QString m_error;
-    QStringList m_parts;
+    QVector<QStringList> m_words; ///< the literal parts of a word, to be found one after the other
     QVector<QRegularExpression> m_patterns;
     QVector<QPair<int, int>> m_blocks;
 };

@@ -45,20 +45,28 @@ int TensorTableModel::rowOf(int target) const {
 void TensorTableModel::onReset() {
     beginResetModel();
     const size_t n = size_t(totalCount());
-    m_lowerNames.resize(n);
-    for (size_t i = 0; i < n; ++i)
-        m_lowerNames[i] = m_source->row(int(i)).module.toLower();
+    m_lowerNames.clear();
+    m_nameEnd.resize(n);
+    for (size_t i = 0; i < n; ++i) {
+        m_lowerNames += m_source->row(int(i)).module.toLower();
+        m_nameEnd[i] = m_lowerNames.size();
+    }
     // Names never change: their order is found once, and sorting by name is sorting by this rank.
     std::vector<quint32> byName(n);
     std::iota(byName.begin(), byName.end(), 0u);
     std::stable_sort(byName.begin(), byName.end(),
-                     [this](quint32 a, quint32 b) { return naturalLess(m_lowerNames[a], m_lowerNames[b]); });
+                     [this](quint32 a, quint32 b) { return naturalLess(lowerName(a), lowerName(b)); });
     m_nameRank.resize(n);
     for (size_t i = 0; i < n; ++i)
         m_nameRank[byName[i]] = quint32(i);
     rebuildOrder();
     rebuildVisible();
     endResetModel();
+}
+
+QStringView TensorTableModel::lowerName(size_t target) const {
+    const qsizetype begin = target == 0 ? 0 : m_nameEnd[target - 1];
+    return QStringView(m_lowerNames).mid(begin, m_nameEnd[target] - begin);
 }
 
 void TensorTableModel::rebuildOrder() {
@@ -79,11 +87,16 @@ void TensorTableModel::rebuildOrder() {
 void TensorTableModel::rebuildVisible() {
     m_visible.clear();
     m_rowOf.assign(m_order.size(), -1);
-    if (m_filter.isEmpty())
+    if (m_filter.isEmpty()) {
         m_visible = m_order;
-    else
+    } else {
+        std::vector<char> passes(m_order.size());
+        for (size_t t = 0; t < passes.size(); ++t)
+            passes[t] =
+                m_filter.matches(lowerName(t), m_filter.usesBlock() ? m_source->row(int(t)).block : -1);
         for (const int t : m_order)
-            if (m_filter.matches(m_lowerNames[size_t(t)], m_source->row(t).block)) m_visible.push_back(t);
+            if (passes[size_t(t)]) m_visible.push_back(t);
+    }
     for (size_t r = 0; r < m_visible.size(); ++r)
         m_rowOf[size_t(m_visible[r])] = int(r);
 }
