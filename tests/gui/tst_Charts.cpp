@@ -303,6 +303,45 @@ private slots:
         QCOMPARE(spy.last()[0].toDouble(), -1.0);
         QCOMPARE(spy.last()[1].toDouble(), 1.0);
     }
+    void clipHandles() {
+        HistogramWidget w;
+        w.resize(620, 300);
+        w.setData(histogram()); // bins of 0.02 over [-1, 1]
+        w.setClip(-0.5, 0.5);
+        w.show();
+        QSignalSpy moved(&w, &HistogramWidget::clipMoved), kept(&w, &HistogramWidget::clipKept),
+            restored(&w, &HistogramWidget::clipRestored);
+        // The low handle's line is the leftmost column of the outlier colour.
+        const QImage image = grab(w);
+        int x = -1;
+        for (int i = 60; i < image.width() && x < 0; ++i)
+            if (count(image, QRect(i, 100, 1, 40), theme().outlier) > 30) x = i;
+        QVERIFY(x > 0);
+        const auto moveTo = [&](double px) {
+            QMouseEvent move(QEvent::MouseMove, QPointF(px, 150), QPointF(px, 150), Qt::LeftButton,
+                             Qt::LeftButton, {});
+            QApplication::sendEvent(&w, &move);
+        };
+        QTest::mousePress(&w, Qt::LeftButton, {}, QPoint(x, 150));
+        moveTo(x + 40);
+        QVERIFY(moved.count() >= 1);
+        QVERIFY(w.clipLo() > -0.45 && w.clipLo() < -0.2);
+        QCOMPARE(w.clipHi(), 0.5);
+        moveTo(610); // past the other handle it stops a bin before it
+        QVERIFY(std::abs(w.clipLo() - 0.48) < 1e-9);
+        QTest::mouseRelease(&w, Qt::LeftButton, {}, QPoint(610, 150));
+        QTest::keyClick(&w, Qt::Key_Escape);
+        QCOMPARE(restored.count(), 1);
+        QCOMPARE(w.clipLo(), -0.5);
+        QTest::keyClick(&w, Qt::Key_Left, Qt::ShiftModifier);
+        QVERIFY(std::abs(w.clipHi() - 0.48) < 1e-9);
+        QTest::keyClick(&w, Qt::Key_Return);
+        QCOMPARE(kept.count(), 1);
+        QTest::keyClick(&w, Qt::Key_Escape); // nothing left to restore
+        QCOMPARE(restored.count(), 1);
+        w.removeClip();
+        QCOMPARE(count(grab(w), QRect(60, 40, 550, 200), theme().outlier), 0);
+    }
     void csv() {
         auto d = histogram();
         d->lo = 0;

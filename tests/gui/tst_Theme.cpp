@@ -84,6 +84,18 @@ private slots:
         const QColor middle = QColor::fromRgb(colorTable(MapKind::Diverging, false)[128]);
         QVERIFY(std::abs(middle.red() - Theme::light().header.red()) < 4);
         QVERIFY(std::abs(middle.blue() - Theme::light().header.blue()) < 4);
+        // From the middle outwards both sides move steadily away from the page: stronger never looks weaker.
+        for (const bool dark : {false, true}) {
+            const ColorTable& t = colorTable(MapKind::Diverging, dark);
+            const auto luminance = [&](int i) { return relativeLuminance(QColor::fromRgb(t[size_t(i)])); };
+            const double direction = dark ? 1 : -1;
+            for (int i = 128; i + 16 < 256; i += 16) {
+                QVERIFY2((luminance(i + 16) - luminance(i)) * direction > -0.004,
+                         qPrintable(QString::number(i)));
+                QVERIFY2((luminance(255 - i - 16) - luminance(255 - i)) * direction > -0.004,
+                         qPrintable(QString::number(i)));
+            }
+        }
         // "Low sinks into the page": the low end is the nearer one to the page's luminance.
         for (const bool dark : {false, true}) {
             const double page = relativeLuminance((dark ? Theme::darkTheme() : Theme::light()).base);

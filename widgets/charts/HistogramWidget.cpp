@@ -91,7 +91,7 @@ void HistogramWidget::applyRange(double lo, double hi) {
 PlotAxes HistogramWidget::axesFor(const QSizeF& size) const {
     PlotAxes a;
     const QFontMetricsF fm(chartFont());
-    const double top = m_compact ? 4 : fm.height() + 12;
+    const double top = m_compact ? 4 : fm.height() + (m_clip.shown ? 30 : 12);
     const double bottom = bottomAxisHeight(!m_compact || !m_data->xTitle.isEmpty()) + 3;
     const double height = std::max(10.0, size.height() - top - bottom);
     quint64 most = 1;
@@ -248,12 +248,14 @@ void HistogramWidget::paintContent(QPainter& painter, const QSizeF& size, bool i
     if (!m_compact) paintGrid(painter, axes);
     painter.save();
     painter.setClipRect(axes.plot, Qt::IntersectClip);
+    paintClip(painter, axes);
     if (m_showBefore && !m_data->before.isEmpty()) paintBars(painter, axes, m_data->before, false);
     if (m_showAfter && !m_data->after.isEmpty()) paintBars(painter, axes, m_data->after, true);
     painter.restore();
     paintAxes(painter, axes);
     paintLevels(painter, axes);
     paintHeader(painter, axes);
+    paintClipHandles(painter, axes);
     if (interactive) paintPointer(painter, axes);
     painter.restore();
 }
@@ -295,17 +297,22 @@ void HistogramWidget::wheelEvent(QWheelEvent* event) {
 
 void HistogramWidget::mousePressEvent(QMouseEvent* event) {
     if (event->button() != Qt::LeftButton || empty()) return QWidget::mousePressEvent(event);
-    m_dragging = true;
+    m_clip.dragged = clipHandleAt(event->position());
+    m_dragging = m_clip.dragged < 0;
     m_pressAt = m_pointer = event->position();
 }
 
 void HistogramWidget::mouseMoveEvent(QMouseEvent* event) {
     m_pointer = event->position();
+    if (m_clip.dragged >= 0 && !empty())
+        return moveClip(m_clip.dragged, axesFor(QSizeF(size())).x.toValue(m_pointer.x()));
+    setCursor(clipHandleAt(m_pointer) >= 0 ? Qt::SizeHorCursor : Qt::ArrowCursor);
     setHover(binAt(m_pointer));
     if (m_dragging) update();
 }
 
 void HistogramWidget::mouseReleaseEvent(QMouseEvent* event) {
+    m_clip.dragged = -1;
     if (!std::exchange(m_dragging, false) || empty()) return;
     if (std::abs(event->position().x() - m_pressAt.x()) >= 5) {
         const PlotAxes a = axesFor(QSizeF(size()));
@@ -326,6 +333,7 @@ void HistogramWidget::leaveEvent(QEvent*) {
 
 void HistogramWidget::keyPressEvent(QKeyEvent* event) {
     if (empty()) return QWidget::keyPressEvent(event);
+    if (m_clip.shown && clipKey(event)) return;
     const double middle = (m_lo + m_hi) / 2, half = (m_hi - m_lo) / 2;
     switch (event->key()) {
     case Qt::Key_Plus:

@@ -2,6 +2,8 @@
 // HistogramWidget: counts before (grey fill) and after quantization (blue), linear or log y. Bins that share
 // a pixel are pooled by max. Wheel zooms, drag selects a range, double-click or 0 shows everything, L
 // switches the y axis, hover shows the exact counts of the bin, Left and Right walk through the bins.
+// Clip handles (setClip) drag with the pointer; Enter keeps, Escape restores. Ctrl+Left/Right moves the low
+// one, Shift+Left/Right the high one by a bin.
 #pragma once
 
 #include "widgets/charts/ChartAxis.h"
@@ -46,6 +48,12 @@ public:
     void setCompact(bool compact);
     /// Visible x range; clamped to the data.
     void setRange(double lo, double hi);
+    /// Shows two handles at the clipping values, in x units, lo < hi; ends a drag without a signal.
+    void setClip(double lo, double hi);
+    void removeClip();
+    bool hasClip() const { return m_clip.shown; }
+    double clipLo() const { return m_clip.lo; }
+    double clipHi() const { return m_clip.hi; }
 
     void renderTo(QPainter& painter, const QSize& size) const override;
     QString toCsv() const override;
@@ -56,6 +64,9 @@ public:
 signals:
     void rangeChanged(double lo, double hi);
     void logYChanged(bool log);
+    void clipMoved(double lo, double hi); ///< while dragging or stepping; re-quantize, latest wins
+    void clipKept(double lo, double hi);  ///< Enter
+    void clipRestored();                  ///< Escape; the handles are back where setClip() put them
 
 protected:
     void paintEvent(QPaintEvent* event) override;
@@ -74,6 +85,11 @@ private:
     void paintLevels(QPainter& painter, const PlotAxes& axes) const;
     void paintHeader(QPainter& painter, const PlotAxes& axes) const;
     void paintPointer(QPainter& painter, const PlotAxes& axes) const;
+    void paintClip(QPainter& painter, const PlotAxes& axes) const;
+    void paintClipHandles(QPainter& painter, const PlotAxes& axes) const;
+    int clipHandleAt(const QPointF& at) const; ///< 0 low, 1 high, -1 none
+    void moveClip(int handle, double value);
+    bool clipKey(QKeyEvent* event);
     double top(const PlotAxes& axes, double count) const;
     bool spikes() const; ///< "after" sits on few levels: paint it as separate bars
     void applyRange(double lo, double hi);
@@ -81,7 +97,15 @@ private:
     int binAt(const QPointF& at) const;
     bool empty() const { return !m_data || m_data->bins() == 0; }
 
+    struct Clip {
+        bool shown = false;
+        double lo = 0, hi = 0;         ///< now
+        double homeLo = 0, homeHi = 0; ///< as given by setClip() or kept last
+        int dragged = -1;
+    };
+
     HistogramDataPtr m_data;
+    Clip m_clip;
     bool m_log = true, m_compact = false, m_showBefore = true, m_showAfter = true;
     double m_lo = 0, m_hi = 1;
     int m_hover = -1;

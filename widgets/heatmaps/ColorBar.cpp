@@ -14,6 +14,7 @@ constexpr double kBarWidth = 120, kBarHeight = 10, kMargin = 14;
 /// Ends first, then what fits between them.
 QVector<AxisTick> barTicks(const Normalization& n) {
     QVector<AxisTick> ticks = {{n.lo, formatNumber(n.lo, 2)}, {n.hi, formatNumber(n.hi, 2)}};
+    if (n.diverging) return ticks << AxisTick{0, formatNumber(0)};
     ticks += n.log ? logTicks(n.lo, n.hi, 5) : linearTicks(n.lo, n.hi, 4);
     return ticks;
 }

@@ -166,6 +166,9 @@ void HeatMapPainter::paintCells(QPainter& painter, const HeatMapData& data, cons
     const ColorTable& table = colorTable(n.diverging ? MapKind::Diverging : MapKind::Sequential);
     const QBrush hatch = notMeasuredBrush();
     const QColor paper = theme().text;
+    std::array<QColor, 256> inks; // one luminance per table entry, not one per cell
+    for (size_t i = 0; i < inks.size(); ++i)
+        inks[i] = textOn(QColor::fromRgb(table[i]));
     const QFontMetricsF fm(painter.font());
     const bool texts =
         !data.cellTexts.isEmpty() && l.cellWidth >= kTextCell && l.cellHeight >= fm.height() - 2;
@@ -176,12 +179,13 @@ void HeatMapPainter::paintCells(QPainter& painter, const HeatMapData& data, cons
     for (int r = first.y(); r <= last.y(); ++r)
         for (int c = first.x(); c <= last.x(); ++c) {
             const QRectF cell = l.cellRect(r, c).adjusted(0, 0, -gap, -gap);
-            const QColor fill = mapColor(n, table, data.value(r, c));
-            if (fill.isValid())
-                painter.fillRect(cell, fill);
-            else
+            const double position = n.position(data.value(r, c));
+            const size_t at = std::isnan(position) ? 0 : size_t(std::lround(position * 255));
+            if (std::isnan(position))
                 painter.fillRect(cell, hatch);
-            const QColor ink = fill.isValid() ? textOn(fill) : paper;
+            else
+                painter.fillRect(cell, QColor::fromRgb(table[at]));
+            const QColor& ink = std::isnan(position) ? paper : inks[at];
             if (texts) paintCellText(painter, cell, data.text(r, c), ink);
             if (!data.flags.isEmpty() && data.flag(r, c)) {
                 if (glyphs)
@@ -201,19 +205,30 @@ void HeatMapPainter::paintCellText(QPainter& painter, const QRectF& cell, const 
         painter.drawText(cell, Qt::AlignCenter, text);
         return;
     }
-    auto found = m_texts.find(text);
-    if (found == m_texts.end()) {
-        if (m_texts.size() > 4096) m_texts.clear();
-        QStaticText shaped(text);
-        shaped.setTextFormat(Qt::PlainText);
-        shaped.prepare(painter.transform(), painter.font());
-        found = m_texts.insert(text, shaped);
+    // The same few texts stand in many cells: shape and rasterise each once per ink, then copy it.
+    const double ratio = painter.paintEngine()->paintDevice()->devicePixelRatioF();
+    if (ratio != m_ratio || m_stamps.size() > 4096) m_stamps.clear();
+    m_ratio = ratio;
+    const auto key = std::make_pair(text, color.rgba());
+    auto found = m_stamps.constFind(key);
+    if (found == m_stamps.constEnd()) {
+        const QFontMetricsF fm(painter.font());
+        const QSizeF size(std::ceil(fm.horizontalAdvance(text)) + 2, std::ceil(fm.height()));
+        QPixmap stamp((size * ratio).toSize());
+        stamp.setDevicePixelRatio(ratio);
+        stamp.fill(Qt::transparent);
+        QPainter p(&stamp);
+        p.setFont(painter.font());
+        p.setPen(color);
+        p.drawText(QRectF(QPointF(0, 0), size), Qt::AlignCenter, text);
+        p.end();
+        found = m_stamps.insert(key, stamp);
     }
-    const QSizeF size = found->size();
-    if (size.width() > cell.width()) return;
-    painter.drawStaticText(QPointF(std::round(cell.center().x() - size.width() / 2),
-                                   std::round(cell.center().y() - size.height() / 2)),
-                           *found);
+    const QSizeF size = found->deviceIndependentSize();
+    if (size.width() > cell.width() + 2) return;
+    painter.drawPixmap(QPointF(std::round(cell.center().x() - size.width() / 2),
+                               std::round(cell.center().y() - size.height() / 2)),
+                       *found);
 }
 
 void HeatMapPainter::paintFlags(QPainter& painter, const QRectF& cell, quint8 flags,

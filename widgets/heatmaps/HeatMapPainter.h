@@ -7,9 +7,9 @@
 
 #include <QHash>
 #include <QPainter>
+#include <QPixmap>
 #include <QPoint>
 #include <QRectF>
-#include <QStaticText>
 
 namespace qs::ui {
 
@@ -49,7 +49,7 @@ public:
                          bool colorBar) const;
     void paint(QPainter& painter, const HeatMapData& data, const HeatMapLayout& layout,
                const HeatMapMarks& marks);
-    void clearCache() { m_texts.clear(); }
+    void clearCache() { m_stamps.clear(); }
 
 private:
     void paintCells(QPainter&, const HeatMapData&, const HeatMapLayout&);
@@ -59,7 +59,8 @@ private:
     void paintBars(QPainter&, const HeatMapData&, const HeatMapLayout&) const;
     void paintMarks(QPainter&, const HeatMapData&, const HeatMapLayout&, const HeatMapMarks&) const;
 
-    QHash<QString, QStaticText> m_texts; ///< shaped once per distinct text
+    QHash<std::pair<QString, QRgb>, QPixmap> m_stamps; ///< one per distinct text and ink
+    double m_ratio = 0;                                ///< device pixels per logical pixel of the stamps
 };
 
 } // namespace qs::ui

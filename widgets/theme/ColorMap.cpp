@@ -41,14 +41,16 @@ ColorTable makeSequential(bool dark) {
 }
 
 ColorTable makeDiverging(bool dark) {
-    // From the extreme orange to the middle; each side goes from near-grey to strong. On a dark page strong
-    // is pale.
+    // From the extreme orange to the middle to the extreme purple. On a light page strong is dark; on a dark
+    // page strong is pale, and the darkest class is left out because it would lie below the middle's own
+    // luminance.
+    const int classes = dark ? 4 : 5;
     QVector<QColor> stops;
-    for (int i = 0; i < 5; ++i)
+    for (int i = 0; i < classes; ++i)
         stops.push_back(opaque(kOrange[size_t(dark ? i : 4 - i)]));
     stops.push_back((dark ? Theme::darkTheme() : Theme::light()).header);
-    for (int i = 0; i < 5; ++i)
-        stops.push_back(opaque(kPurple[size_t(dark ? 4 - i : i)]));
+    for (int i = 0; i < classes; ++i)
+        stops.push_back(opaque(kPurple[size_t(dark ? 3 - i : i)]));
     return interpolate(stops);
 }
 

@@ -6,6 +6,7 @@
 #include <QDir>
 #include <QFile>
 #include <QIconEngine>
+#include <QPaintEngine>
 #include <QPixmapCache>
 #include <QSvgRenderer>
 #include <memory>
@@ -72,7 +73,9 @@ public:
     SvgIconEngine(QString name, IconRole role) : m_name(std::move(name)), m_role(role) {}
 
     void paint(QPainter* painter, const QRect& rect, QIcon::Mode mode, QIcon::State state) override {
-        const double ratio = painter->device() ? painter->device()->devicePixelRatioF() : 1.0;
+        const QPaintEngine* engine = painter->paintEngine();
+        const double ratio =
+            engine && engine->paintDevice() ? engine->paintDevice()->devicePixelRatioF() : 1.0;
         QPixmap p = scaledPixmap(rect.size() * ratio, mode, state, ratio);
         p.setDevicePixelRatio(ratio);
         painter->drawPixmap(rect.topLeft(), p);
@@ -117,7 +120,15 @@ QStringList iconNames() {
 void paintIcon(QPainter& painter, const QRectF& rect, const QString& name, const QColor& color) {
     QByteArray source = iconSource(name);
     if (source.isEmpty()) return;
-    const double ratio = painter.device() ? painter.device()->devicePixelRatioF() : 1.0;
+    const QPaintEngine* engine = painter.paintEngine();
+    if (!engine || engine->type() != QPaintEngine::Raster) { // SVG or PDF: stay vector
+        source.replace("currentColor", color.name(QColor::HexRgb).toLatin1());
+        QSvgRenderer(source).render(&painter, rect);
+        return;
+    }
+    // A redirected widget (grab, render) paints on the engine's device, not on the one painter.device()
+    // names.
+    const double ratio = engine->paintDevice()->devicePixelRatioF();
     QPixmap p = glyphPixmap(name, (rect.size() * ratio).toSize(), color);
     p.setDevicePixelRatio(ratio);
     painter.drawPixmap(rect.topLeft(), p);

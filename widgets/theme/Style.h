@@ -63,7 +63,7 @@ void makePrimary(QPushButton* button);
 /// A control's frame: 1 px border of `edge` around `fill`, radius 3.
 void paintControlFrame(QPainter& painter, const QRectF& rect, const QColor& fill, const QColor& edge);
 enum class Arrow { Up, Down, Left, Right };
-/// A small filled triangle centred in `rect`.
-void paintArrow(QPainter& painter, const QRectF& rect, Arrow arrow, const QColor& color);
+/// A filled triangle, `size` px wide, centred in `rect`.
+void paintArrow(QPainter& painter, const QRectF& rect, Arrow arrow, const QColor& color, double size = 7);
 
 } // namespace qs::ui

@@ -116,7 +116,7 @@ void paintControlFrame(QPainter& painter, const QRectF& rect, const QColor& fill
     painter.restore();
 }
 
-void paintArrow(QPainter& painter, const QRectF& rect, Arrow arrow, const QColor& color) {
+void paintArrow(QPainter& painter, const QRectF& rect, Arrow arrow, const QColor& color, double size) {
     painter.save();
     painter.setRenderHint(QPainter::Antialiasing);
     painter.setPen(Qt::NoPen);
@@ -135,6 +135,7 @@ void paintArrow(QPainter& painter, const QRectF& rect, Arrow arrow, const QColor
     case Arrow::Down:
         break;
     }
+    painter.scale(size / 7, size / 7);
     painter.drawPolygon(QPolygonF({{-3.5, -2.0}, {3.5, -2.0}, {0, 2.5}}));
     painter.restore();
 }

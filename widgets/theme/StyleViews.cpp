@@ -65,7 +65,7 @@ bool Style::drawViewPrimitive(PrimitiveElement element, const QStyleOption* opti
             const bool open = option->state & State_Open;
             const bool rtl = option->direction == Qt::RightToLeft;
             paintArrow(*painter, option->rect, open ? Arrow::Down : (rtl ? Arrow::Left : Arrow::Right),
-                       t.text2);
+                       t.text2, 6);
         }
         return true;
     case PE_IndicatorItemViewItemDrop:
@@ -203,7 +203,7 @@ bool Style::drawViewControl(ControlElement element, const QStyleOption* option, 
             // Qt's SortDown means ascending: the small values are on top.
             paintArrow(*painter, QRectF(x, r.center().y() - 5, 9, 10),
                        header->sortIndicator == QStyleOptionHeader::SortDown ? Arrow::Up : Arrow::Down,
-                       t.text2);
+                       t.text2, 6);
         }
         return true;
     }

@@ -4,6 +4,7 @@
 #include "widgets/theme/Style.h"
 
 #include <QFontDatabase>
+#include <QToolTip>
 #include <cmath>
 
 // A static library's resources are dropped by the linker unless someone names them.
@@ -132,7 +133,7 @@ ThemeMode themeMode() {
     return g_mode;
 }
 
-void applyTheme(QApplication& app, ThemeMode mode) {
+void applyTheme(QApplication&, ThemeMode mode) {
     initResources();
     const bool first = g_current == nullptr;
     g_mode = mode;
@@ -141,7 +142,7 @@ void applyTheme(QApplication& app, ThemeMode mode) {
     if (first || !qobject_cast<Style*>(QApplication::style())) QApplication::setStyle(new Style);
     if (first) QApplication::setFont(applicationFont());
     QApplication::setPalette(g_current->palette());
-    app.setProperty("qsDark", dark);
+    QToolTip::setPalette(g_current->palette());
     emit ThemeNotifier::instance().changed();
 }
 

@@ -460,6 +460,39 @@ QWidget* histogramWidget(HistogramDataPtr data, bool log) {
     return h;
 }
 
+QWidget* clipped() {
+    auto* w = static_cast<HistogramWidget*>(histogramWidget(quantHistogram(), true));
+    w->setClip(-0.5, 15.5);
+    return w;
+}
+
+QWidget* menu() {
+    auto* m = new QMenu;
+    m->addAction(icon("copy"), "Copy picture")->setShortcut(QKeySequence::Copy);
+    m->addSeparator();
+    m->addAction("Save as PNG, 1x");
+    auto* check = m->addAction("Log scale");
+    check->setCheckable(true);
+    check->setChecked(true);
+    m->addAction("Not possible now")->setEnabled(false);
+    m->addMenu("Recent");
+    auto* table = m->addAction(icon("table"), "Show as table");
+    table->setShortcut(QKeySequence("Ctrl+T"));
+    m->setActiveAction(m->actions().at(2));
+    m->resize(m->sizeHint());
+    return m;
+}
+
+QWidget* message() {
+    auto* box = new QMessageBox(
+        QMessageBox::Warning, "Export",
+        u("Row length 5 376 is not a multiple of 256 (layers.0.mlp.down_proj). Q4_K cannot hold it. "
+          "Choose Q4_0 or Q8_0."),
+        QMessageBox::Ok | QMessageBox::Cancel);
+    makePrimary(qobject_cast<QPushButton*>(box->button(QMessageBox::Ok)));
+    return box;
+}
+
 QWidget* heatMap(HeatMapDataPtr data, QSize size) {
     auto* h = new HeatMapWidget;
     h->setData(std::move(data));
@@ -521,6 +554,9 @@ int main(int argc, char** argv) {
         shot("profile-zoom", [] { return profile(true, false, {1000, 280}); });
         shot("profile-sorted", [] { return profile(false, true, {700, 460}); });
         shot("histogram-levels", [] { return histogramWidget(quantHistogram(), true); });
+        shot("histogram-clip", clipped);
+        shot("menu", menu);
+        shot("message", message);
         shot("histogram-linear", [] { return histogramWidget(smoothHistogram(), false); });
     }
     return 0;
