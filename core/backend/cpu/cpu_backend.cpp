@@ -187,11 +187,8 @@ public:
     }
 
     Result<void> gptqColumnBlock(const ColumnBlock& b) override {
-        // 64 rows x 128 columns of weights stay in the first-level cache for the whole recursion.
-        linalg::parallelFor(b.weight.cols, 64, [&](size_t begin, size_t end) {
-            for (size_t r = begin; r < end; r += 64)
-                cpu::gptqRows(b, r, std::min<size_t>(64, end - r));
-        });
+        linalg::parallelFor(b.weight.cols, 64,
+                            [&](size_t begin, size_t end) { cpu::gptqRows(b, begin, end - begin); });
         return {};
     }
 

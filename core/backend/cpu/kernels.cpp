@@ -5,8 +5,10 @@
 #define HWY_TARGET_INCLUDE "core/backend/cpu/kernels.cpp"
 #include <hwy/foreach_target.h> // compiles this file once per instruction set
 
+#include <algorithm>
 #include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
+#include <vector>
 
 HWY_BEFORE_NAMESPACE();
 namespace qs::cpu {
@@ -101,42 +103,56 @@ void AddToDouble(double* sum, const float* x, size_t n) {
         sum[i] += double(x[i]);
 }
 
-// One column of the recursion for rows [r, r + lanes): nearest code, scaled error, update of the block's
-// later columns.
-template<class D>
-HWY_INLINE void GptqLanes(D tag, const ColumnBlock& b, size_t r) {
-    const auto maxCode = hn::Set(tag, float(b.maxCode));
-    const auto zeroCode = hn::Zero(tag);
-    const size_t n = b.weight.rows;
-    HWY_ALIGN float codes[hn::MaxLanes(D())];
-    for (size_t i = 0; i < n; ++i) {
-        const auto w = hn::LoadU(tag, b.weight.row(i) + r);
-        const auto scale = hn::LoadU(tag, b.scale.row(i) + r);
-        const auto zero = hn::LoadU(tag, b.zero.row(i) + r);
-        const auto q = hn::Min(hn::Max(hn::Add(hn::Round(hn::Div(w, scale)), zero), zeroCode), maxCode);
-        const auto value = hn::Mul(scale, hn::Sub(q, zero));
-        const auto e = hn::Div(hn::Sub(w, value), hn::Set(tag, b.factor(i, i)));
-        hn::StoreU(e, tag, b.error.row(i) + r);
-        hn::StoreU(q, tag, codes);
-        for (size_t k = 0; k < hn::Lanes(tag); ++k)
-            b.codes.row(i)[r + k] = uint8_t(codes[k]);
-        const float* factor = b.factor.row(i);
-        for (size_t j = i + 1; j < n; ++j) {
-            float* later = b.weight.row(j) + r;
-            hn::StoreU(hn::NegMulAdd(hn::Set(tag, factor[j]), e, hn::LoadU(tag, later)), tag, later);
-        }
+// Rows are solved 32 at a time in a compact copy: the matrix's own columns lie a large power of two apart,
+// and would evict each other from the caches.
+constexpr size_t kGptqRows = 32;
+
+struct GptqTile {
+    explicit GptqTile(size_t columns) : weight(columns * kGptqRows) {}
+    std::vector<float> weight; ///< [columns, kGptqRows]
+    HWY_ALIGN float scale[kGptqRows], zero[kGptqRows], error[kGptqRows], code[kGptqRows];
+};
+
+// Column i of the recursion: nearest codes, scaled errors, update of the block's later columns.
+void GptqColumn(const ColumnBlock& b, size_t i, GptqTile& t) {
+    const hn::CappedTag<float, kGptqRows> d;
+    const size_t lanes = hn::Lanes(d), n = b.weight.rows;
+    const auto maxCode = hn::Set(d, float(b.maxCode)), pivot = hn::Set(d, b.factor(i, i));
+    float* own = t.weight.data() + i * kGptqRows;
+    for (size_t r = 0; r < kGptqRows; r += lanes) {
+        const auto w = hn::LoadU(d, own + r), scale = hn::Load(d, t.scale + r),
+                   zero = hn::Load(d, t.zero + r);
+        const auto q = hn::Min(hn::Max(hn::Add(hn::Round(hn::Div(w, scale)), zero), hn::Zero(d)), maxCode);
+        hn::Store(q, d, t.code + r);
+        hn::Store(hn::Div(hn::Sub(w, hn::Mul(scale, hn::Sub(q, zero))), pivot), d, t.error + r);
+    }
+    const float* factor = b.factor.row(i);
+    for (size_t j = i + 1; j < n; ++j) {
+        const auto f = hn::Set(d, factor[j]);
+        float* later = t.weight.data() + j * kGptqRows;
+        for (size_t r = 0; r < kGptqRows; r += lanes)
+            hn::StoreU(hn::NegMulAdd(f, hn::Load(d, t.error + r), hn::LoadU(d, later + r)), d, later + r);
     }
 }
 
 void GptqRows(const ColumnBlock& b, size_t firstRow, size_t count) {
-    const DF d;
-    const size_t lanes = hn::Lanes(d);
-    size_t r = firstRow;
-    const size_t end = firstRow + count;
-    for (; r + lanes <= end; r += lanes)
-        GptqLanes(d, b, r);
-    for (; r < end; ++r)
-        GptqLanes(hn::CappedTag<float, 1>(), b, r);
+    const size_t n = b.weight.rows;
+    GptqTile t(n);
+    std::fill_n(t.scale, kGptqRows, 1.0f); // rows past the end compute harmless numbers
+    std::fill_n(t.zero, kGptqRows, 0.0f);
+    for (size_t first = firstRow; first < firstRow + count; first += kGptqRows) {
+        const size_t rows = std::min(kGptqRows, firstRow + count - first);
+        for (size_t j = 0; j < n; ++j)
+            std::copy_n(b.weight.row(j) + first, rows, t.weight.data() + j * kGptqRows);
+        for (size_t i = 0; i < n; ++i) {
+            std::copy_n(b.scale.row(i) + first, rows, t.scale);
+            std::copy_n(b.zero.row(i) + first, rows, t.zero);
+            GptqColumn(b, i, t);
+            std::copy_n(t.error, rows, b.error.row(i) + first);
+            for (size_t r = 0; r < rows; ++r)
+                b.codes.row(i)[first + r] = uint8_t(t.code[r]);
+        }
+    }
 }
 
 const char* InstructionSet() {

@@ -161,6 +161,12 @@ private:
     Result<void> solveSegment(size_t first, size_t begin, size_t n) {
         for (size_t i = 0; i < n; ++i) {
             const size_t group = q_.groupOf(order_[first + begin + i]);
+            if (i > 0 &&
+                group == q_.groupOf(order_[first + begin + i - 1])) { // columns are read once per group
+                std::copy_n(scale_.row(begin + i - 1), q_.rows, scale_.row(begin + i));
+                std::copy_n(zero_.row(begin + i - 1), q_.rows, zero_.row(begin + i));
+                continue;
+            }
             for (size_t r = 0; r < q_.rows; ++r) {
                 const size_t p = q_.layout.scaleRows == 1 ? 0 : r;
                 scale_(begin + i, r) = q_.scale(p, group);
