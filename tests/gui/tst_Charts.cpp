@@ -70,7 +70,7 @@ std::shared_ptr<HistogramData> histogram() {
 
 } // namespace
 
-class ChannelProfile : public QObject {
+class ChannelProfileTest : public QObject {
     Q_OBJECT
 private slots:
     void initTestCase() { applyTheme(*qApp, ThemeMode::Light); }
@@ -245,9 +245,9 @@ private slots:
         QVERIFY2(best < 6.0, qPrintable(QString::number(best) + " ms"));
     }
 };
-QS_TEST(ChannelProfile)
+QS_TEST(ChannelProfileTest)
 
-class Histogram : public QObject {
+class HistogramTest : public QObject {
     Q_OBJECT
 private slots:
     void initTestCase() { applyTheme(*qApp, ThemeMode::Light); }
@@ -373,9 +373,9 @@ private slots:
         grab(w);
     }
 };
-QS_TEST(Histogram)
+QS_TEST(HistogramTest)
 
-class PictureExport : public QObject {
+class PictureExportTest : public QObject {
     Q_OBJECT
 private slots:
     void initTestCase() { applyTheme(*qApp, ThemeMode::Light); }
@@ -434,6 +434,6 @@ private slots:
         delete dialog;
     }
 };
-QS_TEST(PictureExport)
+QS_TEST(PictureExportTest)
 
 #include "tst_Charts.moc"
