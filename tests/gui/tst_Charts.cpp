@@ -70,7 +70,7 @@ std::shared_ptr<HistogramData> histogram() {
 
 } // namespace
 
-class ChannelProfile : public QObject {
+class ChannelProfileTest : public QObject {
     Q_OBJECT
 private slots:
     void initTestCase() { applyTheme(*qApp, ThemeMode::Light); }
@@ -243,9 +243,9 @@ private slots:
         qInfo("28 672 channels, 900 x 400 px: %.2f ms", best);
     }
 };
-QS_TEST(ChannelProfile)
+QS_TEST(ChannelProfileTest)
 
-class Histogram : public QObject {
+class HistogramTest : public QObject {
     Q_OBJECT
 private slots:
     void initTestCase() { applyTheme(*qApp, ThemeMode::Light); }
@@ -371,9 +371,9 @@ private slots:
         grab(w);
     }
 };
-QS_TEST(Histogram)
+QS_TEST(HistogramTest)
 
-class PictureExport : public QObject {
+class PictureExportTest : public QObject {
     Q_OBJECT
 private slots:
     void initTestCase() { applyTheme(*qApp, ThemeMode::Light); }
@@ -432,6 +432,6 @@ private slots:
         delete dialog;
     }
 };
-QS_TEST(PictureExport)
+QS_TEST(PictureExportTest)
 
 #include "tst_Charts.moc"

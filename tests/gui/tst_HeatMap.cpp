@@ -51,7 +51,7 @@ void drag(HeatMapWidget& w, QPoint from, QPoint to, Qt::KeyboardModifiers mods =
 }
 } // namespace
 
-class HeatMap : public QObject {
+class HeatMapTest : public QObject {
     Q_OBJECT
 private slots:
     void initTestCase() { applyTheme(*qApp, ThemeMode::Light); }
@@ -239,6 +239,6 @@ private slots:
         }
     }
 };
-QS_TEST(HeatMap)
+QS_TEST(HeatMapTest)
 
 #include "tst_HeatMap.moc"

@@ -10,7 +10,7 @@
 using namespace qs::ui;
 
 /// Contrast promises of every role, on every surface it appears on, in both themes.
-class ThemeContrast : public QObject {
+class ThemeContrastTest : public QObject {
     Q_OBJECT
 private slots:
     void formula() {
@@ -143,9 +143,9 @@ private slots:
         applyTheme(*qApp, ThemeMode::Light);
     }
 };
-QS_TEST(ThemeContrast)
+QS_TEST(ThemeContrastTest)
 
-class Icons : public QObject {
+class IconsTest : public QObject {
     Q_OBJECT
 private slots:
     void everyIconPaintsInBothThemes() {
@@ -190,6 +190,6 @@ private slots:
     void unknownNameIsNull() { QVERIFY(icon(QStringLiteral("no-such-icon")).isNull()); }
     void applicationIconLoads() { QVERIFY(!applicationIcon().pixmap(64, 64).isNull()); }
 };
-QS_TEST(Icons)
+QS_TEST(IconsTest)
 
 #include "tst_Theme.moc"

@@ -43,7 +43,7 @@ QImage pips(double bits) {
 }
 } // namespace
 
-class Views : public QObject {
+class ViewsTest : public QObject {
     Q_OBJECT
 private slots:
     void initTestCase() { applyTheme(*qApp, ThemeMode::Light); }
@@ -255,6 +255,6 @@ private slots:
         QVERIFY(!dock->isVisible());
     }
 };
-QS_TEST(Views)
+QS_TEST(ViewsTest)
 
 #include "tst_Views.moc"

@@ -366,7 +366,9 @@ void HeatMapPainter::paintMarks(QPainter& painter, const HeatMapData& data, cons
                                  data.value(marks.current.y(), marks.current.x()));
     const QRectF cell = l.cellRect(marks.current.y(), marks.current.x());
     if (l.cellWidth < 12 || l.cellHeight < 12) {
-        painter.setPen(QPen(t.text, 1));
+        painter.setPen(QPen(t.base, 4)); // a halo: among pale and dark cells one line alone would get lost
+        painter.drawRect(cell.adjusted(-0.5, -0.5, -0.5, -0.5));
+        painter.setPen(QPen(t.text, 2));
         painter.drawRect(cell.adjusted(-0.5, -0.5, -0.5, -0.5));
         return;
     }

@@ -207,6 +207,19 @@ void HeatMapWidget::paintEvent(QPaintEvent* event) {
         return;
     }
     m_painter.paint(p, *m_data, currentLayout(), m_marks);
+    if (!hasFocus()) return;
+    p.setPen(QPen(theme().accent, 1));
+    p.drawRect(QRectF(viewport()->rect()).adjusted(0.5, 0.5, -0.5, -0.5));
+}
+
+void HeatMapWidget::focusInEvent(QFocusEvent* event) {
+    QAbstractScrollArea::focusInEvent(event);
+    viewport()->update();
+}
+
+void HeatMapWidget::focusOutEvent(QFocusEvent* event) {
+    QAbstractScrollArea::focusOutEvent(event);
+    viewport()->update();
 }
 
 void HeatMapWidget::resizeEvent(QResizeEvent* event) {

@@ -222,6 +222,16 @@ bool Style::drawBarControl(ControlElement element, const QStyleOption* option, Q
                            const QWidget* widget) const {
     const Theme& t = theme();
     switch (element) {
+    case CE_MenuItem: {
+        const auto* item = qstyleoption_cast<const QStyleOptionMenuItem*>(option);
+        if (!item || !isOn(option, State_Selected) || item->menuItemType == QStyleOptionMenuItem::Separator)
+            return false;
+        if (isOn(option, State_Enabled)) painter->fillRect(option->rect, t.selection);
+        QStyleOptionMenuItem flat = *item; // Fusion would frame the highlight
+        flat.state &= ~State_Selected;
+        QProxyStyle::drawControl(element, &flat, painter, widget);
+        return true;
+    }
     case CE_MenuBarEmptyArea:
         painter->fillRect(option->rect, t.window);
         return true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // gallery <folder> [scale]: paints the widgets with invented data to PNG files, light and dark, for review by
 // eye.
+#include "../CpuTimer.h"
 #include "FakeData.h"
 
 #include "widgets/charts/ChannelProfileWidget.h"
@@ -524,10 +525,9 @@ void save(const std::function<QWidget*()>& make, const QString& folder, const QS
     QImage image(w->size() * scale, QImage::Format_RGB32);
     image.setDevicePixelRatio(scale);
     image.fill(theme().window);
-    QElapsedTimer timer;
-    timer.start();
+    const double start = qs::test::threadMilliseconds();
     w->render(&image);
-    std::printf("%-24s %5.1f ms\n", qPrintable(name), timer.nsecsElapsed() / 1e6);
+    std::printf("%-24s %5.1f ms\n", qPrintable(name), qs::test::threadMilliseconds() - start);
     image.save(folder + QLatin1Char('/') + name + QStringLiteral(".png"));
 }
 
