@@ -8,7 +8,6 @@
 #include "app/pages/TensorsPane.h"
 #include "core/linalg/blas.h"
 #include "widgets/theme/Icons.h"
-#include "widgets/views/ElidedLabel.h"
 #include "widgets/views/SegmentedButtons.h"
 
 #include <QActionGroup>
@@ -18,6 +17,7 @@
 #include <QFileInfo>
 #include <QMenuBar>
 #include <QMessageBox>
+#include <QPainter>
 #include <QToolBar>
 #include <QToolButton>
 #include <QUndoStack>
@@ -26,8 +26,30 @@
 namespace qs::app {
 
 namespace {
-constexpr int kTitleWidth = 320; ///< of the title in the menu bar's corner
-}
+
+/// The window's title at the right end of the menu bar, on one line with the menus.
+class CornerTitle : public QWidget {
+public:
+    CornerTitle(QWidget* window, int height) : m_window(window), m_height(height) {
+        setObjectName(QStringLiteral("menuTitle"));
+        connect(window, &QWidget::windowTitleChanged, this, qOverload<>(&QWidget::update));
+    }
+    QSize sizeHint() const override { return {320, m_height}; }
+
+protected:
+    void paintEvent(QPaintEvent*) override {
+        QPainter p(this);
+        p.setPen(ui::theme().text2);
+        const QString text = fontMetrics().elidedText(m_window->windowTitle(), Qt::ElideMiddle, width() - 16);
+        p.drawText(rect().adjusted(0, 0, -14, 0), Qt::AlignRight | Qt::AlignVCenter, text);
+    }
+
+private:
+    QWidget* m_window;
+    int m_height;
+};
+
+} // namespace
 
 QAction* MainWindow::action(const QString& name) const {
     return findChild<QAction*>(name);
@@ -53,13 +75,7 @@ void MainWindow::makeMenus() {
     addAction(help, "about", tr("About Quantoscope"), "info", {}, [this] { about(); });
     for (QMenu* m : menuBar()->findChildren<QMenu*>())
         m->setToolTipsVisible(true);
-    auto* title = new ui::ElidedLabel;
-    title->setObjectName(QStringLiteral("menuTitle"));
-    title->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
-    title->setContentsMargins(0, 0, 12, 0);
-    title->setFixedSize(kTitleWidth, menuBar()->sizeHint().height());
-    menuBar()->setCornerWidget(title);
-    connect(this, &QWidget::windowTitleChanged, title, &ui::ElidedLabel::setText);
+    menuBar()->setCornerWidget(new CornerTitle(this, menuBar()->sizeHint().height()));
 }
 
 void MainWindow::makeFileMenu() {

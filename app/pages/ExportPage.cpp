@@ -168,6 +168,7 @@ QWidget* ExportPage::makeOutput() {
 
 QWidget* ExportPage::makeCentre() {
     auto* centre = new QWidget;
+    centre->setMinimumWidth(300);
     auto* layout = bareLayout(centre);
     auto* sizeRow = new ui::ToolRow;
     sizeRow->addTitle(tr("Size"));
@@ -180,6 +181,9 @@ QWidget* ExportPage::makeCentre() {
     m_sizes->setModel(m_sizesModel);
     m_sizes->setEditTriggers(QAbstractItemView::NoEditTriggers);
     m_sizes->setSelectionMode(QAbstractItemView::SingleSelection);
+    m_sizes->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    m_sizes->setVerticalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    m_sizes->horizontalHeader()->setStretchLastSection(false);
     const int rows = m_sizes->verticalHeader()->defaultSectionSize() * int(exporters().size());
     m_sizes->setFixedHeight(rows + std::max(24, m_sizes->fontMetrics().height() + 8) + 2);
     layout->addWidget(m_sizes);
@@ -259,8 +263,10 @@ void ExportPage::proposeDirectory() {
         m_directory->clear();
         return;
     }
-    const QString base = QDir::homePath() + QStringLiteral("/quantoscope-exports/") + m_session->title() +
-                         QLatin1Char('-') + exporter();
+    const QString name =
+        m_session->title().simplified().toLower().replace(QLatin1Char(' '), QLatin1Char('-'));
+    const QString base =
+        QDir::homePath() + QStringLiteral("/quantoscope-exports/") + name + QLatin1Char('-') + exporter();
     QString path = base;
     for (int n = 2; !freeFolder(path) && n < 1000; ++n)
         path = base + QLatin1Char('-') + QString::number(n);
@@ -291,7 +297,7 @@ void ExportPage::refresh() {
     const QString why = blocker();
     m_export->setEnabled(why.isEmpty());
     m_export->setToolTip(why);
-    m_hint->setText(why.isEmpty() ? tr("An existing file is never replaced without asking.") : why);
+    m_hint->setText(why.isEmpty() ? tr("A new folder is made. Nothing that exists is replaced.") : why);
     askSizes();
 }
 
@@ -327,6 +333,7 @@ void ExportPage::showSizes(const std::vector<Result<uint64_t>>& sizes) {
         {tr("format"), tr("loads in"), tr("file, bytes"), tr("file, MiB"), {}});
     for (const int c : {2, 3})
         m_sizesModel->horizontalHeaderItem(c)->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
+    std::vector<bool> notesShown;
     for (size_t i = 0; i < exporters().size(); ++i) {
         const ExporterDescriptor& e = *exporters()[i];
         QStringList runtimes;
@@ -348,11 +355,17 @@ void ExportPage::showSizes(const std::vector<Result<uint64_t>>& sizes) {
         items[2]->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
         items[3]->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
         items[4]->setToolTip(why);
+        items[1]->setToolTip(items[1]->text());
+        notesShown.push_back(!why.isEmpty());
         m_sizesModel->appendRow(items);
     }
-    constexpr int widths[] = {190, 180, 110, 84};
-    for (int c = 0; c < 4; ++c)
+    constexpr int widths[] = {150, 0, 96, 76};
+    const bool notes = std::any_of(notesShown.begin(), notesShown.end(), [](bool b) { return b; });
+    m_sizes->setColumnHidden(4, !notes);
+    m_sizes->horizontalHeader()->setSectionResizeMode(1, QHeaderView::Stretch);
+    for (const int c : {0, 2, 3})
         m_sizes->setColumnWidth(c, widths[c]);
+    if (notes) m_sizes->setColumnWidth(4, 190);
 }
 
 } // namespace qs::app

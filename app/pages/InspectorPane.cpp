@@ -30,6 +30,28 @@ ui::KeyValueGrid::Tone toneOf(const ui::KeyValue& kv) {
     return kv.mono ? ui::KeyValueGrid::Tone::Mono : ui::KeyValueGrid::Tone::Normal;
 }
 
+/// Lists of formats with counts become rows: side by side they would be cut.
+QVector<ui::KeyValue> onePerRow(const QVector<ui::KeyValue>& rows) {
+    constexpr qsizetype kMost = 6;
+    QVector<ui::KeyValue> out;
+    for (const ui::KeyValue& kv : rows) {
+        const QStringList parts = kv.value.split(QStringLiteral(" · "));
+        if (parts.size() < 2 || !parts.front().contains(QStringLiteral(" × "))) {
+            out.push_back(kv);
+            continue;
+        }
+        for (qsizetype i = 0; i < std::min(parts.size(), kMost); ++i) {
+            ui::KeyValue row = kv;
+            if (i > 0) row.key.clear();
+            row.value = i + 1 == kMost && parts.size() > kMost
+                            ? InspectorPane::tr("and %1 more").arg(parts.size() - i)
+                            : parts[i];
+            out.push_back(row);
+        }
+    }
+    return out;
+}
+
 QWidget* padded(QWidget* widget, int bottom = 6) {
     auto* frame = new QWidget;
     auto* layout = new QVBoxLayout(frame);
@@ -161,7 +183,7 @@ void InspectorPane::refresh() {
     m_selection->parentWidget()->setVisible(many);
     if (many) {
         m_selectionHead->setNote(tr("%1 tensors, 1 current").arg(ui::integerText(rows.size())));
-        showKeyValues(m_selection, ui::describeSelection(rows));
+        showKeyValues(m_selection, onePerRow(ui::describeSelection(rows)));
     }
     m_schemeHead->setNote(many ? tr("edits %1 tensors").arg(ui::integerText(rows.size())) : QString());
     refreshScheme();

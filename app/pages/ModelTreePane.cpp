@@ -27,14 +27,14 @@ ModelTreePane::ModelTreePane(Session* session, QWidget* parent)
     , m_view(new QTreeView)
     , m_counts(new QLabel) {
     setObjectName(QStringLiteral("modelTreePane"));
-    setMinimumWidth(200);
+    setMinimumWidth(220);
     m_filter->setObjectName(QStringLiteral("treeFilter"));
     m_filter->setRegexToggle(true);
     m_view->setObjectName(QStringLiteral("modelTree"));
     m_view->setAccessibleName(tr("Model"));
     ui::setupTree(m_view);
     m_view->setModel(&m_model);
-    m_view->setUniformRowHeights(true);
+    m_view->setIndentation(12);
     m_view->header()->setStretchLastSection(false);
     m_view->header()->setSectionResizeMode(ui::ModelTreeModel::Name, QHeaderView::Stretch);
     m_view->header()->setSectionResizeMode(ui::ModelTreeModel::Format, QHeaderView::ResizeToContents);

@@ -26,9 +26,7 @@ OutliersPane::OutliersPane(InspectState* state, QWidget* parent)
     m_view->setSortingEnabled(true);
     m_view->horizontalHeader()->setSortIndicator(-1, Qt::DescendingOrder);
     m_view->setSelectionMode(QAbstractItemView::SingleSelection);
-    m_view->horizontalHeader()->setStretchLastSection(false);
-    for (int c = 0; c < ui::OutlierTableModel::ColumnCount; ++c)
-        m_view->setColumnWidth(c, c == 0 ? 90 : 140);
+    m_view->horizontalHeader()->setSectionResizeMode(QHeaderView::Stretch);
     m_stack->addWidget(m_empty);
     m_stack->addWidget(m_view);
     auto* layout = new QVBoxLayout(this);

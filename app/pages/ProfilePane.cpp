@@ -68,18 +68,19 @@ QWidget* ProfilePane::makeToolRow() {
     row->addTitle(tr("Channel profile"));
     m_name->setFont(ui::monoFont());
     row->addWidget(m_name);
-    row->addLabel(tr("side"))->setBuddy(m_side);
     m_side->addItem(tr("Input"), int(ChannelSide::Input));
     m_side->addItem(tr("Output"), int(ChannelSide::Output));
     m_side->setObjectName(QStringLiteral("side"));
     m_side->setAccessibleName(tr("Side"));
     m_side->setToolTip(tr("Input channels are the columns of the matrix, output channels its rows."));
     m_side->setSizeAdjustPolicy(QComboBox::AdjustToContents);
+    m_side->setMinimumWidth(104);
     row->addWidget(m_side);
     m_order->setObjectName(QStringLiteral("order"));
     m_order->setCurrentIndex(0);
     row->addWidget(m_order);
-    row->addLabel(tr("outlier rule"))->setBuddy(m_rule);
+    row->addLabel(tr("rule"))->setBuddy(m_rule);
+    m_rule->setMinimumWidth(88);
     for (const OutlierRule r : {OutlierRule::MedianRatio, OutlierRule::Sigma, OutlierRule::LlmInt8})
         m_rule->addItem(ruleText(r), int(r));
     m_rule->setItemData(0, tr("A channel's largest magnitude over the median channel's."), Qt::ToolTipRole);

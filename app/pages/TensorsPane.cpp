@@ -46,17 +46,16 @@ TensorsPane::TensorsPane(Session* session, Settings* settings, QWidget* parent)
     , m_session(session)
     , m_settings(settings)
     , m_filter(new ui::SearchLineEdit(ui::SearchLineEdit::Kind::Filter, tr("Filter, e.g. 1..3 down")))
-    , m_counts(new QLabel)
     , m_view(new QTableView) {
     setObjectName(QStringLiteral("tensorsPane"));
     m_filter->setObjectName(QStringLiteral("tensorFilter"));
     m_filter->setRegexToggle(true);
-    m_filter->setMinimumWidth(220);
-    m_filter->setMaximumWidth(320);
+    m_filter->setFixedWidth(240);
     auto* row = new ui::ToolRow;
     row->addWidget(m_filter);
-    row->addStretch();
     m_counts = row->addLabel({});
+    m_counts->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+    m_counts->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 0);
     layout->setSpacing(0);
@@ -128,7 +127,7 @@ void TensorsPane::showCounts() {
                                    ui::integerText(m_session->selection()->targets().size())));
     else
         m_counts->setText(
-            tr("%1 tensors · %2 selected · F2 edits bits, group or method of every selected row")
+            tr("F2 edits bits, group or method of every selected row · %1 tensors · %2 selected")
                 .arg(ui::integerText(total), ui::integerText(m_session->selection()->targets().size())));
 }
 

@@ -41,7 +41,7 @@ private:
     Settings* m_settings;
     ui::TensorTableModel m_model;
     ui::SearchLineEdit* m_filter;
-    QLabel* m_counts;
+    QLabel* m_counts = nullptr;
     QTableView* m_view;
     QTimer m_visible; ///< scrolling comes in bursts
 };

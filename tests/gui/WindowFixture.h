@@ -133,6 +133,7 @@ struct WindowHome {
 class WindowFixture {
 public:
     explicit WindowFixture(const WindowHome& home, int pauseMs = 0) {
+        ui::applyTheme(*qApp, app::Settings(home.settings()).themeMode()); // as main() does
         app::WindowOptions options;
         options.session.cacheDirectory = home.cache();
         options.session.backend = [pauseMs]() -> Result<std::unique_ptr<Backend>> {

@@ -112,8 +112,8 @@ private slots:
             QVERIFY(w.find<QDockWidget>("inspectorDock")->isVisible());
             QVERIFY(w.find<QDockWidget>("modelDock")->isVisible());
             w.find<QDockWidget>("inspectorDock")->hide();
-            w->resize(1240, 700);
-            QTRY_COMPARE(w->size(), QSize(1240, 700));
+            w->resize(1180, 760);
+            QTRY_COMPARE(w->size(), QSize(1180, 760));
             size = w->size();
             QTRY_COMPARE_WITH_TIMEOUT(w.session()->scannedCount(), w.table()->count(), kLong);
             QTRY_COMPARE_WITH_TIMEOUT(w.session()->pool()->activeCount(), 0, kLong);
@@ -193,6 +193,21 @@ private slots:
         QVERIFY((*w)->messageBar()->text().contains(u"Stopping"));
         QTRY_VERIFY_WITH_TIMEOUT(!(*w)->isVisible(), 20000);
         QCOMPARE(w->session()->engine()->activeCount(), 0);
+    }
+
+    /// Every workspace fits a small screen.
+    void fitsSmallScreens() {
+        const WindowHome home("window-small");
+        WindowFixture w(home);
+        w->openSample();
+        QTRY_VERIFY_WITH_TIMEOUT(w.session()->model(), kLong);
+        for (const auto workspace :
+             {app::Workspace::Inspect, app::Workspace::Run, app::Workspace::Judge, app::Workspace::Export}) {
+            w->setWorkspace(workspace);
+            w->resize(1100, 700);
+            QTest::qWait(50);
+            QCOMPARE(w->size(), QSize(1100, 700));
+        }
     }
 
     void gridDescribesBrush() {
