@@ -96,7 +96,13 @@ Result<void> Model::requireTokenizer() const {
     return Error::unsupported("text cannot be read: " + noTokenizerReason_, checkpoint_->root().string());
 }
 
-Result<std::shared_ptr<const Model>> openModel(const std::filesystem::path& path) {
+Result<std::shared_ptr<const Model>> openModel(const std::filesystem::path& asked) {
+    // A weight file picked or dropped from inside a model folder means the model: its config lies beside it.
+    std::filesystem::path path = asked;
+    std::error_code ec;
+    if (asked.filename() == "model.safetensors" &&
+        std::filesystem::exists(asked.parent_path() / "config.json", ec))
+        path = asked.parent_path();
     QS_TRY(auto checkpoint, openCheckpoint(path));
     std::optional<ModelSpec> spec;
     std::string noForward, noTokenizer;

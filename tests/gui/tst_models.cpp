@@ -79,7 +79,7 @@ private slots:
         QVERIFY(plain("*"));
         QVERIFY(plain("1..3 down"));
         QVERIFY(!plain("4..9"));
-        QVERIFY(!TensorFilter("0..9", false).matches("lm_head", -1));
+        QVERIFY(!TensorFilter("0..9", false).matches(u"lm_head", -1));
         QVERIFY(TensorFilter("l.yers\\.\\d+\\.mlp", true).matches(name, 3));
         QVERIFY(!TensorFilter("^mlp", true).matches(name, 3));
         const TensorFilter broken("mlp.(", true);

@@ -160,6 +160,12 @@ private slots:
                  size_t(14)); // 7 linears of 2 blocks, found by shape; not the embedding
         QVERIFY(!(*m)->requireForward());
     }
+    void weightFileMeansItsFolder() {
+        const auto m = openModel(qs::test::sampleModel() / "model.safetensors");
+        QS_VERIFY_OK(m);
+        QVERIFY2((*m)->hasForward(), (*m)->noForwardReason().c_str());
+        QVERIFY((*m)->tokenizer());
+    }
     void cancelled() {
         const auto dir = scratchDir("llama-cancel");
         SmallModelShape shape;
