@@ -112,8 +112,8 @@ private slots:
             QVERIFY(w.find<QDockWidget>("inspectorDock")->isVisible());
             QVERIFY(w.find<QDockWidget>("modelDock")->isVisible());
             w.find<QDockWidget>("inspectorDock")->hide();
-            w->resize(1180, 760);
-            QTRY_COMPARE(w->size(), QSize(1180, 760));
+            w->resize(1280, 760);
+            QTRY_COMPARE(w->size(), QSize(1280, 760));
             size = w->size();
             QTRY_COMPARE_WITH_TIMEOUT(w.session()->scannedCount(), w.table()->count(), kLong);
             QTRY_COMPARE_WITH_TIMEOUT(w.session()->pool()->activeCount(), 0, kLong);
@@ -204,9 +204,9 @@ private slots:
         for (const auto workspace :
              {app::Workspace::Inspect, app::Workspace::Run, app::Workspace::Judge, app::Workspace::Export}) {
             w->setWorkspace(workspace);
-            w->resize(1100, 700);
+            w->resize(1280, 720);
             QTest::qWait(50);
-            QCOMPARE(w->size(), QSize(1100, 700));
+            QCOMPARE(w->size(), QSize(1280, 720));
         }
     }
 
