@@ -73,7 +73,8 @@ def check(name):
         moved = np.abs(run(name, feature)[1] - logits).max()
         inert = feature in case.inert
         fine = moved < 1e-9 if inert else moved > case.small.get(feature, LEAST)
-        print(f"{name:20} {feature:40} {moved:9.2e} {'has no effect' if inert else ''}{'' if fine else ' <- NOT TESTED'}")
+        remark = "" if fine else " <- NOT TESTED"
+        print(f"{name:20} {feature:40} {moved:9.2e} {'has no effect' if inert else ''}{remark}")
         good &= bool(fine)
     return good
 

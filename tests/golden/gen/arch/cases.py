@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cases: a config.json as transformers writes it (published spellings of v4 unless said otherwise) and its forward."""
+"""The cases: config.json as transformers writes it (in the spelling of v4 unless said otherwise) and the forward."""
 from dataclasses import dataclass, field
 from typing import Callable
 
@@ -101,8 +101,8 @@ def gpt_neox(**fields):
 
 def opt(**fields):
     base = {"_remove_final_layer_norm": False, "activation_function": "relu", "do_layer_norm_before": True,
-            "dropout": 0.1, "enable_bias": True, "ffn_dim": 52, "hidden_size": 32, "layer_norm_elementwise_affine": True,
-            "layerdrop": 0.0, "max_position_embeddings": 40, "num_attention_heads": 4, "num_hidden_layers": 2,
+            "dropout": 0.1, "enable_bias": True, "ffn_dim": 52, "hidden_size": 32,
+            "layer_norm_elementwise_affine": True, "layerdrop": 0.0, "max_position_embeddings": 40, "num_attention_heads": 4, "num_hidden_layers": 2,
             "pad_token_id": 1, "prefix": "</s>", "tie_word_embeddings": "absent", "vocab_size": 66,
             "word_embed_proj_dim": 32}
     return config("OPTForCausalLM", "opt", **{**base, **fields})
@@ -151,7 +151,8 @@ TANH = {"tanh gelu": 5e-4}  # the two gelus differ by at most 5e-4
 
 CASES = {
     "llama": Case(LL.llama, llama()),
-    "llama_bias": Case(LL.llama, llama(attention_bias=True, mlp_bias=True, tie_word_embeddings=True, head_dim="absent")),
+    "llama_bias": Case(LL.llama, llama(
+        attention_bias=True, mlp_bias=True, tie_word_embeddings=True, head_dim="absent")),
     "llama_linear": Case(LL.llama, llama_rope({"factor": 4.0, "type": "linear"})),
     "llama_dynamic": Case(LL.llama, llama_rope({"factor": 2.0, "type": "dynamic"}, max_position_embeddings=16)),
     "llama_llama3": Case(LL.llama, llama_rope(LLAMA3, max_position_embeddings=256)),
@@ -167,8 +168,8 @@ CASES = {
         max_position_embeddings=256, rope_parameters={**LLAMA3, "rope_theta": 500.0})),
     "mistral": Case(LL.llama, config(
         "MistralForCausalLM", "mistral", head_dim=12, hidden_act="silu", hidden_size=32, intermediate_size=44,
-        max_position_embeddings=96, num_attention_heads=4, num_hidden_layers=2, num_key_value_heads=2, rms_norm_eps=1e-5,
-        rope_theta=10000.0, sliding_window=7, vocab_size=53)),
+        max_position_embeddings=96, num_attention_heads=4, num_hidden_layers=2, num_key_value_heads=2,
+        rms_norm_eps=1e-5, rope_theta=10000.0, sliding_window=7, vocab_size=53)),
     "qwen2": Case(LL.llama, qwen2()),
     "qwen2_sliding": Case(LL.llama, qwen2(
         use_sliding_window=True, max_window_layers=1, tie_word_embeddings=True, head_dim="absent",
@@ -199,7 +200,8 @@ CASES = {
     # A multimodal file: the text model is nested, and its config leaves out what the class assumes.
     "gemma3_nested": Case(gemma.gemma, config(
         "Gemma3ForConditionalGeneration", "gemma3", attention_dropout="absent", tie_word_embeddings="absent",
-        bos_token_id="absent", eos_token_id=[1, 106], boi_token_index=255999, mm_tokens_per_image=256, use_cache="absent",
+        bos_token_id="absent", eos_token_id=[1, 106], boi_token_index=255999, mm_tokens_per_image=256,
+        use_cache="absent",
         text_config={"head_dim": 8, "hidden_size": 32, "intermediate_size": 36, "model_type": "gemma3_text",
                      "num_attention_heads": 4, "num_hidden_layers": 3, "num_key_value_heads": 2,
                      "rope_scaling": {"factor": 8.0, "rope_type": "linear"}, "sliding_window": 5,

@@ -42,8 +42,8 @@ def layer_norm(x, gain, bias, eps):
 def attention(q, k, v, scale, causal=True, window=None, cap=None, key_bias=None, kv_head=None):
     """softmax(scale q k^T + bias) v over the visible keys; head h reads key/value head kv_head(h).
 
-    A query i sees keys i - window < j <= i. The cap is applied to the scaled products, before bias and mask. key_bias is
-    [heads, tokens]. Returns [tokens, heads * head size].
+    A query i sees keys i - window < j <= i. The cap is applied to the scaled products, before bias and mask. key_bias
+    is [heads, tokens]. Returns [tokens, heads * head size].
     """
     tokens, heads, size = q.shape
     group = heads // k.shape[1]

@@ -43,7 +43,8 @@ def gpt2(t, ids):
     x = t.layer_norm(x, base + "ln_f", eps)
     for layer in range(c["n_layer"] if t.options["buffers"] else 0):
         # Old files carry the causal mask of every block.
-        t.arrays[f"{base}h.{layer}.attn.bias"] = np.tril(np.ones((1, 1, c["n_positions"], c["n_positions"]), np.float32))
+        mask = np.tril(np.ones((1, 1, c["n_positions"], c["n_positions"]), np.float32))
+        t.arrays[f"{base}h.{layer}.attn.bias"] = mask
     return x @ embedding.T
 
 
@@ -67,7 +68,8 @@ def gpt_neox(t, ids):
         else:
             y = x + a if parallel else x
         y = t.layer_norm(y, prefix + "post_attention_layernorm", eps)
-        x = x + a + mlp(t, y, prefix + "mlp.dense_h_to_4h", prefix + "mlp.dense_4h_to_h", c["intermediate_size"], eq.gelu)
+        m = mlp(t, y, prefix + "mlp.dense_h_to_4h", prefix + "mlp.dense_4h_to_h", c["intermediate_size"], eq.gelu)
+        x = x + a + m
     return head(t, t.layer_norm(x, "gpt_neox.final_layer_norm", eps), embedding, False, "embed_out")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decoders with RMSNorm or LayerNorm, rotary embedding and a gated MLP. Each function: (tiny, ids [tokens]) -> logits."""
+"""Decoders with rotary embedding and a gated MLP. Each function: (tiny, ids [tokens]) -> logits."""
 import math
 
 import numpy as np
