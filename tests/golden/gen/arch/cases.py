@@ -102,7 +102,8 @@ def gpt_neox(**fields):
 def opt(**fields):
     base = {"_remove_final_layer_norm": False, "activation_function": "relu", "do_layer_norm_before": True,
             "dropout": 0.1, "enable_bias": True, "ffn_dim": 52, "hidden_size": 32,
-            "layer_norm_elementwise_affine": True, "layerdrop": 0.0, "max_position_embeddings": 40, "num_attention_heads": 4, "num_hidden_layers": 2,
+            "layer_norm_elementwise_affine": True, "layerdrop": 0.0, "max_position_embeddings": 40,
+            "num_attention_heads": 4, "num_hidden_layers": 2,
             "pad_token_id": 1, "prefix": "</s>", "tie_word_embeddings": "absent", "vocab_size": 66,
             "word_embed_proj_dim": 32}
     return config("OPTForCausalLM", "opt", **{**base, **fields})
