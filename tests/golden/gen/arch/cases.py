@@ -251,4 +251,6 @@ CASES = {
     # As converted from the first releases: norms named gamma and beta, and the heads of pre-training.
     "bert_legacy": Case(NN.bert, bert(architectures=["BertForPreTraining"]), options={"legacy": True},
                         inert=("attention.self.key.bias",)),
+    # Galactica's options.
+    "opt_plain": Case(NN.opt, opt(activation_function="gelu", enable_bias=False, layer_norm_elementwise_affine=False)),
 }

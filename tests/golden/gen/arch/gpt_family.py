@@ -76,7 +76,11 @@ def gpt_neox(t, ids):
 def opt(t, ids):
     c = t.config
     heads, width, eps, before = c["num_attention_heads"], c["hidden_size"], 1e-5, c["do_layer_norm_before"]
-    size, base, narrow = width // heads, "model.decoder.", c["word_embed_proj_dim"]
+    size, base, narrow, bias = width // heads, "model.decoder.", c["word_embed_proj_dim"], c["enable_bias"]
+
+    def norm(y, name):
+        return t.layer_norm(y, name, eps) if c["layer_norm_elementwise_affine"] else eq.layer_norm(y, 1, 0, eps)
+    activation = {"relu": eq.relu, "gelu": eq.gelu}[c["activation_function"]]
     embedding = t.embedding(base + "embed_tokens", c["vocab_size"], narrow, 0.6)
     positions = t.embedding(base + "embed_positions", c["max_position_embeddings"] + 2, width, 0.4)
     x = embedding[ids]
@@ -86,19 +90,16 @@ def opt(t, ids):
     x = x + positions[first:first + len(ids)]
     for layer in range(c["num_hidden_layers"]):
         prefix = f"{base}layers.{layer}."
-
-        def norm(y, name, here):
-            return t.layer_norm(y, prefix + name, eps) if here else y
-        y = norm(x, "self_attn_layer_norm", before)
-        q, k, v = (split(t.linear(y, f"{prefix}self_attn.{name}_proj", width, True, gain), heads)
+        y = norm(x, prefix + "self_attn_layer_norm") if before else x
+        q, k, v = (split(t.linear(y, f"{prefix}self_attn.{name}_proj", width, bias, gain), heads)
                    for name, gain in (("q", 1.5), ("k", 1.5), ("v", 1.0)))
-        y = t.linear(attend(t, q, k, v, size ** -0.5), prefix + "self_attn.out_proj", width, True)
-        x = norm(x + y, "self_attn_layer_norm", not before)
-        y = norm(x, "final_layer_norm", before)
-        x = x + mlp(t, y, prefix + "fc1", prefix + "fc2", c["ffn_dim"], eq.relu)
-        x = norm(x, "final_layer_norm", not before)
+        y = t.linear(attend(t, q, k, v, size ** -0.5), prefix + "self_attn.out_proj", width, bias)
+        x = x + y if before else norm(x + y, prefix + "self_attn_layer_norm")
+        y = norm(x, prefix + "final_layer_norm") if before else x
+        x = x + mlp(t, y, prefix + "fc1", prefix + "fc2", c["ffn_dim"], activation, bias)
+        x = x if before else norm(x, prefix + "final_layer_norm")
     if before and not c["_remove_final_layer_norm"]:
-        x = t.layer_norm(x, base + "final_layer_norm", eps)
+        x = norm(x, base + "final_layer_norm")
     if narrow != width:
         x = t.linear(x, base + "project_out", narrow, gain=1.5)
     return x @ embedding.T
