@@ -63,7 +63,8 @@ private slots:
 
 void ExportArchitectures::logitsAreTheRuns_data() {
     QTest::addColumn<QString>("name");
-    for (const char* name : {"gpt2", "gpt_neox", "falcon_7b", "falcon_40b", "opt", "stablelm_parallel"})
+    for (const char* name :
+         {"gpt2", "gpt_neox", "falcon_7b", "falcon_40b", "opt", "phi3_longrope", "stablelm_parallel"})
         QTest::newRow(name) << name;
 }
 
