@@ -174,7 +174,8 @@ const ArchitectureDescriptor& architecture_llama() {
                                               "embedding (default, linear, llama3), GQA, SwiGLU",
                                           .classNames = {"LlamaForCausalLM", "LLaMAForCausalLM"},
                                           .modelTypes = {"llama"},
-                                          .resolve = resolve};
+                                          .resolve = resolve,
+                                          .refuses = "activations other than SiLU; other rope types"};
     return d;
 }
 
