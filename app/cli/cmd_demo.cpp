@@ -47,7 +47,7 @@ Result<json> inspectStage(Console& out, const Model& model, const JobContext& jo
         job.report(fmt::format("Reading tensor {} of {}", n + 1, targets.size()), double(n),
                    double(targets.size()));
         QS_TRY(TensorReport r,
-               reportTensor(model.checkpoint(), targets[n].tensorIndex, choice, true, job.silent()));
+               reportTensor(model.checkpoint(), targets[n].place.index, choice, true, job.silent()));
         r.module = targets[n].module;
         reports.push_back(std::move(r));
     }

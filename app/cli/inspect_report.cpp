@@ -37,7 +37,10 @@ json statsJson(const TensorStats& s) {
 std::vector<std::string> moduleNames(const Model& model) {
     std::vector<std::string> names(model.checkpoint().tensors().size());
     for (const QuantTarget& target : model.targets())
-        if (target.tensorIndex != Checkpoint::npos) names[target.tensorIndex] = target.module;
+        if (!target.packed()) {
+            std::string& name = names[target.place.index]; // a fused tensor is several linears
+            name += (name.empty() ? "" : ", ") + target.module;
+        }
     return names;
 }
 
@@ -123,7 +126,7 @@ json modelJson(const Model& model) {
         out["config"] = {
             {"blocks", s.blocks.size()},  {"hidden", s.hidden},   {"intermediate", s.intermediate},
             {"vocabulary", s.vocabulary}, {"heads", s.heads},     {"kv_heads", s.kvHeads},
-            {"head_dim", s.headDim},      {"context", s.context}, {"tied_head", s.tiedHead}};
+            {"head_dim", s.headDim},      {"context", s.context}, {"tied_head", s.head.tied}};
     } else {
         out["architecture_reason"] = model.noForwardReason();
     }

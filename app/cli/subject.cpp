@@ -27,7 +27,7 @@ Result<Subject> openRun(const fs::path& directory) {
     auto model = openModel(s.run->manifest().modelPath);
     if (!model) return model.takeError().at(directory.string() + ": the model it was made from");
     s.model = *model;
-    s.original = checkpointWeights(s.model->checkpointPtr());
+    s.original = modelWeights(*s.model);
     QS_TRY(s.weights, runWeights(s.run, s.model));
     return s;
 }
@@ -36,7 +36,7 @@ Result<Subject> openSubject(const fs::path& path) {
     if (isRunFolder(path)) return openRun(path);
     Subject s;
     QS_TRY(s.model, openModel(path));
-    s.weights = checkpointWeights(s.model->checkpointPtr());
+    s.weights = modelWeights(*s.model);
     return s;
 }
 

@@ -199,8 +199,7 @@ void InspectorPane::refreshScheme() {
     m_editor->setCalibrated(bool(session->calibration()));
     const auto model = session->model();
     const int current = m_state->current();
-    const bool packed =
-        model && current >= 0 && model->targets()[size_t(current)].tensorIndex == Checkpoint::npos;
+    const bool packed = model && current >= 0 && model->targets()[size_t(current)].packed();
     m_editor->setEnabled(!packed);
     m_editor->setToolTip(packed ? tr("The checkpoint stores this tensor packed. Open the original model to "
                                      "quantize it.")

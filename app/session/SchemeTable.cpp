@@ -51,7 +51,7 @@ void SchemeTable::setModel(std::shared_ptr<const Model> model) {
 TargetRow SchemeTable::identityRow(const QuantTarget& t) const {
     TargetRow row;
     row.module = QString::fromStdString(t.module);
-    row.tensor = QString::fromStdString(t.tensor);
+    row.tensor = QString::fromStdString(t.place.tensor);
     row.name = row.module.section(QLatin1Char('.'), -1);
     row.role = QString::fromStdString(t.role);
     row.site = QString::fromStdString(t.site);
@@ -60,8 +60,8 @@ TargetRow SchemeTable::identityRow(const QuantTarget& t) const {
     row.rows = t.rows;
     row.cols = t.cols;
     row.sourceType = tr("packed");
-    if (t.tensorIndex != Checkpoint::npos) {
-        const DTypeInfo& type = dtypeInfo(m_model->checkpoint().tensors()[t.tensorIndex].dtype);
+    if (!t.packed()) {
+        const DTypeInfo& type = dtypeInfo(m_model->checkpoint().tensors()[t.place.index].dtype);
         row.sourceType = QString::fromLatin1(type.name.data(), qsizetype(type.name.size()));
         row.sourceBits = type.bits;
     }
@@ -77,7 +77,7 @@ void SchemeTable::chooseDefault() {
 }
 
 SchemeTable::SchemePtr SchemeTable::fittingDefault(const QuantTarget& t) {
-    if (t.tensorIndex == Checkpoint::npos) return nullptr;
+    if (t.packed()) return nullptr;
     const auto fits = [&](const Scheme& s) {
         const auto codec = createCodec(s.codec, s.codecParams);
         return codec && (*codec)->layout(t.rows, t.cols);
@@ -123,7 +123,7 @@ QString SchemeTable::edit(const QVector<int>& targets, const SchemeEdit& edit, i
     bool differs = false;
     for (const int t : targets) {
         if (t < 0 || t >= count()) continue;
-        if (m_model->targets()[size_t(t)].tensorIndex == Checkpoint::npos)
+        if (m_model->targets()[size_t(t)].packed())
             return tr("%1 is already quantized in the checkpoint. Open the original model.")
                 .arg(row(t).module);
         const SchemePtr& before = m_schemes[size_t(t)];
@@ -175,7 +175,7 @@ QString SchemeTable::editText(const QVector<int>& targets, const SchemeEdit& edi
 }
 
 bool SchemeTable::editable(int target, EditField field) const {
-    if (m_model->targets()[size_t(target)].tensorIndex == Checkpoint::npos) return false;
+    if (m_model->targets()[size_t(target)].packed()) return false;
     const TargetRow& r = row(target);
     return field == EditField::Bits || (field == EditField::Group ? r.hasGroup : bool(r.scheme));
 }

@@ -25,7 +25,7 @@ Result<EvaluationPair> evaluatePair(const std::shared_ptr<const Model>& model,
                                     bool original, const std::optional<Evaluation>& known,
                                     const JobScope& scope) {
     EvaluationPair out;
-    const auto weights = checkpointWeights(model->checkpointPtr());
+    const auto weights = modelWeights(*model);
     // The second pass streams two models.
     const double split = run ? 1.0 / 3 : 1.0;
     if (known && sameProtocol(*known, tokens)) {

@@ -27,9 +27,28 @@ struct Tensor {
     size_t rows = 0, cols = 0;
 };
 
-/// Rotary tables [positions, headDim / 2] (cosine, sine), shared by every block.
+/// Rotary tables [positions, d / 2] (cosine, sine) for heads whose first d values are rotated.
 struct RopeTable {
     Tensor cosine, sine;
+};
+
+/// silu(x) = x / (1 + exp(-x)); GeluErf(x) = x Phi(x), Phi the normal distribution; GeluTanh(x) =
+/// x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))); QuickGelu(x) = x / (1 + exp(-1.702 x)); Relu(x) =
+/// max(x, 0).
+enum class Activation { Silu, GeluErf, GeluTanh, QuickGelu, Relu };
+
+/// What attention does inside each context of `windowLength` rows. Query i sees key j when j <= i (causal)
+/// and i - j < reach (reach > 0). score(i, j) = s q_i k_j, capped to c tanh(score / c) when c = softCap > 0,
+/// plus keyBias(head, j); then softmax over the keys seen.
+struct AttentionShape {
+    size_t heads = 0,
+           kvHeads = 0; ///< heads a multiple of kvHeads: head h uses key-value head h kvHeads / heads
+    size_t windowLength = 0;
+    float scale = 0; ///< s, usually 1 / sqrt(head dimension)
+    float softCap = 0;
+    size_t reach = 0; ///< sliding window in tokens, including the query's own; 0: all
+    bool causal = true;
+    Tensor keyBias; ///< [heads, windowLength]; none without a buffer
 };
 
 /// One block of columns of the GPTQ recursion on an affine integer grid; see quant/rounding/gptq_solver.h for
@@ -56,16 +75,29 @@ public:
 
     /// y [T, N] = x [T, K] w^T, w [N, K]; with bias [1, N] when not null.
     virtual Result<void> linear(const Tensor& x, const Tensor& w, const Tensor* bias, Tensor& y) = 0;
-    /// y = x / sqrt(mean(x^2) + eps) * gain per row; gain [1, cols].
+    /// y = x / sqrt(mean(x^2) + eps) * gain per row; gain [g, cols], row r takes gain row r % g. y may be x.
     virtual Result<void> rmsNorm(const Tensor& x, const Tensor& gain, double eps, Tensor& y) = 0;
-    /// Rotates pairs (i, i + headDim/2) of every head in place; row r has position r % windowLength.
+    /// y = (x - mean(x)) / sqrt(variance(x) + eps) * gain + bias per row, the variance over n; gain, bias
+    /// [g, cols], row r takes their row r % g. y may be x.
+    virtual Result<void> layerNorm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps,
+                                   Tensor& y) = 0;
+    /// Rotates pairs (i, i + d/2), d = 2 table.cosine.cols <= headDim, of every head in place; values d and
+    /// later stay. Row r has position r % windowLength.
     virtual Result<void> rope(Tensor& x, size_t headDim, const RopeTable& table, size_t windowLength) = 0;
-    /// Causal softmax attention inside windows of `windowLength` rows; q [T, heads*d], k, v [T, kvHeads*d],
-    /// out [T, heads*d]; scale 1/sqrt(d).
-    virtual Result<void> attention(const Tensor& q, const Tensor& k, const Tensor& v, size_t heads,
-                                   size_t kvHeads, size_t windowLength, Tensor& out) = 0;
-    /// gate = silu(gate) * up, silu(x) = x / (1 + exp(-x)).
-    virtual Result<void> siluMultiply(Tensor& gate, const Tensor& up) = 0;
+    /// q [T, heads*d], k, v [T, kvHeads*d], out [T, heads*d]; see AttentionShape.
+    virtual Result<void> attention(const Tensor& q, const Tensor& k, const Tensor& v,
+                                   const AttentionShape& shape, Tensor& out) = 0;
+    /// x = f(x).
+    virtual Result<void> activate(Activation f, Tensor& x) = 0;
+    /// gate = f(gate) * up.
+    virtual Result<void> activateMultiply(Activation f, Tensor& gate, const Tensor& up) = 0;
+    /// x = cap tanh(x / cap), cap > 0.
+    virtual Result<void> softCap(Tensor& x, float cap) = 0;
+    /// y [n, cols] = rows of x; each in 0 .. x.rows - 1.
+    virtual Result<void> gatherRows(const Tensor& x, std::span<const uint32_t> rows, Tensor& y) = 0;
+    /// x[rows[i]] += weights[i] y[i]; the rows differ.
+    virtual Result<void> addScaledRows(Tensor& x, std::span<const uint32_t> rows,
+                                       std::span<const float> weights, const Tensor& y) = 0;
     /// x += y.
     virtual Result<void> add(Tensor& x, const Tensor& y) = 0;
 

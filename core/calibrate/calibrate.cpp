@@ -78,7 +78,7 @@ Result<std::shared_ptr<const Calibration>> calibrate(const Model& model, const T
     info.createdUtc = utcNow();
     info.appVersion = QS_VERSION;
 
-    const auto weights = checkpointWeights(model.checkpointPtr());
+    const auto weights = modelWeights(model);
     QS_TRY(Forward forward, Forward::create(spec, backend, tokens.cols()));
     QS_TRY(ActivationStore hidden,
            ActivationStore::create(tokens.size(), spec.hidden, options.activationBudgetBytes));

@@ -14,30 +14,50 @@ namespace qs {
 
 namespace {
 
-/// The type that the tensor of `entry` is written in.
-Result<DType> outputType(const ExportSource& source, const PlanEntry& entry) {
+using Entries = std::vector<const PlanEntry*>; ///< of one stored tensor
+
+/// The type that tensor `index` is written in.
+Result<DType> outputType(const ExportSource& source, size_t index) {
     const std::string& asked = source.params.choice("dtype");
     if (asked == "f32") return DType::F32;
     if (asked == "f16") return DType::F16;
     if (asked == "bf16") return DType::BF16;
-    const TensorInfo& t = source.checkpoint().tensors()[entry.target.tensorIndex];
+    const TensorInfo& t = source.checkpoint().tensors()[index];
     if (t.dtype == DType::F32 || t.dtype == DType::F16 || t.dtype == DType::BF16) return t.dtype;
     return Error::unsupported(
         fmt::format("the source stores it as {}: choose dtype f32, f16 or bf16", dtypeInfo(t.dtype).name),
         t.name);
 }
 
-Result<void> fillRounded(TensorCache& cache, const PlanEntry& entry, DType type, std::span<std::byte> out) {
-    QS_TRY(const auto q, cache.get(entry));
-    QS_TRY(const auto codec, codecOf(*q));
-    const Matrix values = codec->dequantize(*q);
+/// The stored tensor's values with those of its quantized linears in their places; the rest as in the source.
+Result<Matrix> mergedValues(TensorCache& cache, const Checkpoint& checkpoint, size_t index,
+                            const Entries& entries) {
+    Matrix values;
+    if (!entries.front()->target.place.whole()) {
+        QS_TRY(values, checkpoint.readMatrix(index));
+    }
+    for (const PlanEntry* e : entries) {
+        QS_TRY(const auto q, cache.get(*e));
+        QS_TRY(const auto codec, codecOf(*q));
+        Matrix weight = codec->dequantize(*q);
+        if (e->target.place.whole())
+            values = std::move(weight);
+        else
+            scatterPlace(e->target.place, weight.view(), values.view());
+    }
+    return values;
+}
+
+Result<void> fillRounded(TensorCache& cache, const Checkpoint& checkpoint, size_t index,
+                         const Entries& entries, DType type, std::span<std::byte> out) {
+    QS_TRY(const Matrix values, mergedValues(cache, checkpoint, index, entries));
     QS_CHECK(fromFloat(values.span(), type, out));
     std::vector<float> back(values.size());
     QS_CHECK(toFloat(type, out, back));
     for (size_t i = 0; i < back.size(); ++i)
         if (!std::isfinite(back[i]))
             return Error::invalid(fmt::format("value {} at [{}, {}] does not fit in {}: choose another dtype",
-                                              values.data()[i], i / q->cols, i % q->cols,
+                                              values.data()[i], i / values.cols(), i % values.cols(),
                                               dtypeInfo(type).name));
     return {};
 }
@@ -45,16 +65,17 @@ Result<void> fillRounded(TensorCache& cache, const PlanEntry& entry, DType type,
 Result<WeightFiles> dequantizedFiles(const ExportSource& source, std::shared_ptr<TensorCache> cache) {
     const Checkpoint& checkpoint = source.checkpoint();
     WeightFiles files(checkpoint, source.metadata);
-    const auto entries = source.entryOfTensor();
+    const auto entries = source.entriesOfTensor();
     for (size_t i = 0; i < entries.size(); ++i) {
-        if (!entries[i]) {
+        if (entries[i].empty()) {
             files.addKept(i);
             continue;
         }
-        QS_TRY(const DType type, outputType(source, *entries[i]));
+        QS_TRY(const DType type, outputType(source, i));
         const TensorInfo& t = checkpoint.tensors()[i];
-        files.add(i, {t.name, type, t.shape, [cache, type, entry = entries[i]](std::span<std::byte> out) {
-                          return fillRounded(*cache, *entry, type, out);
+        files.add(i, {t.name, type, t.shape,
+                      [cache, type, i, &checkpoint, own = entries[i]](std::span<std::byte> out) {
+                          return fillRounded(*cache, checkpoint, i, own, type, out);
                       }});
     }
     return files;
@@ -93,53 +114,75 @@ size_t codesLost(const Codec& codec, const QuantizedTensor& q, size_t row, const
     return lost;
 }
 
-Result<void> compareRows(const ExportSource& source, const PlanEntry& entry, const Checkpoint& written,
-                         size_t index, DType type, ReceiptLine& line, const JobContext& job) {
-    QS_TRY(const QuantizedTensor q, source.tensor(entry));
-    QS_TRY(const auto codec, codecOf(q));
-    const Matrix exact = codec->dequantize(q);
-    QS_TRY(const auto bytes, written.rawBytes(index));
-    const size_t rowBytes = q.cols * size_t(dtypeInfo(type).bits / 8);
+/// The bytes of the written tensor against the planned values; its values into `stored`.
+Result<void> compareRows(const Matrix& exact, std::span<const std::byte> bytes, DType type, Matrix& stored,
+                         ReceiptLine& line, const JobContext& job) {
+    const size_t rowBytes = exact.cols() * size_t(dtypeInfo(type).bits / 8);
     std::vector<std::byte> expected(rowBytes);
-    std::vector<float> stored(q.cols);
     size_t different = 0;
-    for (size_t r = 0; r < q.rows; ++r) {
+    for (size_t r = 0; r < exact.rows(); ++r) {
         QS_CHECK(job.checkpoint());
         const auto have = bytes.subspan(r * rowBytes, rowBytes);
-        QS_CHECK(fromFloat({exact.row(r), q.cols}, type, expected));
-        QS_CHECK(toFloat(type, have, stored));
+        QS_CHECK(fromFloat({exact.row(r), exact.cols()}, type, expected));
+        QS_CHECK(toFloat(type, have, {stored.row(r), stored.cols()}));
         different += std::memcmp(have.data(), expected.data(), rowBytes) != 0;
-        for (size_t c = 0; c < q.cols; ++c) {
-            if (std::isfinite(stored[c]))
-                line.maxDelta = std::max(line.maxDelta, std::abs(double(stored[c]) - double(exact(r, c))));
+        for (size_t c = 0; c < exact.cols(); ++c) {
+            if (std::isfinite(stored(r, c)))
+                line.maxDelta = std::max(line.maxDelta, std::abs(double(stored(r, c)) - double(exact(r, c))));
             else
                 ++line.notFinite;
         }
-        line.codesDiffering += codesLost(*codec, q, r, stored.data(), exact.row(r));
     }
     if (different) line.done += fmt::format(", {} rows differ", different);
     return {};
 }
 
-Result<void> verifyTensor(const ExportSource& source, const PlanEntry& entry, const Checkpoint& written,
-                          Receipt& receipt, const JobContext& job) {
-    const TensorInfo& original = source.checkpoint().tensors()[entry.target.tensorIndex];
-    QS_TRY(const DType type, outputType(source, entry));
-    QS_TRY(const auto codec, createCodec(entry.scheme->codec, entry.scheme->codecParams));
-    const auto describe = [&](DType d, const std::vector<uint64_t>& shape) {
-        return fmt::format("{} as {} [{}]", codec->label(), dtypeInfo(d).name, fmt::join(shape, ", "));
-    };
+Result<void> countLostCodes(TensorCache& cache, const PlanEntry& entry, ConstMatrixView stored,
+                            ReceiptLine& line, const JobContext& job) {
+    QS_TRY(const auto q, cache.get(entry));
+    QS_TRY(const auto codec, codecOf(*q));
+    const Matrix exact = codec->dequantize(*q);
+    Matrix weight(q->rows, q->cols);
+    gatherPlace(entry.target.place, stored, weight.view());
+    for (size_t r = 0; r < q->rows; ++r) {
+        QS_CHECK(job.checkpoint());
+        line.codesDiffering += codesLost(*codec, *q, r, weight.row(r), exact.row(r));
+    }
+    return {};
+}
+
+/// "4 bits as F16 [64, 64]"; each linear of a fused tensor with its own format.
+Result<std::string> describeTensor(const Entries& entries, DType type, const std::vector<uint64_t>& shape) {
+    std::string formats;
+    for (const PlanEntry* e : entries) {
+        QS_TRY(const auto codec, createCodec(e->scheme->codec, e->scheme->codecParams));
+        const std::string part = e->target.place.whole() ? "" : e->target.role + " ";
+        formats += (formats.empty() ? "" : ", ") + part + codec->label();
+    }
+    return fmt::format("{} as {} [{}]", formats, dtypeInfo(type).name, fmt::join(shape, ", "));
+}
+
+Result<void> verifyTensor(const ExportSource& source, size_t index, const Entries& entries,
+                          const Checkpoint& written, Receipt& receipt, const JobContext& job) {
+    const TensorInfo& original = source.checkpoint().tensors()[index];
+    QS_TRY(const DType type, outputType(source, index));
     ReceiptLine line;
     line.tensor = original.name;
-    line.planned = describe(type, original.shape);
-    const size_t index = written.find(original.name);
-    if (index == Checkpoint::npos) {
+    QS_TRY(line.planned, describeTensor(entries, type, original.shape));
+    const size_t found = written.find(original.name);
+    if (found == Checkpoint::npos) {
         line.done = "missing";
     } else {
-        const TensorInfo& t = written.tensors()[index];
-        line.done = describe(t.dtype, t.shape);
+        const TensorInfo& t = written.tensors()[found];
+        QS_TRY(line.done, describeTensor(entries, t.dtype, t.shape));
         if (line.done == line.planned) {
-            QS_CHECK(compareRows(source, entry, written, index, type, line, job));
+            TensorCache cache(source);
+            QS_TRY(const Matrix exact, mergedValues(cache, source.checkpoint(), index, entries));
+            QS_TRY(const auto bytes, written.rawBytes(found));
+            Matrix stored(exact.rows(), exact.cols());
+            QS_CHECK(compareRows(exact, bytes, type, stored, line, job));
+            for (const PlanEntry* e : entries)
+                QS_CHECK(countLostCodes(cache, *e, stored.view(), line, job));
         }
     }
     receipt.lines.push_back(std::move(line));
@@ -153,7 +196,7 @@ std::vector<LintIssue> lintDequantized(const Model&, const Plan& plan) {
     bool any = false;
     for (const PlanEntry& e : plan.entries) {
         any = any || e.scheme;
-        if (e.target.tensorIndex == Checkpoint::npos) {
+        if (e.target.packed()) {
             issues.push_back(
                 {Severity::Error, "source-packed", e.target.module,
                  "the source stores this linear already packed, so its tensors cannot be kept as they "
@@ -188,13 +231,13 @@ Result<Receipt> verifyDequantized(const ExportSource& source, const std::filesys
     QS_TRY(receipt.bytesPlanned, dequantizedBytes(source));
     QS_TRY(const auto written, openCheckpoint(directory));
     const Checkpoint& checkpoint = source.checkpoint();
-    const auto entries = source.entryOfTensor();
+    const auto entries = source.entriesOfTensor();
     std::set<std::string> expected;
     for (size_t i = 0; i < entries.size(); ++i) {
         const std::string& name = checkpoint.tensors()[i].name;
         expected.insert(name);
-        QS_CHECK(entries[i] ? verifyTensor(source, *entries[i], *written, receipt, job)
-                            : verifyKept(checkpoint, i, *written, receipt, job));
+        QS_CHECK(entries[i].empty() ? verifyKept(checkpoint, i, *written, receipt, job)
+                                    : verifyTensor(source, i, entries[i], *written, receipt, job));
         job.report("Verify " + name, double(i + 1), double(entries.size()));
     }
     verifyNothingElse(expected, *written, receipt);

@@ -89,10 +89,10 @@ Result<void> checkValues(const PlanEntry& entry, const QuantizedTensor& q, const
 
 } // namespace
 
-std::vector<const PlanEntry*> ExportSource::entryOfTensor() const {
-    std::vector<const PlanEntry*> entries(checkpoint().tensors().size(), nullptr);
+std::vector<std::vector<const PlanEntry*>> ExportSource::entriesOfTensor() const {
+    std::vector<std::vector<const PlanEntry*>> entries(checkpoint().tensors().size());
     for (const PlanEntry& e : plan.entries)
-        if (e.scheme && e.target.tensorIndex < entries.size()) entries[e.target.tensorIndex] = &e;
+        if (e.scheme && e.target.place.index < entries.size()) entries[e.target.place.index].push_back(&e);
     return entries;
 }
 

@@ -21,8 +21,9 @@ struct ExportSource {
     std::string sidecar; ///< JSON text of quantoscope.json
 
     const Checkpoint& checkpoint() const { return model->checkpoint(); }
-    /// The plan's quantized entry of each tensor of the checkpoint, nullptr when it is kept.
-    std::vector<const PlanEntry*> entryOfTensor() const;
+    /// The plan's quantized entries in each tensor of the checkpoint: none when it is kept, several in a
+    /// fused one.
+    std::vector<std::vector<const PlanEntry*>> entriesOfTensor() const;
     /// Loads and checks that codes and parameters have the shapes of `entry` and are finite and in range.
     Result<QuantizedTensor> tensor(const PlanEntry& entry) const;
 };

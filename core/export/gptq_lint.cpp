@@ -45,12 +45,20 @@ private:
 
     void checkEntry(const PlanEntry& e) {
         const QuantTarget& t = e.target;
-        if (t.tensorIndex == Checkpoint::npos)
+        if (t.packed())
             error("source-packed", t.module,
                   "the source stores this linear already packed: quantize the original model");
-        if (!t.tensor.ends_with(".weight"))
-            error("gptq-name", t.module, fmt::format("tensor {} must be named X.weight", t.tensor));
-        if (model_.hasForward() && (t.tensor == model_.spec().head || t.tensor == model_.spec().embedding))
+        const std::string& tensor = t.place.tensor;
+        if (!t.packed() && !tensor.ends_with(".weight"))
+            error("gptq-name", t.module, fmt::format("tensor {} must be named X.weight", tensor));
+        if (!t.place.whole())
+            error("gptq-part", t.module,
+                  fmt::format(
+                      "{} stores it {}, and GPTQ names whole linears [out, in] only: export dequantized "
+                      "weights",
+                      tensor, t.place.transposed ? "transposed" : "fused with other linears"));
+        if (model_.hasForward() &&
+            (tensor == model_.spec().head.weight || tensor == model_.spec().embedding.tokens))
             error("gptq-head", t.module, "the embedding and the output head must be kept");
         if (e.scheme->codec != "int") {
             error("gptq-codec", t.module,

@@ -60,8 +60,8 @@ ordered_json toJson(const GptqSetting& s) {
 
 std::string gptqPrefix(const QuantTarget& target) {
     constexpr std::string_view suffix = ".weight";
-    return target.tensor.ends_with(suffix) ? target.tensor.substr(0, target.tensor.size() - suffix.size())
-                                           : target.tensor;
+    const std::string& tensor = target.place.tensor;
+    return tensor.ends_with(suffix) ? tensor.substr(0, tensor.size() - suffix.size()) : tensor;
 }
 
 Result<GptqSetting> gptqSettingOf(const PlanEntry& entry, const QuantizedTensor& q) {

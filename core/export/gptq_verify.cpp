@@ -95,24 +95,25 @@ Result<Receipt> verifyGptq(const ExportSource& source, const std::filesystem::pa
     QS_TRY(receipt.bytesPlanned, gptqBytes(source));
     QS_TRY(const auto written, openCheckpoint(directory));
     const Checkpoint& checkpoint = source.checkpoint();
-    const auto entries = source.entryOfTensor();
+    const auto entries = source.entriesOfTensor();
     GptqSettings settings(source.plan);
     std::set<std::string> expected;
     for (size_t i = 0; i < entries.size(); ++i) {
         QS_CHECK(job.checkpoint());
         const std::string& name = checkpoint.tensors()[i].name;
         job.report("Verify " + name, double(i), double(entries.size()));
-        if (!entries[i]) {
+        if (entries[i].empty()) {
             expected.insert(name);
             QS_CHECK(verifyKept(checkpoint, i, *written, receipt, job));
             continue;
         }
-        const std::string prefix = gptqPrefix(entries[i]->target);
+        const PlanEntry& entry = *entries[i].front();
+        const std::string prefix = gptqPrefix(entry.target);
         for (const char* part : {".qweight", ".qzeros", ".scales", ".g_idx"})
             expected.insert(prefix + part);
-        QS_TRY(const QuantizedTensor q, source.tensor(*entries[i]));
+        QS_TRY(const QuantizedTensor q, source.tensor(entry));
         QS_TRY(const auto codec, codecOf(q));
-        QS_CHECK(settings.add(size_t(entries[i] - source.plan.entries.data()), q));
+        QS_CHECK(settings.add(size_t(&entry - source.plan.entries.data()), q));
         ReceiptLine line;
         line.tensor = name;
         line.planned = line.done = codec->label();

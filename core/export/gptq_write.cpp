@@ -51,13 +51,13 @@ Result<WeightFiles> gptqFiles(const ExportSource& source, bool version2) {
     const Checkpoint& checkpoint = source.checkpoint();
     WeightFiles files(checkpoint, source.metadata);
     const auto cache = std::make_shared<PackedCache>(source, version2);
-    const auto entries = source.entryOfTensor();
+    const auto entries = source.entriesOfTensor();
     for (size_t i = 0; i < entries.size(); ++i) {
-        const PlanEntry* entry = entries[i];
-        if (!entry) {
+        if (entries[i].empty()) {
             files.addKept(i);
             continue;
         }
+        const PlanEntry* entry = entries[i].front(); // the only one: lintGptq refuses fused tensors
         const uint64_t out = entry->target.rows, in = entry->target.cols;
         QS_TRY(const auto codec, createCodec(entry->scheme->codec, entry->scheme->codecParams));
         QS_TRY(const GroupLayout layout, codec->layout(out, in));

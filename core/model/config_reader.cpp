@@ -58,6 +58,57 @@ Result<std::string> ConfigReader::textOr(const std::string& key, const std::stri
     return v->get<std::string>();
 }
 
+Result<std::vector<double>> ConfigReader::numbers(const std::string& key, size_t count) const {
+    const nlohmann::json* v = find(key);
+    const std::string rule = fmt::format("a list of {} finite numbers", count);
+    if (!v || !v->is_array() || v->size() != count) return wrong(key, rule);
+    std::vector<double> out;
+    for (const nlohmann::json& e : *v) {
+        if (!e.is_number() || !std::isfinite(e.get<double>())) return wrong(key, rule);
+        out.push_back(e.get<double>());
+    }
+    return out;
+}
+
+Result<std::vector<std::string>> ConfigReader::textsOr(const std::string& key) const {
+    const nlohmann::json* v = find(key);
+    std::vector<std::string> out;
+    if (!v) return out;
+    if (!v->is_array()) return wrong(key, "a list of strings");
+    for (const nlohmann::json& e : *v) {
+        if (!e.is_string()) return wrong(key, "a list of strings");
+        out.push_back(e.get<std::string>());
+    }
+    return out;
+}
+
+Result<std::vector<size_t>> ConfigReader::indicesOr(const std::string& key) const {
+    const nlohmann::json* v = find(key);
+    std::vector<size_t> out;
+    if (!v) return out;
+    if (!v->is_array()) return wrong(key, "a list of integers from 0");
+    for (const nlohmann::json& e : *v) {
+        if (!e.is_number_unsigned()) return wrong(key, "a list of integers from 0");
+        out.push_back(e.get<size_t>());
+    }
+    return out;
+}
+
+Result<size_t> ConfigReader::countOr(const std::string& key, size_t most, size_t fallback) const {
+    const nlohmann::json* v = find(key);
+    if (!v) return fallback;
+    if (!v->is_number_unsigned() || v->get<uint64_t>() > most)
+        return wrong(key, fmt::format("an integer from 0 to {}", most));
+    return size_t(v->get<uint64_t>());
+}
+
+Result<void> ConfigReader::require(const std::string& key, const nlohmann::json& only) const {
+    const nlohmann::json* v = find(key);
+    if (!v || *v == only) return {};
+    return Error::unsupported(
+        fmt::format("'{}' must be {}, got {}", key, only.dump(), v->dump().substr(0, 80)), where_);
+}
+
 Result<const nlohmann::json*> ConfigReader::objectOrNull(const std::string& key) const {
     const nlohmann::json* v = find(key);
     if (!v) return static_cast<const nlohmann::json*>(nullptr);

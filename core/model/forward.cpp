@@ -10,32 +10,45 @@ namespace {
 
 constexpr size_t kBatchTokens = 2048;
 
-Result<Tensor> uploadMatrix(const std::string& name, const WeightSource& weights, Backend& backend) {
-    QS_TRY(Matrix m, weights.matrix(name));
-    Tensor t;
-    QS_CHECK(backend.upload(m.view(), t));
-    return t;
+Result<RopeTable> ropeTable(const RopeSpec& spec, size_t windowLength, Backend& backend) {
+    const std::vector<double> frequencies = spec.inverseFrequencies(windowLength);
+    Matrix cosine(windowLength, frequencies.size()), sine(windowLength, frequencies.size());
+    for (size_t t = 0; t < windowLength; ++t)
+        for (size_t i = 0; i < frequencies.size(); ++i) {
+            // float32 angles, as the published implementations compute them
+            const float angle = float(t) * float(frequencies[i]);
+            cosine(t, i) = float(std::cos(double(angle)) * spec.attentionFactor);
+            sine(t, i) = float(std::sin(double(angle)) * spec.attentionFactor);
+        }
+    RopeTable table;
+    QS_CHECK(backend.upload(cosine.view(), table.cosine));
+    QS_CHECK(backend.upload(sine.view(), table.sine));
+    return table;
 }
 
-Result<DeviceLinear> uploadLinear(const LinearSpec& spec, const WeightSource& weights, Backend& backend) {
-    DeviceLinear l;
-    QS_TRY(l.weight, uploadMatrix(spec.weight, weights, backend));
-    if (!spec.bias.empty()) {
-        QS_TRY(l.bias, uploadMatrix(spec.bias, weights, backend));
-    }
-    return l;
+/// before(x); x itself when there is no such norm.
+Result<Tensor> normedOr(const DeviceNorm& norm, const Tensor& x, Backend& backend) {
+    if (norm.kind == NormSpec::Kind::None) return x;
+    QS_TRY(Tensor y, backend.allocate(x.rows, x.cols));
+    QS_CHECK(norm.apply(backend, x, y));
+    return y;
+}
+
+/// hidden <- after(residual + output(f(before(hidden)))).
+template<class F>
+Result<void> sublayer(const DeviceBlock::Norms& norms, bool residualFromNorm, Tensor& hidden, Backend& be,
+                      const F& f) {
+    QS_TRY(Tensor x, normedOr(norms.before, hidden, be));
+    QS_TRY(Tensor y, be.allocate(hidden.rows, hidden.cols));
+    QS_CHECK(f(x, y));
+    if (norms.output.kind != NormSpec::Kind::None) QS_CHECK(norms.output.apply(be, y, y));
+    if (residualFromNorm) hidden = x;
+    QS_CHECK(be.add(hidden, y));
+    if (norms.after.kind != NormSpec::Kind::None) QS_CHECK(norms.after.apply(be, hidden, hidden));
+    return {};
 }
 
 } // namespace
-
-DeviceLinear& DeviceBlock::linear(const std::string& role) {
-    const std::pair<const char*, DeviceLinear*> all[] = {
-        {"q", &q}, {"k", &k}, {"v", &v}, {"o", &o}, {"gate", &gate}, {"up", &up}, {"down", &down}};
-    for (const auto& [name, l] : all)
-        if (role == name) return *l;
-    assert(false && "unknown role");
-    return q;
-}
 
 Result<Forward> Forward::create(const ModelSpec& spec, Backend& backend, size_t windowLength) {
     if (windowLength == 0) return Error::invalid("the window length must be at least 1");
@@ -43,29 +56,15 @@ Result<Forward> Forward::create(const ModelSpec& spec, Backend& backend, size_t 
     f.spec_ = &spec;
     f.backend_ = &backend;
     f.windowLength_ = windowLength;
-    const std::vector<double> frequencies = spec.rope.inverseFrequencies(spec.headDim);
-    Matrix cosine(windowLength, frequencies.size()), sine(windowLength, frequencies.size());
-    for (size_t t = 0; t < windowLength; ++t)
-        for (size_t i = 0; i < frequencies.size(); ++i) {
-            // float32 angles, as the published implementations compute them
-            const float angle = float(t) * float(frequencies[i]);
-            cosine(t, i) = float(std::cos(double(angle)));
-            sine(t, i) = float(std::sin(double(angle)));
-        }
-    QS_CHECK(backend.upload(cosine.view(), f.rope_.cosine));
-    QS_CHECK(backend.upload(sine.view(), f.rope_.sine));
+    for (const RopeSpec& r : spec.ropes) {
+        QS_TRY(RopeTable table, ropeTable(r, windowLength, backend));
+        f.ropes_.push_back(std::move(table));
+    }
     return f;
 }
 
 Result<DeviceBlock> Forward::loadBlock(size_t index, const WeightSource& weights) const {
-    const BlockSpec& s = spec_->blocks.at(index);
-    DeviceBlock b;
-    QS_TRY(b.attentionNorm, uploadMatrix(s.attentionNorm, weights, *backend_));
-    QS_TRY(b.mlpNorm, uploadMatrix(s.mlpNorm, weights, *backend_));
-    for (const LinearSpec* l : s.linears()) {
-        QS_TRY(b.linear(l->role), uploadLinear(*l, weights, *backend_));
-    }
-    return b;
+    return DeviceBlock::load(spec_->blocks.at(index), weights, *backend_);
 }
 
 size_t Forward::batchRows(size_t totalRows) const {
@@ -73,47 +72,33 @@ size_t Forward::batchRows(size_t totalRows) const {
     return std::min(totalRows, windows * windowLength_);
 }
 
-Result<void> Forward::attentionPart(const BlockSpec& b, const DeviceBlock& w, Tensor& hidden,
-                                    const SiteHook& hook) {
-    Backend& be = *backend_;
-    const auto apply = [&](const DeviceLinear& l, const Tensor& x, Tensor& y) {
-        return be.linear(x, l.weight, l.bias.buffer ? &l.bias : nullptr, y);
-    };
-    QS_TRY(Tensor x, be.allocate(hidden.rows, hidden.cols));
-    QS_CHECK(be.rmsNorm(hidden, w.attentionNorm, spec_->normEps, x));
-    if (hook) QS_CHECK(hook(b.q.site, x));
-    QS_TRY(Tensor q, be.allocate(x.rows, b.q.out));
-    QS_TRY(Tensor k, be.allocate(x.rows, b.k.out));
-    QS_TRY(Tensor v, be.allocate(x.rows, b.v.out));
-    QS_CHECK(apply(w.q, x, q));
-    QS_CHECK(apply(w.k, x, k));
-    QS_CHECK(apply(w.v, x, v));
-    QS_CHECK(be.rope(q, spec_->headDim, rope_, windowLength_));
-    QS_CHECK(be.rope(k, spec_->headDim, rope_, windowLength_));
-    QS_TRY(Tensor mixed, be.allocate(x.rows, b.q.out));
-    QS_CHECK(be.attention(q, k, v, spec_->heads, spec_->kvHeads, windowLength_, mixed));
-    if (hook) QS_CHECK(hook(b.o.site, mixed));
-    QS_CHECK(apply(w.o, mixed, x));
-    return be.add(hidden, x);
+Result<void> Forward::sequentialBlock(const BlockSpec& b, const DeviceBlock& w, Tensor& hidden,
+                                      const SiteHook& hook) {
+    QS_CHECK(
+        sublayer(w.attentionNorms, b.residualFromNorm, hidden, *backend_, [&](const Tensor& x, Tensor& y) {
+            return attention(b.attention, w.attention, x, y, hook);
+        }));
+    return sublayer(w.mlpNorms, b.residualFromNorm, hidden, *backend_,
+                    [&](const Tensor& x, Tensor& y) { return feedForward(b, w, x, y, hook); });
 }
 
-Result<void> Forward::mlpPart(const BlockSpec& b, const DeviceBlock& w, Tensor& hidden,
-                              const SiteHook& hook) {
+Result<void> Forward::parallelBlock(const BlockSpec& b, const DeviceBlock& w, Tensor& hidden,
+                                    const SiteHook& hook) {
     Backend& be = *backend_;
-    const auto apply = [&](const DeviceLinear& l, const Tensor& x, Tensor& y) {
-        return be.linear(x, l.weight, l.bias.buffer ? &l.bias : nullptr, y);
+    QS_TRY(Tensor x, normedOr(w.attentionNorms.before, hidden, be));
+    QS_TRY(Tensor y, be.allocate(hidden.rows, hidden.cols));
+    QS_CHECK(attention(b.attention, w.attention, x, y, hook));
+    if (w.mlpNorms.before.kind != NormSpec::Kind::None) {
+        QS_TRY(x, normedOr(w.mlpNorms.before, hidden, be));
+    }
+    QS_TRY(Tensor z, be.allocate(hidden.rows, hidden.cols));
+    // One site for both halves when they share their input: its tokens count once.
+    const SiteHook once = [&](const std::string& site, const Tensor& at) {
+        return site == b.attention.q.site ? Result<void>() : hook(site, at);
     };
-    QS_TRY(Tensor x, be.allocate(hidden.rows, hidden.cols));
-    QS_CHECK(be.rmsNorm(hidden, w.mlpNorm, spec_->normEps, x));
-    if (hook) QS_CHECK(hook(b.gate.site, x));
-    QS_TRY(Tensor gate, be.allocate(x.rows, b.gate.out));
-    QS_TRY(Tensor up, be.allocate(x.rows, b.up.out));
-    QS_CHECK(apply(w.gate, x, gate));
-    QS_CHECK(apply(w.up, x, up));
-    QS_CHECK(be.siluMultiply(gate, up));
-    if (hook) QS_CHECK(hook(b.down.site, gate));
-    QS_CHECK(apply(w.down, gate, x));
-    return be.add(hidden, x);
+    QS_CHECK(feedForward(b, w, x, z, hook ? once : hook));
+    QS_CHECK(be.add(hidden, y));
+    return be.add(hidden, z);
 }
 
 Result<void> Forward::runBlock(size_t index, const DeviceBlock& block, Tensor& hidden, const SiteHook& hook) {
@@ -121,8 +106,7 @@ Result<void> Forward::runBlock(size_t index, const DeviceBlock& block, Tensor& h
         return Error::invalid(fmt::format("hidden states must be [k * {}, {}], got [{}, {}]", windowLength_,
                                           spec_->hidden, hidden.rows, hidden.cols));
     const BlockSpec& b = spec_->blocks.at(index);
-    QS_CHECK(attentionPart(b, block, hidden, hook));
-    return mlpPart(b, block, hidden, hook);
+    return b.parallel ? parallelBlock(b, block, hidden, hook) : sequentialBlock(b, block, hidden, hook);
 }
 
 Result<void> Forward::runBlock(size_t index, const DeviceBlock& block, ActivationStore& hidden,
@@ -143,35 +127,8 @@ Result<void> Forward::runBlock(size_t index, const DeviceBlock& block, Activatio
 
 Result<void> Forward::embed(std::span<const int32_t> ids, const WeightSource& weights,
                             ActivationStore& out) const {
-    QS_TRY(Matrix table, weights.matrix(spec_->embedding));
-    for (size_t i = 0; i < ids.size(); ++i) {
-        if (ids[i] < 0 || size_t(ids[i]) >= table.rows())
-            return Error::invalid(fmt::format("token id {} at position {} is outside the vocabulary of {}",
-                                              ids[i], i, table.rows()));
-        std::copy_n(table.row(size_t(ids[i])), table.cols(), out.rows(i, 1).data);
-    }
-    return {};
-}
-
-Result<Head> Head::create(const ModelSpec& spec, const WeightSource& weights, Backend& backend) {
-    Head h;
-    h.backend_ = &backend;
-    h.eps_ = spec.normEps;
-    QS_TRY(h.norm_, uploadMatrix(spec.finalNorm, weights, backend));
-    QS_TRY(h.weight_, uploadMatrix(spec.head, weights, backend));
-    return h;
-}
-
-Result<Matrix> Head::logits(ConstMatrixView hidden) {
-    Tensor x;
-    QS_CHECK(backend_->upload(hidden, x));
-    QS_TRY(Tensor normed, backend_->allocate(x.rows, x.cols));
-    QS_CHECK(backend_->rmsNorm(x, norm_, eps_, normed));
-    QS_TRY(Tensor y, backend_->allocate(x.rows, weight_.rows));
-    QS_CHECK(backend_->linear(normed, weight_, nullptr, y));
-    Matrix out(y.rows, y.cols);
-    QS_CHECK(backend_->download(y, out.view()));
-    return out;
+    QS_TRY(Embedding embedding, Embedding::load(*spec_, weights, *backend_));
+    return embedding.embed(ids, windowLength_, out.rows(0, ids.size()));
 }
 
 Result<Matrix> computeLogits(const ModelSpec& spec, const WeightSource& weights, std::span<const int32_t> ids,

@@ -6,25 +6,14 @@
 #include "core/backend/backend.h"
 #include "core/base/job.h"
 #include "core/model/activation_store.h"
-#include "core/model/weights.h"
+#include "core/model/embedding.h"
 
 #include <functional>
 
 namespace qs {
 
-/// Weights of one linear on the device; `bias.buffer` is null when there is none.
-struct DeviceLinear {
-    Tensor weight, bias;
-};
-
-struct DeviceBlock {
-    Tensor attentionNorm, mlpNorm;
-    DeviceLinear q, k, v, o, gate, up, down;
-    /// By role ("q", "down", ...).
-    DeviceLinear& linear(const std::string& role);
-};
-
-/// Receives the input of a site: x [tokens, channels]. An error stops the pass.
+/// Receives the input of a site: x [tokens, channels]; of an expert's site only the tokens sent to it. An
+/// error stops the pass.
 using SiteHook = std::function<Result<void>(const std::string& site, const Tensor& x)>;
 
 /// Not thread-safe (the backend is not).
@@ -39,7 +28,7 @@ public:
     Result<void> runBlock(size_t index, const DeviceBlock& block, ActivationStore& hidden,
                           const SiteHook& hook, bool keepInputs, const JobContext& job);
 
-    /// Rows of the embedding for `ids`, into out [ids, hidden].
+    /// Hidden states of `ids` before the first block, into out [ids, hidden].
     Result<void> embed(std::span<const int32_t> ids, const WeightSource& weights, ActivationStore& out) const;
 
     const ModelSpec& spec() const { return *spec_; }
@@ -50,28 +39,24 @@ public:
 
 private:
     Forward() = default;
-    Result<void> attentionPart(const BlockSpec& b, const DeviceBlock& w, Tensor& hidden,
+    /// y [tokens, hidden] = the block's attention, or its feed-forward half, of x.
+    Result<void> attention(const AttentionSpec& a, const DeviceAttention& w, const Tensor& x, Tensor& y,
+                           const SiteHook& hook);
+    Result<void> feedForward(const BlockSpec& b, const DeviceBlock& w, const Tensor& x, Tensor& y,
+                             const SiteHook& hook);
+    Result<void> mlp(const MlpSpec& m, const DeviceMlp& w, const Tensor& x, Tensor& y, const SiteHook& hook);
+    /// y is zero on entry.
+    Result<void> mixture(const MixtureSpec& m, const DeviceMixture& w, const Tensor& x, Tensor& y,
+                         const SiteHook& hook);
+    Result<void> sequentialBlock(const BlockSpec& b, const DeviceBlock& w, Tensor& hidden,
+                                 const SiteHook& hook);
+    Result<void> parallelBlock(const BlockSpec& b, const DeviceBlock& w, Tensor& hidden,
                                const SiteHook& hook);
-    Result<void> mlpPart(const BlockSpec& b, const DeviceBlock& w, Tensor& hidden, const SiteHook& hook);
 
     const ModelSpec* spec_ = nullptr;
     Backend* backend_ = nullptr;
     size_t windowLength_ = 0;
-    RopeTable rope_;
-};
-
-/// The final norm and the head.
-class Head {
-public:
-    static Result<Head> create(const ModelSpec& spec, const WeightSource& weights, Backend& backend);
-    /// logits [rows, vocabulary] of hidden [rows, hidden].
-    Result<Matrix> logits(ConstMatrixView hidden);
-
-private:
-    Head() = default;
-    Backend* backend_ = nullptr;
-    double eps_ = 0;
-    Tensor norm_, weight_;
+    std::vector<RopeTable> ropes_; ///< of spec().ropes
 };
 
 /// Logits [ids, vocabulary] of one context.

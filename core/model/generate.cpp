@@ -31,6 +31,9 @@ int pickToken(std::span<const float> logits, double temperature, std::mt19937_64
 Result<std::vector<int>> generate(const ModelSpec& spec, const WeightSource& weights, std::vector<int> prompt,
                                   const GenerateOptions& options, Backend& backend, const JobContext& job) {
     if (prompt.empty()) return Error::invalid("the prompt has no tokens");
+    if (!spec.causal)
+        return Error::unsupported("an encoder fills in masked tokens; it does not continue a text",
+                                  weights.label());
     std::vector<DeviceBlock> blocks;
     QS_TRY(Forward loader, Forward::create(spec, backend, 1));
     for (size_t b = 0; b < spec.blocks.size(); ++b) {
@@ -38,7 +41,7 @@ Result<std::vector<int>> generate(const ModelSpec& spec, const WeightSource& wei
         QS_TRY(DeviceBlock block, loader.loadBlock(b, weights));
         blocks.push_back(std::move(block));
     }
-    QS_TRY(Matrix embedding, weights.matrix(spec.embedding));
+    QS_TRY(Embedding embedding, Embedding::load(spec, weights, backend));
     QS_TRY(Head head, Head::create(spec, weights, backend));
     std::mt19937_64 rng(options.seed);
     std::vector<int> context = std::move(prompt), made;
@@ -47,12 +50,8 @@ Result<std::vector<int>> generate(const ModelSpec& spec, const WeightSource& wei
         const size_t length = std::min(context.size(), spec.context);
         QS_TRY(Forward forward, Forward::create(spec, backend, length));
         Matrix rows(length, spec.hidden);
-        for (size_t t = 0; t < length; ++t) {
-            const int id = context[context.size() - length + t];
-            if (id < 0 || size_t(id) >= embedding.rows())
-                return Error::invalid("token id " + std::to_string(id) + " is outside the vocabulary");
-            std::copy_n(embedding.row(size_t(id)), spec.hidden, rows.row(t));
-        }
+        const std::vector<int32_t> ids(context.end() - std::ptrdiff_t(length), context.end());
+        QS_CHECK(embedding.embed(ids, length, rows.view()));
         Tensor hidden;
         QS_CHECK(backend.upload(rows.view(), hidden));
         for (size_t b = 0; b < blocks.size(); ++b)

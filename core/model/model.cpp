@@ -3,45 +3,24 @@
 
 #include "core/model/architecture.h"
 
-#include <cmath>
-#include <numbers>
-
 namespace qs {
-
-std::vector<double> RopeSpec::inverseFrequencies(size_t headDim) const {
-    std::vector<double> f(headDim / 2);
-    for (size_t i = 0; i < f.size(); ++i)
-        f[i] = std::pow(theta, -2.0 * double(i) / double(headDim));
-    if (scaling == Scaling::Linear)
-        for (double& v : f)
-            v /= factor;
-    if (scaling == Scaling::Llama3) {
-        // Long wavelengths are stretched, short ones kept, those between blended (Llama 3.1 reference).
-        const double longest = originalContext / lowFrequencyFactor,
-                     shortest = originalContext / highFrequencyFactor;
-        for (double& v : f) {
-            const double wavelength = 2.0 * std::numbers::pi / v;
-            if (wavelength > longest) {
-                v /= factor;
-            } else if (wavelength >= shortest) {
-                const double s = (originalContext / wavelength - lowFrequencyFactor) /
-                                 (highFrequencyFactor - lowFrequencyFactor);
-                v = (1.0 - s) * v / factor + s * v;
-            }
-        }
-    }
-    return f;
-}
 
 namespace {
 
-std::vector<QuantTarget> targetsOfSpec(const Checkpoint& checkpoint, const ModelSpec& spec) {
+std::vector<QuantTarget> targetsOfSpec(const ModelSpec& spec) {
     std::vector<QuantTarget> out;
     for (size_t b = 0; b < spec.blocks.size(); ++b)
         for (const LinearSpec* l : spec.blocks[b].linears())
-            out.push_back({l->module, l->weight, checkpoint.find(l->weight), l->out, l->in, int(b), l->role,
-                           l->site, l->fusedGroup});
+            out.push_back(
+                {l->module, l->weight, l->place, l->out, l->in, int(b), l->role, l->site, l->fusedGroup});
     return out;
+}
+
+/// -1 when the vocabulary does not hold it.
+int idOfPiece(const Tokenizer& tokenizer, const std::string& piece) {
+    for (int id = 0; id < tokenizer.vocabularySize(); ++id)
+        if (tokenizer.piece(id) == piece) return id;
+    return -1;
 }
 
 bool endsWith(const std::string& text, const std::string& tail) {
@@ -61,7 +40,9 @@ std::vector<QuantTarget> targetsOfTensors(const Checkpoint& checkpoint) {
         if (embedding) continue;
         std::string module = t.name;
         if (endsWith(module, ".weight")) module.resize(module.size() - 7);
-        out.push_back({module, t.name, i, size_t(t.shape[0]), size_t(t.shape[1]), -1, "", "", ""});
+        const WeightPlace place{
+            .kind = WeightPlace::Kind::Stored, .tensor = t.name, .index = i, .transposed = false, .rows = {}};
+        out.push_back({module, t.name, place, size_t(t.shape[0]), size_t(t.shape[1]), -1, "", "", ""});
     }
     return out;
 }
@@ -76,13 +57,30 @@ Model::Model(std::shared_ptr<const Checkpoint> checkpoint, std::optional<ModelSp
     , noForwardReason_(std::move(noForwardReason))
     , noTokenizerReason_(std::move(noTokenizerReason))
     , tokenizer_(std::move(tokenizer)) {
-    targets_ = spec_ ? targetsOfSpec(*checkpoint_, *spec_) : targetsOfTensors(*checkpoint_);
+    targets_ = spec_ ? targetsOfSpec(*spec_) : targetsOfTensors(*checkpoint_);
 }
 
 const QuantTarget* Model::findTarget(const std::string& module) const {
     for (const QuantTarget& t : targets_)
         if (t.module == module) return &t;
     return nullptr;
+}
+
+Result<void> Model::readTargetRows(const QuantTarget& target, uint64_t firstRow, MatrixView out) const {
+    return readPlaceRows(*checkpoint_, target.place, firstRow, out);
+}
+
+Result<Matrix> Model::readTarget(const QuantTarget& target) const {
+    return readPlace(*checkpoint_, target.place);
+}
+
+uint64_t Model::storedBytes(const QuantTarget& target) const {
+    if (target.place.kind != WeightPlace::Kind::Stored) return uint64_t(target.rows) * target.cols * 2;
+    const TensorInfo& t = checkpoint_->tensors()[target.place.index];
+    if (target.place.whole()) return t.bytes;
+    // Every output of the tensor takes the same bytes.
+    const uint64_t outputs = target.place.transposed ? t.cols() : t.rows();
+    return t.bytes / outputs * target.rows;
 }
 
 Result<void> Model::requireForward() const {
@@ -119,6 +117,7 @@ Result<std::shared_ptr<const Model>> openModel(const std::filesystem::path& aske
         noTokenizer = loaded.error().describe();
     else
         tokenizer = std::move(*loaded);
+    if (spec && !spec->causal && tokenizer) spec->maskToken = idOfPiece(*tokenizer, "[MASK]");
     return std::make_shared<const Model>(std::move(checkpoint), std::move(spec), std::move(noForward),
                                          std::move(tokenizer), std::move(noTokenizer));
 }

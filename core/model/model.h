@@ -3,7 +3,7 @@
 // quantized.
 #pragma once
 
-#include "core/checkpoint/checkpoint.h"
+#include "core/model/spec.h"
 #include "core/text/tokenizer.h"
 
 #include <optional>
@@ -12,56 +12,16 @@
 
 namespace qs {
 
-/// Rotary position embedding, half-split pairs (i, i + dim/2). inverse frequency i = theta^(-2i/dim), then
-/// scaled.
-struct RopeSpec {
-    double theta = 10000.0;
-    enum class Scaling { None, Linear, Llama3 } scaling = Scaling::None;
-    double factor = 1.0;
-    double lowFrequencyFactor = 1.0, highFrequencyFactor = 4.0; ///< Llama3
-    double originalContext = 8192;                              ///< Llama3
-    /// Inverse frequencies [headDim / 2].
-    std::vector<double> inverseFrequencies(size_t headDim) const;
-};
-
-/// One linear y = x W^T + b. W is [out, in] row-major.
-struct LinearSpec {
-    std::string module;     ///< "layers.0.self_attn.q_proj": the name used in recipes, tables and results
-    std::string weight;     ///< tensor name, "model.layers.0.self_attn.q_proj.weight"
-    std::string bias;       ///< tensor name or ""
-    std::string role;       ///< "q", "k", "v", "o", "gate", "up", "down"
-    std::string site;       ///< "layers.0.attn": activation point that feeds it
-    std::string fusedGroup; ///< linears that runtimes fuse share it ("layers.0.qkv"), "" when alone
-    size_t out = 0, in = 0;
-};
-
-/// A pre-norm decoder block: x += o(attention(q, k, v of norm(x))); x += down(silu(gate) * up of norm(x)).
-struct BlockSpec {
-    std::string attentionNorm, mlpNorm;
-    LinearSpec q, k, v, o, gate, up, down;
-    std::vector<const LinearSpec*> linears() const { return {&q, &k, &v, &o, &gate, &up, &down}; }
-};
-
-/// What a decoder is, as data: the forward pass interprets it, so an architecture is only a function that
-/// fills it.
-struct ModelSpec {
-    std::string architecture; ///< registry id
-    size_t hidden = 0, intermediate = 0, vocabulary = 0, heads = 0, kvHeads = 0, headDim = 0, context = 0;
-    double normEps = 1e-5;
-    RopeSpec rope;
-    std::string embedding, finalNorm, head; ///< tensor names; head == embedding when tied
-    bool tiedHead = false;
-    std::vector<BlockSpec> blocks;
-};
-
-/// A tensor that may be quantized, in model order.
+/// A weight [rows, cols] that may be quantized, in model order.
 struct QuantTarget {
     std::string module;
-    std::string tensor;                    ///< stored tensor name
-    size_t tensorIndex = Checkpoint::npos; ///< npos when the checkpoint stores it packed (already quantized)
+    std::string weight; ///< logical name: what WeightSource::matrix answers to
+    WeightPlace place;  ///< where the checkpoint stores it
     size_t rows = 0, cols = 0;
     int block = -1; ///< -1: not in a block (tensor-level mode)
     std::string role, site, fusedGroup;
+    /// Already quantized in the checkpoint: cannot be quantized from its values again.
+    bool packed() const { return place.kind == WeightPlace::Kind::Packed; }
 };
 
 /// Immutable and thread-safe.
@@ -88,6 +48,12 @@ public:
     const std::vector<QuantTarget>& targets() const { return targets_; }
     /// nullptr when absent.
     const QuantTarget* findTarget(const std::string& module) const;
+    /// Values of rows [firstRow, firstRow + out.rows) of a target; out.cols = target.cols.
+    Result<void> readTargetRows(const QuantTarget& target, uint64_t firstRow, MatrixView out) const;
+    /// All values of a target.
+    Result<Matrix> readTarget(const QuantTarget& target) const;
+    /// Bytes that the checkpoint stores for it: its share of a fused tensor, two per value when packed.
+    uint64_t storedBytes(const QuantTarget& target) const;
 
 private:
     std::shared_ptr<const Checkpoint> checkpoint_;

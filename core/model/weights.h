@@ -10,15 +10,17 @@ namespace qs {
 class WeightSource {
 public:
     virtual ~WeightSource() = default;
-    /// Dequantized values of a tensor by stored name, [rows, cols].
-    virtual Result<Matrix> matrix(const std::string& tensor) const = 0;
+    /// Dequantized values by logical name: a linear's weight [out, in] or bias [1, out] by LinearSpec::weight
+    /// and bias, any other tensor [rows, cols] by its stored name.
+    virtual Result<Matrix> matrix(const std::string& name) const = 0;
     /// Identifies the weights; results are compared only with this recorded.
     virtual std::string fingerprint() const = 0;
     virtual std::string label() const = 0;
 };
 
-/// Weights of a checkpoint. Packed GPTQ linears (X.qweight, X.qzeros, X.scales, X.g_idx) answer to
-/// "X.weight".
+/// The tensors of a checkpoint by stored name; a packed linear X (see weight_place.h) answers to "X.weight".
 std::shared_ptr<const WeightSource> checkpointWeights(std::shared_ptr<const Checkpoint> checkpoint);
+/// The same with the logical weights of the model's linears: parts of fused tensors, transposed ones.
+std::shared_ptr<const WeightSource> modelWeights(const Model& model);
 
 } // namespace qs

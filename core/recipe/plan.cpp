@@ -21,13 +21,11 @@ void issue(Plan& plan, Severity severity, const char* rule, const std::string& w
 }
 
 void resolveEntry(Plan& plan, PlanEntry& e, const Model& model) {
-    const auto& tensors = model.checkpoint().tensors();
-    e.bytesBefore = e.target.tensorIndex == Checkpoint::npos ? uint64_t(e.target.rows) * e.target.cols * 2
-                                                             : tensors[e.target.tensorIndex].bytes;
+    e.bytesBefore = model.storedBytes(e.target);
     e.bytesAfter = e.bytesBefore;
     if (!e.scheme) return;
     const std::string& module = e.target.module;
-    if (e.target.tensorIndex == Checkpoint::npos)
+    if (e.target.packed())
         return issue(plan, Severity::Error, "already-quantized", module,
                      "The tensor is already quantized in the checkpoint. Open the original model.");
     auto codec = createCodec(e.scheme->codec, e.scheme->codecParams);

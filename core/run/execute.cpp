@@ -35,7 +35,7 @@ public:
         , options_(options)
         , backend_(backend)
         , job_(job)
-        , weights_(checkpointWeights(model.checkpointPtr())) {
+        , weights_(modelWeights(model)) {
         // Tensor-level: each planned tensor is a unit. Otherwise every block is one, also those without work:
         // their outputs feed the next.
         if (model.hasForward()) {
@@ -94,7 +94,8 @@ private:
     Result<void> uploadQuantized(DeviceBlock& block, const PlanEntry& e, const QuantizedTensor& q) {
         QS_TRY(const auto codec, codecOf(q));
         const Matrix values = codec->dequantize(q);
-        return backend_.upload(values.view(), block.linear(e.target.role).weight);
+        return block.replaceWeight(model_.spec().blocks[size_t(e.target.block)], e.target.module,
+                                   values.view(), backend_);
     }
 
     // A finished block is only run, so that the next one gets the inputs it would have had.
@@ -168,7 +169,7 @@ private:
                                                                  const JobContext& job) {
         QS_CHECK(job.checkpoint());
         const auto start = std::chrono::steady_clock::now();
-        QS_TRY(const Matrix weight, weights_->matrix(e.target.tensor));
+        QS_TRY(const Matrix weight, weights_->matrix(e.target.weight));
         QS_TRY(const auto codec, createCodec(e.scheme->codec, e.scheme->codecParams));
         QS_TRY(const MethodDescriptor* method, findMethod(e.scheme->method));
         QuantizeInput in;

@@ -49,14 +49,14 @@ namespace {
 class RunWeights final : public WeightSource {
 public:
     RunWeights(std::shared_ptr<const Run> run, std::shared_ptr<const Model> model)
-        : run_(std::move(run)), base_(checkpointWeights(model->checkpointPtr())) {
+        : run_(std::move(run)), base_(modelWeights(*model)) {
         for (const QuantTarget& t : model->targets())
-            if (run_->result(t.module)) moduleOfTensor_[t.tensor] = t.module;
+            if (run_->result(t.module)) moduleOfWeight_[t.weight] = t.module;
     }
 
-    Result<Matrix> matrix(const std::string& tensor) const override {
-        const auto it = moduleOfTensor_.find(tensor);
-        if (it == moduleOfTensor_.end()) return base_->matrix(tensor);
+    Result<Matrix> matrix(const std::string& name) const override {
+        const auto it = moduleOfWeight_.find(name);
+        if (it == moduleOfWeight_.end()) return base_->matrix(name);
         QS_TRY(const QuantizedTensor q, run_->tensor(it->second));
         QS_TRY(const auto codec, codecOf(q));
         return codec->dequantize(q);
@@ -70,7 +70,7 @@ public:
 private:
     std::shared_ptr<const Run> run_;
     std::shared_ptr<const WeightSource> base_;
-    std::unordered_map<std::string, std::string> moduleOfTensor_;
+    std::unordered_map<std::string, std::string> moduleOfWeight_;
 };
 
 } // namespace

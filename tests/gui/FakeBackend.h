@@ -28,12 +28,22 @@ public:
     Result<void> download(const Tensor&, MatrixView) override { return no(); }
     Result<void> linear(const Tensor&, const Tensor&, const Tensor*, Tensor&) override { return no(); }
     Result<void> rmsNorm(const Tensor&, const Tensor&, double, Tensor&) override { return no(); }
+    Result<void> layerNorm(const Tensor&, const Tensor&, const Tensor&, double, Tensor&) override {
+        return no();
+    }
     Result<void> rope(Tensor&, size_t, const RopeTable&, size_t) override { return no(); }
-    Result<void> attention(const Tensor&, const Tensor&, const Tensor&, size_t, size_t, size_t,
+    Result<void> attention(const Tensor&, const Tensor&, const Tensor&, const AttentionShape&,
                            Tensor&) override {
         return no();
     }
-    Result<void> siluMultiply(Tensor&, const Tensor&) override { return no(); }
+    Result<void> activate(Activation, Tensor&) override { return no(); }
+    Result<void> activateMultiply(Activation, Tensor&, const Tensor&) override { return no(); }
+    Result<void> softCap(Tensor&, float) override { return no(); }
+    Result<void> gatherRows(const Tensor&, std::span<const uint32_t>, Tensor&) override { return no(); }
+    Result<void> addScaledRows(Tensor&, std::span<const uint32_t>, std::span<const float>,
+                               const Tensor&) override {
+        return no();
+    }
     Result<void> add(Tensor&, const Tensor&) override { return no(); }
     Result<void> accumulateSigma(const Tensor&, MatrixD&) override { return no(); }
     Result<MatrixD> inverseFactor(MatrixD) override { return no(); }

@@ -32,15 +32,28 @@ public:
     Result<void> rmsNorm(const Tensor& x, const Tensor& g, double eps, Tensor& y) override {
         return m_inner->rmsNorm(x, g, eps, y);
     }
+    Result<void> layerNorm(const Tensor& x, const Tensor& g, const Tensor& b, double eps,
+                           Tensor& y) override {
+        return m_inner->layerNorm(x, g, b, eps, y);
+    }
     Result<void> rope(Tensor& x, size_t d, const RopeTable& t, size_t n) override {
         return m_inner->rope(x, d, t, n);
     }
-    Result<void> attention(const Tensor& q, const Tensor& k, const Tensor& v, size_t heads, size_t kvHeads,
-                           size_t n, Tensor& out) override {
-        return m_inner->attention(q, k, v, heads, kvHeads, n, out);
+    Result<void> attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape,
+                           Tensor& out) override {
+        return m_inner->attention(q, k, v, shape, out);
     }
-    Result<void> siluMultiply(Tensor& gate, const Tensor& up) override {
-        return m_inner->siluMultiply(gate, up);
+    Result<void> activate(Activation f, Tensor& x) override { return m_inner->activate(f, x); }
+    Result<void> activateMultiply(Activation f, Tensor& gate, const Tensor& up) override {
+        return m_inner->activateMultiply(f, gate, up);
+    }
+    Result<void> softCap(Tensor& x, float cap) override { return m_inner->softCap(x, cap); }
+    Result<void> gatherRows(const Tensor& x, std::span<const uint32_t> rows, Tensor& y) override {
+        return m_inner->gatherRows(x, rows, y);
+    }
+    Result<void> addScaledRows(Tensor& x, std::span<const uint32_t> rows, std::span<const float> weights,
+                               const Tensor& y) override {
+        return m_inner->addScaledRows(x, rows, weights, y);
     }
     Result<void> add(Tensor& x, const Tensor& y) override { return m_inner->add(x, y); }
     Result<void> accumulateSigma(const Tensor& x, MatrixD& sigma) override {

@@ -341,7 +341,7 @@ private slots:
         QCOMPARE(stats.size(), session.table()->count());
         // Against the values themselves.
         const QuantTarget& target = session.model()->targets()[3];
-        const auto values = session.model()->checkpoint().readMatrix(target.tensorIndex);
+        const auto values = session.model()->readTarget(target);
         QS_VERIFY_OK(values);
         float absmax = 0;
         for (const float v : values->span())

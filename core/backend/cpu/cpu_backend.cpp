@@ -70,8 +70,9 @@ public:
     }
 
     Result<void> linear(const Tensor& x, const Tensor& w, const Tensor* bias, Tensor& y) override {
-        if (x.cols != w.cols || y.rows != x.rows || y.cols != w.rows)
-            return shapeError("linear", "x [T, K], w [N, K], y [T, N]", shape(x) + shape(w) + shape(y));
+        if (x.cols != w.cols || y.rows != x.rows || y.cols != w.rows || (bias && bias->cols != w.rows))
+            return shapeError("linear", "x [T, K], w [N, K], bias [1, N], y [T, N]",
+                              shape(x) + shape(w) + (bias ? shape(*bias) : "") + shape(y));
         linalg::gemm(false, true, 1.0f, view(x), view(w), 0.0f, view(y));
         if (bias) {
             const float* b = view(*bias).data;
@@ -82,60 +83,105 @@ public:
     }
 
     Result<void> rmsNorm(const Tensor& x, const Tensor& gain, double eps, Tensor& y) override {
-        if (gain.cols != x.cols || y.rows != x.rows || y.cols != x.cols)
-            return shapeError("rmsNorm", "gain [1, N], x and y [T, N]", shape(gain) + shape(x) + shape(y));
+        QS_CHECK(checkNorm("rmsNorm", x, gain, y));
         const MatrixView in = view(x), g = view(gain), out = view(y);
-        linalg::parallelFor(x.rows, 32, [&](size_t begin, size_t end) {
+        linalg::parallelFor(x.rows, rowGrain(x.cols), [&](size_t begin, size_t end) {
             for (size_t r = begin; r < end; ++r)
-                cpu::rmsNormRow(in.row(r), g.data, eps, out.row(r), in.cols);
+                cpu::rmsNormRow(in.row(r), g.row(r % g.rows), eps, out.row(r), in.cols);
+        });
+        return {};
+    }
+
+    Result<void> layerNorm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps,
+                           Tensor& y) override {
+        QS_CHECK(checkNorm("layerNorm", x, gain, y));
+        if (bias.rows != gain.rows || bias.cols != gain.cols)
+            return shapeError("layerNorm", "bias shaped as gain", shape(bias) + shape(gain));
+        const MatrixView in = view(x), g = view(gain), b = view(bias), out = view(y);
+        linalg::parallelFor(x.rows, rowGrain(x.cols), [&](size_t begin, size_t end) {
+            for (size_t r = begin; r < end; ++r)
+                cpu::layerNormRow(in.row(r), g.row(r % g.rows), b.row(r % g.rows), eps, out.row(r), in.cols);
         });
         return {};
     }
 
     Result<void> rope(Tensor& x, size_t headDim, const RopeTable& table, size_t windowLength) override {
-        const MatrixView cosine = view(table.cosine), sine = view(table.sine), m = view(x);
-        if (x.cols % headDim != 0 || cosine.cols != headDim / 2 || windowLength > cosine.rows ||
-            windowLength == 0)
-            return shapeError("rope", "x [T, heads * d], table [positions >= window, d / 2]",
+        const MatrixView m = view(x), cosine = view(table.cosine), sine = view(table.sine);
+        if (headDim == 0 || x.cols % headDim != 0 || 2 * cosine.cols > headDim || windowLength == 0 ||
+            windowLength > cosine.rows || sine.rows != cosine.rows || sine.cols != cosine.cols)
+            return shapeError("rope", "x [T, heads * d], table [positions >= window, at most d / 2]",
                               shape(x) + shape(table.cosine));
         linalg::parallelFor(x.rows, 32, [&](size_t begin, size_t end) {
             for (size_t r = begin; r < end; ++r)
                 for (size_t h = 0; h < x.cols; h += headDim)
                     cpu::ropeHead(m.row(r) + h, cosine.row(r % windowLength), sine.row(r % windowLength),
-                                  headDim / 2);
+                                  cosine.cols);
         });
         return {};
     }
 
-    Result<void> attention(const Tensor& q, const Tensor& k, const Tensor& v, size_t heads, size_t kvHeads,
-                           size_t windowLength, Tensor& out) override {
-        if (heads == 0 || kvHeads == 0 || heads % kvHeads != 0 || q.cols % heads != 0 || windowLength == 0 ||
-            q.rows % windowLength != 0 || k.cols != q.cols / heads * kvHeads || k.cols != v.cols ||
-            out.cols != q.cols || out.rows != q.rows || k.rows != q.rows || v.rows != q.rows)
+    Result<void> attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& a,
+                           Tensor& out) override {
+        if (a.heads == 0 || a.kvHeads == 0 || a.heads % a.kvHeads != 0 || q.cols % a.heads != 0 ||
+            a.windowLength == 0 || q.rows % a.windowLength != 0 || k.cols != q.cols / a.heads * a.kvHeads ||
+            k.cols != v.cols || out.cols != q.cols || out.rows != q.rows || k.rows != q.rows ||
+            v.rows != q.rows ||
+            (a.keyBias.buffer && (a.keyBias.rows != a.heads || a.keyBias.cols != a.windowLength)))
             return shapeError("attention",
                               "q, out [T, heads * d], k, v [T, kvHeads * d], T a multiple of the window",
                               shape(q) + shape(k) + shape(v) + shape(out));
-        const size_t d = q.cols / heads, windows = q.rows / windowLength;
-        linalg::parallelFor(windows * heads, 1, [&](size_t begin, size_t end) {
-            Matrix scores(windowLength, windowLength);
+        const size_t d = q.cols / a.heads, n = a.windowLength, windows = q.rows / n;
+        linalg::parallelFor(windows * a.heads, 1, [&](size_t begin, size_t end) {
+            Matrix scores(n, n);
             for (size_t i = begin; i < end; ++i) {
-                const size_t first = i / heads * windowLength, head = i % heads,
-                             kv = head / (heads / kvHeads);
-                attendHead(view(q).block(first, windowLength, head * d, d),
-                           view(k).block(first, windowLength, kv * d, d),
-                           view(v).block(first, windowLength, kv * d, d), scores.view(),
-                           view(out).block(first, windowLength, head * d, d));
+                const size_t first = i / a.heads * n, head = i % a.heads, kv = head / (a.heads / a.kvHeads);
+                attendHead(a, head, view(q).block(first, n, head * d, d), view(k).block(first, n, kv * d, d),
+                           view(v).block(first, n, kv * d, d), scores.view(),
+                           view(out).block(first, n, head * d, d));
             }
         });
         return {};
     }
 
-    Result<void> siluMultiply(Tensor& gate, const Tensor& up) override {
-        if (gate.rows != up.rows || gate.cols != up.cols)
-            return shapeError("siluMultiply", "shapes must match", shape(gate) + shape(up));
-        linalg::parallelFor(gate.rows, 16, [&](size_t begin, size_t end) {
-            cpu::siluMultiply(view(gate).row(begin), view(up).row(begin), (end - begin) * gate.cols);
+    Result<void> activate(Activation f, Tensor& x) override {
+        linalg::parallelFor(x.rows, 16, [&](size_t begin, size_t end) {
+            cpu::activateRow(f, view(x).row(begin), (end - begin) * x.cols);
         });
+        return {};
+    }
+
+    Result<void> activateMultiply(Activation f, Tensor& gate, const Tensor& up) override {
+        if (gate.rows != up.rows || gate.cols != up.cols)
+            return shapeError("activateMultiply", "shapes must match", shape(gate) + shape(up));
+        linalg::parallelFor(gate.rows, 16, [&](size_t begin, size_t end) {
+            cpu::activateMultiply(f, view(gate).row(begin), view(up).row(begin), (end - begin) * gate.cols);
+        });
+        return {};
+    }
+
+    Result<void> softCap(Tensor& x, float cap) override {
+        if (!(cap > 0)) return Error::invalid(fmt::format("[softCap] the cap must be above 0, got {}", cap));
+        linalg::parallelFor(x.rows, 16, [&](size_t begin, size_t end) {
+            cpu::softCapRow(view(x).row(begin), 1.0f, cap, (end - begin) * x.cols);
+        });
+        return {};
+    }
+
+    Result<void> gatherRows(const Tensor& x, std::span<const uint32_t> rows, Tensor& y) override {
+        QS_CHECK(checkRows("gatherRows", x, rows, y));
+        for (size_t i = 0; i < rows.size(); ++i)
+            std::copy_n(view(x).row(rows[i]), x.cols, view(y).row(i));
+        return {};
+    }
+
+    Result<void> addScaledRows(Tensor& x, std::span<const uint32_t> rows, std::span<const float> weights,
+                               const Tensor& y) override {
+        QS_CHECK(checkRows("addScaledRows", x, rows, y));
+        if (weights.size() != rows.size())
+            return Error::invalid(
+                fmt::format("[addScaledRows] {} weights for {} rows", weights.size(), rows.size()));
+        for (size_t i = 0; i < rows.size(); ++i)
+            cpu::addScaledRow(view(x).row(rows[i]), weights[i], view(y).row(i), x.cols);
         return {};
     }
 
@@ -193,13 +239,43 @@ public:
     }
 
 private:
-    static void attendHead(ConstMatrixView q, ConstMatrixView k, ConstMatrixView v, MatrixView scores,
-                           MatrixView out) {
-        const float scale = float(1.0 / std::sqrt(double(q.cols)));
+    /// Rows per chunk of a parallel loop, about 4096 values.
+    static size_t rowGrain(size_t cols) { return std::max<size_t>(1, 4096 / std::max<size_t>(1, cols)); }
+
+    static Result<void> checkNorm(const char* op, const Tensor& x, const Tensor& gain, const Tensor& y) {
+        if (gain.rows > 0 && gain.cols == x.cols && y.rows == x.rows && y.cols == x.cols) return {};
+        return shapeError(op, "gain [g, N], x and y [T, N]", shape(gain) + shape(x) + shape(y));
+    }
+
+    static Result<void> checkRows(const char* op, const Tensor& x, std::span<const uint32_t> rows,
+                                  const Tensor& y) {
+        if (y.rows != rows.size() || y.cols != x.cols)
+            return shapeError(op, fmt::format("y [{}, {}]", rows.size(), x.cols), shape(y));
+        for (const uint32_t r : rows)
+            if (r >= x.rows)
+                return Error::invalid(fmt::format("[{}] row {} of {} does not exist", op, r, x.rows));
+        return {};
+    }
+
+    static void attendHead(const AttentionShape& a, size_t head, ConstMatrixView q, ConstMatrixView k,
+                           ConstMatrixView v, MatrixView scores, MatrixView out) {
         linalg::gemm(false, true, 1.0f, q, k, 0.0f, scores);
         for (size_t t = 0; t < scores.rows; ++t) {
-            cpu::softmaxRow(scores.row(t), scale, t + 1);
-            std::fill(scores.row(t) + t + 1, scores.row(t) + scores.cols, 0.0f);
+            const size_t begin = a.reach > 0 && t + 1 > a.reach ? t + 1 - a.reach : 0,
+                         end = a.causal ? t + 1 : scores.cols;
+            float* row = scores.row(t);
+            float scale = a.scale;
+            if (a.softCap > 0) {
+                cpu::softCapRow(row + begin, scale, a.softCap, end - begin);
+                scale = 1;
+            }
+            if (a.keyBias.buffer) {
+                cpu::scaleAddRow(row + begin, scale, view(a.keyBias).row(head) + begin, end - begin);
+                scale = 1;
+            }
+            cpu::softmaxRow(row + begin, scale, end - begin);
+            std::fill(row, row + begin, 0.0f);
+            std::fill(row + end, row + scores.cols, 0.0f);
         }
         linalg::gemm(false, false, 1.0f, scores, v, 0.0f, out);
     }

@@ -50,13 +50,103 @@ void RmsNormRow(const float* x, const float* gain, double eps, float* y, size_t 
     });
 }
 
-void SiluMultiply(float* gate, const float* up, size_t n) {
+void LayerNormRow(const float* x, const float* gain, const float* bias, double eps, float* y, size_t n) {
+    const DF d;
+    const size_t lanes = hn::Lanes(d), whole = n / lanes * lanes;
+    auto sums = hn::Zero(d);
+    for (size_t i = 0; i < whole; i += lanes)
+        sums = hn::Add(sums, hn::LoadU(d, x + i));
+    double sum = double(hn::GetLane(hn::SumOfLanes(d, sums)));
+    for (size_t i = whole; i < n; ++i)
+        sum += double(x[i]);
+    const float mean = float(sum / double(n));
+    auto squares = hn::Zero(d);
+    for (size_t i = 0; i < whole; i += lanes) {
+        const auto c = hn::Sub(hn::LoadU(d, x + i), hn::Set(d, mean));
+        squares = hn::MulAdd(c, c, squares);
+    }
+    double square = double(hn::GetLane(hn::SumOfLanes(d, squares)));
+    for (size_t i = whole; i < n; ++i)
+        square += double(x[i] - mean) * double(x[i] - mean);
+    const float scale = float(1.0 / std::sqrt(square / double(n) + eps));
+    forEachVector(n, [&](auto tag, size_t j) {
+        const auto c = hn::Mul(hn::Sub(hn::LoadU(tag, x + j), hn::Set(tag, mean)), hn::Set(tag, scale));
+        hn::StoreU(hn::MulAdd(c, hn::LoadU(tag, gain + j), hn::LoadU(tag, bias + j)), tag, y + j);
+    });
+}
+
+// x / (1 + exp(-slope x)). exp overflows for x << 0: it is held at e^88, and x / e^88 is 0 to the last digit.
+template<class D, class V>
+HWY_INLINE V Logistic(D d, V x, V slopeTimesX) {
+    const auto e = hn::Exp(d, hn::Min(hn::Neg(slopeTimesX), hn::Set(d, 88.0f)));
+    return hn::Div(x, hn::Add(hn::Set(d, 1.0f), e));
+}
+
+// x Phi(x), with the tail 1 - Phi(|x|) by Abramowitz and Stegun 7.1.26 (absolute error of erf 1.5e-7). The
+// tail multiplies x itself for x < 0, so nothing cancels there.
+template<class D, class V>
+HWY_INLINE V GeluErf(D d, V x) {
+    const auto z = hn::Mul(hn::Abs(x), hn::Set(d, 0.70710678f)), one = hn::Set(d, 1.0f);
+    const auto t = hn::Div(one, hn::MulAdd(hn::Set(d, 0.3275911f), z, one));
+    auto p = hn::Set(d, 1.061405429f);
+    for (const float c : {-1.453152027f, 1.421413741f, -0.284496736f, 0.254829592f})
+        p = hn::MulAdd(p, t, hn::Set(d, c));
+    const auto e = hn::Exp(d, hn::Max(hn::Neg(hn::Mul(z, z)), hn::Set(d, -88.0f)));
+    const auto tail = hn::Mul(hn::Mul(hn::Mul(p, t), e), hn::Set(d, 0.5f));
+    return hn::Mul(x, hn::IfThenElse(hn::Lt(x, hn::Zero(d)), tail, hn::Sub(one, tail)));
+}
+
+// (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)).
+template<class D, class V>
+HWY_INLINE V GeluTanh(D d, V x) {
+    const auto cubic = hn::MulAdd(hn::Mul(hn::Mul(x, x), x), hn::Set(d, 0.044715f), x);
+    return Logistic(d, x, hn::Mul(cubic, hn::Set(d, 1.5957691216f)));
+}
+
+template<class D, class V>
+HWY_INLINE V Apply(Activation f, D d, V x) {
+    switch (f) {
+    case Activation::Silu:
+        return Logistic(d, x, x);
+    case Activation::GeluErf:
+        return GeluErf(d, x);
+    case Activation::GeluTanh:
+        return GeluTanh(d, x);
+    case Activation::QuickGelu:
+        return Logistic(d, x, hn::Mul(x, hn::Set(d, 1.702f)));
+    default:
+        return hn::Max(x, hn::Zero(d));
+    }
+}
+
+void ActivateRow(Activation f, float* x, size_t n) {
+    forEachVector(n,
+                  [&](auto tag, size_t i) { hn::StoreU(Apply(f, tag, hn::LoadU(tag, x + i)), tag, x + i); });
+}
+
+void ActivateMultiply(Activation f, float* gate, const float* up, size_t n) {
     forEachVector(n, [&](auto tag, size_t i) {
-        const auto g = hn::LoadU(tag, gate + i);
-        const auto one = hn::Set(tag, 1.0f);
-        // exp(-g) overflows to infinity for g << 0, and g / infinity is the right limit, 0.
-        const auto e = hn::Exp(tag, hn::Min(hn::Neg(g), hn::Set(tag, 88.0f)));
-        hn::StoreU(hn::Mul(hn::Div(g, hn::Add(one, e)), hn::LoadU(tag, up + i)), tag, gate + i);
+        hn::StoreU(hn::Mul(Apply(f, tag, hn::LoadU(tag, gate + i)), hn::LoadU(tag, up + i)), tag, gate + i);
+    });
+}
+
+void SoftCapRow(float* x, float scale, float cap, size_t n) {
+    forEachVector(n, [&](auto tag, size_t i) {
+        const auto v = hn::Mul(hn::LoadU(tag, x + i), hn::Set(tag, scale / cap));
+        hn::StoreU(hn::Mul(hn::Tanh(tag, v), hn::Set(tag, cap)), tag, x + i);
+    });
+}
+
+void ScaleAddRow(float* x, float scale, const float* y, size_t n) {
+    forEachVector(n, [&](auto tag, size_t i) {
+        hn::StoreU(hn::MulAdd(hn::LoadU(tag, x + i), hn::Set(tag, scale), hn::LoadU(tag, y + i)), tag, x + i);
+    });
+}
+
+void AddScaledRow(float* x, float weight, const float* y, size_t n) {
+    forEachVector(n, [&](auto tag, size_t i) {
+        hn::StoreU(hn::MulAdd(hn::LoadU(tag, y + i), hn::Set(tag, weight), hn::LoadU(tag, x + i)), tag,
+                   x + i);
     });
 }
 
@@ -166,7 +256,12 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace qs::cpu {
 HWY_EXPORT(RmsNormRow);
-HWY_EXPORT(SiluMultiply);
+HWY_EXPORT(LayerNormRow);
+HWY_EXPORT(ActivateRow);
+HWY_EXPORT(ActivateMultiply);
+HWY_EXPORT(SoftCapRow);
+HWY_EXPORT(ScaleAddRow);
+HWY_EXPORT(AddScaledRow);
 HWY_EXPORT(SoftmaxRow);
 HWY_EXPORT(RopeHead);
 HWY_EXPORT(AddRow);
@@ -177,8 +272,23 @@ HWY_EXPORT(InstructionSet);
 void rmsNormRow(const float* x, const float* gain, double eps, float* y, size_t n) {
     HWY_DYNAMIC_DISPATCH(RmsNormRow)(x, gain, eps, y, n);
 }
-void siluMultiply(float* gate, const float* up, size_t n) {
-    HWY_DYNAMIC_DISPATCH(SiluMultiply)(gate, up, n);
+void layerNormRow(const float* x, const float* gain, const float* bias, double eps, float* y, size_t n) {
+    HWY_DYNAMIC_DISPATCH(LayerNormRow)(x, gain, bias, eps, y, n);
+}
+void activateRow(Activation f, float* x, size_t n) {
+    HWY_DYNAMIC_DISPATCH(ActivateRow)(f, x, n);
+}
+void activateMultiply(Activation f, float* gate, const float* up, size_t n) {
+    HWY_DYNAMIC_DISPATCH(ActivateMultiply)(f, gate, up, n);
+}
+void softCapRow(float* x, float scale, float cap, size_t n) {
+    HWY_DYNAMIC_DISPATCH(SoftCapRow)(x, scale, cap, n);
+}
+void scaleAddRow(float* x, float scale, const float* y, size_t n) {
+    HWY_DYNAMIC_DISPATCH(ScaleAddRow)(x, scale, y, n);
+}
+void addScaledRow(float* x, float weight, const float* y, size_t n) {
+    HWY_DYNAMIC_DISPATCH(AddScaledRow)(x, weight, y, n);
 }
 void softmaxRow(float* x, float scale, size_t n) {
     HWY_DYNAMIC_DISPATCH(SoftmaxRow)(x, scale, n);

@@ -5,6 +5,7 @@
 #include "core/model/generate.h"
 #include "tests/support/qs_test.h"
 #include "tests/support/small_model.h"
+#include "tests/unit/architecture/golden_case.h"
 
 #include <cmath>
 #include <fstream>
@@ -23,8 +24,7 @@ class Architecture_llama : public QObject {
         QVERIFY2((*m)->hasForward(), (*m)->noForwardReason().c_str());
         auto backend = makeCpuBackend();
         std::vector<int32_t> tokens(ids.begin(), ids.end());
-        const auto logits =
-            computeLogits((*m)->spec(), *checkpointWeights((*m)->checkpointPtr()), tokens, *backend, {});
+        const auto logits = computeLogits((*m)->spec(), *modelWeights(**m), tokens, *backend, {});
         QS_VERIFY_OK(logits);
         QCOMPARE(logits->size(), expected.values.size());
         double worst = 0;
@@ -37,6 +37,16 @@ class Architecture_llama : public QObject {
     }
 
 private slots:
+    void golden_data() {
+        QTest::addColumn<QString>("name");
+        for (const char* name : {"llama", "llama_bias", "llama_linear", "llama_dynamic", "llama_llama3",
+                                 "llama_yarn", "llama_longrope", "llama_v5", "mistral"})
+            QTest::newRow(name) << name;
+    }
+    void golden() {
+        QFETCH(QString, name);
+        compareWithGolden(name.toStdString(), "llama");
+    }
     void sharedReferences_data() {
         QTest::addColumn<QString>("name");
         QTest::newRow("stories260K") << "stories260K";
@@ -64,8 +74,7 @@ private slots:
         auto backend = makeCpuBackend();
         GenerateOptions options;
         options.maxNewTokens = 60; // the start of the stored text is enough
-        const auto made =
-            generate((*m)->spec(), *checkpointWeights((*m)->checkpointPtr()), *ids, options, *backend, {});
+        const auto made = generate((*m)->spec(), *modelWeights(**m), *ids, options, *backend, {});
         QS_VERIFY_OK(made);
         std::vector<int> all = *ids;
         all.insert(all.end(), made->begin(), made->end());
@@ -96,13 +105,13 @@ private slots:
         v5["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 500000.0}};
         auto m = specOf(v5);
         QVERIFY2(m->hasForward(), m->noForwardReason().c_str());
-        QCOMPARE(m->spec().rope.theta, 500000.0);
+        QCOMPARE(m->spec().ropes[0].theta, 500000.0);
         json v4 = smallConfig(shape);
         v4["rope_scaling"] = {{"type", "linear"}, {"factor", 4.0}};
         v4["head_dim"] = nullptr;
         m = specOf(v4);
         QVERIFY2(m->hasForward(), m->noForwardReason().c_str());
-        QCOMPARE(m->spec().rope.inverseFrequencies(8)[0], 0.25);
+        QCOMPARE(m->spec().ropes[0].inverseFrequencies(64)[0], 0.25);
         QCOMPARE(m->spec().headDim, size_t(8));
         json llama3 = smallConfig(shape);
         llama3["rope_scaling"] = {{"rope_type", "llama3"},
@@ -112,7 +121,9 @@ private slots:
                                   {"original_max_position_embeddings", 8192}};
         m = specOf(llama3);
         QVERIFY(m->hasForward());
-        const auto f = m->spec().rope.inverseFrequencies(128);
+        RopeSpec rope = m->spec().ropes[0];
+        rope.dims = 128;
+        const auto f = rope.inverseFrequencies(64);
         // Wavelength 2 pi < 8192 / 4 is kept; 2 pi 10000^(126/128) = 54412 > 8192 is divided by 8.
         QCOMPARE(f[0], 1.0);
         QVERIFY(std::fabs(f[63] - std::pow(10000.0, -126.0 / 128.0) / 8) <= 1e-12);
@@ -136,10 +147,10 @@ private slots:
                                          << "layers.2";
         QTest::newRow("shape differs") << R"({"intermediate_size":128})"
                                        << "[64, 32]";
-        QTest::newRow("activation") << R"({"hidden_act":"gelu"})"
-                                    << "gelu";
-        QTest::newRow("rope type") << R"({"rope_scaling":{"type":"yarn","factor":2}})"
-                                   << "yarn";
+        QTest::newRow("activation") << R"({"hidden_act":"mish"})"
+                                    << "mish";
+        QTest::newRow("rope type") << R"({"rope_scaling":{"type":"spiral","factor":2}})"
+                                   << "spiral";
     }
     void wrongConfigsBecomeTensorLevel() {
         QFETCH(QString, patch);
@@ -175,12 +186,11 @@ private slots:
         std::stop_source stop;
         stop.request_stop();
         const std::vector<int32_t> ids = {1, 2, 3};
-        const auto r = computeLogits(m->spec(), *checkpointWeights(m->checkpointPtr()), ids, *backend,
-                                     JobContext(stop.get_token()));
+        const auto r =
+            computeLogits(m->spec(), *modelWeights(*m), ids, *backend, JobContext(stop.get_token()));
         QVERIFY(r.isCancelled());
         const std::vector<int32_t> outside = {1, 50};
-        const auto bad =
-            computeLogits(m->spec(), *checkpointWeights(m->checkpointPtr()), outside, *backend, {});
+        const auto bad = computeLogits(m->spec(), *modelWeights(*m), outside, *backend, {});
         QVERIFY(!bad);
         QVERIFY(bad.error().message.find("50") != std::string::npos);
     }

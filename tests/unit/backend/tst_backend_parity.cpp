@@ -143,48 +143,206 @@ private slots:
         QS_VERIFY_OK(m_backend->rope(y, d, {up(cosine), up(sine)}, window));
         QVERIFY(distance(down(y).view(), expected) <= 1e-5);
     }
-    void attention_data() { rows(); }
+    void rmsNormPerHead_data() { rows(); }
+    void rmsNormPerHead() {
+        take();
+        const Matrix x = randomMatrix(12, 8, 4), g = randomMatrix(3, 8, 5); // row r takes gain r % 3
+        MatrixD expected(12, 8);
+        for (size_t r = 0; r < 12; ++r) {
+            double s = 0;
+            for (size_t c = 0; c < 8; ++c)
+                s += double(x(r, c)) * double(x(r, c));
+            for (size_t c = 0; c < 8; ++c)
+                expected(r, c) = double(x(r, c)) / std::sqrt(s / 8 + 1e-5) * double(g(r % 3, c));
+        }
+        Tensor y = up(x);
+        QS_VERIFY_OK(m_backend->rmsNorm(y, up(g), 1e-5, y)); // in place
+        QVERIFY(distance(down(y).view(), expected) <= 1e-5);
+    }
+    void layerNorm_data() { rows(); }
+    void layerNorm() {
+        take();
+        for (size_t n : {size_t(1), size_t(63), size_t(64), size_t(257)}) {
+            Matrix x = randomMatrix(9, n, 4, 30);
+            for (float& v : x.span())
+                v += 100; // the mean is far from 0
+            const Matrix g = randomMatrix(1, n, 5), bias = randomMatrix(1, n, 6);
+            MatrixD expected(9, n);
+            for (size_t r = 0; r < 9; ++r) {
+                double mean = 0, variance = 0;
+                for (size_t c = 0; c < n; ++c)
+                    mean += double(x(r, c)) / double(n);
+                for (size_t c = 0; c < n; ++c)
+                    variance += (double(x(r, c)) - mean) * (double(x(r, c)) - mean) / double(n);
+                for (size_t c = 0; c < n; ++c)
+                    expected(r, c) =
+                        (double(x(r, c)) - mean) / std::sqrt(variance + 1e-5) * double(g(0, c)) + bias(0, c);
+            }
+            Tensor y = *m_backend->allocate(9, n);
+            QS_VERIFY_OK(m_backend->layerNorm(up(x), up(g), up(bias), 1e-5, y));
+            QVERIFY(n == 1 || distance(down(y).view(), expected) <= 2e-5);
+        }
+        Tensor y = *m_backend->allocate(2, 4);
+        QVERIFY(!m_backend->layerNorm(up(Matrix(2, 4)), up(Matrix(1, 4)), up(Matrix(1, 3)), 1e-5, y));
+    }
+    void partialRope_data() { rows(); }
+    void partialRope() {
+        take();
+        const size_t d = 10, rotated = 4, window = 3;
+        const Matrix x = randomMatrix(6, 2 * d, 6);
+        Matrix cosine(window, rotated / 2), sine(window, rotated / 2);
+        MatrixD expected = toDouble(x);
+        for (size_t t = 0; t < window; ++t)
+            for (size_t i = 0; i < rotated / 2; ++i) {
+                cosine(t, i) = float(std::cos(0.3 * double(t * (i + 1))));
+                sine(t, i) = float(std::sin(0.3 * double(t * (i + 1))));
+            }
+        for (size_t r = 0; r < 6; ++r)
+            for (size_t h = 0; h < 2; ++h)
+                for (size_t i = 0; i < rotated / 2; ++i) {
+                    const double a = x(r, h * d + i), b = x(r, h * d + i + rotated / 2),
+                                 angle = 0.3 * double((r % window) * (i + 1));
+                    expected(r, h * d + i) = a * std::cos(angle) - b * std::sin(angle);
+                    expected(r, h * d + i + rotated / 2) = b * std::cos(angle) + a * std::sin(angle);
+                }
+        Tensor y = up(x);
+        QS_VERIFY_OK(m_backend->rope(y, d, {up(cosine), up(sine)}, window));
+        QVERIFY(distance(down(y).view(), expected) <= 1e-5);
+        QVERIFY(!m_backend->rope(y, 2, {up(cosine), up(sine)}, window)); // more pairs than the head has
+    }
+    void attention_data() {
+        QTest::addColumn<QString>("device");
+        QTest::addColumn<double>("softCap");
+        QTest::addColumn<int>("reach");
+        QTest::addColumn<bool>("causal");
+        QTest::addColumn<bool>("alibi");
+        for (const BackendInfo& b : listBackends()) {
+            if (!b.available) continue;
+            const QString id = QString::fromStdString(b.id);
+            QTest::addRow("%s causal", b.id.c_str()) << id << 0.0 << 0 << true << false;
+            QTest::addRow("%s capped", b.id.c_str()) << id << 2.0 << 0 << true << false;
+            QTest::addRow("%s sliding", b.id.c_str()) << id << 0.0 << 3 << true << false;
+            QTest::addRow("%s sliding beyond", b.id.c_str()) << id << 0.0 << 50 << true << false;
+            QTest::addRow("%s bidirectional", b.id.c_str()) << id << 0.0 << 0 << false << false;
+            QTest::addRow("%s alibi", b.id.c_str()) << id << 0.0 << 0 << true << true;
+            QTest::addRow("%s everything", b.id.c_str()) << id << 1.5 << 4 << true << true;
+        }
+    }
     void attention() {
         take();
-        const size_t d = 8, heads = 4, kvHeads = 2, window = 7, t = 21;
-        const Matrix q = randomMatrix(t, heads * d, 7, 3), k = randomMatrix(t, kvHeads * d, 8, 3),
-                     v = randomMatrix(t, kvHeads * d, 9);
+        QFETCH(double, softCap);
+        QFETCH(int, reach);
+        QFETCH(bool, causal);
+        QFETCH(bool, alibi);
+        const size_t d = 8, heads = 4, window = 7, t = 21;
+        const Matrix q = randomMatrix(t, heads * d, 7, 3), k = randomMatrix(t, 2 * d, 8, 3),
+                     v = randomMatrix(t, 2 * d, 9);
+        const Matrix bias = randomMatrix(heads, window, 10, 4);
         MatrixD expected(t, heads * d);
         for (size_t i = 0; i < t; ++i)
             for (size_t h = 0; h < heads; ++h) {
                 const size_t first = i / window * window, kv = h / 2;
-                std::vector<double> p;
+                std::vector<double> p(window);
                 double sum = 0;
-                for (size_t j = first; j <= i; ++j) {
+                for (size_t j = first; j < first + window; ++j) {
+                    if (causal && j > i) continue;
+                    if (reach > 0 && j + size_t(reach) <= i) continue;
                     double s = 0;
                     for (size_t c = 0; c < d; ++c)
-                        s += double(q(i, h * d + c)) * double(k(j, kv * d + c));
-                    p.push_back(std::exp(s / std::sqrt(double(d))));
-                    sum += p.back();
+                        s += 0.4 * double(q(i, h * d + c)) * double(k(j, kv * d + c));
+                    if (softCap > 0) s = softCap * std::tanh(s / softCap);
+                    if (alibi) s += double(bias(h, j - first));
+                    sum += p[j - first] = std::exp(s);
                 }
-                for (size_t j = first; j <= i; ++j)
+                for (size_t j = first; j < first + window; ++j)
                     for (size_t c = 0; c < d; ++c)
                         expected(i, h * d + c) += p[j - first] / sum * double(v(j, kv * d + c));
             }
+        AttentionShape shape{.heads = heads,
+                             .kvHeads = 2,
+                             .windowLength = window,
+                             .scale = 0.4f,
+                             .softCap = float(softCap),
+                             .reach = size_t(reach),
+                             .causal = causal,
+                             .keyBias = {}};
+        if (alibi) shape.keyBias = up(bias);
         Tensor out = *m_backend->allocate(t, heads * d);
-        QS_VERIFY_OK(m_backend->attention(up(q), up(k), up(v), heads, kvHeads, window, out));
+        QS_VERIFY_OK(m_backend->attention(up(q), up(k), up(v), shape, out));
         QVERIFY(distance(down(out).view(), expected) <= 1e-5);
-        QVERIFY(!m_backend->attention(up(q), up(k), up(v), heads, 3, window, out));
+        shape.kvHeads = 3;
+        QVERIFY(!m_backend->attention(up(q), up(k), up(v), shape, out));
     }
-    void siluMultiply_data() { rows(); }
-    void siluMultiply() {
+    void activations_data() { rows(); }
+    void activations() {
         take();
+        const auto exact = [](Activation f, double x) {
+            switch (f) {
+            case Activation::Silu:
+                return x / (1 + std::exp(-x));
+            case Activation::GeluErf:
+                return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+            case Activation::GeluTanh:
+                return 0.5 * x *
+                       (1 + std::tanh(std::sqrt(2 / 3.14159265358979) * (x + 0.044715 * x * x * x)));
+            case Activation::QuickGelu:
+                return x / (1 + std::exp(-1.702 * x));
+            default:
+                return std::max(x, 0.0);
+            }
+        };
         Matrix g = randomMatrix(5, 37, 10, 12);
         const Matrix u = randomMatrix(5, 37, 11);
         g(0, 0) = -200; // exp overflows: the limit is 0
         g(0, 1) = 200;
-        MatrixD expected(5, 37);
-        for (size_t i = 0; i < g.size(); ++i)
-            expected.data()[i] =
-                double(g.data()[i]) / (1 + std::exp(-double(g.data()[i]))) * double(u.data()[i]);
-        Tensor t = up(g);
-        QS_VERIFY_OK(m_backend->siluMultiply(t, up(u)));
-        QVERIFY(distance(down(t).view(), expected) <= 1e-5);
+        g(0, 2) = -30;
+        g(0, 3) = 0;
+        for (Activation f : {Activation::Silu, Activation::GeluErf, Activation::GeluTanh,
+                             Activation::QuickGelu, Activation::Relu}) {
+            MatrixD plain(5, 37), gated(5, 37);
+            for (size_t i = 0; i < g.size(); ++i) {
+                plain.data()[i] = exact(f, double(g.data()[i]));
+                gated.data()[i] = plain.data()[i] * double(u.data()[i]);
+            }
+            Tensor a = up(g), b = up(g);
+            QS_VERIFY_OK(m_backend->activate(f, a));
+            QS_VERIFY_OK(m_backend->activateMultiply(f, b, up(u)));
+            QVERIFY2(distance(down(a).view(), plain) <= 1e-6, qPrintable(QString::number(int(f))));
+            QVERIFY2(distance(down(b).view(), gated) <= 1e-6, qPrintable(QString::number(int(f))));
+        }
+    }
+    void softCap_data() { rows(); }
+    void softCap() {
+        take();
+        const Matrix x = randomMatrix(4, 35, 12, 90);
+        MatrixD expected(4, 35);
+        for (size_t i = 0; i < x.size(); ++i)
+            expected.data()[i] = 30 * std::tanh(double(x.data()[i]) / 30);
+        Tensor y = up(x);
+        QS_VERIFY_OK(m_backend->softCap(y, 30));
+        QVERIFY(distance(down(y).view(), expected) <= 1e-6);
+        QVERIFY(!m_backend->softCap(y, 0));
+    }
+    void rowsOfExperts_data() { rows(); }
+    void rowsOfExperts() {
+        take();
+        const Matrix x = randomMatrix(6, 19, 14), y = randomMatrix(3, 19, 15);
+        const std::vector<uint32_t> picked = {5, 0, 3};
+        const std::vector<float> weights = {0.5f, -2, 1};
+        Tensor gathered = *m_backend->allocate(3, 19), sum = up(x);
+        QS_VERIFY_OK(m_backend->gatherRows(up(x), picked, gathered));
+        QS_VERIFY_OK(m_backend->addScaledRows(sum, picked, weights, up(y)));
+        const Matrix g = down(gathered);
+        MatrixD expected = toDouble(x);
+        for (size_t i = 0; i < 3; ++i)
+            for (size_t c = 0; c < 19; ++c) {
+                QCOMPARE(g(i, c), x(picked[i], c));
+                expected(picked[i], c) += double(weights[i]) * double(y(i, c));
+            }
+        QVERIFY(distance(down(sum).view(), expected) <= 1e-6);
+        const std::vector<uint32_t> outside = {5, 6, 0};
+        QVERIFY(!m_backend->gatherRows(up(x), outside, gathered));
+        QVERIFY(!m_backend->addScaledRows(sum, outside, weights, up(y)));
     }
     void add_data() { rows(); }
     void add() {

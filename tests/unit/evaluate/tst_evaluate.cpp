@@ -69,8 +69,8 @@ private slots:
             const auto windows = cutWindows(*ids, reference.at("context").get<size_t>(), 0);
             QS_VERIFY_OK(windows);
             QCOMPARE(windows->rows(), r.at("windows").get<size_t>());
-            const auto e = evaluate(model->spec(), *checkpointWeights(model->checkpointPtr()), nullptr,
-                                    *windows, {}, *backend, {});
+            const auto e =
+                evaluate(model->spec(), *modelWeights(*model), nullptr, *windows, {}, *backend, {});
             QS_VERIFY_OK(e);
             QCOMPARE(e->tokens, r.at("scored").get<uint64_t>());
             const double expected = r.at("ppl").get<double>();
@@ -85,7 +85,7 @@ private slots:
         SmallModelShape shape;
         QS_VERIFY_OK(writeSmallModel(dir, shape, smallConfig(shape)));
         const auto model = *openModel(dir);
-        const auto base = checkpointWeights(model->checkpointPtr());
+        const auto base = modelWeights(*model);
         const Scaled other(base, "model.layers.1.mlp.down_proj.weight", 1.7f);
         auto backend = makeCpuBackend();
         TokenWindows tokens(3, 9);
@@ -132,7 +132,7 @@ private slots:
     }
     void sameWeightsHaveNoDivergence() {
         const auto model = *openModel(sampleModel());
-        const auto base = checkpointWeights(model->checkpointPtr());
+        const auto base = modelWeights(*model);
         auto backend = makeCpuBackend();
         const auto text = readTextFile(sourceDir() / "resources/sample/texts/evaluation.txt");
         QS_VERIFY_OK(text);
@@ -152,8 +152,7 @@ private slots:
         QS_VERIFY_OK(windows);
         QCOMPARE(windows->rows(), reference.at("windows").get<size_t>());
         auto backend = makeCpuBackend();
-        const auto e = evaluate(model->spec(), *checkpointWeights(model->checkpointPtr()), nullptr, *windows,
-                                {}, *backend, {});
+        const auto e = evaluate(model->spec(), *modelWeights(*model), nullptr, *windows, {}, *backend, {});
         QS_VERIFY_OK(e);
         const double expected = reference.at("nll").get<double>();
         QVERIFY2(std::fabs(e->nll - expected) <= 1e-4 * expected,
@@ -169,7 +168,7 @@ private slots:
         TokenWindows tokens(5, 16);
         for (size_t i = 0; i < tokens.size(); ++i)
             tokens.data()[i] = int32_t((i * 7) % 50);
-        const auto w = checkpointWeights(model->checkpointPtr());
+        const auto w = modelWeights(*model);
         const auto a = evaluate(model->spec(), *w, nullptr, tokens, {}, *backend, {}),
                    b = evaluate(model->spec(), *w, nullptr, tokens, {1}, *backend, {});
         QS_VERIFY_OK(a);
@@ -184,12 +183,11 @@ private slots:
         auto backend = makeCpuBackend();
         TokenWindows tokens(1, 4);
         tokens(0, 2) = 51;
-        const auto e = evaluate(model->spec(), *checkpointWeights(model->checkpointPtr()), nullptr, tokens,
-                                {}, *backend, {});
+        const auto e = evaluate(model->spec(), *modelWeights(*model), nullptr, tokens, {}, *backend, {});
         QVERIFY(!e);
         QVERIFY(e.error().message.find("51") != std::string::npos);
-        QVERIFY(!evaluate(model->spec(), *checkpointWeights(model->checkpointPtr()), nullptr,
-                          TokenWindows(2, 1), {}, *backend, {}));
+        QVERIFY(
+            !evaluate(model->spec(), *modelWeights(*model), nullptr, TokenWindows(2, 1), {}, *backend, {}));
     }
 };
 

@@ -138,9 +138,9 @@ void ExportRun::exportedWeightsScoreAsTheRun() {
     };
     const auto ofRun = score(*f.model, **weights);
     QS_VERIFY_OK(ofRun);
-    const auto ofFile = score(**exported, *checkpointWeights((*exported)->checkpointPtr()));
+    const auto ofFile = score(**exported, *modelWeights(**exported));
     QS_VERIFY_OK(ofFile);
-    const auto ofSource = score(*f.model, *checkpointWeights(f.model->checkpointPtr()));
+    const auto ofSource = score(*f.model, *modelWeights(*f.model));
     QS_VERIFY_OK(ofSource);
     QCOMPARE(ofFile->nll, ofRun->nll); // the same float32 weights
     QVERIFY(std::abs(ofSource->nll - ofRun->nll) > 1e-6);

@@ -98,7 +98,7 @@ void Exporter_dequantized::valuesAreTheRunsRounded() {
     for (const PlanEntry& e : s.plan.entries) {
         if (!e.scheme) continue;
         const QuantizedTensor& q = f.tensors.at(e.target.module);
-        const size_t i = w->checkpoint->find(e.target.tensor);
+        const size_t i = w->checkpoint->find(e.target.place.tensor);
         QVERIFY(i != Checkpoint::npos);
         QCOMPARE(int(w->checkpoint->tensors()[i].dtype), written);
         const auto values = w->checkpoint->readMatrix(i);
@@ -128,7 +128,7 @@ void Exporter_dequantized::everythingElseIsUnchanged() {
     for (const TensorInfo& t : original.tensors()) {
         bool quantized = false;
         for (const PlanEntry& e : s.plan.entries)
-            quantized = quantized || (e.scheme && e.target.tensor == t.name);
+            quantized = quantized || (e.scheme && e.target.place.tensor == t.name);
         if (quantized) continue;
         ++kept;
         QVERIFY2(sameTensor(original, *w->checkpoint, t.name), t.name.c_str());
@@ -269,7 +269,7 @@ void Exporter_dequantized::lint() {
     QVERIFY(hasRule(none, "nothing-quantized", Severity::Error));
     QVERIFY(lintDequantized(*f.model, planFor(f, kMixed)).empty());
     Plan packed = planFor(f, kMixed);
-    packed.entries[3].target.tensorIndex = Checkpoint::npos;
+    packed.entries[3].target.place.kind = WeightPlace::Kind::Packed;
     QVERIFY(hasRule(lintDequantized(*f.model, packed), "source-packed", Severity::Error));
 }
 

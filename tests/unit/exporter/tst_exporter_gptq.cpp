@@ -395,7 +395,7 @@ void Exporter_gptq::lintWarnings() {
     QVERIFY(hasRule(lintGptq(*f.model, planFor(f, kept)), "gptq-dynamic", Severity::Warning));
     Plan plan = planFor(f, kept);
     plan.entries[0].target.rows = 48;
-    plan.entries[0].target.tensorIndex = Checkpoint::npos;
+    plan.entries[0].target.place.kind = WeightPlace::Kind::Packed;
     const auto issues = lintGptq(*f.model, plan);
     QVERIFY(hasRule(issues, "gptq-shape", Severity::Error));
     QVERIFY(hasRule(issues, "source-packed", Severity::Error));
@@ -461,7 +461,7 @@ void Exporter_gptq::shardsStay() {
     QS_VERIFY_OK(w);
     QVERIFY2(w->receipt.verified, w->receipt.summary().c_str());
     for (const PlanEntry& e : s.plan.entries) {
-        const std::string& shard = f.model->checkpoint().tensors()[e.target.tensorIndex].file;
+        const std::string& shard = f.model->checkpoint().tensors()[e.target.place.index].file;
         for (const char* part : {".qweight", ".qzeros", ".scales", ".g_idx"}) {
             const size_t i = w->checkpoint->find("model." + e.target.module + part);
             QVERIFY(i != Checkpoint::npos);

@@ -75,8 +75,8 @@ private slots:
         QFETCH(QString, model);
         const auto f = fixture(model.toStdString());
         QS_VERIFY_OK(f);
-        const auto e = evaluate((*f)->model->spec(), *checkpointWeights((*f)->model->checkpointPtr()),
-                                nullptr, (*f)->evaluationTokens, {}, *m_backend, {});
+        const auto e = evaluate((*f)->model->spec(), *modelWeights(*(*f)->model), nullptr,
+                                (*f)->evaluationTokens, {}, *m_backend, {});
         QS_VERIFY_OK(e);
         const double expected = (*f)->table.at("fp32").at("nll").get<double>();
         QVERIFY2(std::fabs(e->nll - expected) <= 1e-4 * expected,
@@ -229,9 +229,9 @@ private slots:
         for (const QuantTarget& t : (*f)->model->targets()) {
             if (t.block != 0) continue;
             size_t index = Checkpoint::npos;
-            for (const std::string& name : {t.tensor, t.module + ".weight", t.module})
+            for (const std::string& name : {t.place.tensor, t.module + ".weight", t.module})
                 if (index == Checkpoint::npos) index = (*stored)->find(name);
-            QVERIFY2(index != Checkpoint::npos, t.tensor.c_str());
+            QVERIFY2(index != Checkpoint::npos, t.place.tensor.c_str());
             const auto expected = (*stored)->readMatrix(index);
             QS_VERIFY_OK(expected);
             const auto q = run->tensor(t.module);

@@ -79,14 +79,14 @@ private slots:
             QS_VERIFY_OK(q);
             QCOMPARE(q->rows, e.target.rows);
             // The stored error is that of the stored codes.
-            const Matrix w = *m_model->checkpoint().readMatrix(e.target.tensor),
+            const Matrix w = *m_model->checkpoint().readMatrix(e.target.place.tensor),
                          v = (*codecOf(*q))->dequantize(*q);
             QCOMPARE(measureError(w.view(), v.view(), nullptr)->weight, r->error.weight);
         }
         const auto weights = runWeights(*run, m_model);
         QS_VERIFY_OK(weights);
-        QS_VERIFY_OK(evaluate(m_model->spec(), **weights, checkpointWeights(m_model->checkpointPtr()).get(),
-                              tokens(5), {}, *m_backend, {}));
+        QS_VERIFY_OK(evaluate(m_model->spec(), **weights, modelWeights(*m_model).get(), tokens(5), {},
+                              *m_backend, {}));
     }
     void resumedRunIsTheSame() {
         RunOptions whole;
