@@ -17,30 +17,30 @@ using nlohmann::json;
 // v5 writes one object `rope_parameters`; v4 writes `rope_theta` beside `rope_scaling` (which may be null).
 Result<RopeSpec> ropeOf(const ConfigReader& config) {
     RopeSpec rope;
-    QS_TRY(rope.theta, config.numberOr("rope_theta", 10000.0));
+    constexpr double kMostTheta = 1e18, kMostFactor = 1e9, kMostContext = 1 << 30;
+    QS_TRY(rope.theta, config.positiveOr("rope_theta", kMostTheta, 10000.0));
     QS_TRY(const json* parameters, config.objectOrNull("rope_parameters"));
     QS_TRY(const json* scaling, config.objectOrNull("rope_scaling"));
     const json* object = parameters ? parameters : scaling;
     if (!object) return rope;
     const ConfigReader r(*object, config.where() + (parameters ? ": rope_parameters" : ": rope_scaling"));
-    QS_TRY(rope.theta, r.numberOr("rope_theta", rope.theta));
+    QS_TRY(rope.theta, r.positiveOr("rope_theta", kMostTheta, rope.theta));
     QS_TRY(std::string legacyType, r.textOr("type", "default"));
     QS_TRY(std::string type, r.textOr("rope_type", legacyType));
     if (type == "default") return rope;
-    QS_TRY(rope.factor, r.numberOr("factor", 1.0));
-    if (rope.factor <= 0)
-        return Error::corrupt(fmt::format("'factor' must be above 0, got {}", rope.factor), r.where());
+    QS_TRY(rope.factor, r.positiveOr("factor", kMostFactor, 1.0));
     if (type == "linear") {
         rope.scaling = RopeSpec::Scaling::Linear;
         return rope;
     }
     if (type == "llama3") {
         rope.scaling = RopeSpec::Scaling::Llama3;
-        QS_TRY(rope.lowFrequencyFactor, r.numberOr("low_freq_factor", 1.0));
-        QS_TRY(rope.highFrequencyFactor, r.numberOr("high_freq_factor", 4.0));
-        QS_TRY(rope.originalContext, r.numberOr("original_max_position_embeddings", 8192.0));
-        if (!(rope.highFrequencyFactor > rope.lowFrequencyFactor) || rope.lowFrequencyFactor <= 0)
-            return Error::corrupt("'high_freq_factor' must be above 'low_freq_factor', and both above 0",
+        QS_TRY(rope.lowFrequencyFactor, r.positiveOr("low_freq_factor", kMostFactor, 1.0));
+        QS_TRY(rope.highFrequencyFactor, r.positiveOr("high_freq_factor", kMostFactor, 4.0));
+        QS_TRY(rope.originalContext, r.positiveOr("original_max_position_embeddings", kMostContext, 8192.0));
+        if (!(rope.highFrequencyFactor > rope.lowFrequencyFactor))
+            return Error::corrupt(fmt::format("'high_freq_factor' {} must be above 'low_freq_factor' {}",
+                                              rope.highFrequencyFactor, rope.lowFrequencyFactor),
                                   r.where());
         return rope;
     }
@@ -68,7 +68,7 @@ Result<void> dimensionsOf(const ConfigReader& config, ModelSpec& s) {
             fmt::format("'num_attention_heads' {} is not a multiple of 'num_key_value_heads' {}", s.heads,
                         s.kvHeads),
             config.where());
-    QS_TRY(s.normEps, config.numberOr("rms_norm_eps", 1e-6));
+    QS_TRY(s.normEps, config.positiveOr("rms_norm_eps", 1.0, 1e-6));
     QS_TRY(std::string activation, config.textOr("hidden_act", "silu"));
     if (activation != "silu")
         return Error::unsupported(fmt::format("'hidden_act' must be silu, got {}", activation),
