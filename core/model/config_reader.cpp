@@ -54,6 +54,14 @@ Result<double> ConfigReader::numberOr(const std::string& key, double fallback) c
     return v->get<double>();
 }
 
+Result<double> ConfigReader::positiveOr(const std::string& key, double most, double fallback) const {
+    const nlohmann::json* v = find(key);
+    if (!v) return fallback;
+    if (!v->is_number() || !(v->get<double>() > 0) || v->get<double>() > most)
+        return wrong(key, fmt::format("a number above 0 and up to {}", most));
+    return v->get<double>();
+}
+
 Result<bool> ConfigReader::booleanOr(const std::string& key, bool fallback) const {
     const nlohmann::json* v = find(key);
     if (!v) return fallback;

@@ -22,6 +22,8 @@ public:
     Result<size_t> size(const std::string& key, size_t most) const;
     Result<size_t> sizeOr(const std::string& key, size_t most, size_t fallback) const;
     Result<double> numberOr(const std::string& key, double fallback) const;
+    /// A number above 0, up to `most`.
+    Result<double> positiveOr(const std::string& key, double most, double fallback) const;
     Result<bool> booleanOr(const std::string& key, bool fallback) const;
     Result<std::string> textOr(const std::string& key, const std::string& fallback) const;
     /// A list of exactly `count` finite numbers.
