@@ -42,10 +42,15 @@ json describe(const ArchitectureDescriptor& d) {
             {"label", d.label},
             {"summary", d.summary},
             {"class_names", d.classNames},
-            {"model_types", d.modelTypes}};
+            {"model_types", d.modelTypes},
+            {"refuses", d.refuses}};
 }
 json describe(const ReaderDescriptor& d) {
-    return {{"id", d.id}, {"label", d.label}, {"summary", d.summary}, {"extensions", d.extensions}};
+    return {{"id", d.id},
+            {"label", d.label},
+            {"summary", d.summary},
+            {"extensions", d.extensions},
+            {"refuses", d.refuses}};
 }
 json describe(const ExporterDescriptor& d) {
     return {{"id", d.id},

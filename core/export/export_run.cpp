@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/base/temporary.h"
 #include "core/export/export_folder.h"
 #include "core/export/verify.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 namespace qs {
 
@@ -12,29 +12,30 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Removed with its content unless renamed away.
+/// Removed with its content unless moved into place.
 class TemporaryFolder {
 public:
-    explicit TemporaryFolder(fs::path path) : path_(std::move(path)) {}
+    explicit TemporaryFolder(Temporary folder) : folder_(std::move(folder)) {}
     ~TemporaryFolder() {
         std::error_code ec;
-        if (!path_.empty()) fs::remove_all(path_, ec);
+        if (!moved_) fs::remove_all(path(), ec);
     }
     TemporaryFolder(const TemporaryFolder&) = delete;
     TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
-    const fs::path& path() const { return path_; }
+    const fs::path& path() const { return folder_.path(); }
     Result<void> moveTo(const fs::path& target) {
-        QS_CHECK(syncPath(path_));
+        QS_CHECK(syncPath(path()));
         std::error_code ec;
-        fs::rename(path_, target, ec);
+        fs::rename(path(), target, ec);
         if (ec) return Error::io("cannot rename into place: " + ec.message(), target.string());
-        path_.clear();
+        moved_ = true;
         return syncPath(target.parent_path());
     }
 
 private:
-    fs::path path_;
+    Temporary folder_;
+    bool moved_ = false;
 };
 
 Result<void> lintForExport(const ExporterDescriptor& exporter, const ExportRequest& request) {
@@ -102,17 +103,12 @@ Result<Receipt> exportRun(const std::string& exporterId, const ExportRequest& re
     QS_TRY(const ExporterDescriptor* exporter, findExporter(exporterId));
     QS_CHECK(lintForExport(*exporter, request));
     QS_TRY(const fs::path target, targetFolder(request.directory));
+    sweepTemporaries(target); // of an export that was killed; before the free space is looked at
     QS_TRY(const uint64_t planned, exporter->weightBytes(request));
     QS_CHECK(requireSpace(target.parent_path(), planned + folderFileBytes(request.model->checkpoint())));
 
-    const fs::path path =
-        target.parent_path() / fmt::format("{}.tmp{}", target.filename().string(), ::getpid());
-    std::error_code ec;
-    if (!fs::create_directory(path, ec))
-        return Error::io(ec ? "cannot create: " + ec.message()
-                            : "is left from an interrupted export; remove it",
-                         path.string());
-    TemporaryFolder temporary(path);
+    QS_TRY(Temporary folder, Temporary::folder(target));
+    TemporaryFolder temporary(std::move(folder));
     QS_CHECK(exporter->write(request, temporary.path(), job.part(0, 0.6)));
     QS_TRY(Receipt receipt, exporter->verify(request, temporary.path(), job.part(0.6, 1)));
     receipt.exporter = exporterId;

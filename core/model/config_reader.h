@@ -22,13 +22,15 @@ public:
     Result<size_t> size(const std::string& key, size_t most) const;
     Result<size_t> sizeOr(const std::string& key, size_t most, size_t fallback) const;
     Result<double> numberOr(const std::string& key, double fallback) const;
+    /// A number above 0, up to `most`.
+    Result<double> positiveOr(const std::string& key, double most, double fallback) const;
     Result<bool> booleanOr(const std::string& key, bool fallback) const;
     Result<std::string> textOr(const std::string& key, const std::string& fallback) const;
     /// A list of exactly `count` finite numbers.
     Result<std::vector<double>> numbers(const std::string& key, size_t count) const;
     /// A list of strings; empty when absent or null.
     Result<std::vector<std::string>> textsOr(const std::string& key) const;
-    /// A list of integers from 0; empty when absent or null.
+    /// A list of integers from 0 to 2^30; empty when absent or null.
     Result<std::vector<size_t>> indicesOr(const std::string& key) const;
     /// An integer from 0 up to `most`.
     Result<size_t> countOr(const std::string& key, size_t most, size_t fallback) const;

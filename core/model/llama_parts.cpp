@@ -112,7 +112,7 @@ Result<std::vector<size_t>> layerReach(const SpecBuilder& b, const std::function
 }
 
 Result<NormSpec> llamaNorm(const SpecBuilder& b, const std::string& module) {
-    QS_TRY(const double eps, b.config.numberOr("rms_norm_eps", 1e-6));
+    QS_TRY(const double eps, b.config.positiveOr("rms_norm_eps", 1.0, 1e-6));
     return b.norm(NormSpec::Kind::Rms, module, b.spec.hidden, eps);
 }
 
@@ -133,7 +133,7 @@ Result<std::vector<size_t>> qwenReach(const SpecBuilder& b) {
 }
 
 Result<void> addHeadNorms(const SpecBuilder& b, const std::string& layer, AttentionSpec& attention) {
-    QS_TRY(const double eps, b.config.numberOr("rms_norm_eps", 1e-6));
+    QS_TRY(const double eps, b.config.positiveOr("rms_norm_eps", 1.0, 1e-6));
     const auto norm = [&](const char* name) {
         return b.norm(NormSpec::Kind::Rms, layer + "self_attn." + name, b.spec.headDim, eps);
     };

@@ -11,17 +11,20 @@ namespace {
 
 using nlohmann::json;
 
+constexpr double kMostTheta = 1e18, kMostFactor = 1e9, kMostContext = 1 << 30;
+
 Error outOfRange(const ConfigReader& r, const char* key, const char* rule, double value) {
     return Error::corrupt(fmt::format("'{}' must be {}, got {}", key, rule, value), r.where());
 }
 
 Result<void> readLlama3(const ConfigReader& r, RopeSpec& rope) {
     rope.scaling = RopeSpec::Scaling::Llama3;
-    QS_TRY(rope.lowFrequencyFactor, r.numberOr("low_freq_factor", 1.0));
-    QS_TRY(rope.highFrequencyFactor, r.numberOr("high_freq_factor", 4.0));
-    QS_TRY(rope.originalContext, r.numberOr("original_max_position_embeddings", 8192.0));
-    if (!(rope.highFrequencyFactor > rope.lowFrequencyFactor) || rope.lowFrequencyFactor <= 0)
-        return Error::corrupt("'high_freq_factor' must be above 'low_freq_factor', and both above 0",
+    QS_TRY(rope.lowFrequencyFactor, r.positiveOr("low_freq_factor", kMostFactor, 1.0));
+    QS_TRY(rope.highFrequencyFactor, r.positiveOr("high_freq_factor", kMostFactor, 4.0));
+    QS_TRY(rope.originalContext, r.positiveOr("original_max_position_embeddings", kMostContext, 8192.0));
+    if (!(rope.highFrequencyFactor > rope.lowFrequencyFactor))
+        return Error::corrupt(fmt::format("'high_freq_factor' {} must be above 'low_freq_factor' {}",
+                                          rope.highFrequencyFactor, rope.lowFrequencyFactor),
                               r.where());
     return {};
 }
@@ -29,27 +32,25 @@ Result<void> readLlama3(const ConfigReader& r, RopeSpec& rope) {
 // The factor of cosine and sine: given, or from mscale and mscale_all_dim (DeepSeek), or 0.1 ln(factor) + 1.
 Result<void> readYarn(const ConfigReader& r, double context, RopeSpec& rope) {
     rope.scaling = RopeSpec::Scaling::Yarn;
-    QS_TRY(rope.originalContext, r.numberOr("original_max_position_embeddings", context));
-    QS_TRY(rope.betaFast, r.numberOr("beta_fast", 32.0));
-    QS_TRY(rope.betaSlow, r.numberOr("beta_slow", 1.0));
+    QS_TRY(rope.originalContext, r.positiveOr("original_max_position_embeddings", kMostContext, context));
+    QS_TRY(rope.betaFast, r.positiveOr("beta_fast", kMostFactor, 32.0));
+    QS_TRY(rope.betaSlow, r.positiveOr("beta_slow", kMostFactor, 1.0));
     QS_TRY(rope.truncate, r.booleanOr("truncate", true));
-    if (rope.betaFast <= 0) return outOfRange(r, "beta_fast", "above 0", rope.betaFast);
-    if (rope.betaSlow <= 0) return outOfRange(r, "beta_slow", "above 0", rope.betaSlow);
     const auto scale = [&](double mscale) {
         return rope.factor <= 1 ? 1.0 : 0.1 * mscale * std::log(rope.factor) + 1.0;
     };
     QS_TRY(const double mscale, r.numberOr("mscale", 0));
     QS_TRY(const double mscaleAll, r.numberOr("mscale_all_dim", 0));
     const double usual = mscale != 0 && mscaleAll != 0 ? scale(mscale) / scale(mscaleAll) : scale(1.0);
-    QS_TRY(rope.attentionFactor, r.numberOr("attention_factor", usual));
+    QS_TRY(rope.attentionFactor, r.positiveOr("attention_factor", kMostFactor, usual));
     return {};
 }
 
 Result<void> readLongRope(const ConfigReader& r, const ConfigReader& config, double context, RopeSpec& rope) {
     rope.scaling = RopeSpec::Scaling::LongRope;
     // Phi-3 writes it beside rope_scaling, v5 inside.
-    QS_TRY(const double outer, config.numberOr("original_max_position_embeddings", context));
-    QS_TRY(rope.originalContext, r.numberOr("original_max_position_embeddings", outer));
+    QS_TRY(const double outer, config.positiveOr("original_max_position_embeddings", kMostContext, context));
+    QS_TRY(rope.originalContext, r.positiveOr("original_max_position_embeddings", kMostContext, outer));
     QS_TRY(rope.shortFactors, r.numbers("short_factor", rope.dims / 2));
     QS_TRY(rope.longFactors, r.numbers("long_factor", rope.dims / 2));
     for (const auto& [key, list] :
@@ -58,17 +59,16 @@ Result<void> readLongRope(const ConfigReader& r, const ConfigReader& config, dou
             if (!(v > 0)) return outOfRange(r, key, "a list of numbers above 0", v);
     if (rope.originalContext <= 1)
         return outOfRange(r, "original_max_position_embeddings", "above 1", rope.originalContext);
-    QS_TRY(const double s, r.numberOr("factor", context / rope.originalContext));
+    QS_TRY(const double s, r.positiveOr("factor", kMostFactor, context / rope.originalContext));
     const double usual = s <= 1 ? 1.0 : std::sqrt(1.0 + std::log(s) / std::log(rope.originalContext));
-    QS_TRY(rope.attentionFactor, r.numberOr("attention_factor", usual));
+    QS_TRY(rope.attentionFactor, r.positiveOr("attention_factor", kMostFactor, usual));
     return {};
 }
 
 Result<void> readScaling(const ConfigReader& r, const ConfigReader& config, const std::string& type,
                          double context, RopeSpec& rope) {
     if (type == "longrope" || type == "su") return readLongRope(r, config, context, rope);
-    QS_TRY(rope.factor, r.numberOr("factor", 1.0));
-    if (rope.factor <= 0) return outOfRange(r, "factor", "above 0", rope.factor);
+    QS_TRY(rope.factor, r.positiveOr("factor", kMostFactor, 1.0));
     if (type == "linear") {
         rope.scaling = RopeSpec::Scaling::Linear;
         return {};
@@ -107,30 +107,30 @@ Result<const json*> ropeObject(const ConfigReader& config, const std::string& la
 Result<RopeSpec> ropeFromConfig(const ConfigReader& config, size_t headDim, const RopeDefaults& defaults,
                                 const std::string& layerType) {
     RopeSpec rope;
-    QS_TRY(rope.theta, config.numberOr(defaults.thetaKey, defaults.theta));
+    QS_TRY(rope.theta, config.positiveOr(defaults.thetaKey, kMostTheta, defaults.theta));
     QS_TRY(double partial, config.numberOr(defaults.partialKey, defaults.partial));
     std::string name;
     QS_TRY(const json* object, ropeObject(config, layerType, name));
     static const json kNothing = json::object();
     const ConfigReader r(object ? *object : kNothing, config.where() + ": " + name);
     if (object) {
-        QS_TRY(rope.theta, r.numberOr("rope_theta", rope.theta));
+        QS_TRY(rope.theta, r.positiveOr("rope_theta", kMostTheta, rope.theta));
         QS_TRY(partial, r.numberOr("partial_rotary_factor", partial));
     }
     if (!(rope.theta > 1)) return outOfRange(config, defaults.thetaKey, "above 1", rope.theta);
+    if (!(partial > 0 && partial <= 1))
+        return outOfRange(config, defaults.partialKey, "above 0 and at most 1", partial);
     rope.dims = size_t(double(headDim) * partial);
-    if (!(partial > 0 && partial <= 1) || rope.dims < 2 || rope.dims % 2 != 0)
+    if (rope.dims < 2 || rope.dims % 2 != 0)
         return Error::corrupt(
-            fmt::format("'{}' {} of head dimension {} leaves {} rotated values, which must be "
-                        "even and at least 2",
-                        defaults.partialKey, partial, headDim, rope.dims),
+            fmt::format(
+                "'{}' {} of head dimension {} leaves {} rotated values, which must be even and at least 2",
+                defaults.partialKey, partial, headDim, rope.dims),
             config.where());
     if (!object) return rope;
     QS_TRY(const std::string legacy, r.textOr("type", "default"));
     QS_TRY(const std::string type, r.textOr("rope_type", legacy));
     if (type != "default") QS_CHECK(readScaling(r, config, type, double(defaults.context), rope));
-    if (!(rope.originalContext > 0))
-        return outOfRange(r, "original_max_position_embeddings", "above 0", rope.originalContext);
     return rope;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/run/run_journal.h"
 
+#include "core/base/temporary.h"
+
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -89,6 +91,13 @@ std::string unitName(int unit) {
     return fmt::format("units/{:04}.h5", unit);
 }
 
+/// What a killed run left of the files it was writing. Only the holder of the run's lock writes them.
+void sweepRunFolder(const fs::path& directory) {
+    sweepTemporaries(directory / "run.json");
+    sweepTemporaries(directory / "journal.json");
+    sweepTemporaries(directory / "units", [](const std::string& name) { return name.ends_with(".h5"); });
+}
+
 } // namespace
 
 nlohmann::json RunManifest::plan() const {
@@ -118,6 +127,7 @@ Result<RunJournal> RunJournal::createOrResume(const fs::path& directory, const R
     std::error_code ec;
     fs::create_directories(directory / "units", ec);
     if (ec) return Error::io("cannot create the run folder: " + ec.message(), directory.string());
+    sweepRunFolder(directory);
     const fs::path manifestFile = directory / "run.json";
     if (!fs::exists(manifestFile)) {
         // Left-overs of a journal without its manifest belong to nothing.

@@ -27,7 +27,8 @@ class RunJournal {
 public:
     /// A new journal in `directory` (made if needed), or the one there when it was asked for the same.
     /// InvalidArgument, naming what differs, when the folder holds another run. Units whose file is missing
-    /// or altered count as not done, and so do later ones.
+    /// or altered count as not done, and so do later ones. The caller holds the folder's RunLock: temporary
+    /// files of a killed run are removed.
     static Result<RunJournal> createOrResume(const std::filesystem::path& directory,
                                              const RunManifest& manifest, int unitsTotal);
 

@@ -81,7 +81,7 @@ std::string h5EscapeName(const std::string& name);
 /// but different writers may be used by different threads.
 class H5Writer {
 public:
-    /// Creates a temporary sibling of `path`.
+    /// Creates a temporary sibling of `path`, and removes those that killed writers of the same path left.
     static Result<std::unique_ptr<H5Writer>> begin(const std::filesystem::path& path);
     ~H5Writer(); ///< without commit(): removes the temporary file
     H5Writer(const H5Writer&) = delete;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/file.h"
+#include "core/base/temporary.h"
 #include "core/store/h5_library.h"
 
-#include <atomic>
 #include <cstring>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -34,17 +34,11 @@ H5Handle creationList(hid_t list) {
     return properties;
 }
 
-fs::path temporarySibling(const fs::path& path) {
-    static std::atomic<unsigned> counter{0};
-    fs::path temporary = path;
-    temporary += fmt::format(".part{}-{}", ::getpid(), counter++);
-    return temporary;
-}
-
 } // namespace
 
 struct H5Writer::State {
-    fs::path path, temporary;
+    fs::path path;
+    Temporary temporary; ///< held until the file is in place
     H5Handle file;
     bool committed = false, failed = false;
 
@@ -92,7 +86,7 @@ H5Writer::~H5Writer() {
     if (state_->committed) return;
     const H5Session session;
     state_->file.close();
-    ::unlink(state_->temporary.c_str());
+    ::unlink(state_->temporary.path().c_str());
 }
 
 Result<std::unique_ptr<H5Writer>> H5Writer::begin(const fs::path& path) {
@@ -102,15 +96,20 @@ Result<std::unique_ptr<H5Writer>> H5Writer::begin(const fs::path& path) {
         return Error::notFound("the folder of the file to write does not exist", path.string());
     auto state = std::make_unique<State>();
     state->path = path;
-    state->temporary = temporarySibling(path);
+    sweepTemporaries(path); // of a writer that was killed
+    QS_TRY(state->temporary, Temporary::file(path));
     const H5Session session;
     const H5Handle access = h5FileAccess();
     // Closing fails when an object of the file is still open: a bug of ours should show.
     H5Pset_fclose_degree(access.get(), H5F_CLOSE_SEMI);
     const H5Handle creation = creationList(H5P_FILE_CREATE);
-    state->file =
-        H5Handle(H5Fcreate(state->temporary.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()), H5Fclose);
-    if (!state->file) return h5Failure(ErrorCode::Io, "cannot create the file", path);
+    state->file = H5Handle(
+        H5Fcreate(state->temporary.path().c_str(), H5F_ACC_TRUNC, creation.get(), access.get()), H5Fclose);
+    if (!state->file) {
+        Error failure = h5Failure(ErrorCode::Io, "cannot create the file", path);
+        ::unlink(state->temporary.path().c_str());
+        return failure;
+    }
     return std::unique_ptr<H5Writer>(new H5Writer(std::move(state)));
 }
 
@@ -191,8 +190,9 @@ Result<void> H5Writer::commit() {
     }
     QS_CHECK(commitByRename(state_->path, [&](const fs::path& sibling) -> Result<void> {
         std::error_code ec;
-        fs::rename(state_->temporary, sibling, ec);
-        if (ec) return Error::io("cannot rename the file: " + ec.message(), state_->temporary.string());
+        fs::rename(state_->temporary.path(), sibling, ec);
+        if (ec)
+            return Error::io("cannot rename the file: " + ec.message(), state_->temporary.path().string());
         return {};
     }));
     state_->committed = true;

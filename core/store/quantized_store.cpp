@@ -38,8 +38,27 @@ Result<void> checkParameters(const char* name, const Matrix& m, const GroupLayou
                                           layout.scaleRows, layout.groups));
     for (size_t i = 0; i < m.size(); ++i)
         if (!std::isfinite(m.data()[i]))
-            return Error::invalid(fmt::format("{}[{}, {}] is not finite", name, i / m.cols(), i % m.cols()));
+            return Error::invalid(
+                fmt::format("{}[{}, {}] is not finite ({})", name, i / m.cols(), i % m.cols(), m.data()[i]));
     return {};
+}
+
+/// What the codec itself says about the groups and the codes.
+Result<void> checkAgainstCodec(const QuantizedTensor& q) {
+    QS_TRY(const auto codec, codecOf(q));
+    QS_TRY(const GroupLayout expected, codec->layout(q.rows, q.cols));
+    const GroupLayout& l = q.layout;
+    if (l.scaleRows != expected.scaleRows || l.groups != expected.groups || l.groupSize != expected.groupSize)
+        return Error::invalid(
+            fmt::format("scale_rows {}, groups {}, group_size {}; {} cuts [{}, {}] into {}, {}, {}",
+                        l.scaleRows, l.groups, l.groupSize, codec->label(), q.rows, q.cols,
+                        expected.scaleRows, expected.groups, expected.groupSize));
+    const int levels = codec->levels();
+    const auto largest = std::max_element(q.codes.begin(), q.codes.end());
+    if (int(*largest) < levels) return {};
+    const size_t at = size_t(largest - q.codes.begin());
+    return Error::invalid(fmt::format("codes[{}, {}] is {}, the codes of {} are 0 .. {}", at / q.cols,
+                                      at % q.cols, *largest, codec->label(), levels - 1));
 }
 
 /// The rules that dequantization relies on.
@@ -58,7 +77,7 @@ Result<void> checkTensor(const QuantizedTensor& q) {
             fmt::format("{} groups of {} do not cover {} columns", l.groups, l.groupSize, q.cols));
     QS_CHECK(checkParameters("scale", q.scale, l));
     QS_CHECK(checkParameters("zero", q.zero, l));
-    if (q.groupOfColumn.empty()) return {};
+    if (q.groupOfColumn.empty()) return checkAgainstCodec(q);
     if (q.groupOfColumn.size() != q.cols)
         return Error::invalid(
             fmt::format("group_of_column has {} entries for {} columns", q.groupOfColumn.size(), q.cols));
@@ -66,7 +85,7 @@ Result<void> checkTensor(const QuantizedTensor& q) {
         if (q.groupOfColumn[c] < 0 || size_t(q.groupOfColumn[c]) >= l.groups)
             return Error::invalid(fmt::format("group_of_column[{}] is {}, expected 0 .. {}", c,
                                               q.groupOfColumn[c], l.groups - 1));
-    return {};
+    return checkAgainstCodec(q);
 }
 
 /// 16-bit patterns of a matrix whose values they represent exactly.
@@ -204,8 +223,12 @@ Result<QuantizedTensor> readOne(const H5Reader& file, const std::string& group) 
     if (file.exists(group + "/group_of_column")) {
         QS_TRY(q.groupOfColumn, file.array<int32_t>(group + "/group_of_column", {q.cols}));
     }
-    if (auto rules = checkTensor(q); !rules)
-        return Error::corrupt(rules.error().message, file.path().string() + ": " + group);
+    if (auto rules = checkTensor(q); !rules) {
+        // A codec that is not known is a newer program's, not damage.
+        const ErrorCode code =
+            rules.error().code == ErrorCode::NotFound ? ErrorCode::Unsupported : ErrorCode::Corrupt;
+        return Error{code, rules.error().message, file.path().string() + ": " + group};
+    }
     return q;
 }
 

@@ -8,8 +8,8 @@
 //   group_of_column  int32 [cols], only when columns are not grouped in order
 //   attributes       module, codec, codec_params (JSON), rows, cols, group_size, groups, scale_rows
 // The file's attributes: schema = "quantoscope-tensors", schema_version, and the caller's.
-// What is read has consistent shapes, finite parameters and group indices in range; that every code is one of
-// the codec's is the codec's to judge.
+// What is read (and written) has consistent shapes, the groups that its codec makes of them, finite
+// parameters, group indices in range, and no code that the codec does not have.
 #pragma once
 
 #include "core/base/result.h"
@@ -25,12 +25,13 @@ namespace qs {
 using StoreAttributes = std::vector<std::pair<std::string, std::string>>;
 
 /// Appears under `path` whole or not at all; the same tensors give the same bytes. InvalidArgument when a
-/// tensor's shapes disagree or a scale is not representable in the declared type. Thread-safe.
+/// tensor breaks a rule above or a scale is not representable in the declared type. Thread-safe.
 Result<void> writeQuantizedTensors(const std::filesystem::path& path,
                                    const std::vector<std::pair<std::string, const QuantizedTensor*>>& tensors,
                                    const StoreAttributes& attributes = {});
 
-/// NotFound when the file or the module is missing; Corrupt when the file is damaged. Thread-safe.
+/// NotFound when the file or the module is missing; Unsupported when the codec is not known; Corrupt, naming
+/// the dataset, the place in it and the value, when the file is damaged. Thread-safe.
 Result<QuantizedTensor> readQuantizedTensor(const std::filesystem::path& path, const std::string& module);
 
 } // namespace qs

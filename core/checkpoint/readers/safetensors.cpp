@@ -217,7 +217,9 @@ const ReaderDescriptor& reader_safetensors() {
         "Hugging Face folders with model.safetensors or shards with an index, and single .safetensors files",
         {".safetensors"},
         acceptsSafetensors,
-        openSafetensors};
+        openSafetensors,
+        "headers above 100 MB; gaps, overlaps or bytes after the data; repeated names; element types that "
+        "are not listed in the format"};
     return descriptor;
 }
 

@@ -50,7 +50,8 @@ const ArchitectureDescriptor& architecture_llama() {
             "dynamic, llama3, yarn, longrope), GQA, sliding window, SwiGLU",
         .classNames = {"LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM"},
         .modelTypes = {"llama", "mistral"},
-        .resolve = resolve};
+        .resolve = resolve,
+        .refuses = "activations outside the list of names; other rope types"};
     return d;
 }
 

@@ -3,7 +3,7 @@
 #include "core/model/architecture.h"
 #include "core/model/forward.h"
 #include "core/model/generate.h"
-#include "tests/support/qs_test.h"
+#include "tests/support/samples.h"
 #include "tests/support/small_model.h"
 #include "tests/unit/architecture/golden_case.h"
 
@@ -13,6 +13,20 @@
 using namespace qs;
 using namespace qs::test;
 using nlohmann::json;
+
+QS_SAMPLE(architecture, llama, [](const std::filesystem::path& folder) {
+    const SmallModelShape shape{.hidden = 16, .intermediate = 24, .vocabulary = 11, .heads = 4, .kvHeads = 2};
+    json config = smallConfig(shape);
+    config["head_dim"] = 4;
+    config["rope_scaling"] = {{"rope_type", "llama3"},
+                              {"factor", 8.0},
+                              {"low_freq_factor", 1.0},
+                              {"high_freq_factor", 4.0},
+                              {"original_max_position_embeddings", 32}};
+    const auto written = writeSmallModel(folder, shape, config);
+    if (!written) qFatal("%s", written.error().describe().c_str());
+    return folder;
+})
 
 class Architecture_llama : public QObject {
     Q_OBJECT

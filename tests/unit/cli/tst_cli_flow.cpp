@@ -3,6 +3,7 @@
 #include "tests/unit/cli/cli_process.h"
 
 #include "core/base/npy.h"
+#include "core/base/temporary.h"
 #include "core/run/run.h"
 
 #include <QElapsedTimer>
@@ -350,6 +351,8 @@ private slots:
         QVERIFY2(resumed.err.contains("Resuming"), resumed.err.constData());
         QVERIFY(resumed.json()["complete"].get<bool>());
         QCOMPARE(difference(folder, run("gptq")), QString());
+        for (const auto& entry : fs::recursive_directory_iterator(folder))
+            QVERIFY2(targetOfTemporary(entry.path().filename().string()).empty(), entry.path().c_str());
     }
 
     void interrupt() {

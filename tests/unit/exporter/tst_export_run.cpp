@@ -2,6 +2,7 @@
 // From a plan through a run to a folder on disk, and back.
 #include "core/base/file.h"
 #include "core/evaluate/evaluate.h"
+#include "tests/support/killed_child.h"
 #include "tests/unit/exporter/export_fixture.h"
 
 #include <set>
@@ -49,6 +50,7 @@ private slots:
     void anotherModelIsRefused();
     void incompleteRunIsRefused();
     void cancelLeavesNothing();
+    void killedExportIsCleanedByTheNext();
     void unknownExporter();
 
 private:
@@ -276,6 +278,27 @@ void ExportRun::cancelLeavesNothing() {
             QVERIFY2(cancelled.isCancelled(), exporter);
             QVERIFY2(std::filesystem::is_empty(parent_), exporter);
         }
+}
+
+void ExportRun::killedExportIsCleanedByTheNext() {
+    const Fixture f = makeFixture();
+    const auto run = runPlan(f, all(kGood), "run");
+    QS_VERIFY_OK(run);
+    const auto target = parent_ / "killed";
+    KilledChild child([&] {
+        const JobContext job({}, [](const Progress& p) {
+            if (p.fraction() > 0.7) ::raise(SIGKILL); // while it is verified
+        });
+        (void)exportRun("dequantized", {f.model, *run, target, {}}, job);
+    });
+    QVERIFY(child.killedItself());
+    QCOMPARE(names(parent_).size(), size_t(1));
+    const std::filesystem::path left = parent_ / names(parent_)[0];
+    QVERIFY(left != target && std::filesystem::exists(left / "model.safetensors"));
+    QS_VERIFY_OK(exportRun("dequantized", {f.model, *run, parent_ / "other", {}}, {}));
+    QVERIFY(std::filesystem::exists(left)); // another target's
+    QS_VERIFY_OK(exportRun("dequantized", {f.model, *run, target, {}}, {}));
+    QCOMPARE(names(parent_), (std::vector<std::string>{"killed", "other"}));
 }
 
 void ExportRun::unknownExporter() {

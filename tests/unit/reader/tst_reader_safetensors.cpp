@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/checkpoint/reader.h"
-#include "tests/support/qs_test.h"
+#include "tests/support/samples.h"
 #include "tests/unit/checkpoint/safetensors_file.h"
 
 #include <fstream>
@@ -42,6 +42,19 @@ QString openError(const fs::path& path) {
     const auto opened = openCheckpoint(path);
     return opened ? QString() : QString::fromStdString(opened.error().describe());
 }
+
+QS_SAMPLE(reader, safetensors, [](const fs::path& folder) {
+    writeText(folder / "model.safetensors", smallFile());
+    writeText(folder / "config.json", "{\"model_type\": \"none\"}");
+    return folder;
+})
+/// The data is a hole.
+QS_SAMPLE(large_reader, safetensors, [](const fs::path& folder) {
+    const std::string header = R"({"w":{"dtype":"F32","shape":[4096,8192],"data_offsets":[0,134217728]}})";
+    writeText(folder / "w.safetensors", safetensorsBytes(header, {}));
+    fs::resize_file(folder / "w.safetensors", 8 + header.size() + 134217728);
+    return folder / "w.safetensors";
+})
 
 } // namespace
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/evaluate/evaluate.h"
 #include "core/run/run.h"
+#include "core/store/h5_file.h"
+#include "tests/support/killed_child.h"
 #include "tests/support/qs_test.h"
 #include "tests/support/small_model.h"
 
@@ -115,6 +117,35 @@ private slots:
             executePlan(*m_model, plan("gptq", 3), m_calibration.get(), options, *m_backend, {});
         QS_VERIFY_OK(resumed);
         QCOMPARE(allCodes(**resumed), allCodes(**expected));
+    }
+    // Killed while the second unit's file is being written.
+    void killedRunIsResumedAndCleaned() {
+        RunOptions options;
+        options.directory = scratchDir("run-killed");
+        const fs::path units = options.directory / "units";
+        KilledChild child([&] {
+            RunOptions own = options;
+            own.unitFinished = [&](int, const std::vector<TensorResult>&) {
+                static std::unique_ptr<H5Writer> writer = std::move(*H5Writer::begin(units / "0001.h5"));
+                std::ofstream(own.directory / "journal.json.tmp1") << "{";
+                ::raise(SIGKILL);
+            };
+            const auto backend = makeCpuBackend(1);
+            (void)executePlan(*m_model, plan("rtn"), nullptr, own, *backend, {});
+        });
+        QVERIFY(child.killedItself());
+        const auto count = [](const fs::path& folder) {
+            return std::distance(fs::directory_iterator(folder), fs::directory_iterator());
+        };
+        QCOMPARE(count(units), 2); // the first unit, and what is left of the second
+        QVERIFY(fs::exists(units / "0000.h5"));
+        const auto run = executePlan(*m_model, plan("rtn"), nullptr, options, *m_backend, {});
+        QS_VERIFY_OK(run);
+        QVERIFY((*run)->complete());
+        QCOMPARE(count(units), 4);
+        for (int u = 0; u < 4; ++u)
+            QVERIFY(fs::exists(units / ("000" + std::to_string(u) + ".h5")));
+        QCOMPARE(count(options.directory), 4); // units, run.json, journal.json, lock
     }
     void damagedUnitIsDoneAgain() {
         RunOptions options;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/file.h"
 #include "core/store/h5_file.h"
+#include "tests/support/killed_child.h"
 #include "tests/support/qs_test.h"
 
 #include <csignal>
@@ -119,6 +120,21 @@ private slots:
         QCOMPARE(filesIn(folder), size_t(0));
     }
 
+    void whatAKilledWriterLeftGoes() {
+        const fs::path path = scratchDir("h5-killed") / "x.h5";
+        KilledChild child([&] {
+            static std::unique_ptr<H5Writer> writer = std::move(*H5Writer::begin(path)); // open until the end
+            (void)writer->matrix("/m", ramp(300, 300), H5Filter::Checksum);
+        });
+        QVERIFY(child.ready());
+        QCOMPARE(filesIn(path.parent_path()), size_t(1));
+        QS_VERIFY_OK(writeExample(path)); // beside a living writer of the same path
+        QCOMPARE(filesIn(path.parent_path()), size_t(2));
+        QVERIFY(child.kill());
+        QCOMPARE(filesIn(path.parent_path()), size_t(2));
+        QS_VERIFY_OK(writeExample(path));
+        QCOMPARE(filesIn(path.parent_path()), size_t(1));
+    }
     void anOlderFileStaysUntilCommit() {
         const fs::path folder = scratchDir("h5-older"), path = folder / "x.h5";
         QS_VERIFY_OK(writeFileAtomically(path, std::string("older")));

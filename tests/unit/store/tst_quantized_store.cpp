@@ -12,10 +12,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
-Params paramsOf(const char* scaleDtype) {
+Params paramsOf(const char* scaleDtype, int group = 3) {
     const ParamSpecs specs = {ParamSpec::integer("bits", "", 4, 2, 8, ""),
-                              ParamSpec::boolean("flag", "", true, ""),
-                              ParamSpec::real("ratio", "", 2.0, 0, 9, ""),
+                              ParamSpec::integer("group", "", group, -1, 6, ""),
+                              ParamSpec::choice("grid", "", "minmax", {"minmax"}, ""),
                               ParamSpec::choice("scale_dtype", "", scaleDtype, {scaleDtype}, "")};
     return Params::defaults(specs);
 }
@@ -61,9 +61,13 @@ struct Broken {
     int64_t rows = 4;
     std::vector<float> zero = std::vector<float>(8, 1.0f);
     std::vector<int32_t> groups = {0, 0, 1, 1, 0, 1};
-    const char* params = R"({"scale_dtype": "f32"})";
+    const char* params = R"({"bits": 4, "group": 3, "scale_dtype": "f32"})";
     const char* schema = "quantoscope-tensors";
     int64_t version = 1;
+    const char* codec = "int";
+    int64_t groupCount = 2, groupSize = 3;
+    uint8_t code = 15;       ///< at [2, 4]
+    float scaleValue = 0.5f; ///< at [3, 0]
     const char* expected;
 };
 
@@ -72,18 +76,22 @@ Result<void> writeBroken(const fs::path& path, const Broken& b) {
     QS_CHECK(w->attribute("/", "schema", b.schema));
     QS_CHECK(w->attribute("/", "schema_version", b.version));
     QS_CHECK(w->group("/m"));
-    QS_CHECK(w->attribute("/m", "codec", "int"));
+    QS_CHECK(w->attribute("/m", "codec", b.codec));
     QS_CHECK(w->attribute("/m", "codec_params", b.params));
     QS_CHECK(w->attribute("/m", "rows", b.rows));
     QS_CHECK(w->attribute("/m", "cols", int64_t(6)));
-    QS_CHECK(w->attribute("/m", "group_size", int64_t(3)));
-    QS_CHECK(w->attribute("/m", "groups", int64_t(2)));
+    QS_CHECK(w->attribute("/m", "group_size", b.groupSize));
+    QS_CHECK(w->attribute("/m", "groups", b.groupCount));
     QS_CHECK(w->attribute("/m", "scale_rows", int64_t(4)));
-    const std::vector<uint8_t> codes(24, 3);
+    std::vector<uint8_t> codes(24, 3);
+    codes[2 * 6 + 4] = b.code;
     QS_CHECK(w->array<uint8_t>("/m/codes", codes, {4, 6}, H5Filter::Compress));
-    const std::vector<float> scale(8, 0.5f);
-    if (b.scale) QS_CHECK(w->array<float>("/m/scale", scale, {4, 2}, H5Filter::Compress));
-    QS_CHECK(w->array<float>("/m/zero", b.zero, {4, 2}, H5Filter::Compress));
+    std::vector<float> scale(size_t(4 * b.groupCount), 0.5f), zero = b.zero;
+    scale[size_t(3 * b.groupCount)] = b.scaleValue;
+    zero.resize(scale.size());
+    const H5Shape shape = {4, uint64_t(b.groupCount)};
+    if (b.scale) QS_CHECK(w->array<float>("/m/scale", scale, shape, H5Filter::Compress));
+    QS_CHECK(w->array<float>("/m/zero", zero, shape, H5Filter::Compress));
     QS_CHECK(w->array<int32_t>("/m/group_of_column", b.groups, {b.groups.size()}, H5Filter::Compress));
     return w->commit();
 }
@@ -101,15 +109,14 @@ private slots:
         b.scale(0, 0) = 0x1.fep127f;
         c.scale(0, 0) = 0.1f;
         c.zero(1, 1) = -3.5f;
-        d.layout = {1, 2, 3};
-        d.scale = Matrix(1, 2);
-        d.zero = Matrix(1, 2);
-        d.scale(0, 0) = d.scale(0, 1) = 2;
-        d.zero(0, 1) = 255;
-        d.groupOfColumn = {1, 0, 0, 1, 1, 0};
+        d.codecParams = paramsOf("f16", 0);
+        d.layout = {1, 1, 6};
+        d.scale = Matrix(1, 1);
+        d.zero = Matrix(1, 1);
+        d.scale(0, 0) = 2;
+        d.zero(0, 0) = 255;
         QuantizedTensor plain = example();
-        plain.codecParams = Params();
-        plain.scale(2, 1) = 0.3f; // no declared type: float32
+        plain.codecParams = *Params::fromJson((*findCodec("int"))->params, {{"group", 3}}, "test");
         const std::vector<std::pair<std::string, const QuantizedTensor*>> all = {
             {"layers.0.q", &a}, {"a/b%", &b}, {"c", &c}, {"d", &d}, {".", &plain}};
         QS_VERIFY_OK(writeQuantizedTensors(path, all, {{"note", "hello"}}));
@@ -176,6 +183,9 @@ private slots:
         QVERIFY(refused("group_of_column[2] is 2", [](auto& q) { q.groupOfColumn = {0, 1, 2, 0, 0, 0}; }));
         QVERIFY(refused("group_of_column has 1", [](auto& q) { q.groupOfColumn = {0}; }));
         QVERIFY(refused("scale_dtype", [](auto& q) { q.codecParams = paramsOf("f8"); }));
+        QVERIFY(refused("codes[1, 5] is 16, the codes of int4 g3 minmax are 0 .. 15",
+                        [](auto& q) { q.codes[11] = 16; }));
+        QVERIFY(refused("cuts [4, 6] into 4, 1, 6", [](auto& q) { q.codecParams = paramsOf("f32", -1); }));
         QVERIFY(refused("is empty", [](auto& q) { q.rows = 0; }));
         const QuantizedTensor q = example();
         QVERIFY(!writeQuantizedTensors(path, {{"", &q}}));
@@ -211,7 +221,26 @@ private slots:
             {.what = "type", .params = R"({"scale_dtype": "f16"})", .expected = "float32, expected float16"},
             {.what = "dtype", .params = R"({"scale_dtype": 3})", .expected = "scale_dtype must be"},
             {.what = "schema", .schema = "else", .expected = "schema is 'else'"},
-            {.what = "version", .version = 2, .expected = "schema version 2, this program reads 1"}};
+            {.what = "version", .version = 2, .expected = "schema version 2, this program reads 1"},
+            {.what = "code", .code = 16, .expected = "x.h5: /m: codes[2, 4] is 16, the codes of int4 g3"},
+            {.what = "last code", .code = 255, .expected = "codes[2, 4] is 255"},
+            {.what = "bits",
+             .params = R"({"bits": 3, "group": 3, "scale_dtype": "f32"})",
+             .expected = "codes[2, 4] is 15, the codes of int3 g3 asym are 0 .. 7"},
+            {.what = "infinite scale",
+             .scaleValue = -std::numeric_limits<float>::infinity(),
+             .expected = "scale[3, 0] is not finite (-inf)"},
+            {.what = "more groups",
+             .groupCount = 3,
+             .expected = "/m: scale_rows 4, groups 3, group_size 3; int4"},
+            {.what = "wider groups", .groupSize = 4, .expected = "groups 2, group_size 4; int4 g3 asym cuts"},
+            {.what = "group that does not divide",
+             .params = R"({"bits": 4, "group": 4, "scale_dtype": "f32"})",
+             .expected = "row length 6 is not a multiple of group 4"},
+            {.what = "codec", .codec = "int-of-tomorrow", .expected = "no codec 'int-of-tomorrow'"},
+            {.what = "parameter",
+             .params = R"({"bits": 4, "group": 3, "scale_dtype": "f32", "speed": 3})",
+             .expected = "unknown parameter 'speed'"}};
         for (const Broken& b : cases) {
             QS_VERIFY_OK(writeBroken(path, b));
             const auto r = readQuantizedTensor(path, "m");
