@@ -65,7 +65,8 @@ private slots:
     }
     void refused() {
         refusedBecause("gpt_neox", {{"rotary_pct", 0.2}}, "'rotary_pct' 0.2 of head dimension 16");
-        refusedBecause("gpt_neox", {{"rotary_pct", 1.5}}, "'rotary_pct' 1.5");
+        refusedBecause("gpt_neox", {{"rotary_pct", 1.5}},
+                       "'rotary_pct' must be above 0 and at most 1, got 1.5");
         refusedBecause("gpt_neox", {{"rope_scaling", {{"type", "spiral"}, {"factor", 2}}}}, "spiral");
         refusedBecause("gpt_neox", {{"num_attention_heads", 3}}, "'num_attention_heads' 3");
         refusedBecause("gpt_neox", {{"hidden_size", 64}}, "shape is [62, 32], config.json says [62, 64]");

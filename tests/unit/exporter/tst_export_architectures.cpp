@@ -64,7 +64,7 @@ private slots:
 void ExportArchitectures::logitsAreTheRuns_data() {
     QTest::addColumn<QString>("name");
     for (const char* name :
-         {"gpt2", "gpt_neox", "falcon_7b", "falcon_40b", "opt", "phi3_longrope", "stablelm_parallel"})
+         {"gpt2", "gpt_neox", "falcon_7b", "falcon_40b", "opt", "phi3", "stablelm_parallel"})
         QTest::newRow(name) << name;
 }
 
@@ -82,7 +82,8 @@ void ExportArchitectures::logitsAreTheRuns() {
     const double error = largestDifference(ofFile->span(), ofRun->span()),
                  quantization = largestDifference(ofRun->span(), expected->values);
     QVERIFY2(error <= 1e-5, qPrintable(QString::number(error)));
-    // 8 bits move the logits, by little: a weight in the wrong place would move them by units.
+    // 8 bits move the logits by 0.1 to 0.3 (rounding the same weights in the NumPy models); a weight in the
+    // wrong place moves them by units.
     QVERIFY2(quantization > 1e-3 && quantization < 0.5, qPrintable(QString::number(quantization)));
 }
 
