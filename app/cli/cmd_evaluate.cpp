@@ -41,12 +41,15 @@ Result<void> runEvaluate(Session& session, const EvaluateCommand& o) {
 
 void addEvaluate(Commands& commands) {
     auto o = std::make_shared<EvaluateCommand>();
-    CLI::App& app = commands.add(
-        "evaluate", "Perplexity of a model, run or export; a run is also compared with its original",
-        {"evaluate MODEL --text wiki.txt --window 2048",
-         "evaluate runs/gptq4 --text wiki.txt --window 256 --json",
-         "evaluate exports/gptq4 --reference MODEL --tokens ids.npy", "evaluate runs/gptq4 --samples 32"},
-        [o](Session& session) { return runEvaluate(session, *o); });
+    CLI::App& app = commands.add("evaluate",
+                                 "Perplexity of a model, run or export (of encoders the masked-token loss); "
+                                 "a run is also compared with its "
+                                 "original",
+                                 {"evaluate MODEL --text wiki.txt --window 2048",
+                                  "evaluate runs/gptq4 --text wiki.txt --window 256 --json",
+                                  "evaluate exports/gptq4 --reference MODEL --tokens ids.npy",
+                                  "evaluate runs/gptq4 --samples 32"},
+                                 [o](Session& session) { return runEvaluate(session, *o); });
     app.add_option("path", o->subject, "Model folder, run folder or exported folder")->required();
     app.add_option("--reference", o->reference,
                    "Compare with this model, run or export (KL divergence, top-1)");

@@ -13,8 +13,10 @@ std::string evaluationText(const Evaluation& e, const std::string& source) {
     f.add("Weights", e.weights);
     f.add("Text", source);
     f.add("Protocol", fmt::format("{}, {} tokens scored", e.protocol, e.tokens));
-    f.add("Perplexity", fmt::format("{:.4f} ± {:.4f}", e.perplexity, e.perplexityStderr));
-    f.add("Loss", fmt::format("{:.5f} ± {:.5f} nats per token", e.nll, e.nllStderr));
+    if (!e.maskedTokens)
+        f.add("Perplexity", fmt::format("{:.4f} ± {:.4f}", e.perplexity, e.perplexityStderr));
+    f.add(e.maskedTokens ? "Masked-token loss" : "Loss",
+          fmt::format("{:.5f} ± {:.5f} nats per token", e.nll, e.nllStderr));
     if (e.hasReference) {
         f.add("Reference", fmt::format("{}, loss {:.5f} ({:+.5f} here)", e.reference, e.referenceNll,
                                        e.nll - e.referenceNll));

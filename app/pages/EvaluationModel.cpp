@@ -30,7 +30,8 @@ EvaluationModel::EvaluationModel(Session* session, QObject* parent)
 void EvaluationModel::measure(Row& row, const Evaluation& e) {
     const QLocale l;
     row.measured = true;
-    row.texts[Perplexity] = plusMinus(e.perplexity, e.perplexityStderr);
+    row.texts[Perplexity] = e.maskedTokens ? tr("masked-token loss %1").arg(plusMinus(e.nll, e.nllStderr))
+                                           : plusMinus(e.perplexity, e.perplexityStderr);
     row.texts[Tokens] = ui::integerText(qint64(e.tokens));
     row.texts[Kl] = e.hasReference ? plusMinus(e.kl, e.klStderr) : QStringLiteral("0");
     row.texts[Top1] =
@@ -73,8 +74,10 @@ EvaluationModel::Row EvaluationModel::run() const {
     if (e && e->after) {
         measure(row, *e->after);
         if (e->before) {
-            const double ratio = e->after->perplexity / e->before->perplexity - 1;
-            row.texts[Note] = tr("perplexity %1%2 %")
+            const bool masked = e->after->maskedTokens;
+            const double ratio = masked ? e->after->nll / e->before->nll - 1
+                                        : e->after->perplexity / e->before->perplexity - 1;
+            row.texts[Note] = (masked ? tr("loss %1%2 %") : tr("perplexity %1%2 %"))
                                   .arg(ratio < 0 ? QStringLiteral("−") : QStringLiteral("+"),
                                        ui::numberText(100 * std::abs(ratio), 3));
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/evaluate/evaluate.h"
 
+#include "core/evaluate/scored_tokens.h"
 #include "core/linalg/parallel.h"
 #include "core/model/forward.h"
 
@@ -47,16 +48,13 @@ struct TokenScore {
     bool sameTop = false;
 };
 
-// Scores of the rows of one batch of windows; row t predicts token t + 1 of its window, the last row nothing.
-void scoreBatch(const TokenWindows& tokens, size_t firstRow, const Matrix& logits, const Matrix* reference,
-                std::vector<TokenScore>& scores) {
-    const size_t length = tokens.cols();
-    linalg::parallelFor(logits.rows(), 16, [&](size_t begin, size_t end) {
-        for (size_t r = begin; r < end; ++r) {
-            const size_t window = (firstRow + r) / length, position = (firstRow + r) % length;
-            if (position + 1 == length) continue;
-            const size_t target = size_t(tokens(window, position + 1));
-            TokenScore& s = scores[window * (length - 1) + position];
+// Scores of `scored`, whose rows are firstRow and later rows of the logits.
+void scoreBatch(std::span<const ScoredToken> scored, size_t firstRow, const Matrix& logits,
+                const Matrix* reference, TokenScore* scores) {
+    linalg::parallelFor(scored.size(), 16, [&](size_t begin, size_t end) {
+        for (size_t i = begin; i < end; ++i) {
+            const size_t r = scored[i].row - firstRow, target = scored[i].target;
+            TokenScore& s = scores[i];
             const std::span<const float> row(logits.row(r), logits.cols());
             const LogSoftmax own = logSoftmax(row);
             s.nll = float(own.logSum - double(row[target]));
@@ -115,29 +113,47 @@ private:
 };
 
 Result<std::vector<TokenScore>> scoreAll(const ModelSpec& spec, Stream& own, Stream* reference,
-                                         const TokenWindows& tokens, const JobContext& job) {
+                                         const ScoredWindows& windows, const JobContext& job) {
     // Logits of a batch stay near 64 MiB whatever the vocabulary.
     const size_t batch = std::clamp<size_t>((size_t(64) << 20) / sizeof(float) / spec.vocabulary, 1, 1024);
-    std::vector<TokenScore> scores(tokens.rows() * (tokens.cols() - 1));
+    const std::span<const ScoredToken> all(windows.scored);
+    std::vector<TokenScore> scores(all.size());
     QS_TRY(Head head, own.head());
     std::optional<Head> referenceHead;
     if (reference) {
         QS_TRY(Head h, reference->head());
         referenceHead.emplace(std::move(h));
     }
-    for (size_t first = 0; first < tokens.size(); first += batch) {
+    for (size_t first = 0, done = 0; first < windows.input.size(); first += batch) {
         QS_CHECK(job.checkpoint());
-        const size_t n = std::min(batch, tokens.size() - first);
+        const size_t n = std::min(batch, windows.input.size() - first);
+        size_t end = done;
+        while (end < all.size() && all[end].row < first + n)
+            ++end;
+        if (end == done) continue;
         QS_TRY(const Matrix logits, head.logits(own.rows(first, n)));
         std::optional<Matrix> other;
         if (referenceHead) {
             QS_TRY(Matrix m, referenceHead->logits(reference->rows(first, n)));
             other.emplace(std::move(m));
         }
-        scoreBatch(tokens, first, logits, other ? &*other : nullptr, scores);
-        job.report("Score tokens", double(first + n), double(tokens.size()));
+        scoreBatch(all.subspan(done, end - done), first, logits, other ? &*other : nullptr,
+                   scores.data() + done);
+        done = end;
+        job.report("Score tokens", double(first + n), double(windows.input.size()));
     }
     return scores;
+}
+
+Result<ScoredWindows> scoredWindows(const ModelSpec& spec, const TokenWindows& tokens,
+                                    const EvaluateOptions& options) {
+    if (spec.causal) return nextTokens(tokens);
+    if (spec.maskToken < 0)
+        return Error::unsupported(
+            "an encoder is measured by its masked-token loss, and no tokenizer beside the "
+            "model says which token is [MASK]",
+            spec.architecture);
+    return maskedTokens(tokens, spec.maskToken, options.maskSeed);
 }
 
 } // namespace
@@ -149,10 +165,12 @@ Result<Evaluation> evaluate(const ModelSpec& spec, const WeightSource& weights, 
     if (tokens.rows() == 0 || tokens.cols() < 2)
         return Error::invalid(fmt::format("windows of at least 2 tokens are needed, got [{}, {}]",
                                           tokens.rows(), tokens.cols()));
-    QS_TRY(Stream own, Stream::create(spec, weights, tokens, options.activationBudgetBytes, backend));
+    QS_TRY(const ScoredWindows windows, scoredWindows(spec, tokens, options));
+    QS_TRY(Stream own, Stream::create(spec, weights, windows.input, options.activationBudgetBytes, backend));
     std::optional<Stream> other;
     if (reference) {
-        QS_TRY(Stream s, Stream::create(spec, *reference, tokens, options.activationBudgetBytes, backend));
+        QS_TRY(Stream s,
+               Stream::create(spec, *reference, windows.input, options.activationBudgetBytes, backend));
         other.emplace(std::move(s));
     }
     const double steps = double(spec.blocks.size()) + 1;
@@ -162,7 +180,7 @@ Result<Evaluation> evaluate(const ModelSpec& spec, const WeightSource& weights, 
         if (other) QS_CHECK(other->runBlock(b, job.part((from + to) / 2, to)));
     }
     QS_TRY(const std::vector<TokenScore> scores,
-           scoreAll(spec, own, other ? &*other : nullptr, tokens, job.part(1 - 1 / steps, 1)));
+           scoreAll(spec, own, other ? &*other : nullptr, windows, job.part(1 - 1 / steps, 1)));
 
     Evaluation e;
     const MeanAndError nll = meanAndError(scores, [](const TokenScore& s) { return double(s.nll); });
@@ -183,8 +201,8 @@ Result<Evaluation> evaluate(const ModelSpec& spec, const WeightSource& weights, 
         e.top1 = meanAndError(scores, [](const TokenScore& s) { return s.sameTop ? 1.0 : 0.0; }).mean;
         e.reference = reference->label();
     }
-    e.protocol = fmt::format("{} windows of {} tokens, first token of a window is context only",
-                             tokens.rows(), tokens.cols());
+    e.maskedTokens = !spec.causal;
+    e.protocol = windows.protocol;
     e.textFingerprint = sha256Hex(std::as_bytes(tokens.span()));
     e.weights = weights.label();
     if (!std::isfinite(e.nll))
@@ -192,19 +210,22 @@ Result<Evaluation> evaluate(const ModelSpec& spec, const WeightSource& weights, 
     return e;
 }
 
+const char* Evaluation::measure() const {
+    return maskedTokens ? "masked-token loss" : "perplexity";
+}
+
 json Evaluation::toJson() const {
-    json j = {{"nll", nll},
-              {"ppl", perplexity},
-              {"stderr", nllStderr},
-              {"ppl_stderr", perplexityStderr},
-              {"tokens", tokens},
-              {"protocol", protocol},
-              {"text", textFingerprint},
+    json j = {{"measure", measure()}, {"nll", nll},           {"stderr", nllStderr},
+              {"tokens", tokens},     {"protocol", protocol}, {"text", textFingerprint},
               {"weights", weights}};
+    if (!maskedTokens) {
+        j["ppl"] = perplexity;
+        j["ppl_stderr"] = perplexityStderr;
+    }
     if (hasReference) {
         j["reference"] = reference;
         j["reference_nll"] = referenceNll;
-        j["reference_ppl"] = std::exp(referenceNll);
+        if (!maskedTokens) j["reference_ppl"] = std::exp(referenceNll);
         j["kl"] = kl;
         j["kl_stderr"] = klStderr;
         j["top1"] = top1;

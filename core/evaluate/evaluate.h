@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Evaluation: perplexity, KL divergence and top-1 agreement. Protocol: rows of `tokens` are separate
-// contexts; the first token of a row is context only; mean natural-log loss over the rest.
+// contexts; the first token of a row is context only; mean natural-log loss over the rest. Encoders (BERT)
+// are measured by their masked-token loss instead, see scored_tokens.h.
 #pragma once
 
 #include "core/calibrate/calibration.h"
@@ -9,8 +10,9 @@
 namespace qs {
 
 struct Evaluation {
-    double nll = 0;        ///< nats per token
-    double perplexity = 0; ///< exp(nll)
+    bool maskedTokens = false; ///< the loss is over masked tokens: comparable with itself, no perplexity
+    double nll = 0;            ///< nats per token
+    double perplexity = 0;     ///< exp(nll)
     double nllStderr =
         0; ///< standard error of nll: sample standard deviation of the token losses / sqrt(tokens)
     double perplexityStderr = 0; ///< perplexity * nllStderr (delta method)
@@ -23,11 +25,14 @@ struct Evaluation {
     std::string protocol;           ///< "256-token windows x 128, first token context"
     std::string textFingerprint;    ///< SHA-256 of the tokens
     std::string weights, reference; ///< labels
-    nlohmann::json
-    toJson() const; ///< keys nll, ppl, stderr, ppl_stderr, tokens, windows..., kl, top1 when compared
+    const char* measure() const;    ///< "perplexity", "masked-token loss"
+    /// Keys measure, nll, stderr, tokens, protocol, ...; ppl, ppl_stderr for perplexity; kl, top1, ... when
+    /// compared.
+    nlohmann::json toJson() const;
 };
 
 struct EvaluateOptions {
+    uint64_t maskSeed = 0; ///< chooses the masked tokens of an encoder
     size_t activationBudgetBytes = size_t(2) << 30;
 };
 

@@ -39,8 +39,7 @@ Result<const ArchitectureDescriptor*> architectureFor(const Checkpoint& checkpoi
         if (className.empty() && !modelType.empty() && contains(a->modelTypes, modelType)) return a;
     std::string known;
     for (const ArchitectureDescriptor* a : architectures())
-        for (const std::string& c : a->classNames)
-            known += (known.empty() ? "" : ", ") + c;
+        known += (known.empty() ? "" : ", ") + a->label;
     return Error::unsupported(fmt::format("architecture '{}' (model_type '{}') is not known; known: {}",
                                           className, modelType, known),
                               where);

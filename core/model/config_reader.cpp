@@ -7,6 +7,17 @@
 
 namespace qs {
 
+namespace {
+
+/// An integer from 0; nothing for any other value.
+std::optional<uint64_t> countOf(const nlohmann::json& value) {
+    if (value.is_number_unsigned()) return value.get<uint64_t>();
+    if (value.is_number_integer() && value.get<int64_t>() >= 0) return uint64_t(value.get<int64_t>());
+    return std::nullopt;
+}
+
+} // namespace
+
 const nlohmann::json* ConfigReader::find(const std::string& key) const {
     const auto it = object_.find(key);
     return it == object_.end() || it->is_null() ? nullptr : &*it;
@@ -26,10 +37,9 @@ bool ConfigReader::has(const std::string& key) const {
 Result<size_t> ConfigReader::size(const std::string& key, size_t most) const {
     const nlohmann::json* v = find(key);
     const std::string rule = fmt::format("an integer from 1 to {}", most);
-    if (!v || !v->is_number_integer()) return wrong(key, rule);
-    if (!v->is_number_unsigned() || v->get<uint64_t>() < 1 || v->get<uint64_t>() > most)
-        return wrong(key, rule);
-    return size_t(v->get<uint64_t>());
+    const auto n = v ? countOf(*v) : std::nullopt;
+    if (!n || *n < 1 || *n > most) return wrong(key, rule);
+    return size_t(*n);
 }
 
 Result<size_t> ConfigReader::sizeOr(const std::string& key, size_t most, size_t fallback) const {
@@ -96,8 +106,9 @@ Result<std::vector<size_t>> ConfigReader::indicesOr(const std::string& key) cons
     if (!v) return out;
     if (!v->is_array()) return wrong(key, "a list of integers from 0");
     for (const nlohmann::json& e : *v) {
-        if (!e.is_number_unsigned()) return wrong(key, "a list of integers from 0");
-        out.push_back(e.get<size_t>());
+        const auto n = countOf(e);
+        if (!n) return wrong(key, "a list of integers from 0");
+        out.push_back(size_t(*n));
     }
     return out;
 }
@@ -105,9 +116,9 @@ Result<std::vector<size_t>> ConfigReader::indicesOr(const std::string& key) cons
 Result<size_t> ConfigReader::countOr(const std::string& key, size_t most, size_t fallback) const {
     const nlohmann::json* v = find(key);
     if (!v) return fallback;
-    if (!v->is_number_unsigned() || v->get<uint64_t>() > most)
-        return wrong(key, fmt::format("an integer from 0 to {}", most));
-    return size_t(v->get<uint64_t>());
+    const auto n = countOf(*v);
+    if (!n || *n > most) return wrong(key, fmt::format("an integer from 0 to {}", most));
+    return size_t(*n);
 }
 
 Result<void> ConfigReader::require(const std::string& key, const nlohmann::json& only) const {

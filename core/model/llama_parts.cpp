@@ -39,7 +39,7 @@ Result<AttentionSpec> llamaAttention(const SpecBuilder& b, const std::string& la
     QS_TRY(a.k, b.linear(request("k_proj", "k", q, kv)));
     QS_TRY(a.v, b.linear(request("v_proj", "v", q + kv, kv)));
     LinearRequest o;
-    o.module = layer + "self_attn.o_proj";
+    o.module = layer + "self_attn." + options.out;
     o.role = "o";
     o.site = layer + "o";
     o.out = s.hidden;

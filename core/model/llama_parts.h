@@ -15,6 +15,7 @@ std::string layerModule(size_t index);
 struct AttentionOptions {
     Bias qkvBias = Bias::IfStored, oBias = Bias::IfStored;
     bool fusedQkv = false; ///< one qkv_proj with rows [q | k | v]
+    const char* out = "o_proj";
 };
 /// Linears `layer + "self_attn."...` of the spec's heads; scale 1 / sqrt(headDim), no rotation yet.
 Result<AttentionSpec> llamaAttention(const SpecBuilder& b, const std::string& layer,

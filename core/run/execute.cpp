@@ -15,7 +15,11 @@ namespace qs {
 
 namespace {
 
-using SigmaBySite = std::map<std::string, MatrixD>;
+struct SiteSigma {
+    MatrixD sigma;
+    uint64_t tokens = 0;
+};
+using SigmaBySite = std::map<std::string, SiteSigma>;
 
 // FNV-1a: tensors of one run draw different random numbers, the same on every machine.
 uint64_t seedFor(uint64_t seed, const std::string& module) {
@@ -111,14 +115,24 @@ private:
     Result<SigmaBySite> collectSigma(int unit, const DeviceBlock& block, const JobContext& job) {
         SigmaBySite sigma;
         for (const PlanEntry* e : units_[size_t(unit)])
-            if (needsSigma(*e)) sigma.try_emplace(e->target.site, MatrixD(e->target.cols, e->target.cols));
+            if (needsSigma(*e))
+                sigma.try_emplace(e->target.site, SiteSigma{MatrixD(e->target.cols, e->target.cols)});
         if (sigma.empty()) return sigma;
         const SiteHook hook = [&](const std::string& site, const Tensor& x) -> Result<void> {
             QS_CHECK(job.checkpoint());
             const auto it = sigma.find(site);
-            return it == sigma.end() ? Result<void>() : backend_.accumulateSigma(x, it->second);
+            if (it == sigma.end()) return {};
+            it->second.tokens += x.rows;
+            return backend_.accumulateSigma(x, it->second.sigma);
         };
         QS_CHECK(forward_->runBlock(size_t(unit), block, *hidden_, hook, true, job));
+        // The calibration saw this expert, but behind the quantized blocks the router no longer chooses it.
+        for (const auto& [site, s] : sigma)
+            if (s.tokens == 0)
+                return Error::invalid(
+                    "no token reaches this site behind the quantized blocks: calibrate on more "
+                    "text, or choose a data-free method such as rtn for its linears",
+                    site);
         return sigma;
     }
 
@@ -137,7 +151,7 @@ private:
             const double from = 0.4 + 0.4 * double(i) / double(entries.size());
             job.report(phase(unit), from, 1.0);
             const auto it = sigma.find(entries[i]->target.site);
-            auto done = quantizeOne(*entries[i], it == sigma.end() ? nullptr : &it->second,
+            auto done = quantizeOne(*entries[i], it == sigma.end() ? nullptr : &it->second.sigma,
                                     job.part(from, from + 0.4 / double(entries.size())));
             if (!done) return done.takeError().at(entries[i]->target.module);
             tensors.push_back(std::move(done->first));
@@ -182,7 +196,8 @@ private:
         QS_TRY(QuantizedTensor q, method->quantize(in, job));
         // Errors are stated against the inputs of the original model, so that methods compare.
         std::optional<MatrixD> original;
-        if (calibration_ && calibration_->find(e.target.site)) {
+        if (const SiteRecord* site = calibration_ ? calibration_->find(e.target.site) : nullptr;
+            site && site->tokens > 0) {
             QS_TRY(MatrixD s, calibration_->sigma(e.target.site));
             original.emplace(std::move(s));
         }
@@ -230,19 +245,29 @@ Result<RunManifest> manifestFor(const Model& model, const Plan& plan, const Cali
     return m;
 }
 
+Result<void> requireNoErrors(const std::vector<LintIssue>& issues) {
+    constexpr size_t kShown = 5;
+    std::string text;
+    size_t count = 0;
+    for (const LintIssue& i : issues) {
+        if (i.severity != Severity::Error || ++count > kShown) continue;
+        text += (text.empty() ? "" : "; ") + (i.where.empty() ? "" : i.where + ": ") + i.message;
+    }
+    if (count == 0) return {};
+    if (count > kShown) text += fmt::format("; and {} more", count - kShown);
+    return Error::invalid("the plan has errors: " + text);
+}
+
 Result<void> checkPlan(const Model& model, const Plan& plan, const Calibration* calibration) {
-    std::string errors;
-    for (const LintIssue& i : plan.issues)
-        if (i.severity == Severity::Error)
-            errors += (errors.empty() ? "" : "; ") + (i.where.empty() ? "" : i.where + ": ") + i.message;
-    if (!errors.empty()) return Error::invalid("the plan has errors: " + errors);
+    QS_CHECK(requireNoErrors(plan.issues));
     const bool any = std::any_of(plan.entries.begin(), plan.entries.end(),
                                  [](const PlanEntry& e) { return e.scheme.has_value(); });
     if (!any) return Error::invalid("the plan keeps every tensor: there is nothing to quantize");
     if (plan.needsCalibration() && !calibration)
         return Error::invalid("a method of the plan needs calibration, and none was given");
-    if (calibration) QS_CHECK(calibration->requireFor(model));
-    return {};
+    if (!calibration) return {};
+    QS_CHECK(calibration->requireFor(model));
+    return requireNoErrors(lintCalibration(plan, *calibration));
 }
 
 } // namespace

@@ -79,6 +79,10 @@ Result<std::shared_ptr<const Run>> executePlan(const Model& model, const Plan& p
                                                const Calibration* calibration, const RunOptions& options,
                                                Backend& backend, const JobContext& job);
 
+/// What `calibration` cannot give `plan`: an Error "no-tokens" for every linear whose method needs statistics
+/// of a site that no token reached (an expert that was never chosen). executePlan refuses such a plan.
+std::vector<LintIssue> lintCalibration(const Plan& plan, const Calibration& calibration);
+
 /// The run's tensors over the model's own; what was kept is the original.
 Result<std::shared_ptr<const WeightSource>> runWeights(std::shared_ptr<const Run> run,
                                                        std::shared_ptr<const Model> model);

@@ -11,7 +11,10 @@ namespace qs {
 namespace {
 
 Result<ModelSpec> resolve(const Checkpoint& c) {
-    SpecBuilder b(c, "llama", {});
+    nlohmann::json defaults = nlohmann::json::object();
+    QS_TRY(const std::string type, ConfigReader(c.config(), c.displayName()).textOr("model_type", "llama"));
+    if (type == "mistral") defaults["sliding_window"] = 4096;
+    SpecBuilder b(c, "llama", std::move(defaults));
     b.prefix = "model.";
     QS_CHECK(b.dimensions());
     QS_TRY(const RopeSpec rope, ropeFromConfig(b.config, b.spec.headDim, {.context = b.spec.context}));

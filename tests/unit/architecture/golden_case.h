@@ -72,4 +72,12 @@ inline void refusedBecause(const std::string& name, const nlohmann::json& patch,
     QVERIFY(!(*model)->targets().empty());
 }
 
+/// The case, with its config.json patched, opened with a forward pass.
+inline std::shared_ptr<const Model> openCase(const std::string& name, const nlohmann::json& patch = {}) {
+    const auto model = openModel(patchedCase(name, patch.is_null() ? nlohmann::json::object() : patch));
+    if (!model) qFatal("%s", model.error().describe().c_str());
+    if (!(*model)->hasForward()) qFatal("%s", (*model)->noForwardReason().c_str());
+    return *model;
+}
+
 } // namespace qs::test

@@ -170,7 +170,8 @@ private slots:
             tokens.data()[i] = int32_t((i * 7) % 50);
         const auto w = modelWeights(*model);
         const auto a = evaluate(model->spec(), *w, nullptr, tokens, {}, *backend, {}),
-                   b = evaluate(model->spec(), *w, nullptr, tokens, {1}, *backend, {});
+                   b = evaluate(model->spec(), *w, nullptr, tokens, {.activationBudgetBytes = 1}, *backend,
+                                {});
         QS_VERIFY_OK(a);
         QS_VERIFY_OK(b);
         QCOMPARE(a->nll, b->nll);

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which tokens an evaluation scores, and what the model is shown.
+#pragma once
+
+#include "core/calibrate/calibration.h"
+
+namespace qs {
+
+/// The prediction at row `row` of the flattened windows is compared with token `target`.
+struct ScoredToken {
+    size_t row = 0, target = 0;
+};
+
+struct ScoredWindows {
+    TokenWindows input;              ///< what the model reads
+    std::vector<ScoredToken> scored; ///< ascending rows
+    std::string protocol;            ///< for people
+};
+
+/// Next-token prediction: position t of a window predicts token t + 1; the first token is context only.
+ScoredWindows nextTokens(const TokenWindows& tokens);
+
+/// Masked-token prediction (Devlin et al. 2019, without its random and kept tokens): 15 % of the positions of
+/// each window, at least one, chosen by `seed` and the window's number, are replaced by `mask`, and their
+/// original tokens are scored.
+ScoredWindows maskedTokens(const TokenWindows& tokens, int32_t mask, uint64_t seed);
+
+} // namespace qs
