@@ -285,22 +285,16 @@ void MainWindow::evaluate() {
 // --- Closing ---
 
 void MainWindow::closeEvent(QCloseEvent* event) {
-    if (m_closing) { // the jobs have ended
-        event->accept();
-        return;
+    if (!m_shutdown && !m_closing) {
+        saveLayout();
+        m_closing = !stopBeforeClosing();
     }
-    saveLayout();
-    if (stopBeforeClosing()) {
-        event->ignore();
-        return;
-    }
-    m_closing = true;
-    event->accept();
+    // Asked again while jobs still end: once is enough.
+    event->setAccepted(m_closing);
 }
 
 bool MainWindow::stopBeforeClosing() {
     if (m_session.engine()->activeCount() + m_session.pool()->activeCount() == 0) return false;
-    if (m_shutdown) return true;
     m_shutdown = new Shutdown({m_session.engine(), m_session.pool()}, kShutdownMs, this);
     connect(m_shutdown, &Shutdown::finished, this, [this](bool inTime) {
         m_closing = true;

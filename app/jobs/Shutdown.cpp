@@ -21,7 +21,7 @@ void Shutdown::begin() {
     m_begun = true;
     m_deadline.start();
     for (JobLane* lane : m_lanes)
-        lane->stopAll();
+        lane->close();
     // Never from inside the caller's event handler.
     QMetaObject::invokeMethod(
         this, [this] { check(); }, Qt::QueuedConnection);
