@@ -201,7 +201,7 @@ void MainWindow::makeWorkMenus() {
         m_dialogs->ask(this, {FileQuestion::Kind::OpenFolder, tr("Open run folder")},
                        [this](const QString& path) { openPath(path); });
     });
-    QMenu* evaluation = menuBar()->addMenu(tr("E&valuate"));
+    QMenu* evaluation = menuBar()->addMenu(tr("Eval&uate"));
     addAction(evaluation, "evaluate", tr("&Evaluate…"), "verify", {}, [this] { evaluate(); });
     QMenu* exporting = menuBar()->addMenu(tr("E&xport"));
     addAction(exporting, "export", tr("&Export…"), "export", QKeySequence(tr("Ctrl+E")),

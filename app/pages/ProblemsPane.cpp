@@ -30,6 +30,7 @@ ProblemsPane::ProblemsPane(Session* session, QWidget* parent)
     m_view->setAccessibleName(tr("Problems"));
     ui::setupTable(m_view);
     m_view->setModel(&m_model);
+    ui::wrapShortTable(m_view);
     m_view->horizontalHeader()->setStretchLastSection(false);
     m_view->horizontalHeader()->setSectionResizeMode(ui::LintModel::Message, QHeaderView::Stretch);
     m_view->setColumnWidth(ui::LintModel::Where, 220);

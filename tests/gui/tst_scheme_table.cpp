@@ -4,6 +4,7 @@
 #include "tests/support/qs_test.h"
 
 #include <QSignalSpy>
+#include <nlohmann/json.hpp>
 
 using namespace qs;
 using namespace qs::app;

@@ -7,7 +7,6 @@
 
 #include <QAbstractItemModelTester>
 #include <QSignalSpy>
-#include <nlohmann/json.hpp>
 
 using namespace qs;
 using namespace qs::app;

@@ -217,7 +217,7 @@ private slots:
         m_watch->restart("export");
         (*m_window)->setWorkspace(app::Workspace::Export);
         auto* page = (*m_window)->exportPage();
-        const QString target = m_home->folder + QStringLiteral("/out");
+        const QString target = m_home->folder + QStringLiteral("/exports/out"); // neither exists
         page->selectExporter(QStringLiteral("gptq"));
         page->setDirectory(target);
         QTRY_VERIFY2(page->exportButton()->isEnabled(), qPrintable(page->blocker()));

@@ -61,7 +61,13 @@ public:
     }
 
 private:
-    void settle() { QTest::qWait(700); }
+    /// Until nothing is read or compared any more.
+    void settle() {
+        QTest::qWait(200);
+        const app::JobLane* pool = m_window->session()->pool();
+        waitFor("previews", [pool] { return pool->activeCount() == 0; });
+        QTest::qWait(200);
+    }
 
     void shoot(const char* name) {
         for (const QSize size : {QSize(1600, 1000), QSize(1280, 800), QSize(1100, 700)}) {
