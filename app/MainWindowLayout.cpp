@@ -117,7 +117,7 @@ void MainWindow::applyDefaultLayout(Workspace workspace) {
         dock(name)->setVisible(bottom);
     dock(workspace == Workspace::Run ? "jobsDock" : "tensorsDock")->raise();
     resizeDocks({dock("modelDock"), dock("inspectorDock")},
-                {std::min(kLeftWidth, width() / 5), std::min(kRightWidth, width() * 26 / 100)},
+                {std::min(kLeftWidth, width() * 22 / 100), std::min(kRightWidth, width() * 26 / 100)},
                 Qt::Horizontal);
     const int most = height() / (workspace == Workspace::Run ? 5 : 4);
     resizeDocks({first}, {std::min(kBottomHeight, most)}, Qt::Vertical);

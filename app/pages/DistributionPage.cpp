@@ -73,6 +73,8 @@ DistributionPage::DistributionPage(InspectState* state, QWidget* parent)
     auto* split = new QSplitter(Qt::Vertical);
     split->setObjectName(QStringLiteral("distributionSplit"));
     split->setChildrenCollapsible(false);
+    m_histogram->setMinimumHeight(100);
+    m_error->setMinimumHeight(90);
     split->addWidget(m_histogram);
     split->addWidget(m_error);
     split->setStretchFactor(0, 3);

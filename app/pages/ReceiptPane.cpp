@@ -109,7 +109,6 @@ QWidget* ReceiptPane::makeContent() {
     ui::setupTable(m_table);
     m_table->setModel(m_lines);
     m_table->setEditTriggers(QAbstractItemView::NoEditTriggers);
-    m_table->setTextElideMode(Qt::ElideMiddle); // both ends of a name matter
     m_files = new ui::KeyValueGrid;
     m_files->setObjectName(QStringLiteral("receiptFiles"));
     const auto padded = [](QWidget* w) {

@@ -44,7 +44,18 @@ inline QString describe(const QWidget* w) {
         .arg(QString::fromLatin1(w->metaObject()->className()), w->objectName(), text);
 }
 
+/// The dock behind another one's tab is not hidden: Qt moves it out of the window.
+inline bool behindATab(const QWidget* w) {
+    for (const QWidget* p = w; p; p = p->parentWidget())
+        if (qobject_cast<const QDockWidget*>(p)) return p->visibleRegion().isEmpty();
+    return false;
+}
+
 } // namespace detail
+
+inline bool isShown(const QWidget* w) {
+    return w->isVisible() && !detail::behindATab(w);
+}
 
 /// One line for each visible control of the window whose text is cut, or that is not wholly inside its
 /// parents from left to right. What can be scrolled up and down counts as seen.
@@ -52,7 +63,7 @@ inline QStringList clippedTexts(const QWidget* window) {
     QStringList out;
     for (const QWidget* w : window->findChildren<QWidget*>()) {
         const int needed = detail::neededWidth(w);
-        if (needed == 0 || !w->isVisible()) continue;
+        if (needed == 0 || !isShown(w)) continue;
         if (w->width() < needed) {
             out << QStringLiteral("%1: %2 of %3 px").arg(detail::describe(w)).arg(w->width()).arg(needed);
             continue;

@@ -37,6 +37,24 @@ private slots:
         QCOMPARE(shutdown.waitingFor(), QString());
     }
 
+    /// A job that has not begun ends inside begin(); who asked must have left its event handler first.
+    void shutdownFinishesLater() {
+        QSemaphore mayStart;
+        EngineThread engine([&]() -> Result<std::unique_ptr<Backend>> {
+            mayStart.acquire();
+            return std::unique_ptr<Backend>(new FakeBackend(&m_log));
+        });
+        JobHandle* waiting = engine.post({"", "Waits"}, quick(1));
+        Shutdown shutdown({&engine});
+        QSignalSpy finished(&shutdown, &Shutdown::finished);
+        shutdown.begin();
+        QCOMPARE(waiting->state(), JobState::Cancelled);
+        QCOMPARE(finished.size(), 0);
+        QVERIFY(finished.wait(5000));
+        QCOMPARE(finished.at(0).at(0).toBool(), true);
+        mayStart.release();
+    }
+
     void closedLanesTakeNoWork() {
         Steps steps, later;
         m_engine->post({"", "Quantize"}, steps.body(1));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The window without a mouse: Tab reaches every control, menus have mnemonics, shortcuts are unambiguous.
+#include "tests/gui/ClippedText.h"
 #include "tests/gui/WindowFixture.h"
 #include "widgets/heatmaps/HeatMapWidget.h"
 
@@ -22,7 +23,7 @@ constexpr int kMostControls = 400;
 /// Controls that do something nothing else does. Buttons of the tool bar and of dock titles are menu entries
 /// as well.
 bool mustBeReached(const QWidget* w) {
-    if (!w->isVisible() || !w->isEnabled()) return false;
+    if (!isShown(w) || !w->isEnabled()) return false;
     if (qobject_cast<const QAbstractSpinBox*>(w->parentWidget()) ||
         qobject_cast<const QComboBox*>(w->parentWidget()))
         return false; // its line edit
