@@ -67,7 +67,7 @@ QWidget* ProfilePane::makeToolRow() {
     auto* row = new ui::ToolRow;
     row->addTitle(tr("Channel profile"));
     m_name->setFont(ui::monoFont());
-    row->addWidget(m_name);
+    row->addOptional(m_name);
     m_side->addItem(tr("Input"), int(ChannelSide::Input));
     m_side->addItem(tr("Output"), int(ChannelSide::Output));
     m_side->setObjectName(QStringLiteral("side"));
@@ -80,7 +80,6 @@ QWidget* ProfilePane::makeToolRow() {
     m_order->setCurrentIndex(0);
     row->addWidget(m_order);
     row->addLabel(tr("rule"))->setBuddy(m_rule);
-    m_rule->setMinimumWidth(88);
     for (const OutlierRule r : {OutlierRule::MedianRatio, OutlierRule::Sigma, OutlierRule::LlmInt8})
         m_rule->addItem(ruleText(r), int(r));
     m_rule->setItemData(0, tr("A channel's largest magnitude over the median channel's."), Qt::ToolTipRole);

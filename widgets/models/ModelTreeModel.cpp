@@ -53,7 +53,7 @@ QStringList pathOf(const QString& name, int& block) {
 }
 
 /// Embedding, blocks, the rest, output head.
-int sectionOf(const QString& lower, int block) {
+int sectionOf(QStringView lower, int block) {
     if (block >= 0) return 1;
     if (lower.contains(QLatin1String("embed")) || lower.contains(QLatin1String("wte"))) return 0;
     if (lower.contains(QLatin1String("lm_head")) || lower.startsWith(QLatin1String("output."))) return 3;
@@ -74,7 +74,7 @@ void ModelTreeModel::setModel(std::shared_ptr<const Checkpoint> checkpoint, Targ
     m_title = title;
     const size_t n = m_checkpoint ? m_checkpoint->tensors().size() : 0;
     m_names.resize(n);
-    m_lowerNames.resize(n);
+    m_lowerNames.clear();
     m_block.resize(n);
     m_targetOf.assign(n, -1);
     QHash<QString, int> targets;
@@ -84,7 +84,7 @@ void ModelTreeModel::setModel(std::shared_ptr<const Checkpoint> checkpoint, Targ
     for (size_t i = 0; i < n; ++i) {
         const QString name = QString::fromStdString(m_checkpoint->tensors()[i].name);
         m_names[i] = pathOf(name, m_block[i]);
-        m_lowerNames[i] = name.toLower();
+        m_lowerNames.append(name);
         m_targetOf[i] = targets.value(name, -1);
     }
     m_sorted.resize(n);
@@ -92,12 +92,12 @@ void ModelTreeModel::setModel(std::shared_ptr<const Checkpoint> checkpoint, Targ
     const auto key = [this](int i) {
         const auto t = size_t(i);
         // Targets are in the order of the forward pass; what is kept follows them.
-        return std::make_tuple(sectionOf(m_lowerNames[t], m_block[t]), m_block[t],
+        return std::make_tuple(sectionOf(m_lowerNames.at(t), m_block[t]), m_block[t],
                                m_targetOf[t] < 0 ? std::numeric_limits<int>::max() : m_targetOf[t]);
     };
     std::stable_sort(m_sorted.begin(), m_sorted.end(), [&](int a, int b) {
         const auto x = key(a), y = key(b);
-        return x != y ? x < y : naturalLess(m_lowerNames[size_t(a)], m_lowerNames[size_t(b)]);
+        return x != y ? x < y : naturalLess(m_lowerNames.at(size_t(a)), m_lowerNames.at(size_t(b)));
     });
     rebuild();
     endResetModel();
@@ -120,8 +120,9 @@ void ModelTreeModel::rebuild() {
     auto model = std::make_unique<Node>();
     model->parent = m_root.get();
     model->title = m_title;
+    const std::vector<char> passes = m_filter.matching(m_lowerNames, [this](size_t t) { return m_block[t]; });
     for (const int i : m_sorted)
-        if (m_filter.matches(m_lowerNames[size_t(i)], m_block[size_t(i)])) model->tensors.push_back(i);
+        if (passes[size_t(i)]) model->tensors.push_back(i);
     if (!model->tensors.empty()) m_root->children.push_back(std::move(model));
 }
 

@@ -241,4 +241,4 @@ private slots:
 };
 QS_TEST(HeatMapTest)
 
-#include "tst_HeatMap.moc"
+#include "tst_heat_map.moc"

@@ -434,4 +434,4 @@ private slots:
 };
 QS_TEST(PictureExportTest)
 
-#include "tst_Charts.moc"
+#include "tst_charts.moc"

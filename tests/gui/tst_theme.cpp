@@ -192,4 +192,4 @@ private slots:
 };
 QS_TEST(IconsTest)
 
-#include "tst_Theme.moc"
+#include "tst_theme.moc"

@@ -257,4 +257,4 @@ private slots:
 };
 QS_TEST(ViewsTest)
 
-#include "tst_Views.moc"
+#include "tst_views.moc"

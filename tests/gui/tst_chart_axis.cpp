@@ -105,4 +105,4 @@ private slots:
 };
 QS_TEST(ChartAxisTest)
 
-#include "tst_ChartAxis.moc"
+#include "tst_chart_axis.moc"
