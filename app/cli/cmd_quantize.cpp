@@ -23,7 +23,7 @@ struct CalibrateCommand {
 };
 
 struct PlanCommand {
-    std::string model, output;
+    std::string model, output, calibration;
     SchemeFlags scheme;
 };
 
@@ -97,7 +97,13 @@ void showPlan(Console& out, const Plan& plan) {
 Result<void> runPlan(Session& session, const PlanCommand& o) {
     QS_TRY(const auto model, openModel(o.model));
     QS_TRY(const Recipe recipe, o.scheme.recipe());
-    const Plan plan = resolvePlan(recipe, *model);
+    Plan plan = resolvePlan(recipe, *model);
+    if (!o.calibration.empty()) {
+        QS_TRY(const auto calibration, Calibration::open(o.calibration));
+        QS_CHECK(calibration->requireFor(*model));
+        for (LintIssue& i : lintCalibration(plan, *calibration))
+            plan.issues.push_back(std::move(i));
+    }
     if (!o.output.empty()) QS_CHECK(recipe.save(o.output));
     showPlan(session.console, plan);
     if (!o.output.empty()) session.console.text("Recipe written to " + o.output + "\n");
@@ -146,6 +152,8 @@ void addPlan(Commands& commands) {
                                  [o](Session& session) { return runPlan(session, *o); });
     app.add_option("model", o->model, "Model folder, or a weight file")->required();
     app.add_option("--output,-o", o->output, "Write the recipe here, as a start for editing")
+        ->type_name("FILE");
+    app.add_option("--calibration", o->calibration, "Also check that this calibration covers the recipe")
         ->type_name("FILE");
     o->scheme.declare(app);
 }

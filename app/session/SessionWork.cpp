@@ -127,6 +127,9 @@ QString Session::runBlocker() const {
     if (plan.needsCalibration() && !m_calibration)
         return tr(
             "Activations are not measured yet, and a method in the recipe needs them. Calibrate first.");
+    if (m_calibration)
+        for (const LintIssue& i : lintCalibration(plan, *m_calibration))
+            return QString::fromStdString(i.where + ": " + i.message);
     return {};
 }
 

@@ -9,6 +9,8 @@ namespace qs {
 
 namespace {
 
+constexpr uint64_t kMostIndex = uint64_t(1) << 30;
+
 /// An integer from 0; nothing for any other value.
 std::optional<uint64_t> countOf(const nlohmann::json& value) {
     if (value.is_number_unsigned()) return value.get<uint64_t>();
@@ -104,10 +106,10 @@ Result<std::vector<size_t>> ConfigReader::indicesOr(const std::string& key) cons
     const nlohmann::json* v = find(key);
     std::vector<size_t> out;
     if (!v) return out;
-    if (!v->is_array()) return wrong(key, "a list of integers from 0");
+    if (!v->is_array()) return wrong(key, "a list of integers from 0 to 2^30");
     for (const nlohmann::json& e : *v) {
         const auto n = countOf(e);
-        if (!n) return wrong(key, "a list of integers from 0");
+        if (!n || *n > kMostIndex) return wrong(key, "a list of integers from 0 to 2^30");
         out.push_back(size_t(*n));
     }
     return out;

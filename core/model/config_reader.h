@@ -30,7 +30,7 @@ public:
     Result<std::vector<double>> numbers(const std::string& key, size_t count) const;
     /// A list of strings; empty when absent or null.
     Result<std::vector<std::string>> textsOr(const std::string& key) const;
-    /// A list of integers from 0; empty when absent or null.
+    /// A list of integers from 0 to 2^30; empty when absent or null.
     Result<std::vector<size_t>> indicesOr(const std::string& key) const;
     /// An integer from 0 up to `most`.
     Result<size_t> countOr(const std::string& key, size_t most, size_t fallback) const;

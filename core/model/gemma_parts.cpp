@@ -4,7 +4,6 @@
 #include "core/tensor/dtype.h"
 
 #include <cmath>
-#include <fmt/format.h>
 
 namespace qs {
 
@@ -38,7 +37,7 @@ Result<void> addSandwich(const SpecBuilder& b, const std::string& layer, BlockSp
 } // namespace
 
 Result<NormSpec> gemmaNorm(const SpecBuilder& b, const std::string& module, size_t size) {
-    QS_TRY(const double eps, b.config.numberOr("rms_norm_eps", 1e-6));
+    QS_TRY(const double eps, b.config.positiveOr("rms_norm_eps", 1.0, 1e-6));
     QS_TRY(NormSpec n, b.norm(NormSpec::Kind::Rms, module, size, eps));
     n.plusOne = true;
     return n;
@@ -48,11 +47,7 @@ Result<void> gemmaEnds(SpecBuilder& b, const std::string& head) {
     QS_CHECK(b.embeddingAndHead(b.prefix + "embed_tokens.weight", head, true));
     QS_TRY(b.spec.embedding.multiplier, embeddingMultiplier(b));
     QS_TRY(b.spec.head.norm, gemmaNorm(b, "norm", b.spec.hidden));
-    QS_TRY(b.spec.head.softCap, b.config.numberOr("final_logit_softcapping", 0));
-    if (b.spec.head.softCap < 0)
-        return Error::corrupt(
-            fmt::format("'final_logit_softcapping' must be above 0, got {}", b.spec.head.softCap),
-            b.config.where());
+    QS_TRY(b.spec.head.softCap, b.config.positiveOr("final_logit_softcapping", kMostCap, 0));
     return {};
 }
 
@@ -63,10 +58,8 @@ Result<BlockSpec> gemmaBlock(const SpecBuilder& b, const std::string& layer, boo
     QS_TRY(block.attentionNorms.before, gemmaNorm(b, layer + "input_layernorm", b.spec.hidden));
     if (sandwich) {
         QS_CHECK(addSandwich(b, layer, block));
-        QS_TRY(const double scalar, b.config.numberOr("query_pre_attn_scalar", double(b.spec.headDim)));
-        if (!(scalar > 0))
-            return Error::corrupt(fmt::format("'query_pre_attn_scalar' must be above 0, got {}", scalar),
-                                  b.config.where());
+        QS_TRY(const double scalar,
+               b.config.positiveOr("query_pre_attn_scalar", 1e9, double(b.spec.headDim)));
         block.attention.scale = 1.0 / std::sqrt(scalar);
     } else {
         QS_TRY(block.mlpNorms.before, gemmaNorm(b, layer + "post_attention_layernorm", b.spec.hidden));

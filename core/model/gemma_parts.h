@@ -7,6 +7,9 @@
 
 namespace qs {
 
+/// Largest cap of scores and logits that is believed.
+constexpr double kMostCap = 1e9;
+
 /// RMSNorm `module` over `size` values whose gain is stored less one.
 Result<NormSpec> gemmaNorm(const SpecBuilder& b, const std::string& module, size_t size);
 

@@ -118,12 +118,14 @@ Result<RopeSpec> ropeFromConfig(const ConfigReader& config, size_t headDim, cons
         QS_TRY(partial, r.numberOr("partial_rotary_factor", partial));
     }
     if (!(rope.theta > 1)) return outOfRange(config, defaults.thetaKey, "above 1", rope.theta);
+    if (!(partial > 0 && partial <= 1))
+        return outOfRange(config, defaults.partialKey, "above 0 and at most 1", partial);
     rope.dims = size_t(double(headDim) * partial);
-    if (!(partial > 0 && partial <= 1) || rope.dims < 2 || rope.dims % 2 != 0)
+    if (rope.dims < 2 || rope.dims % 2 != 0)
         return Error::corrupt(
-            fmt::format("'{}' {} of head dimension {} leaves {} rotated values, which must be "
-                        "even and at least 2",
-                        defaults.partialKey, partial, headDim, rope.dims),
+            fmt::format(
+                "'{}' {} of head dimension {} leaves {} rotated values, which must be even and at least 2",
+                defaults.partialKey, partial, headDim, rope.dims),
             config.where());
     if (!object) return rope;
     QS_TRY(const std::string legacy, r.textOr("type", "default"));

@@ -127,6 +127,9 @@ Result<std::string> SpecBuilder::tensor(const std::string& name, const std::vect
 
 Result<NormSpec> SpecBuilder::norm(NormSpec::Kind kind, const std::string& module, size_t size,
                                    double eps) const {
+    if (!(eps >= 0))
+        return Error::corrupt(fmt::format("the epsilon of the norms must be 0 or more, got {}", eps),
+                              config.where());
     NormSpec n;
     n.kind = kind;
     n.size = size;

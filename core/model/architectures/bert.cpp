@@ -14,7 +14,7 @@ namespace qs {
 namespace {
 
 Result<double> epsilon(const SpecBuilder& b) {
-    return b.config.numberOr("layer_norm_eps", 1e-12);
+    return b.config.positiveOr("layer_norm_eps", 1.0, 1e-12);
 }
 
 Result<void> embeddings(SpecBuilder& b) {
@@ -44,7 +44,7 @@ Result<void> maskedTokenHead(SpecBuilder& b) {
     h.tied = !b.has(base + "decoder.weight");
     QS_TRY(h.weight, b.tensor(h.tied ? b.spec.embedding.tokens : base + "decoder.weight",
                               {b.spec.vocabulary, b.spec.hidden}));
-    const char* bias = b.has(base + "bias") ? "bias" : "decoder.bias";
+    const char* bias = b.has(base + "decoder.bias") ? "decoder.bias" : "bias";
     QS_TRY(h.bias, b.tensor(base + bias, {b.spec.vocabulary}));
     b.prefix = prefix;
     return {};
@@ -105,7 +105,8 @@ const ArchitectureDescriptor& architecture_bert() {
         .classNames = {"BertForMaskedLM", "BertForPreTraining", "BertModel", "BertForSequenceClassification",
                        "BertForTokenClassification", "BertForQuestionAnswering"},
         .modelTypes = {"bert"},
-        .resolve = resolve};
+        .resolve = resolve,
+        .refuses = "decoders (`is_decoder`); relative positions"};
     return d;
 }
 

@@ -34,7 +34,8 @@ const ArchitectureDescriptor& architecture_gemma() {
         .summary = "Gemma 1: RMSNorm with gain 1 + w, embeddings times sqrt(hidden), GeGLU (tanh)",
         .classNames = {"GemmaForCausalLM"},
         .modelTypes = {"gemma"},
-        .resolve = resolve};
+        .resolve = resolve,
+        .refuses = "other rope types"};
     return d;
 }
 

@@ -4,7 +4,6 @@
 #include "core/model/architecture.h"
 #include "core/model/gemma_parts.h"
 
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace qs {
@@ -22,10 +21,7 @@ Result<ModelSpec> resolve(const Checkpoint& c) {
     QS_CHECK(b.dimensions());
     QS_TRY(const RopeSpec rope, ropeFromConfig(b.config, b.spec.headDim, {.context = b.spec.context}));
     const int ropeIndex = b.addRope(rope);
-    QS_TRY(const double cap, b.config.numberOr("attn_logit_softcapping", 0));
-    if (cap < 0)
-        return Error::corrupt(fmt::format("'attn_logit_softcapping' must be above 0, got {}", cap),
-                              b.config.where());
+    QS_TRY(const double cap, b.config.positiveOr("attn_logit_softcapping", kMostCap, 0));
     QS_TRY(const std::vector<size_t> reach, layerReach(b, [](size_t i) { return i % 2 == 0; }));
     QS_CHECK(gemmaEnds(b, "lm_head.weight"));
     for (size_t i = 0; i < b.blocks; ++i) {
@@ -48,7 +44,8 @@ const ArchitectureDescriptor& architecture_gemma2() {
             "Gemma 2: norms before and after both halves, capped scores and logits, alternating windows",
         .classNames = {"Gemma2ForCausalLM"},
         .modelTypes = {"gemma2"},
-        .resolve = resolve};
+        .resolve = resolve,
+        .refuses = "other rope types"};
     return d;
 }
 

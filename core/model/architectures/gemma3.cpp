@@ -31,7 +31,7 @@ Result<std::pair<RopeSpec, RopeSpec>> ropes(const SpecBuilder& b) {
         QS_TRY(local, ropeFromConfig(b.config, b.spec.headDim, base, "sliding_attention"));
     } else {
         local.dims = b.spec.headDim;
-        QS_TRY(local.theta, b.config.numberOr("rope_local_base_freq", 10000.0));
+        QS_TRY(local.theta, b.config.positiveOr("rope_local_base_freq", 1e18, 10000.0));
         if (!(local.theta > 1))
             return Error::corrupt("'rope_local_base_freq' must be above 1", b.config.where());
     }
@@ -48,7 +48,7 @@ Result<ModelSpec> resolve(const Checkpoint& c) {
     const int full = b.addRope(rope.first), local = b.addRope(rope.second);
     QS_TRY(const size_t pattern, b.config.size("sliding_window_pattern", 100000));
     QS_TRY(const std::vector<size_t> reach, layerReach(b, [=](size_t i) { return (i + 1) % pattern != 0; }));
-    QS_TRY(const double cap, b.config.numberOr("attn_logit_softcapping", 0));
+    QS_TRY(const double cap, b.config.positiveOr("attn_logit_softcapping", kMostCap, 0));
     const char* head = b.has("lm_head.weight") ? "lm_head.weight" : "language_model.lm_head.weight";
     QS_CHECK(gemmaEnds(b, head));
     for (size_t i = 0; i < b.blocks; ++i) {
@@ -58,7 +58,7 @@ Result<ModelSpec> resolve(const Checkpoint& c) {
         QS_TRY(block.attention.kNorm, gemmaNorm(b, layer + "self_attn.k_norm", b.spec.headDim));
         block.attention.rope = reach[i] ? local : full;
         block.attention.reach = reach[i];
-        block.attention.softCap = std::max(0.0, cap);
+        block.attention.softCap = cap;
         b.addBlock(std::move(block));
     }
     return std::move(b.spec);
@@ -74,7 +74,8 @@ const ArchitectureDescriptor& architecture_gemma3() {
                    "global rotation",
         .classNames = {"Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"},
         .modelTypes = {"gemma3", "gemma3_text"},
-        .resolve = resolve};
+        .resolve = resolve,
+        .refuses = "bidirectional attention; the image part of multimodal checkpoints is not run"};
     return d;
 }
 

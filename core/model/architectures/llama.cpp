@@ -51,7 +51,7 @@ const ArchitectureDescriptor& architecture_llama() {
         .classNames = {"LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM"},
         .modelTypes = {"llama", "mistral"},
         .resolve = resolve,
-        .refuses = "activations other than SiLU; other rope types"};
+        .refuses = "activations outside the list of names; other rope types"};
     return d;
 }
 

@@ -43,7 +43,8 @@ const ArchitectureDescriptor& architecture_mixtral() {
         .summary = "Mixtral: Mistral with a mixture of experts, the best experts' weights renormalized",
         .classNames = {"MixtralForCausalLM"},
         .modelTypes = {"mixtral"},
-        .resolve = resolve};
+        .resolve = resolve,
+        .refuses = "experts fused into one tensor"};
     return d;
 }
 

@@ -43,7 +43,8 @@ const ArchitectureDescriptor& architecture_phi3() {
                                                      "and gate_up_proj, partial rotation, longrope",
                                           .classNames = {"Phi3ForCausalLM"},
                                           .modelTypes = {"phi3"},
-                                          .resolve = resolve};
+                                          .resolve = resolve,
+                                          .refuses = "biases of attention; other rope types"};
     return d;
 }
 

@@ -41,7 +41,8 @@ const ArchitectureDescriptor& architecture_qwen2() {
                                           .summary = "Qwen2 and Qwen2.5: Llama with biases on q, k and v",
                                           .classNames = {"Qwen2ForCausalLM"},
                                           .modelTypes = {"qwen2"},
-                                          .resolve = resolve};
+                                          .resolve = resolve,
+                                          .refuses = "layer types other than full and sliding attention"};
     return d;
 }
 

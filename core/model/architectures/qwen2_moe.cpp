@@ -62,7 +62,8 @@ const ArchitectureDescriptor& architecture_qwen2_moe() {
         .summary = "Qwen1.5-MoE and Qwen2-MoE: Qwen2 with a mixture of experts and a gated shared expert",
         .classNames = {"Qwen2MoeForCausalLM"},
         .modelTypes = {"qwen2_moe"},
-        .resolve = resolve};
+        .resolve = resolve,
+        .refuses = "layer types other than full and sliding attention"};
     return d;
 }
 

@@ -44,7 +44,8 @@ const ArchitectureDescriptor& architecture_qwen3() {
                                           .summary = "Qwen3: Llama with norms over query and key heads",
                                           .classNames = {"Qwen3ForCausalLM"},
                                           .modelTypes = {"qwen3"},
-                                          .resolve = resolve};
+                                          .resolve = resolve,
+                                          .refuses = "layer types other than full and sliding attention"};
     return d;
 }
 

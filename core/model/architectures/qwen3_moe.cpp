@@ -58,7 +58,8 @@ const ArchitectureDescriptor& architecture_qwen3_moe() {
                                           .summary = "Qwen3-MoE: Qwen3 with a mixture of experts",
                                           .classNames = {"Qwen3MoeForCausalLM"},
                                           .modelTypes = {"qwen3_moe"},
-                                          .resolve = resolve};
+                                          .resolve = resolve,
+                                          .refuses = "experts fused into one tensor"};
     return d;
 }
 

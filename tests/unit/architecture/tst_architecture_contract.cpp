@@ -137,7 +137,7 @@ private slots:
         QS_VERIFY_OK(spec);
         QCOMPARE(spec->architecture, entry().id);
         QVERIFY(!spec->blocks.empty() && spec->hidden > 0 && spec->vocabulary > 0);
-        QVERIFY(c->find(spec->embedding) != Checkpoint::npos);
+        QVERIFY(c->find(spec->embedding.tokens) != Checkpoint::npos);
         const auto model = openModel(c->root());
         QS_VERIFY_OK(model);
         QVERIFY2((*model)->hasForward(), (*model)->noForwardReason().c_str());

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/support/samples.h"
 #include "tests/unit/architecture/golden_case.h"
 
 using namespace qs;
 using namespace qs::test;
+
+QS_SAMPLE(architecture, mixtral, [](const std::filesystem::path&) { return goldenCase("mixtral"); })
 
 class Architecture_mixtral : public QObject {
     Q_OBJECT

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/support/samples.h"
 #include "tests/unit/architecture/golden_case.h"
 
 using namespace qs;
 using namespace qs::test;
+
+QS_SAMPLE(architecture, phi3, [](const std::filesystem::path&) { return goldenCase("phi3"); })
 
 class Architecture_phi3 : public QObject {
     Q_OBJECT
