@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The calibration file, HDF5 (see store/h5_file.h for what every such file has in common):
+// The calibration file, HDF5 (see hdf5/h5_file.h for what every such file has in common):
 //   attributes of /   schema = "quantoscope-calibration", schema_version = 1, model_fingerprint,
 //                     tokenizer_fingerprint ("" without one), fingerprint, source, seed (int64, the bits of
 //                     the uint64), created_utc, app_version, site_count
@@ -14,7 +14,7 @@
 #include "core/calibrate/calibration.h"
 
 #include "core/base/npy.h"
-#include "core/store/h5_file.h"
+#include "core/hdf5/h5_file.h"
 
 #include <cmath>
 #include <fmt/format.h>

@@ -28,7 +28,7 @@ NameIndex indexOf(const std::vector<TensorInfo>& tensors) {
 /// Weight files of other programs, to say what was found rather than "nothing".
 constexpr std::pair<std::string_view, std::string_view> kForeign[] = {
     {".gguf", "GGUF"}, {".bin", "PyTorch"}, {".pt", "PyTorch"},   {".pth", "PyTorch"}, {".ckpt", "PyTorch"},
-    {".onnx", "ONNX"}, {".h5", "HDF5"},     {".msgpack", "Flax"}, {".npz", "NumPy"}};
+    {".onnx", "ONNX"}, {".keras", "Keras"}, {".msgpack", "Flax"}, {".npz", "NumPy"}};
 
 std::string_view foreignFormat(const fs::path& path) {
     std::string ending = path.extension().string();

@@ -100,9 +100,8 @@ Result<std::shared_ptr<const Model>> openModel(const std::filesystem::path& aske
     // A weight file picked or dropped from inside a model folder means the model: its config lies beside it.
     std::filesystem::path path = asked;
     std::error_code ec;
-    if (asked.filename() == "model.safetensors" &&
-        std::filesystem::exists(asked.parent_path() / "config.json", ec))
-        path = asked.parent_path();
+    const bool named = asked.filename() == "model.safetensors" || asked.filename() == "pytorch_model.bin";
+    if (named && std::filesystem::exists(asked.parent_path() / "config.json", ec)) path = asked.parent_path();
     QS_TRY(auto checkpoint, openCheckpoint(path));
     std::optional<ModelSpec> spec;
     std::string noForward, noTokenizer;

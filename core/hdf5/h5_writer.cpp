@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/file.h"
-#include "core/store/h5_library.h"
+#include "core/hdf5/h5_library.h"
 
 #include <atomic>
 #include <cstring>
