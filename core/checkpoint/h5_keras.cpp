@@ -65,7 +65,8 @@ H5MapRule legacyRule(const H5Node& node, std::string name) {
     return rule;
 }
 
-void addLegacyLayer(const H5Listing& listing, const std::string& group, std::map<std::string, H5MapRule>& out) {
+void addLegacyLayer(const H5Listing& listing, const std::string& group,
+                    std::map<std::string, H5MapRule>& out) {
     const H5Node* layer = findNode(listing, group);
     const std::vector<std::string>* names = layer ? attribute(*layer, "weight_names") : nullptr;
     if (!names) return;

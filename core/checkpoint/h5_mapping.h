@@ -49,8 +49,8 @@ Result<H5Mapping> sidecarH5Mapping(const std::filesystem::path& h5File);
 struct H5MappedArray {
     size_t node = 0; ///< index in the listing
     H5Role role = H5Role::Tensor;
-    std::string name;            ///< of the tensor ("layers.0.q.weight") or the site; not empty, UTF-8
-    DType type = DType::F32;     ///< the node's, or BF16
+    std::string name;        ///< of the tensor ("layers.0.q.weight") or the site; not empty, UTF-8
+    DType type = DType::F32; ///< the node's, or BF16
     bool transpose = false;
     uint64_t rows = 0, cols = 0; ///< as stored, flattened; rank 1 is one row
     std::vector<uint64_t> shape; ///< as shown: flattened and transposed; activations are [tokens, channels]

@@ -35,7 +35,8 @@ private:
         if (p == pattern_.size()) return t == path_.size();
         const size_t state = p * (path_.size() + 1) + t;
         if (failed_[state] || !spend(1)) return false;
-        const bool ok = pattern_[p] == '*' ? matchStar(p, t, star) : matchOne(p, t) && match(p + 1, t + 1, star);
+        const bool ok =
+            pattern_[p] == '*' ? matchStar(p, t, star) : matchOne(p, t) && match(p + 1, t + 1, star);
         failed_[state] = !ok;
         return ok;
     }
@@ -49,7 +50,8 @@ private:
         const bool any = pattern_.substr(p).starts_with("**");
         const size_t next = p + (any ? 2 : 1);
         const bool wholeParts = any && next < pattern_.size() && pattern_[next] == '/';
-        if (wholeParts && match(next + 1, t, star + 1)) return true; // stands for no part: stars_ is empty there
+        if (wholeParts && match(next + 1, t, star + 1))
+            return true; // stands for no part: stars_ is empty there
         for (size_t end = t; spend(1); ++end) {
             if (match(next, end, star + 1)) {
                 stars_[star] = path_.substr(t, end - t);
@@ -78,7 +80,8 @@ size_t pathStars(std::string_view pattern) {
     return count;
 }
 
-std::optional<std::vector<std::string>> matchPath(std::string_view pattern, std::string_view path, uint64_t& budget) {
+std::optional<std::vector<std::string>> matchPath(std::string_view pattern, std::string_view path,
+                                                  uint64_t& budget) {
     return Matcher(pattern, path, budget).run();
 }
 

@@ -16,7 +16,8 @@ inline constexpr size_t kMaxPathStars = 8;
 
 /// What each star stood for, or nullopt when `path` does not match. Work is taken from `budget`; once that is
 /// 0, nothing matches any more. Precondition: the limits above hold for `pattern`.
-std::optional<std::vector<std::string>> matchPath(std::string_view pattern, std::string_view path, uint64_t& budget);
+std::optional<std::vector<std::string>> matchPath(std::string_view pattern, std::string_view path,
+                                                  uint64_t& budget);
 
 /// Number of stars in a pattern ("**" is one).
 size_t pathStars(std::string_view pattern);

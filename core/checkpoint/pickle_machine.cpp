@@ -2,6 +2,8 @@
 #include "core/checkpoint/pickle_machine.h"
 
 #include "core/checkpoint/json_scanner.h"
+#include "core/checkpoint/pickle_objects.h"
+#include "core/checkpoint/pickle_opcodes.h"
 #include "core/checkpoint/pickle_symbols.h"
 
 #include <algorithm>
@@ -14,56 +16,12 @@ namespace qs {
 namespace {
 
 using Kind = PickleValue::Kind;
+using namespace pickle;
 
 constexpr size_t kMaxPickle = size_t(64) << 20, kMaxValues = size_t(1) << 21, kMaxStack = size_t(1) << 20,
-                 kMaxMemo = size_t(1) << 20, kMaxMarks = 1024, kMaxString = size_t(1) << 16, kMaxRank = 16,
+                 kMaxMemo = size_t(1) << 20, kMaxMarks = 1024, kMaxString = size_t(1) << 16,
                  kMaxTensors = size_t(1) << 18;
 constexpr PickleRef kNone = 0, kTrue = 1, kFalse = 2;
-
-/// The opcodes of pickletools that torch.save emits. The letter is the opcode's byte.
-enum Op : uint8_t {
-    PROTO = 0x80,
-    EMPTY_DICT = '}',
-    EMPTY_LIST = ']',
-    EMPTY_TUPLE = ')',
-    EMPTY_SET = 0x8f,
-    MARK = '(',
-    TUPLE = 't',
-    TUPLE1 = 0x85,
-    TUPLE2 = 0x86,
-    TUPLE3 = 0x87,
-    BININT = 'J',
-    BININT1 = 'K',
-    BININT2 = 'M',
-    LONG1 = 0x8a,
-    BINFLOAT = 'G',
-    BINUNICODE = 'X',
-    SHORT_BINSTRING = 'U',
-    NONE = 'N',
-    NEWTRUE = 0x88,
-    NEWFALSE = 0x89,
-    BINGET = 'h',
-    LONG_BINGET = 'j',
-    BINPUT = 'q',
-    LONG_BINPUT = 'r',
-    APPEND = 'a',
-    APPENDS = 'e',
-    SETITEM = 's',
-    SETITEMS = 'u',
-    GLOBAL = 'c',
-    BINPERSID = 'Q',
-    REDUCE = 'R',
-    BUILD = 'b',
-    STOP = '.',
-};
-
-const char* kindName(Kind kind) {
-    static constexpr const char* kNames[] = {"None",    "a bool",   "an int", "an int of more than 64 bits",
-                                             "a float", "a string", "a name", "a tuple",
-                                             "a list",  "a set",    "a dict", "a storage",
-                                             "a tensor"};
-    return kNames[size_t(kind)];
-}
 
 /// Every step returns false once something is wrong; `error()` then says what and where.
 class PickleMachine {
@@ -95,6 +53,8 @@ private:
         code_ = code;
         return false;
     }
+
+    bool fail(const Error& e) { return fail(e.message, e.code); }
 
     bool take(size_t count, std::string_view& out) {
         if (count > in_.size() - at_)
@@ -179,19 +139,18 @@ private:
     bool extend(Kind kind, const std::vector<PickleRef>& items) {
         if (stack_.size() <= floor()) return fail("an instruction finds the stack empty");
         PickleValue& target = data_.values[stack_.back()];
-        if (target.kind != kind) return fail(fmt::format("items are added to {}", kindName(target.kind)));
+        if (target.kind != kind)
+            return fail(fmt::format("items are added to {}", pickleKindName(target.kind)));
         if (kind == Kind::Dict && items.size() % 2 != 0) return fail("a key without a value");
         // The items of all containers together are values of the pickle: one instruction each.
         target.items.insert(target.items.end(), items.begin(), items.end());
         return true;
     }
     bool reduce();
-    bool rebuildTensor(const PickleValue& arguments, bool v3);
-    bool readExtents(PickleRef ref, const char* what, std::vector<uint64_t>& out);
+    bool makeTensor(const PickleValue& arguments, bool v3);
     bool expectKind(PickleRef ref, Kind kind, const char* what) {
-        if (data_.at(ref).kind == kind) return true;
-        return fail(
-            fmt::format("{} must be {}, found {}", what, kindName(kind), kindName(data_.at(ref).kind)));
+        auto checked = expectPickleKind(data_, ref, kind, what);
+        return checked || fail(checked.error());
     }
 
     std::string_view in_;
@@ -383,24 +342,25 @@ bool PickleMachine::makeGlobal() {
 
 bool PickleMachine::makeStorage() {
     PickleRef id = 0;
-    if (!pop(id) || !expectKind(id, Kind::Tuple, "a persistent id")) return false;
-    const std::vector<PickleRef>& parts = data_.at(id).items;
-    if (parts.size() != 5) return fail(fmt::format("a persistent id has 5 parts, found {}", parts.size()));
-    for (const auto& [part, kind, what] :
-         {std::tuple(0, Kind::String, "the persistent id's tag"),
-          std::tuple(1, Kind::Symbol, "the storage's type"), std::tuple(2, Kind::String, "the storage's key"),
-          std::tuple(3, Kind::String, "the storage's device"),
-          std::tuple(4, Kind::Int, "the storage's length")})
-        if (!expectKind(parts[size_t(part)], kind, what)) return false;
-    if (data_.at(parts[0]).text != "storage") return fail("a persistent id that is not a storage");
-    const PickleValue& type = data_.at(parts[1]);
-    if (type.symbol != PickleSymbol::Storage) return fail("the storage's type is not one");
-    if (data_.at(parts[4]).integer < 0) return fail("a storage of negative length");
+    if (!pop(id)) return false;
+    auto storage = pickleStorage(data_, id);
+    if (!storage) return fail(storage.error());
     if (data_.storages.size() >= kMaxTensors) return fail(fmt::format("more than {} storages", kMaxTensors));
     PickleValue value;
     value.kind = Kind::Storage;
     value.index = uint32_t(data_.storages.size());
-    data_.storages.push_back({data_.at(parts[2]).text, type.dtype, uint64_t(data_.at(parts[4]).integer)});
+    data_.storages.push_back(std::move(*storage));
+    return make(std::move(value));
+}
+
+bool PickleMachine::makeTensor(const PickleValue& arguments, bool v3) {
+    auto tensor = pickleTensor(data_, arguments, v3);
+    if (!tensor) return fail(tensor.error());
+    if (data_.tensors.size() >= kMaxTensors) return fail(fmt::format("more than {} tensors", kMaxTensors));
+    PickleValue value;
+    value.kind = Kind::Tensor;
+    value.index = uint32_t(data_.tensors.size());
+    data_.tensors.push_back(std::move(*tensor));
     return make(std::move(value));
 }
 
@@ -415,9 +375,9 @@ bool PickleMachine::reduce() {
         return args.items.empty() ? makeList(Kind::Dict, {})
                                   : fail("OrderedDict with arguments", ErrorCode::Unsupported);
     case PickleSymbol::RebuildTensorV2:
-        return rebuildTensor(args, false);
+        return makeTensor(args, false);
     case PickleSymbol::RebuildTensorV3:
-        return rebuildTensor(args, true);
+        return makeTensor(args, true);
     case PickleSymbol::RebuildParameter: // (tensor, requires_grad, hooks)
         if (args.items.size() != 3 || data_.at(args.items[0]).kind != Kind::Tensor)
             return fail("a parameter without its tensor");
@@ -430,53 +390,6 @@ bool PickleMachine::reduce() {
         break;
     }
     return fail("a type is called", ErrorCode::Unsupported);
-}
-
-/// v2: (storage, offset, size, stride, requires_grad, hooks [, metadata]); v3: dtype before metadata.
-bool PickleMachine::rebuildTensor(const PickleValue& arguments, bool v3) {
-    const std::vector<PickleRef>& a = arguments.items;
-    const size_t least = v3 ? 7 : 6;
-    if (a.size() < least || a.size() > least + 1)
-        return fail(fmt::format("a tensor has {} or {} parts, found {}", least, least + 1, a.size()));
-    if (data_.tensors.size() >= kMaxTensors) return fail(fmt::format("more than {} tensors", kMaxTensors));
-    PickleTensor t;
-    if (!expectKind(a[0], Kind::Storage, "a tensor's storage") ||
-        !expectKind(a[1], Kind::Int, "a tensor's offset") ||
-        !readExtents(a[2], "a tensor's shape", t.shape) ||
-        !readExtents(a[3], "a tensor's strides", t.strides))
-        return false;
-    t.storage = data_.storages[data_.at(a[0]).index];
-    if (data_.at(a[1]).integer < 0) return fail("a tensor's offset is negative");
-    t.offset = uint64_t(data_.at(a[1]).integer);
-    if (t.shape.size() != t.strides.size())
-        return fail(
-            fmt::format("a tensor has {} dimensions but {} strides", t.shape.size(), t.strides.size()));
-    std::optional<DType> dtype = t.storage.dtype;
-    if (v3) {
-        const PickleValue& named = data_.at(a[6]);
-        if (named.kind != Kind::Symbol || named.symbol != PickleSymbol::DTypeName)
-            return fail("a tensor's type is no dtype");
-        dtype = named.dtype;
-    }
-    if (!dtype) return fail("a tensor without an element type");
-    t.dtype = *dtype;
-    PickleValue value;
-    value.kind = Kind::Tensor;
-    value.index = uint32_t(data_.tensors.size());
-    data_.tensors.push_back(std::move(t));
-    return make(std::move(value));
-}
-
-bool PickleMachine::readExtents(PickleRef ref, const char* what, std::vector<uint64_t>& out) {
-    if (!expectKind(ref, Kind::Tuple, what)) return false;
-    const std::vector<PickleRef>& items = data_.at(ref).items;
-    if (items.size() > kMaxRank) return fail(fmt::format("{}: more than {} dimensions", what, kMaxRank));
-    for (const PickleRef item : items) {
-        if (!expectKind(item, Kind::Int, what)) return false;
-        if (data_.at(item).integer < 0) return fail(fmt::format("{} holds {}", what, data_.at(item).integer));
-        out.push_back(uint64_t(data_.at(item).integer));
-    }
-    return true;
 }
 
 } // namespace

@@ -14,6 +14,7 @@ namespace {
 constexpr uint64_t kMaxRatio = 1032;
 /// Long lists are cut into attributes with a number behind the name.
 constexpr const char* kListAttributes[] = {"layer_names", "weight_names"};
+constexpr const char* kTextAttributes[] = {"dtype", "schema"};
 constexpr size_t kMaxTextBytes = size_t(4) << 20;
 
 std::optional<DType> integerType(hid_t type) {
@@ -132,11 +133,8 @@ Result<void> readShape(hid_t dataset, H5Node& n) {
     hsize_t dims[H5S_MAX_RANK] = {};
     H5Sget_simple_extent_dims(space.get(), dims, nullptr);
     n.shape.assign(dims, dims + rank);
-    uint64_t count = 1;
-    for (const uint64_t d : n.shape)
-        if (d > kH5ImportMaxElements || __builtin_mul_overflow(count, d, &count) ||
-            count > kH5ImportMaxElements)
-            return refusal(fmt::format("more than {} elements", kH5ImportMaxElements));
+    if (!h5ImportShapeFits(n.shape))
+        return refusal(fmt::format("more than {} elements", kH5ImportMaxElements));
     return {};
 }
 
@@ -174,7 +172,7 @@ Result<H5Node> h5DescribeForeign(const H5Handle& dataset) {
     const H5Handle type(H5Dget_type(dataset.get()), H5Tclose);
     if (!type) return refusal("its type cannot be read: " + h5LastFailure());
     const auto element = elementType(type.get());
-    if (!element) return refusal(fmt::format("an array of {}, not of numbers", className(type.get())));
+    if (!element) return refusal(fmt::format("an array of {}, not of plain numbers", className(type.get())));
     n.type = *element;
     QS_CHECK(readShape(dataset.get(), n));
     const size_t elementBytes = H5Tget_size(type.get());
@@ -230,8 +228,11 @@ std::vector<H5TextAttribute> h5KnownAttributes(const H5Handle& object) {
             }
         if (!list.values.empty()) out.push_back(std::move(list));
     }
-    H5TextAttribute tag{"dtype", {}};
-    if (readTexts(object, tag.name, tag.values) && tag.values.size() == 1) out.push_back(std::move(tag));
+    for (const char* name : kTextAttributes) {
+        H5TextAttribute single{name, {}};
+        if (readTexts(object, name, single.values) && single.values.size() == 1)
+            out.push_back(std::move(single));
+    }
     return out;
 }
 

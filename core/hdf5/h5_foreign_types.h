@@ -16,7 +16,8 @@ Result<H5Node> h5DescribeForeign(const H5Handle& dataset);
 /// The memory type that hands over the dataset's elements as `type`, little endian.
 H5Handle h5ForeignMemoryType(const H5Handle& dataset, DType type);
 
-/// layer_names*, weight_names* and dtype where they are texts; others and unreadable ones are left out.
+/// layer_names*, weight_names*, dtype and schema where they are texts; others and unreadable ones are left
+/// out.
 std::vector<H5TextAttribute> h5KnownAttributes(const H5Handle& object);
 
 } // namespace qs

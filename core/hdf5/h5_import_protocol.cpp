@@ -93,13 +93,9 @@ bool readArray(ByteReader& r, H5Node& n) {
     const uint8_t type = r.number<uint8_t>(), rank = r.number<uint8_t>();
     if (type > uint8_t(DType::F8E5M2) || rank > kH5ImportMaxRank) return false;
     n.type = DType(type);
-    uint64_t count = 1;
-    for (uint8_t i = 0; i < rank; ++i) {
+    for (uint8_t i = 0; i < rank; ++i)
         n.shape.push_back(r.number<uint64_t>());
-        if (n.shape.back() > kH5ImportMaxElements || __builtin_mul_overflow(count, n.shape.back(), &count) ||
-            count > kH5ImportMaxElements)
-            return false;
-    }
+    if (!h5ImportShapeFits(n.shape)) return false;
     n.storedBytes = r.number<uint64_t>();
     return !r.failed();
 }
@@ -146,6 +142,14 @@ Result<void> readWhole(const H5ReadSome& readSome, std::span<std::byte> out) {
 }
 
 } // namespace
+
+bool h5ImportShapeFits(const std::vector<uint64_t>& shape) {
+    uint64_t count = 1; // an axis of length 0 does not excuse the others
+    for (const uint64_t d : shape)
+        if (d > kH5ImportMaxElements || (count *= std::max<uint64_t>(d, 1)) > kH5ImportMaxElements)
+            return false;
+    return shape.size() <= kH5ImportMaxRank;
+}
 
 H5Bytes h5Frame(H5Frame kind, std::span<const std::byte> payload) {
     ByteWriter w;

@@ -29,7 +29,7 @@ struct H5Node {
     uint64_t storedBytes = 0;
     std::string reason; ///< Refused: why, for people
     std::vector<H5TextAttribute>
-        attributes; ///< those that the import knows: layer_names, weight_names, dtype
+        attributes; ///< those that the import knows: layer_names, weight_names, dtype, schema
 
     uint64_t elements() const {
         uint64_t n = 1;
@@ -53,6 +53,9 @@ inline constexpr size_t kH5ImportMaxTexts = size_t(1) << 16; ///< values of one 
 inline constexpr size_t kH5ImportMaxAttributes = 1024;       ///< of one object
 inline constexpr uint64_t kH5ImportMaxListing = uint64_t(32) << 20;
 inline constexpr uint64_t kH5ImportMaxRead = uint64_t(16) << 20; ///< bytes of one answer
+
+/// At most kH5ImportMaxElements elements, whichever axes are multiplied.
+bool h5ImportShapeFits(const std::vector<uint64_t>& shape);
 
 enum class H5Frame : uint32_t { List = 1, Read = 2, Listing = 3, Data = 4, Failure = 5 };
 

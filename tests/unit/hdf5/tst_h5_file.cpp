@@ -318,7 +318,7 @@ private slots:
     void foreignFiles() {
         QFETCH(QString, file);
         QFETCH(QString, expected);
-        const auto opened = H5Reader::open(sourceDir() / "tests/unit/store/foreign" / file.toStdString());
+        const auto opened = H5Reader::open(sourceDir() / "tests/unit/hdf5/foreign" / file.toStdString());
         std::string text;
         if (!opened) {
             text = opened.error().describe();
@@ -333,7 +333,7 @@ private slots:
     }
 
     void attributeOfVariableLength() {
-        const auto f = H5Reader::open(sourceDir() / "tests/unit/store/foreign/strings.h5");
+        const auto f = H5Reader::open(sourceDir() / "tests/unit/hdf5/foreign/strings.h5");
         QS_VERIFY_OK(f);
         QVERIFY((*f)->stringAttribute("/", "variable").error().code == ErrorCode::Corrupt);
         QVERIFY((*f)->intAttribute("/", "array", 0, 9).error().code == ErrorCode::Corrupt);
