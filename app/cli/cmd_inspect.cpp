@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/cli/command.h"
+#include "app/cli/inspect_hdf5.h"
 #include "app/cli/inspect_report.h"
 #include "app/cli/text.h"
 #include "core/recipe/recipe.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -19,9 +21,9 @@ const std::map<std::string, OutlierRule> kRules = {{"median_ratio", OutlierRule:
                                                    {"llm_int8", OutlierRule::LlmInt8}};
 
 struct InspectOptions {
-    std::string model, glob = "*", calibration, rule;
+    std::string model, glob = "*", calibration, rule, map;
     double threshold = 0; ///< 0 = the rule's own
-    bool headerOnly = false, outliers = false;
+    bool headerOnly = false, outliers = false, tree = false;
 
     OutlierChoice choice(OutlierRule fallback) const {
         const OutlierRule chosen = rule.empty() ? fallback : kRules.at(rule);
@@ -152,7 +154,70 @@ void showActivations(Console& out, json& result, const Calibration& calibration,
     out.text(fmt::format("\nOutlier channel: absmax at or above {}.\n", choice.text()));
 }
 
+void showTree(Console& out, const MappedHdf5& file) {
+    out.text(treeText(file));
+    out.result({{"path", file.path().string()}, {"reader", "hdf5"}, {"objects", treeJson(file)}});
+}
+
+/// A file of activations alone, or the activations beside its weights.
+void showRecorded(Console& out, json& result, const std::vector<ActivationStats>& list,
+                  const OutlierChoice& choice) {
+    std::vector<SiteRecord> records;
+    std::string warnings;
+    json entries = json::array();
+    for (const ActivationStats& a : list) {
+        records.push_back({a.record.site, a.record.channels, a.record.tokens, a.record.stats, {}});
+        entries.push_back(activationJson(a.record, choice));
+        entries.back()["not_finite"] = a.notFinite;
+        if (a.notFinite > 0)
+            warnings +=
+                fmt::format("{}: {} values are NaN or infinite and left out.\n", a.record.site, a.notFinite);
+    }
+    result["activations"] = std::move(entries);
+    out.text("\nRecorded activations\n\n" + activationTable(records, choice) + warnings);
+    out.text(fmt::format("\nOutlier channel: absmax at or above {}.\n", choice.text()));
+}
+
+bool hasTensors(const MappedHdf5& file) {
+    return std::any_of(file.arrays().begin(), file.arrays().end(), [](const H5MappedArray& a) {
+        return a.role != H5Role::Activation && a.role != H5Role::Ignore;
+    });
+}
+
+Result<void> inspectHdf5(Session& session, const InspectOptions& o) {
+    QS_TRY(const auto file, openHdf5(o.model, o.map));
+    Console& out = session.console;
+    if (o.tree) {
+        showTree(out, *file);
+        return {};
+    }
+    if (!o.calibration.empty())
+        return Error::unsupported("an HDF5 file is open at tensor level, so no calibration belongs to it",
+                                  "--calibration");
+    std::vector<ActivationStats> recorded;
+    if (!o.headerOnly) {
+        QS_TRY(recorded, measureActivations(file, o.glob, session.job));
+    }
+    json result = {{"path", o.model}, {"reader", "hdf5"}};
+    if (hasTensors(*file) || recorded.empty()) {
+        QS_TRY(const auto checkpoint, hdf5Checkpoint(file));
+        QS_TRY(const auto model, openModel(checkpoint));
+        QS_TRY(const Selection selected, selectTensors(*model, o.glob));
+        const OutlierChoice choice = o.choice(OutlierRule::MedianRatio);
+        QS_TRY(const auto reports, measure(*checkpoint, selected, choice, !o.headerOnly, session.job));
+        result = modelJson(*model);
+        out.text(modelText(*model) + "\n");
+        showTensors(out, result, reports, o, choice);
+    }
+    if (!recorded.empty()) showRecorded(out, result, recorded, o.choice(OutlierRule::LlmInt8));
+    out.result(result);
+    return {};
+}
+
 Result<void> inspect(Session& session, const InspectOptions& o) {
+    if (isHdf5File(o.model)) return inspectHdf5(session, o);
+    if (o.tree || !o.map.empty())
+        return Error::invalid("the file is no HDF5 file", o.tree ? "--tree" : "--map");
     QS_TRY(const auto model, openModel(o.model));
     std::shared_ptr<const Calibration> calibration;
     if (!o.calibration.empty()) {
@@ -177,7 +242,8 @@ void addInspect(Commands& commands) {
     CLI::App& app = commands.add("inspect", "Show a model's tensors, their statistics and outlier channels",
                                  {"inspect resources/sample/model", "inspect MODEL --header-only",
                                   "inspect MODEL --tensor 'layers.*.mlp.down_proj' --outliers",
-                                  "inspect MODEL --calibration calibration.h5 --json"},
+                                  "inspect MODEL --calibration calibration.h5 --json",
+                                  "inspect weights.h5 --tree --map weights.map.json"},
                                  [o](Session& session) { return inspect(session, *o); });
     std::vector<std::string> rules;
     for (const auto& rule : kRules)
@@ -197,6 +263,11 @@ void addInspect(Commands& commands) {
     app.add_option("--threshold", o->threshold, "Threshold of the rule [6]")->check(CLI::Range(1e-6, 1e9));
     app.add_option("--calibration", o->calibration,
                    "Also show the activations measured in this calibration file")
+        ->type_name("FILE");
+    app.add_flag("--tree", o->tree, "Of an HDF5 file: list every object and what the mapping makes of it")
+        ->excludes(header);
+    app.add_option("--map", o->map,
+                   "Of an HDF5 file: which arrays are weights, biases or activations [FILE.map.json]")
         ->type_name("FILE");
 }
 

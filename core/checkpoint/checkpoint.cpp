@@ -28,7 +28,7 @@ NameIndex indexOf(const std::vector<TensorInfo>& tensors) {
 /// Weight files of other programs, to say what was found rather than "nothing".
 constexpr std::pair<std::string_view, std::string_view> kForeign[] = {
     {".gguf", "GGUF"}, {".bin", "PyTorch"}, {".pt", "PyTorch"},   {".pth", "PyTorch"}, {".ckpt", "PyTorch"},
-    {".onnx", "ONNX"}, {".h5", "HDF5"},     {".msgpack", "Flax"}, {".npz", "NumPy"}};
+    {".onnx", "ONNX"}, {".keras", "Keras"}, {".msgpack", "Flax"}, {".npz", "NumPy"}};
 
 std::string_view foreignFormat(const fs::path& path) {
     std::string ending = path.extension().string();
@@ -95,6 +95,12 @@ Result<std::shared_ptr<const Checkpoint>> openUnguarded(const fs::path& path) {
 }
 
 } // namespace
+
+Result<TensorEnds> TensorSource::ends(size_t index, size_t count) const {
+    QS_TRY(const auto bytes, rawBytes(index));
+    const auto first = bytes.first(std::min(bytes.size(), count)), last = bytes.last(first.size());
+    return TensorEnds{{first.begin(), first.end()}, {last.begin(), last.end()}};
+}
 
 Checkpoint::Checkpoint(fs::path root, std::string readerId, std::vector<TensorInfo> tensors,
                        std::unique_ptr<TensorSource> source, nlohmann::json config)
@@ -172,10 +178,9 @@ Result<std::string> Checkpoint::fingerprint() const {
         // Lengths first: two different lists of names never give the same stream.
         hash.update(fmt::format("{} {} {} [{}] {} {}\n", t.name.size(), t.name, dtypeInfo(t.dtype).name,
                                 fmt::join(t.shape, ","), t.file.size(), t.file));
-        QS_TRY(const auto bytes, rawBytes(i));
-        const size_t n = std::min(bytes.size(), kSampleBytes);
-        hash.update(bytes.first(n));
-        hash.update(bytes.last(n));
+        QS_TRY(const TensorEnds ends, source_->ends(i, kSampleBytes));
+        hash.update(ends.first);
+        hash.update(ends.last);
         if (fileSizes.count(t.file)) continue;
         const fs::path path = folder ? root_ / t.file : root_;
         fileSizes[t.file] = fs::file_size(path, ec);

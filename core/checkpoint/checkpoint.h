@@ -37,6 +37,11 @@ struct TensorInfo {
     uint64_t cols() const { return shape.empty() ? 1 : shape.back(); }
 };
 
+/// The stored bytes at both ends of a tensor.
+struct TensorEnds {
+    std::vector<std::byte> first, last;
+};
+
 /// Where a reader's tensor values come from; one implementation per file format. Thread-safe.
 class TensorSource {
 public:
@@ -45,6 +50,9 @@ public:
     virtual Result<void> readRows(size_t index, uint64_t firstRow, MatrixView out) const = 0;
     /// The stored bytes, for copying through unchanged. Valid while the source lives.
     virtual Result<std::span<const std::byte>> rawBytes(size_t index) const = 0;
+    /// The first and the last `count` stored bytes, all of them when there are fewer: for fingerprints.
+    /// Sources that cannot point at stored bytes have a cheaper way than rawBytes.
+    virtual Result<TensorEnds> ends(size_t index, size_t count) const;
 };
 
 /// Immutable after opening and thread-safe.

@@ -94,14 +94,7 @@ Result<void> Model::requireTokenizer() const {
     return Error::unsupported("text cannot be read: " + noTokenizerReason_, checkpoint_->root().string());
 }
 
-Result<std::shared_ptr<const Model>> openModel(const std::filesystem::path& asked) {
-    // A weight file picked or dropped from inside a model folder means the model: its config lies beside it.
-    std::filesystem::path path = asked;
-    std::error_code ec;
-    if (asked.filename() == "model.safetensors" &&
-        std::filesystem::exists(asked.parent_path() / "config.json", ec))
-        path = asked.parent_path();
-    QS_TRY(auto checkpoint, openCheckpoint(path));
+Result<std::shared_ptr<const Model>> openModel(std::shared_ptr<const Checkpoint> checkpoint) {
     std::optional<ModelSpec> spec;
     std::string noForward, noTokenizer;
     if (auto architecture = architectureFor(*checkpoint); !architecture) {
@@ -112,7 +105,9 @@ Result<std::shared_ptr<const Model>> openModel(const std::filesystem::path& aske
         spec = std::move(*resolved);
     }
     std::shared_ptr<const Tokenizer> tokenizer;
-    const auto folder = std::filesystem::is_directory(path) ? path : path.parent_path();
+    const std::filesystem::path& path = checkpoint->root();
+    std::error_code ec;
+    const auto folder = std::filesystem::is_directory(path, ec) ? path : path.parent_path();
     if (auto loaded = loadTokenizer(folder); !loaded)
         noTokenizer = loaded.error().describe();
     else
@@ -120,6 +115,16 @@ Result<std::shared_ptr<const Model>> openModel(const std::filesystem::path& aske
     if (spec && !spec->causal && tokenizer) spec->maskToken = idOfPiece(*tokenizer, "[MASK]");
     return std::make_shared<const Model>(std::move(checkpoint), std::move(spec), std::move(noForward),
                                          std::move(tokenizer), std::move(noTokenizer));
+}
+
+Result<std::shared_ptr<const Model>> openModel(const std::filesystem::path& asked) {
+    // A weight file picked or dropped from inside a model folder means the model: its config lies beside it.
+    std::filesystem::path path = asked;
+    std::error_code ec;
+    const bool named = asked.filename() == "model.safetensors" || asked.filename() == "pytorch_model.bin";
+    if (named && std::filesystem::exists(asked.parent_path() / "config.json", ec)) path = asked.parent_path();
+    QS_TRY(auto checkpoint, openCheckpoint(path));
+    return openModel(std::move(checkpoint));
 }
 
 } // namespace qs

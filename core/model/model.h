@@ -63,6 +63,8 @@ private:
     std::vector<QuantTarget> targets_;
 };
 
+/// A checkpoint that is open already, with the architecture and tokenizer that belong to it.
+Result<std::shared_ptr<const Model>> openModel(std::shared_ptr<const Checkpoint> checkpoint);
 /// Opens a folder or file: checkpoint, architecture (or the reason for tensor-level mode), tokenizer (or the
 /// reason for none).
 Result<std::shared_ptr<const Model>> openModel(const std::filesystem::path& path);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside of core/store: the HDF5 library behind handles that close themselves. Include from .cpp files only.
+// Inside of core/hdf5: the HDF5 library behind handles that close themselves. Include from .cpp files only.
 #pragma once
 
-#include "core/store/h5_file.h"
+#include "core/hdf5/h5_file.h"
 
 #include <hdf5.h>
 #include <mutex>
@@ -10,7 +10,7 @@
 namespace qs {
 
 /// The right to call the library: one thread at a time, error printing off while it lives. Every public
-/// function of the store holds one; handles must be closed before it goes.
+/// function here holds one; handles must be closed before it goes.
 class H5Session {
 public:
     H5Session();
@@ -62,6 +62,10 @@ size_t h5TypeSize(H5Type type);
 
 /// File access: format bounds, no file locks (a committed file never changes; locks fail on network mounts).
 H5Handle h5FileAccess();
+
+/// NotFound, or Corrupt when a link on the way to the object is not a hard one.
+Result<void> h5FollowHardLinks(const H5Handle& file, const std::filesystem::path& path,
+                               const std::string& object);
 
 /// "a/b" of "/a//b/", part by part.
 std::vector<std::string> h5PathParts(const std::string& name);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/store/h5_library.h"
+#include "core/hdf5/h5_library.h"
 
 #include <algorithm>
 #include <cstring>
@@ -68,25 +68,8 @@ struct H5Reader::State {
         return h5Failure(ErrorCode::Corrupt, what, path, object);
     }
 
-    /// NotFound, or Corrupt when a link on the way is not a hard one.
-    Result<void> follow(const std::string& name) const {
-        std::string prefix;
-        for (const std::string& part : h5PathParts(name)) {
-            prefix += "/" + part;
-            const htri_t there = H5Lexists(file.get(), prefix.c_str(), H5P_DEFAULT);
-            if (there < 0) return failure("cannot look up the object", prefix);
-            if (there == 0) return Error::notFound("the object is missing", where(prefix));
-            H5L_info_t info;
-            if (H5Lget_info(file.get(), prefix.c_str(), &info, H5P_DEFAULT) < 0)
-                return failure("cannot look up the link", prefix);
-            if (info.type != H5L_TYPE_HARD)
-                return Error::corrupt("soft, external and user-defined links are refused", where(prefix));
-        }
-        return {};
-    }
-
     Result<H5Handle> openObject(const std::string& name) const {
-        QS_CHECK(follow(name));
+        QS_CHECK(h5FollowHardLinks(file, path, name));
         H5Handle object(H5Oopen(file.get(), name.c_str(), H5P_DEFAULT), H5Oclose);
         if (!object) return failure("cannot open the object", name);
         return object;
@@ -200,7 +183,7 @@ const fs::path& H5Reader::path() const {
 
 bool H5Reader::exists(const std::string& name) const {
     const H5Session session;
-    return state_->follow(name).has_value();
+    return h5FollowHardLinks(state_->file, state_->path, name).has_value();
 }
 
 Result<std::vector<std::string>> H5Reader::children(const std::string& group) const {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/store/h5_library.h"
+#include "core/hdf5/h5_library.h"
 
 #include <cstdlib>
 #include <fmt/format.h>
@@ -129,6 +129,24 @@ H5Handle h5FileAccess() {
     H5Pset_libver_bounds(access.get(), H5F_LIBVER_V110, H5F_LIBVER_V110);
     H5Pset_file_locking(access.get(), false, true);
     return access;
+}
+
+Result<void> h5FollowHardLinks(const H5Handle& file, const std::filesystem::path& path,
+                               const std::string& object) {
+    std::string prefix;
+    for (const std::string& part : h5PathParts(object)) {
+        prefix += "/" + part;
+        const std::string where = path.string() + ": " + prefix;
+        const htri_t there = H5Lexists(file.get(), prefix.c_str(), H5P_DEFAULT);
+        if (there < 0) return h5Failure(ErrorCode::Corrupt, "cannot look up the object", path, prefix);
+        if (there == 0) return Error::notFound("the object is missing", where);
+        H5L_info_t info;
+        if (H5Lget_info(file.get(), prefix.c_str(), &info, H5P_DEFAULT) < 0)
+            return h5Failure(ErrorCode::Corrupt, "cannot look up the link", path, prefix);
+        if (info.type != H5L_TYPE_HARD)
+            return Error::corrupt("soft, external and user-defined links are refused", where);
+    }
+    return {};
 }
 
 std::vector<std::string> h5PathParts(const std::string& name) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/file.h"
-#include "core/store/h5_file.h"
+#include "core/hdf5/h5_file.h"
 #include "tests/support/killed_child.h"
 #include "tests/support/qs_test.h"
 
@@ -334,7 +334,7 @@ private slots:
     void foreignFiles() {
         QFETCH(QString, file);
         QFETCH(QString, expected);
-        const auto opened = H5Reader::open(sourceDir() / "tests/unit/store/foreign" / file.toStdString());
+        const auto opened = H5Reader::open(sourceDir() / "tests/unit/hdf5/foreign" / file.toStdString());
         std::string text;
         if (!opened) {
             text = opened.error().describe();
@@ -349,7 +349,7 @@ private slots:
     }
 
     void attributeOfVariableLength() {
-        const auto f = H5Reader::open(sourceDir() / "tests/unit/store/foreign/strings.h5");
+        const auto f = H5Reader::open(sourceDir() / "tests/unit/hdf5/foreign/strings.h5");
         QS_VERIFY_OK(f);
         QVERIFY((*f)->stringAttribute("/", "variable").error().code == ErrorCode::Corrupt);
         QVERIFY((*f)->intAttribute("/", "array", 0, 9).error().code == ErrorCode::Corrupt);

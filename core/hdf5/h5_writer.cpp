@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/file.h"
 #include "core/base/temporary.h"
-#include "core/store/h5_library.h"
+#include "core/hdf5/h5_library.h"
 
 #include <cstring>
 #include <fmt/format.h>
