@@ -54,9 +54,9 @@ std::vector<QuantTarget> targetsOfTensors(const Checkpoint& checkpoint) {
     std::vector<QuantTarget> out;
     for (size_t i = 0; i < checkpoint.tensors().size(); ++i) {
         const TensorInfo& t = checkpoint.tensors()[i];
-        if (t.shape.size() != 2 || t.shape[0] < 2 || t.shape[1] < 2 || !convertibleToFloat(t.dtype)) continue;
+        if (t.shape.size() != 2 || t.shape[0] < 2 || t.shape[1] < 2 || !t.readable()) continue;
         bool embedding = false;
-        for (const char* word : {"embed", "wte", "wpe", "lm_head"})
+        for (const char* word : {"embed", "wte", "wpe", "lm_head", "token_embd", "position_embd"})
             embedding = embedding || t.name.find(word) != std::string::npos;
         if (embedding) continue;
         std::string module = t.name;

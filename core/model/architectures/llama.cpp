@@ -86,10 +86,10 @@ Result<void> requireShape(const Checkpoint& c, const std::string& name, std::vec
         return Error::corrupt(fmt::format("shape is [{}], config.json says [{}]", fmt::join(t.shape, ", "),
                                           fmt::join(shape, ", ")),
                               t.file + ": " + name);
-    if (!convertibleToFloat(t.dtype))
-        return Error::unsupported(
-            fmt::format("element type {} cannot be computed with", dtypeInfo(t.dtype).name),
-            t.file + ": " + name);
+    if (!t.readable())
+        return Error::unsupported(fmt::format("element type {} cannot be computed with{}{}", t.typeName(),
+                                              t.notReadable.empty() ? "" : ": ", t.notReadable),
+                                  t.file + ": " + name);
     return {};
 }
 
@@ -138,7 +138,7 @@ BlockSpec blockOf(const Checkpoint& c, const ModelSpec& s, size_t index) {
 }
 
 Result<ModelSpec> resolve(const Checkpoint& c) {
-    const ConfigReader config(c.config(), (c.root() / "config.json").string());
+    const ConfigReader config(c.config(), c.configPlace());
     ModelSpec s;
     s.architecture = "llama";
     QS_CHECK(dimensionsOf(config, s));
