@@ -152,14 +152,16 @@ Result<void> Checkpoint::readRows(size_t index, uint64_t firstRow, MatrixView ou
 
 Result<std::span<const std::byte>> Checkpoint::rawBytes(size_t index) const {
     if (index < tensors_.size() && !tensors_[index].verbatim)
-        return Error::unsupported(fmt::format("is stored as {} in the layout of the file, so its bytes are not its "
-                                              "elements in order",
-                                              tensors_[index].typeName()),
-                                  tensors_[index].name);
+        return Error::unsupported(
+            fmt::format("is stored as {} in the layout of the file, so its bytes are not its "
+                        "elements in order",
+                        tensors_[index].typeName()),
+            tensors_[index].name);
     return source_->rawBytes(index);
 }
 
-Result<std::span<const std::byte>> Checkpoint::elementBytes(size_t index, std::vector<std::byte>& buffer) const {
+Result<std::span<const std::byte>> Checkpoint::elementBytes(size_t index,
+                                                            std::vector<std::byte>& buffer) const {
     if (index >= tensors_.size() || tensors_[index].verbatim) return rawBytes(index);
     QS_TRY(const Matrix values, readMatrix(index));
     const DType type = tensors_[index].dtype;

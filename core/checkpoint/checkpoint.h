@@ -26,11 +26,12 @@ struct TensorInfo {
     std::vector<uint64_t> shape;
     uint64_t bytes = 0; ///< stored bytes
     std::string file;   ///< name of the shard, relative to the checkpoint's folder
-    /// The format of the blocks that hold the elements ("Q4_K"), "" when they are stored one by one as `dtype`.
+    /// The format of the blocks that hold the elements ("Q4_K"), "" when they are stored one by one as
+    /// `dtype`.
     std::string encoding;
     std::string notReadable; ///< why an encoded tensor has no values, "" when it has
-    /// The stored bytes are the elements as `dtype`, in order. Not so when encoded, or when the file holds them in
-    /// another order.
+    /// The stored bytes are the elements as `dtype`, in order. Not so when encoded, or when the file holds
+    /// them in another order.
     bool verbatim = true;
 
     /// Checkpoint::readRows gives values.
@@ -100,8 +101,8 @@ public:
     Result<void> readRows(size_t index, uint64_t firstRow, MatrixView out) const;
     /// The stored bytes of a verbatim tensor, for copying through unchanged. Unsupported for others.
     Result<std::span<const std::byte>> rawBytes(size_t index) const;
-    /// The elements as `dtype`, in order, for writing into another file: the stored bytes where those are it, else
-    /// computed into `buffer`, which must live as long as the span is used.
+    /// The elements as `dtype`, in order, for writing into another file: the stored bytes where those are it,
+    /// else computed into `buffer`, which must live as long as the span is used.
     Result<std::span<const std::byte>> elementBytes(size_t index, std::vector<std::byte>& buffer) const;
 
     uint64_t totalBytes() const;

@@ -15,13 +15,13 @@ namespace {
 constexpr size_t kMaxKey = 65535, kMaxName = 255;
 constexpr uint32_t kMaxDims = 4;
 constexpr uint64_t kMinAlignment = 8, kMaxAlignment = uint64_t(1) << 20;
-constexpr uint64_t kMinPairBytes = 8 + 1 + 4 + 1;      // key length, key, type, value
+constexpr uint64_t kMinPairBytes = 8 + 1 + 4 + 1;       // key length, key, type, value
 constexpr uint64_t kMinTensorBytes = 8 + 1 + 4 + 4 + 8; // name length, name, dimensions, type, offset
 
 std::string printable(std::string_view text) {
     constexpr size_t kMost = 64;
     return findBadUtf8(text) == std::string::npos && text.size() <= kMost ? std::string(text)
-                                                                         : std::string("(unprintable)");
+                                                                          : std::string("(unprintable)");
 }
 
 /// Reads forward through the header; the first failure carries the offset.
@@ -51,8 +51,8 @@ public:
 
     Result<std::span<const std::byte>> take(uint64_t size, std::string_view field) {
         if (size > remaining())
-            return corrupt(fmt::format("{} needs {} bytes at offset {}, the file has {} left", field, size, at_,
-                                       remaining()));
+            return corrupt(fmt::format("{} needs {} bytes at offset {}, the file has {} left", field, size,
+                                       at_, remaining()));
         const auto bytes = file_.subspan(at_, size);
         at_ += size;
         return bytes;
@@ -97,7 +97,8 @@ Result<Counts> readCounts(Cursor& in) {
     QS_TRY(c.tensors, in.read<uint64_t>("the number of tensors"));
     QS_TRY(c.pairs, in.read<uint64_t>("the number of keys"));
     if (c.pairs > in.remaining() / kMinPairBytes)
-        return in.corrupt(fmt::format("{} keys do not fit in the {} bytes that follow", c.pairs, in.remaining()));
+        return in.corrupt(
+            fmt::format("{} keys do not fit in the {} bytes that follow", c.pairs, in.remaining()));
     if (c.tensors > in.remaining() / kMinTensorBytes)
         return in.corrupt(
             fmt::format("{} tensors do not fit in the {} bytes that follow", c.tensors, in.remaining()));
@@ -223,7 +224,8 @@ Result<uint64_t> storedBytes(const Cursor& in, const GgmlType& type, const std::
     for (const uint64_t d : shape)
         overflow |= __builtin_mul_overflow(elements, std::max<uint64_t>(d, 1), &elements);
     if (overflow)
-        return in.corrupt(fmt::format("the product of the dimensions [{}] overflows", fmt::join(shape, ", ")));
+        return in.corrupt(
+            fmt::format("the product of the dimensions [{}] overflows", fmt::join(shape, ", ")));
     return bytes;
 }
 
@@ -236,7 +238,8 @@ Result<GgufTensor> readTensor(Cursor& in, uint64_t number, uint64_t count, uint6
     QS_TRY(t.type, readTensorType(in));
     QS_TRY(t.offset, in.read<uint64_t>("the offset"));
     if (t.offset % alignment != 0)
-        return in.corrupt(fmt::format("offset {} must be a multiple of the alignment {}", t.offset, alignment));
+        return in.corrupt(
+            fmt::format("offset {} must be a multiple of the alignment {}", t.offset, alignment));
     QS_TRY(t.bytes, storedBytes(in, *t.type, t.shape));
     return t;
 }
@@ -248,9 +251,10 @@ Result<void> placeTensors(GgufHeader& h, uint64_t fileSize, const std::string& w
     std::vector<const GgufTensor*> order;
     for (GgufTensor& t : h.tensors) {
         if (t.offset > room || t.bytes > room - t.offset)
-            return Error::corrupt(fmt::format("{} bytes at offset {} do not lie in the data section of {} bytes",
-                                              t.bytes, t.offset, room),
-                                  in(t));
+            return Error::corrupt(
+                fmt::format("{} bytes at offset {} do not lie in the data section of {} bytes", t.bytes,
+                            t.offset, room),
+                in(t));
         t.offset += h.dataOffset;
         if (t.bytes > 0) order.push_back(&t);
     }
@@ -258,7 +262,8 @@ Result<void> placeTensors(GgufHeader& h, uint64_t fileSize, const std::string& w
               [](const GgufTensor* a, const GgufTensor* b) { return a->offset < b->offset; });
     for (size_t i = 1; i < order.size(); ++i)
         if (order[i]->offset < order[i - 1]->offset + order[i - 1]->bytes)
-            return Error::corrupt(fmt::format("its bytes overlap those of '{}'", order[i - 1]->name), in(*order[i]));
+            return Error::corrupt(fmt::format("its bytes overlap those of '{}'", order[i - 1]->name),
+                                  in(*order[i]));
     return {};
 }
 
@@ -269,7 +274,8 @@ Result<void> checkNames(const GgufHeader& h, const std::string& where) {
         names.push_back(t.name);
     const NameIndex index(std::move(names));
     if (const auto [a, b] = index.duplicate(); a != NameIndex::npos)
-        return Error::corrupt("the name appears twice", fmt::format("{}: tensor '{}'", where, h.tensors[a].name));
+        return Error::corrupt("the name appears twice",
+                              fmt::format("{}: tensor '{}'", where, h.tensors[a].name));
     return {};
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// config.json from GGUF metadata. What the metadata do not say is what llama.cpp assumes for the architecture.
+// config.json from GGUF metadata. What the metadata do not say is what llama.cpp assumes for the
+// architecture.
 #include "core/checkpoint/gguf_model.h"
 #include "core/checkpoint/gguf_rope.h"
 
@@ -116,7 +117,8 @@ Result<uint64_t> expertWidth(const Source& s, std::string_view suffix, std::stri
         if (shape && shape->size() > axis) return (*shape)[axis];
         if (!s.hasTensor(fmt::format("blk.{}.attn_norm.weight", block))) break;
     }
-    return Error::notFound("the key is missing, and no tensor tells its value", s.set().metadata().place(s.key(suffix)));
+    return Error::notFound("the key is missing, and no tensor tells its value",
+                           s.set().metadata().place(s.key(suffix)));
 }
 
 Result<void> qwenMoeConfig(const Source& s, const GgufDims& d, json& config) {
@@ -134,7 +136,8 @@ Result<void> qwenMoeConfig(const Source& s, const GgufDims& d, json& config) {
     config["mlp_only_layers"] = json::array();
     if (!s.set().tensors().empty())
         for (uint64_t b = 0; b < d.blocks; ++b)
-            if (!s.hasTensor(fmt::format("blk.{}.ffn_gate_inp.weight", b))) config["mlp_only_layers"].push_back(b);
+            if (!s.hasTensor(fmt::format("blk.{}.ffn_gate_inp.weight", b)))
+                config["mlp_only_layers"].push_back(b);
     return {};
 }
 
@@ -188,7 +191,8 @@ Result<void> neoxConfig(const Source& s, const GgufDims& d, json& config) {
     config["hidden_act"] = "gelu";
     config["rotary_pct"] = rotaryShare(d);
     QS_TRY(config["rotary_emb_base"], s.numberOr("rope.freq_base", 10000.0));
-    QS_TRY(config["use_parallel_residual"], s.set().metadata().booleanOr(s.key("use_parallel_residual"), true));
+    QS_TRY(config["use_parallel_residual"],
+           s.set().metadata().booleanOr(s.key("use_parallel_residual"), true));
     return copyNumber(s, "attention.layer_norm_epsilon", config, "layer_norm_eps");
 }
 
@@ -227,7 +231,8 @@ Result<void> stableLmConfig(const Source& s, const GgufDims& d, json& config) {
     config["partial_rotary_factor"] = rotaryShare(d);
     config["use_qkv_bias"] = s.hasTensor("blk.0.attn_q.bias");
     config["qk_layernorm"] = s.hasTensor("blk.0.attn_q_norm.weight");
-    QS_TRY(config["use_parallel_residual"], s.set().metadata().booleanOr(s.key("use_parallel_residual"), true));
+    QS_TRY(config["use_parallel_residual"],
+           s.set().metadata().booleanOr(s.key("use_parallel_residual"), true));
     if (s.hasTensor("blk.0.ffn_norm.weight")) config["use_parallel_residual"] = false;
     QS_CHECK(copyNumber(s, "attention.layer_norm_epsilon", config, "layer_norm_eps"));
     return ggufRope(s.set(), s.key("rope."), d, config);
@@ -295,8 +300,9 @@ Result<GgufDims> ggufDims(const GgufArchitecture& architecture, const GgufSet& s
 
 Result<json> ggufConfig(const GgufArchitecture& architecture, const GgufDims& dims, const GgufSet& set) {
     using Make = Result<void> (*)(const Source&, const GgufDims&, json&);
-    static constexpr Make kMake[] = {llamaConfig, qwenConfig,  qwenMoeConfig, gemmaConfig,    phi3Config, gpt2Config,
-                                     neoxConfig,  bloomConfig, falconConfig,  stableLmConfig, bertConfig};
+    static constexpr Make kMake[] = {llamaConfig,  qwenConfig,     qwenMoeConfig, gemmaConfig,
+                                     phi3Config,   gpt2Config,     neoxConfig,    bloomConfig,
+                                     falconConfig, stableLmConfig, bertConfig};
     json config = {{"architectures", {architecture.className}},
                    {"model_type", architecture.modelType},
                    {"vocab_size", dims.vocabulary}};

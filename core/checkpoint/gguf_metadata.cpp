@@ -15,9 +15,9 @@ struct TypeInfo {
     std::string_view name;
     size_t size;
 };
-constexpr TypeInfo kTypes[] = {{"u8", 1},   {"i8", 1},     {"u16", 2},   {"i16", 2}, {"u32", 4},
-                               {"i32", 4},  {"f32", 4},    {"bool", 1},  {"string", 0}, {"array", 0},
-                               {"u64", 8},  {"i64", 8},    {"f64", 8}};
+constexpr TypeInfo kTypes[] = {{"u8", 1},  {"i8", 1},  {"u16", 2},  {"i16", 2},    {"u32", 4},
+                               {"i32", 4}, {"f32", 4}, {"bool", 1}, {"string", 0}, {"array", 0},
+                               {"u64", 8}, {"i64", 8}, {"f64", 8}};
 
 template<class T>
 T load(const std::byte* p) {
@@ -36,9 +36,7 @@ struct Integer {
 };
 
 std::optional<Integer> integerAt(GgufType type, const std::byte* p) {
-    const auto of = [](auto v) {
-        return Integer{v < 0, uint64_t(int64_t(v))};
-    };
+    const auto of = [](auto v) { return Integer{v < 0, uint64_t(int64_t(v))}; };
     switch (type) {
     case GgufType::U8:
         return Integer{false, load<uint8_t>(p)};

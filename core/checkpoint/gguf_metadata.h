@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The key-value part of a GGUF file, read in place: values stay in the mapped file, so that a vocabulary of 256 k
-// tokens costs nothing until it is asked for.
+// The key-value part of a GGUF file, read in place: values stay in the mapped file, so that a vocabulary of
+// 256 k tokens costs nothing until it is asked for.
 #pragma once
 
 #include "core/base/result.h"
@@ -22,8 +22,8 @@ std::string_view ggufTypeName(GgufType type);
 /// Bytes of one value; 0 for strings and arrays.
 size_t ggufTypeSize(GgufType type);
 
-/// One value. `bytes` lies in the file and has been checked: scalars have their size, strings their bytes (no length),
-/// arrays of numbers count * size, arrays of strings (u64 length, bytes) each. Nothing is aligned.
+/// One value. `bytes` lies in the file and has been checked: scalars have their size, strings their bytes (no
+/// length), arrays of numbers count * size, arrays of strings (u64 length, bytes) each. Nothing is aligned.
 struct GgufValue {
     GgufType type = GgufType::U8;
     GgufType element = GgufType::U8; ///< of an array
@@ -31,9 +31,10 @@ struct GgufValue {
     std::span<const std::byte> bytes;
 };
 
-/// Typed access with errors that name the file and the key. Immutable and thread-safe; the file's bytes must outlive
-/// it. A key that is absent is Error::notFound, one of another type Error::corrupt; integers are taken from any
-/// integer type, numbers from any integer or float type (an f32 as the shortest decimal that rounds to it).
+/// Typed access with errors that name the file and the key. Immutable and thread-safe; the file's bytes must
+/// outlive it. A key that is absent is Error::notFound, one of another type Error::corrupt; integers are
+/// taken from any integer type, numbers from any integer or float type (an f32 as the shortest decimal that
+/// rounds to it).
 class GgufMetadata {
 public:
     struct Entry {

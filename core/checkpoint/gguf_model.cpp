@@ -64,7 +64,8 @@ private:
         }
         if (found->change == GgufChange::Experts || found->change == GgufChange::HeadNorms)
             return presentSlices(index, *found, numbers, suffix);
-        GgufView v = GgufView::whole(fillName(found->hf, numbers) + std::string(suffix), index, tensor(index));
+        GgufView v =
+            GgufView::whole(fillName(found->hf, numbers) + std::string(suffix), index, tensor(index));
         QS_CHECK(undo(found->change, suffix == ".weight", v));
         views_.push_back(std::move(v));
         return {};
@@ -80,10 +81,11 @@ private:
                                                                    : dims_.heads;
         // Slices without bytes would be as many as a header's number says.
         if (t.shape.size() < 2 || t.shape[0] != wanted || wanted == 0 || t.bytes / wanted == 0)
-            return Error::corrupt(fmt::format("its leading dimension must be {} and the others above 0, the shape is "
-                                              "[{}]",
-                                              wanted, fmt::join(t.shape, ", ")),
-                                  place(index));
+            return Error::corrupt(
+                fmt::format("its leading dimension must be {} and the others above 0, the shape is "
+                            "[{}]",
+                            wanted, fmt::join(t.shape, ", ")),
+                place(index));
         GgufView whole = GgufView::whole("", index, t);
         whole.storedRows /= wanted;
         whole.shape.erase(whole.shape.begin());
@@ -128,10 +130,10 @@ private:
         const uint64_t rows = v.shape.empty() ? 0 : v.shape[0];
         const bool pairs = v.order.kind != RowOrder::Kind::RopeHalves || v.order.headDim % 2 == 0;
         if (v.shape.size() <= 2 && rows == v.order.rows() && rows > 0 && pairs) return {};
-        return Error::corrupt(fmt::format("{} heads ({} key-value) of {} need {} rows in pairs, the shape is [{}]",
-                                          dims_.heads, dims_.kvHeads, dims_.headDim, v.order.rows(),
-                                          fmt::join(v.shape, ", ")),
-                              place(v.tensor));
+        return Error::corrupt(
+            fmt::format("{} heads ({} key-value) of {} need {} rows in pairs, the shape is [{}]", dims_.heads,
+                        dims_.kvHeads, dims_.headDim, v.order.rows(), fmt::join(v.shape, ", ")),
+            place(v.tensor));
     }
 
     const GgufArchitecture& architecture_;
@@ -177,7 +179,8 @@ Result<GgufModel> presentGguf(const GgufSet& set) {
     if (const auto [a, b] = index.duplicate(); a != NameIndex::npos)
         return Error::corrupt(fmt::format("tensors '{}' and '{}' both stand for '{}'",
                                           set.tensors()[model.views[a].tensor].info.name,
-                                          set.tensors()[model.views[b].tensor].info.name, model.views[a].name),
+                                          set.tensors()[model.views[b].tensor].info.name,
+                                          model.views[a].name),
                               set.place());
     return model;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A GGUF file as the Hugging Face checkpoint that it was made from: config.json from the metadata, tensors under their
-// original names and in their original layout.
+// A GGUF file as the Hugging Face checkpoint that it was made from: config.json from the metadata, tensors
+// under their original names and in their original layout.
 #pragma once
 
 #include "core/checkpoint/gguf_names.h"
@@ -21,8 +21,10 @@ struct GgufDims {
 /// From the keys "<architecture>.*" and the embedding's shape; errors name the key.
 Result<GgufDims> ggufDims(const GgufArchitecture& architecture, const GgufSet& set);
 
-/// config.json as transformers (v4 spelling) would have it; `tie_word_embeddings` when there is no output matrix.
-Result<nlohmann::json> ggufConfig(const GgufArchitecture& architecture, const GgufDims& dims, const GgufSet& set);
+/// config.json as transformers (v4 spelling) would have it; `tie_word_embeddings` when there is no output
+/// matrix.
+Result<nlohmann::json> ggufConfig(const GgufArchitecture& architecture, const GgufDims& dims,
+                                  const GgufSet& set);
 
 struct GgufModel {
     nlohmann::json config;       ///< null when `reason` says why
@@ -30,8 +32,8 @@ struct GgufModel {
     std::string reason;          ///< why the tensors keep the file's own names and there is no config, or ""
 };
 
-/// Never fails for an architecture that is not known or whose metadata does not fit: then the tensors are shown as they
-/// are, with the reason. Errors: two tensors would get the same name.
+/// Never fails for an architecture that is not known or whose metadata does not fit: then the tensors are
+/// shown as they are, with the reason. Errors: two tensors would get the same name.
 Result<GgufModel> presentGguf(const GgufSet& set);
 
 } // namespace qs

@@ -190,7 +190,8 @@ constexpr GgufArchitecture kArchitectures[] = {
 };
 
 // Falcon 40B has a norm of its own for each half; the file's names do not say so, only their presence does.
-constexpr GgufArchitecture kFalcon40{"falcon", "FalconForCausalLM", "falcon", Falcon, kFalconTwoNorms, kFalcon};
+constexpr GgufArchitecture kFalcon40{"falcon", "FalconForCausalLM", "falcon",
+                                     Falcon,   kFalconTwoNorms,     kFalcon};
 
 bool isDigit(char c) {
     return c >= '0' && c <= '9';

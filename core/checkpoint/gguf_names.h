@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What llama.cpp calls the tensors of each architecture, what Hugging Face calls them, and what the conversion did to
-// them. Sources: gguf-py's tensor_mapping.py and the conversion scripts of llama.cpp.
+// What llama.cpp calls the tensors of each architecture, what Hugging Face calls them, and what the
+// conversion did to them. Sources: gguf-py's tensor_mapping.py and the conversion scripts of llama.cpp.
 #pragma once
 
 #include <cstdint>
@@ -28,13 +28,25 @@ struct GgufName {
     GgufChange change = GgufChange::None;
 };
 
-enum class GgufFamily : uint8_t { Llama, Qwen, QwenMoe, Gemma, Phi3, Gpt2, GptNeoX, Bloom, Falcon, StableLm, Bert };
+enum class GgufFamily : uint8_t {
+    Llama,
+    Qwen,
+    QwenMoe,
+    Gemma,
+    Phi3,
+    Gpt2,
+    GptNeoX,
+    Bloom,
+    Falcon,
+    StableLm,
+    Bert
+};
 
 struct GgufArchitecture {
-    std::string_view id;         ///< general.architecture
-    std::string_view className;  ///< config.json `architectures`
-    std::string_view modelType;  ///< config.json `model_type`
-    GgufFamily family;           ///< how the config is made
+    std::string_view id;                        ///< general.architecture
+    std::string_view className;                 ///< config.json `architectures`
+    std::string_view modelType;                 ///< config.json `model_type`
+    GgufFamily family;                          ///< how the config is made
     std::span<const GgufName> names, moreNames; ///< the first that fits
 };
 

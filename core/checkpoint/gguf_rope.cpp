@@ -21,9 +21,11 @@ Result<std::vector<float>> divisors(const GgufSet& set, std::string_view tensor,
     QS_TRY(std::vector<float> values, set.values(index, 65536));
     if (values.size() != dims.ropeDim / 2)
         return Error::corrupt(
-            fmt::format("must have {} values, one per rotary pair, has {}", dims.ropeDim / 2, values.size()), where);
+            fmt::format("must have {} values, one per rotary pair, has {}", dims.ropeDim / 2, values.size()),
+            where);
     for (const float v : values)
-        if (!(v > 0) || !std::isfinite(v)) return Error::corrupt(fmt::format("value {} must be above 0", v), where);
+        if (!(v > 0) || !std::isfinite(v))
+            return Error::corrupt(fmt::format("value {} must be above 0", v), where);
     return values;
 }
 
@@ -57,8 +59,8 @@ json longrope(const std::vector<float>& shorter, const std::vector<float>& longe
             {"original_max_position_embeddings", original}};
 }
 
-Result<json> fromFrequencies(const GgufSet& set, const std::vector<float>& values, double theta, uint64_t original,
-                             const GgufDims& dims) {
+Result<json> fromFrequencies(const GgufSet& set, const std::vector<float>& values, double theta,
+                             uint64_t original, const GgufDims& dims) {
     Llama3Rule rule;
     rule.factor = *std::max_element(values.begin(), values.end());
     if (rule.factor == 1 && reproduces(rule, values, theta)) return json();
@@ -77,15 +79,19 @@ Result<json> fromFrequencies(const GgufSet& set, const std::vector<float>& value
     return scaling;
 }
 
-Result<json> fromKeys(const GgufMetadata& m, const std::string& prefix, const std::string& type, uint64_t original) {
+Result<json> fromKeys(const GgufMetadata& m, const std::string& prefix, const std::string& type,
+                      uint64_t original) {
     const std::string p = prefix + "scaling.";
     QS_TRY(const double old, m.numberOr(prefix + "scale_linear", 1.0));
     QS_TRY(const double factor, m.numberOr(p + "factor", old));
-    if (factor <= 0) return Error::corrupt(fmt::format("must be above 0, got {}", factor), m.place(p + "factor"));
+    if (factor <= 0)
+        return Error::corrupt(fmt::format("must be above 0, got {}", factor), m.place(p + "factor"));
     if (type == "linear") return factor == 1 ? json() : json{{"rope_type", "linear"}, {"factor", factor}};
-    json scaling = {{"rope_type", "yarn"}, {"factor", factor}, {"original_max_position_embeddings", original}};
-    for (const auto& [key, name] : {std::pair("yarn_beta_fast", "beta_fast"), std::pair("yarn_beta_slow", "beta_slow"),
-                                    std::pair("yarn_attn_factor", "attention_factor")}) {
+    json scaling = {
+        {"rope_type", "yarn"}, {"factor", factor}, {"original_max_position_embeddings", original}};
+    for (const auto& [key, name] :
+         {std::pair("yarn_beta_fast", "beta_fast"), std::pair("yarn_beta_slow", "beta_slow"),
+          std::pair("yarn_attn_factor", "attention_factor")}) {
         if (!m.has(p + key)) continue;
         QS_TRY(scaling[name], m.number(p + key));
     }
@@ -95,15 +101,18 @@ Result<json> fromKeys(const GgufMetadata& m, const std::string& prefix, const st
 Result<json> scalingOf(const GgufSet& set, const std::string& prefix, const GgufDims& dims, double theta) {
     const GgufMetadata& m = set.metadata();
     const std::string typeKey = prefix + "scaling.type";
-    QS_TRY(const uint64_t original, m.sizeOr(prefix + "scaling.original_context_length", kMostContext, dims.context));
-    QS_TRY(const std::string_view named, m.textOr(typeKey, m.has(prefix + "scale_linear") ? "linear" : "none"));
+    QS_TRY(const uint64_t original,
+           m.sizeOr(prefix + "scaling.original_context_length", kMostContext, dims.context));
+    QS_TRY(const std::string_view named,
+           m.textOr(typeKey, m.has(prefix + "scale_linear") ? "linear" : "none"));
     const std::string type(named);
     QS_TRY(const auto frequencies, divisors(set, "rope_freqs.weight", dims));
     QS_TRY(const auto shorter, divisors(set, "rope_factors_short.weight", dims));
     QS_TRY(const auto longer, divisors(set, "rope_factors_long.weight", dims));
     if (type != "none" && type != "linear" && type != "yarn" && type != "longrope")
         return Error::unsupported(
-            fmt::format("scaling '{}' is not known; known: none, linear, yarn, longrope", type), m.place(typeKey));
+            fmt::format("scaling '{}' is not known; known: none, linear, yarn, longrope", type),
+            m.place(typeKey));
     if (!frequencies.empty() && (type != "none" || !shorter.empty()))
         return Error::unsupported(fmt::format("scaling '{}' together with the tensor rope_freqs", type),
                                   m.place(typeKey));
@@ -116,7 +125,8 @@ Result<json> scalingOf(const GgufSet& set, const std::string& prefix, const Gguf
         return scaling;
     }
     if (type == "longrope")
-        return Error::corrupt("longrope needs the tensors rope_factors_long and rope_factors_short", m.place(typeKey));
+        return Error::corrupt("longrope needs the tensors rope_factors_long and rope_factors_short",
+                              m.place(typeKey));
     return type == "none" ? json() : fromKeys(m, prefix, type, original);
 }
 
@@ -125,7 +135,8 @@ Result<json> scalingOf(const GgufSet& set, const std::string& prefix, const Gguf
 Result<void> ggufRope(const GgufSet& set, const std::string& prefix, const GgufDims& dims, json& config) {
     QS_TRY(const double theta, set.metadata().numberOr(prefix + "freq_base", 10000.0));
     if (theta <= 0)
-        return Error::corrupt(fmt::format("must be above 0, got {}", theta), set.metadata().place(prefix + "freq_base"));
+        return Error::corrupt(fmt::format("must be above 0, got {}", theta),
+                              set.metadata().place(prefix + "freq_base"));
     config["rope_theta"] = theta;
     QS_TRY(config["rope_scaling"], scalingOf(set, prefix, dims, theta));
     return {};

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/checkpoint/gguf_set.h"
 
-
 #include <fmt/format.h>
 
 namespace qs {
@@ -53,17 +52,19 @@ Result<std::shared_ptr<const GgufSet>> GgufSet::open(const fs::path& path) {
         QS_CHECK(set->add(path));
         QS_TRY(const uint64_t count, set->metadata().sizeOr("split.count", kMaxPieces, 0));
         if (count > 1)
-            return Error::invalid(fmt::format("it is one of {} pieces, but its name is not \"NAME-00001-of-{:05}.gguf\", "
-                                              "so the others cannot be found",
-                                              count, count),
-                                  set->metadata().place("split.count"));
+            return Error::invalid(
+                fmt::format("it is one of {} pieces, but its name is not \"NAME-00001-of-{:05}.gguf\", "
+                            "so the others cannot be found",
+                            count, count),
+                set->metadata().place("split.count"));
     } else {
         for (uint64_t i = 1; i <= piece.count; ++i) {
             const fs::path next =
                 path.parent_path() / fmt::format("{}-{:05}-of-{:05}.gguf", piece.prefix, i, piece.count);
             std::error_code ec;
             if (!fs::exists(next, ec))
-                return Error::notFound(fmt::format("piece {} of {} is missing", i, piece.count), next.string());
+                return Error::notFound(fmt::format("piece {} of {} is missing", i, piece.count),
+                                       next.string());
             QS_CHECK(set->add(next));
         }
         QS_CHECK(set->checkSplit(piece.count));
@@ -120,7 +121,8 @@ Result<std::vector<float>> GgufSet::values(size_t index, size_t most) const {
     const GgufTensor& t = tensors_[index].info;
     const std::string where = fmt::format("{}: tensor '{}'", place(), t.name);
     const uint64_t count = t.bytes / t.type->bytes * t.type->elements;
-    if (count > most) return Error::corrupt(fmt::format("has {} values, at most {} make sense", count, most), where);
+    if (count > most)
+        return Error::corrupt(fmt::format("has {} values, at most {} make sense", count, most), where);
     QS_TRY(const auto stored, bytes(index));
     std::vector<float> out(count);
     if (auto read = ggmlToFloat(*t.type, stored, out); !read) return read.takeError().at(where);

@@ -12,9 +12,9 @@ namespace qs {
 /// Immutable and thread-safe.
 class GgufSet {
 public:
-    /// `path` is a file; any piece "name-00001-of-0000N.gguf" of a split one opens them all. Enforced for splits: every
-    /// piece is there, split.no and split.count agree with the names, split.tensors.count with the tensors, no name is
-    /// in two pieces.
+    /// `path` is a file; any piece "name-00001-of-0000N.gguf" of a split one opens them all. Enforced for
+    /// splits: every piece is there, split.no and split.count agree with the names, split.tensors.count with
+    /// the tensors, no name is in two pieces.
     static Result<std::shared_ptr<const GgufSet>> open(const std::filesystem::path& path);
 
     struct Tensor {
@@ -54,7 +54,7 @@ private:
 
 /// Of a piece of a split model; count == 0 for any other name.
 struct GgufPiece {
-    std::string prefix; ///< the name before "-00001-of-0000N.gguf"
+    std::string prefix;             ///< the name before "-00001-of-0000N.gguf"
     uint64_t number = 0, count = 0; ///< from 1
 };
 GgufPiece ggufPiece(const std::filesystem::path& path);

@@ -20,7 +20,8 @@ struct StoredRows {
 };
 
 /// Presented rows are stored columns: of every stored row the blocks that hold them.
-Result<void> readTransposed(const GgufView& view, const StoredRows& stored, uint64_t firstRow, MatrixView out) {
+Result<void> readTransposed(const GgufView& view, const StoredRows& stored, uint64_t firstRow,
+                            MatrixView out) {
     const uint64_t block = stored.type.elements;
     const uint64_t from = firstRow / block * block;
     const uint64_t to = (firstRow + out.rows + block - 1) / block * block;
@@ -42,7 +43,8 @@ Result<void> readReorderedVector(const GgufView& view, const StoredRows& stored,
     return {};
 }
 
-Result<void> readWholeRows(const GgufView& view, const StoredRows& stored, uint64_t firstRow, MatrixView out) {
+Result<void> readWholeRows(const GgufView& view, const StoredRows& stored, uint64_t firstRow,
+                           MatrixView out) {
     if (view.order.kind == RowOrder::Kind::AsStored && out.contiguous()) {
         const auto bytes =
             stored.bytes.subspan(size_t(firstRow) * stored.rowBytes(), out.rows * stored.rowBytes());

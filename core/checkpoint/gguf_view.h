@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A tensor as Hugging Face names and lays it out, seen in a tensor of a GGUF file. llama.cpp's converter reorders
-// rows, transposes, stacks experts and adds one to some norms; a view undoes that while reading. Rows move whole, so
-// that blocks (which run along a row) stay intact.
+// A tensor as Hugging Face names and lays it out, seen in a tensor of a GGUF file. llama.cpp's converter
+// reorders rows, transposes, stacks experts and adds one to some norms; a view undoes that while reading.
+// Rows move whole, so that blocks (which run along a row) stay intact.
 #pragma once
 
 #include "core/checkpoint/gguf.h"
@@ -27,10 +27,10 @@ struct RowOrder {
 };
 
 struct GgufView {
-    std::string name;            ///< "model.layers.0.self_attn.q_proj.weight"
-    std::vector<uint64_t> shape; ///< presented
-    size_t tensor = 0;           ///< index of the stored tensor
-    uint64_t firstRow = 0;       ///< of the stored rows that it shows
+    std::string name;                        ///< "model.layers.0.self_attn.q_proj.weight"
+    std::vector<uint64_t> shape;             ///< presented
+    size_t tensor = 0;                       ///< index of the stored tensor
+    uint64_t firstRow = 0;                   ///< of the stored rows that it shows
     uint64_t storedRows = 0, storedCols = 0; ///< what it shows, in the stored layout
     RowOrder order;
     bool transposed = false; ///< presented [storedCols, storedRows]
@@ -44,8 +44,8 @@ struct GgufView {
     }
 };
 
-/// Rows [firstRow, firstRow + out.rows) of what `view` presents. `bytes`: of its stored rows, exactly. The caller has
-/// checked the range. Memory: one stored row.
+/// Rows [firstRow, firstRow + out.rows) of what `view` presents. `bytes`: of its stored rows, exactly. The
+/// caller has checked the range. Memory: one stored row.
 Result<void> readView(const GgufView& view, const GgmlType& type, std::span<const std::byte> bytes,
                       uint64_t firstRow, MatrixView out);
 

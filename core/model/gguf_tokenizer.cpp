@@ -34,8 +34,7 @@ Result<void> readFlag(const GgufMetadata& m, std::string_view name, std::optiona
 Result<text::GgufVocabulary> ggufVocabulary(const GgufMetadata& m) {
     text::GgufVocabulary v;
     QS_TRY(const std::string_view model, m.textOr(keyOf("model"), "none"));
-    if (model == "none")
-        return Error::notFound("the file has no vocabulary", m.place(keyOf("model")));
+    if (model == "none") return Error::notFound("the file has no vocabulary", m.place(keyOf("model")));
     QS_TRY(const std::string_view pre, m.textOr(keyOf("pre"), ""));
     v.model = std::string(model);
     v.pre = std::string(pre);
@@ -45,9 +44,10 @@ Result<text::GgufVocabulary> ggufVocabulary(const GgufMetadata& m) {
     QS_TRY(v.merges, m.texts(keyOf("merges")));
     QS_TRY(v.precompiledCharsmap, m.octets(keyOf("precompiled_charsmap")));
     for (const auto& [name, id] :
-         {std::pair("bos_token_id", &v.bos), std::pair("eos_token_id", &v.eos), std::pair("unknown_token_id", &v.unk),
-          std::pair("seperator_token_id", &v.sep), std::pair("padding_token_id", &v.pad),
-          std::pair("cls_token_id", &v.cls), std::pair("mask_token_id", &v.mask)})
+         {std::pair("bos_token_id", &v.bos), std::pair("eos_token_id", &v.eos),
+          std::pair("unknown_token_id", &v.unk), std::pair("seperator_token_id", &v.sep),
+          std::pair("padding_token_id", &v.pad), std::pair("cls_token_id", &v.cls),
+          std::pair("mask_token_id", &v.mask)})
         QS_CHECK(readId(m, name, *id));
     for (const auto& [name, flag] :
          {std::pair("add_bos_token", &v.addBos), std::pair("add_eos_token", &v.addEos),

@@ -7,8 +7,8 @@
 
 namespace qs {
 
-/// The keys tokenizer.ggml.* as they are; what is absent keeps its default. Errors name the key. NotFound when there is
-/// no vocabulary, or it is "none".
+/// The keys tokenizer.ggml.* as they are; what is absent keeps its default. Errors name the key. NotFound
+/// when there is no vocabulary, or it is "none".
 Result<text::GgufVocabulary> ggufVocabulary(const GgufMetadata& metadata);
 
 } // namespace qs

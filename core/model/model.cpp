@@ -2,6 +2,7 @@
 #include "core/model/model.h"
 
 #include "core/model/architecture.h"
+#include "core/model/gguf_tokenizer.h"
 
 #include <cmath>
 #include <numbers>
@@ -66,6 +67,16 @@ std::vector<QuantTarget> targetsOfTensors(const Checkpoint& checkpoint) {
     return out;
 }
 
+// A GGUF file carries its vocabulary; elsewhere it lies beside the weights.
+Result<std::shared_ptr<const Tokenizer>> tokenizerOf(const Checkpoint& checkpoint,
+                                                     const std::filesystem::path& path) {
+    if (const GgufMetadata* metadata = checkpoint.ggufMetadata()) {
+        QS_TRY(text::GgufVocabulary vocabulary, ggufVocabulary(*metadata));
+        return text::tokenizerFromGguf(std::move(vocabulary));
+    }
+    return loadTokenizer(std::filesystem::is_directory(path) ? path : path.parent_path());
+}
+
 } // namespace
 
 Model::Model(std::shared_ptr<const Checkpoint> checkpoint, std::optional<ModelSpec> spec,
@@ -114,8 +125,7 @@ Result<std::shared_ptr<const Model>> openModel(const std::filesystem::path& aske
         spec = std::move(*resolved);
     }
     std::shared_ptr<const Tokenizer> tokenizer;
-    const auto folder = std::filesystem::is_directory(path) ? path : path.parent_path();
-    if (auto loaded = loadTokenizer(folder); !loaded)
+    if (auto loaded = tokenizerOf(*checkpoint, path); !loaded)
         noTokenizer = loaded.error().describe();
     else
         tokenizer = std::move(*loaded);

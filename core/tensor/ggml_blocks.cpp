@@ -26,15 +26,11 @@ constexpr GgmlType blocked(uint32_t id, std::string_view name) {
     return {id, name, elements, bytes, std::nullopt, {}, manyBlocks<block, elements, bytes>};
 }
 
-// Their values come out of tables of several hundred lattice points chosen by search; the tables are part of ggml's
-// source and follow from no rule.
+// Their values come out of tables of several hundred lattice points chosen by search; the tables are part of
+// ggml's source and follow from no rule.
 constexpr GgmlType grid(uint32_t id, std::string_view name, uint32_t bytes) {
-    return {id,
-            name,
-            256,
-            bytes,
-            std::nullopt,
-            "its values come from ggml's lookup grids, which are not built in",
+    return {id,     name,         256,
+            bytes,  std::nullopt, "its values come from ggml's lookup grids, which are not built in",
             nullptr};
 }
 

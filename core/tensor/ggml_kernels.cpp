@@ -50,7 +50,8 @@ inline ScaleMin scaleMin(const std::byte* s, size_t j) {
             float((at(s, j + 4) >> 4) | ((at(s, j) >> 6) << 4))};
 }
 
-/// UE4M3 halved: 4 exponent bits of bias 7, 3 of mantissa; 0x7F is NaN and read as zero, the top bit is not used.
+/// UE4M3 halved: 4 exponent bits of bias 7, 3 of mantissa; 0x7F is NaN and read as zero, the top bit is not
+/// used.
 float ue4m3Half(unsigned code) {
     if (code == 0x7F) return 0;
     const int exponent = int(code >> 3) & 15, mantissa = int(code & 7);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One block of each ggml format to float32; the table is in ggml_blocks. `in` has the block's bytes, `out` takes
-// its elements. Loops are kept simple so that the compiler vectorizes them.
+// One block of each ggml format to float32; the table is in ggml_blocks. `in` has the block's bytes, `out`
+// takes its elements. Loops are kept simple so that the compiler vectorizes them.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reader for GGUF: one file, a split set, or a folder that holds one of either. Files are mapped; opening reads headers
-// only (and the small vectors of a rotary scaling).
+// Reader for GGUF: one file, a split set, or a folder that holds one of either. Files are mapped; opening
+// reads headers only (and the small vectors of a rotary scaling).
 #include "core/checkpoint/gguf_model.h"
 #include "core/checkpoint/reader.h"
 
@@ -36,8 +36,8 @@ public:
         const uint64_t rows = v.transposed ? v.storedCols : v.storedRows,
                        cols = v.transposed ? v.storedRows : v.storedCols;
         if (out.cols != cols || firstRow > rows || out.rows > rows - firstRow)
-            return Error::invalid(fmt::format("rows {} to {} of {} columns asked of a tensor of {} x {}", firstRow,
-                                              firstRow + out.rows, out.cols, rows, cols));
+            return Error::invalid(fmt::format("rows {} to {} of {} columns asked of a tensor of {} x {}",
+                                              firstRow, firstRow + out.rows, out.cols, rows, cols));
         return readView(v, typeOf(v), bytes, firstRow, out);
     }
 
@@ -73,9 +73,10 @@ Result<std::shared_ptr<const Checkpoint>> openFile(const fs::path& path) {
     for (const GgufView& v : model.views)
         tensors.push_back(infoOf(*set, v));
     const fs::path root = set->path();
-    return std::shared_ptr<const Checkpoint>(std::make_shared<Checkpoint>(
-        root, "gguf", std::move(tensors), std::make_unique<GgufSource>(std::move(set), std::move(model.views)),
-        std::move(model.config), std::move(model.reason)));
+    return std::shared_ptr<const Checkpoint>(
+        std::make_shared<Checkpoint>(root, "gguf", std::move(tensors),
+                                     std::make_unique<GgufSource>(std::move(set), std::move(model.views)),
+                                     std::move(model.config), std::move(model.reason)));
 }
 
 /// The GGUF files of a folder, sorted; of a split model only the first piece that is there.
@@ -122,13 +123,13 @@ bool acceptsGguf(const fs::path& path) {
 } // namespace
 
 const ReaderDescriptor& reader_gguf() {
-    static const ReaderDescriptor descriptor{
-        "gguf",
-        "GGUF",
-        "GGUF versions 2 and 3, whole or split, with all block formats but those of lookup grids (IQ1, IQ2, IQ3)",
-        {".gguf"},
-        acceptsGguf,
-        openGguf};
+    static const ReaderDescriptor descriptor{"gguf",
+                                             "GGUF",
+                                             "GGUF versions 2 and 3, whole or split, with all block formats "
+                                             "but those of lookup grids (IQ1, IQ2, IQ3)",
+                                             {".gguf"},
+                                             acceptsGguf,
+                                             openGguf};
     return descriptor;
 }
 
