@@ -59,8 +59,8 @@ json longrope(const std::vector<float>& shorter, const std::vector<float>& longe
             {"original_max_position_embeddings", original}};
 }
 
-Result<json> fromFrequencies(const GgufSet& set, const std::vector<float>& values, double theta,
-                             uint64_t original, const GgufDims& dims) {
+Result<json> fromFrequencies(const std::vector<float>& values, double theta, uint64_t original,
+                             const GgufDims& dims) {
     Llama3Rule rule;
     rule.factor = *std::max_element(values.begin(), values.end());
     if (rule.factor == 1 && reproduces(rule, values, theta)) return json();
@@ -116,7 +116,7 @@ Result<json> scalingOf(const GgufSet& set, const std::string& prefix, const Gguf
     if (!frequencies.empty() && (type != "none" || !shorter.empty()))
         return Error::unsupported(fmt::format("scaling '{}' together with the tensor rope_freqs", type),
                                   m.place(typeKey));
-    if (!frequencies.empty()) return fromFrequencies(set, frequencies, theta, original, dims);
+    if (!frequencies.empty()) return fromFrequencies(frequencies, theta, original, dims);
     if (!shorter.empty() && !longer.empty()) {
         json scaling = longrope(shorter, longer, original);
         if (m.has(prefix + "scaling.attn_factor")) {

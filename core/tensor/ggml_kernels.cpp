@@ -133,8 +133,9 @@ void q8_0(const std::byte* in, float* out) {
 void q1_0(const std::byte* in, float* out) {
     const float d = half(in);
     const std::byte* qs = in + 2;
-    for (size_t i = 0; i < 128; ++i)
-        out[i] = (at(qs, i / 8) >> (i % 8)) & 1 ? d : -d;
+    for (size_t i = 0; i < 16; ++i)
+        for (size_t bit = 0; bit < 8; ++bit)
+            out[8 * i + bit] = (at(qs, i) >> bit) & 1 ? d : -d;
 }
 
 void q2_0(const std::byte* in, float* out) {

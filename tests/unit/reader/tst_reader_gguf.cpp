@@ -129,12 +129,12 @@ private slots:
         // Some rows, into a strided block.
         Matrix wide(3, 20);
         const size_t index = c.find("model.layers.0.self_attn.q_proj.weight");
-        QS_VERIFY_OK(c.readRows(index, 5, wide.view().block(0, 2, 3, 16)));
+        QS_VERIFY_OK(c.readRows(index, 5, wide.view().block(0, 3, 2, 16)));
         QCOMPARE(wide(0, 2), 96.0f);
         QCOMPARE(wide(1, 3), 81.0f);
         QCOMPARE(wide(2, 17), 127.0f);
         QCOMPARE(wide(0, 0), 0.0f);
-        QVERIFY(!c.readRows(index, 14, wide.view().block(0, 2, 3, 16)));
+        QVERIFY(!c.readRows(index, 14, wide.view().block(0, 3, 2, 16)));
         // Bytes in another order than the values are not handed out; elementBytes computes them.
         QCOMPARE(c.rawBytes(index).error().code, ErrorCode::Unsupported);
         std::vector<std::byte> buffer;
