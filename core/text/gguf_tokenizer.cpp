@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/file.h"
+#include "core/text/bpe.h"
+#include "core/text/gguf_splitters.h"
 #include "core/text/gguf_vocabulary.h"
+#include "core/text/pipeline.h"
 #include "core/text/sentencepiece_tokenizer.h"
 #include "core/text/unicode.h"
-#include "core/text/vocabulary.h"
+#include "core/text/word_cache.h"
+#include "core/text/word_models.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 namespace qs::text {
+
+using nlohmann::json;
 
 namespace {
 
@@ -90,7 +98,7 @@ std::string fingerprintOf(const GgufVocabulary& v) {
 }
 
 // BOS and EOS around a text. `addBos`, `addEos`: what holds when the file does not say.
-Result<Affixes> affixesOf(const GgufVocabulary& v, int bos, int eos, bool addBos, bool addEos) {
+Result<Affixes> affixesOf(const GgufVocabulary& v, bool addBos, bool addEos) {
     Affixes a;
     const auto apply = [](std::optional<bool> asked, bool standard, int id, const char* name,
                           std::vector<int>& list) -> Result<void> {
@@ -101,9 +109,13 @@ Result<Affixes> affixesOf(const GgufVocabulary& v, int bos, int eos, bool addBos
         list.push_back(id);
         return {};
     };
-    QS_CHECK(apply(v.addBos, addBos, bos, "bos", a.before));
-    QS_CHECK(apply(v.addEos, addEos, eos, "eos", a.after));
+    QS_CHECK(apply(v.addBos, addBos, v.bos, "bos", a.before));
+    QS_CHECK(apply(v.addEos, addEos, v.eos, "eos", a.after));
     return a;
+}
+
+PieceType typeOf(const GgufVocabulary& v, size_t id) {
+    return id < v.types.size() ? PieceType(v.types[id]) : PieceType::Normal;
 }
 
 // Scores and types as SentencePiece has them.
@@ -112,8 +124,10 @@ SentencePieceProto protoOf(const GgufVocabulary& v) {
     proto.pieces.reserve(v.tokens.size());
     bool hasBytes = false;
     for (size_t i = 0; i < v.tokens.size(); ++i) {
-        const auto type = i < v.types.size() ? PieceType(v.types[i]) : PieceType::Normal;
-        proto.pieces.push_back({v.tokens[i], i < v.scores.size() ? v.scores[i] : 0.0f, type});
+        const PieceType type = v.tokens[i].empty() ? PieceType::Unused : typeOf(v, i);
+        // Padding may be empty; pieces need names.
+        std::string text = v.tokens[i].empty() ? fmt::format("[EMPTY_{}]", i) : v.tokens[i];
+        proto.pieces.push_back({std::move(text), i < v.scores.size() ? v.scores[i] : 0.0f, type});
         hasBytes = hasBytes || type == PieceType::Byte;
     }
     proto.byteFallback = hasBytes;
@@ -122,12 +136,154 @@ SentencePieceProto protoOf(const GgufVocabulary& v) {
     return proto;
 }
 
+// The unknown piece by its id where the types do not mark one.
+void markUnknown(SentencePieceProto& proto, int id) {
+    for (const auto& p : proto.pieces)
+        if (p.type == PieceType::Unknown) return;
+    if (id >= 0 && size_t(id) < proto.pieces.size()) proto.pieces[size_t(id)].type = PieceType::Unknown;
+}
+
 Result<std::shared_ptr<const Tokenizer>> makeLlama(const GgufVocabulary& v) {
     SentencePieceProto proto = protoOf(v);
     proto.kind = SentencePieceKind::Bpe;
+    markUnknown(proto, v.unk >= 0 ? v.unk : 0);
     SentencePieceSetup setup{"GGUF", v.fingerprint, {v.bos, v.eos}, {}};
-    QS_TRY(setup.affixes, affixesOf(v, v.bos, v.eos, true, false));
+    QS_TRY(setup.affixes, affixesOf(v, true, false));
     return makeSentencePieceTokenizer(std::move(proto), std::move(setup), key("tokens"));
+}
+
+Result<std::shared_ptr<const Tokenizer>> makeT5(const GgufVocabulary& v) {
+    SentencePieceProto proto = protoOf(v);
+    proto.kind = SentencePieceKind::Unigram;
+    proto.addDummyPrefix = v.addSpacePrefix.value_or(false);
+    proto.charsmap.assign(reinterpret_cast<const char*>(v.precompiledCharsmap.data()),
+                          v.precompiledCharsmap.size());
+    markUnknown(proto, v.unk >= 0 ? v.unk : 2);
+    SentencePieceSetup setup{"GGUF", v.fingerprint, {v.bos, v.eos}, {}};
+    QS_TRY(setup.affixes, affixesOf(v, false, true));
+    return makeSentencePieceTokenizer(std::move(proto), std::move(setup), key("tokens"));
+}
+
+json addedToken(const GgufVocabulary& v, size_t id, bool special) {
+    return {{"id", id}, {"content", v.tokens[id]}, {"special", special}, {"normalized", false}};
+}
+
+// "a b"; the left part may begin with a space itself.
+Result<std::vector<BpeMerge>> mergesOf(const GgufVocabulary& v) {
+    std::vector<BpeMerge> merges;
+    merges.reserve(v.merges.size());
+    for (const std::string& line : v.merges) {
+        const size_t space = line.find(' ', 1);
+        if (space == std::string::npos || space + 1 == line.size())
+            return Error::corrupt(fmt::format("merge {} is '{}', not two parts", merges.size(), line),
+                                  key("merges"));
+        merges.emplace_back(line.substr(0, space), line.substr(space + 1));
+    }
+    return merges;
+}
+
+json splitterJson(const GgufSplitter& splitter, bool prefixSpace) {
+    json parts = json::array();
+    for (const char* pattern : splitter.patterns)
+        parts.push_back({{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}});
+    parts.push_back({{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}});
+    if (prefixSpace) // before the words are cut
+        parts.insert(
+            parts.begin(),
+            {{"type", "Metaspace"}, {"replacement", " "}, {"prepend_scheme", "first"}, {"split", false}});
+    return {{"type", "Sequence"}, {"pretokenizers", std::move(parts)}};
+}
+
+PipelineSetup pipelineSetup(const GgufVocabulary& v) {
+    PipelineSetup setup;
+    setup.format = "GGUF";
+    setup.name = kWhere;
+    setup.fingerprint = v.fingerprint;
+    return setup;
+}
+
+// Byte-level BPE. Control and user-defined tokens are found in the text as they are written; unused ones
+// never.
+Result<std::shared_ptr<const Tokenizer>> makeGpt2(const GgufVocabulary& v) {
+    QS_TRY(const GgufSplitter* splitter, findGgufSplitter(v.pre));
+    if (v.merges.empty()) return Error::corrupt("holds no merges", key("merges"));
+    Vocabulary vocabulary;
+    json added = json::array();
+    for (size_t i = 0; i < v.tokens.size(); ++i) {
+        const PieceType type = typeOf(v, i);
+        if (type == PieceType::Unused || v.tokens[i].empty())
+            QS_CHECK(vocabulary.addHidden(v.tokens[i], (long long)i, key("tokens")));
+        else if (type == PieceType::Control || type == PieceType::UserDefined)
+            added.push_back(addedToken(v, i, type == PieceType::Control));
+        else
+            QS_CHECK(vocabulary.add(v.tokens[i], (long long)i, key("tokens")));
+    }
+    BpeOptions options;
+    options.ignoreMerges = splitter->ignoreMerges;
+    QS_TRY(const auto merges, mergesOf(v));
+    QS_TRY(auto model, makeBpe(std::move(vocabulary), merges, std::move(options), kWhere));
+    json components = {{"added_tokens", std::move(added)},
+                       {"pre_tokenizer", splitterJson(*splitter, v.addSpacePrefix.value_or(false))},
+                       {"decoder", {{"type", "ByteLevel"}}}};
+    if (splitter->nfc) components["normalizer"] = {{"type", "NFC"}};
+    PipelineSetup setup = pipelineSetup(v);
+    setup.special = SpecialIds{v.bos, v.eos};
+    QS_TRY(setup.affixes, affixesOf(v, splitter->addBos, false));
+    return makePipelineTokenizer(components, std::move(model), setup);
+}
+
+// The converter writes a piece that begins a word with "▁" in front and one that continues it bare, instead
+// of BERT's own spelling; names in brackets stay.
+std::string bertSpelling(const std::string& token, bool marked) {
+    if (!marked || (token.starts_with('[') && token.ends_with(']'))) return token;
+    return token.starts_with(kWordMark) ? token.substr(kWordMark.size()) : "##" + token;
+}
+
+// A vocabulary with upper-case letters was made for cased text.
+bool hasUpperCase(const std::string& piece) {
+    std::string lower;
+    for (size_t i = 0; i < piece.size();) {
+        const Decoded d = decodeUtf8(piece, i);
+        appendLowercase(lower, d.value);
+        i += d.length;
+    }
+    return lower != piece;
+}
+
+Result<std::shared_ptr<const Tokenizer>> makeBert(const GgufVocabulary& v) {
+    const bool marked = std::any_of(v.tokens.begin(), v.tokens.end(),
+                                    [](const std::string& t) { return t.starts_with(kWordMark); });
+    Vocabulary vocabulary;
+    json added = json::array();
+    bool cased = false;
+    for (size_t i = 0; i < v.tokens.size(); ++i) {
+        const std::string spelling = bertSpelling(v.tokens[i], marked);
+        const PieceType type = typeOf(v, i);
+        const bool bracketed = spelling.starts_with('[') && spelling.ends_with(']');
+        if (type == PieceType::Control || type == PieceType::UserDefined)
+            added.push_back(addedToken(v, i, type == PieceType::Control));
+        if (type == PieceType::Unused || spelling.empty())
+            QS_CHECK(vocabulary.addHidden(spelling, (long long)i, key("tokens")));
+        else
+            QS_CHECK(vocabulary.add(spelling, (long long)i, key("tokens")));
+        cased = cased || (type == PieceType::Normal && !bracketed && hasUpperCase(spelling));
+    }
+    const auto idOr = [&](int id, const char* name) { return id >= 0 ? id : vocabulary.find(name); };
+    const int cls = idOr(v.cls >= 0 ? v.cls : v.bos, "[CLS]"),
+              sep = idOr(v.sep >= 0 ? v.sep : v.eos, "[SEP]");
+    WordPieceOptions options;
+    if (v.unk >= 0) options.unknown = bertSpelling(v.tokens[size_t(v.unk)], marked);
+    QS_TRY(auto model, makeWordPiece(std::move(vocabulary), std::move(options), kWhere));
+    PipelineSetup setup = pipelineSetup(v);
+    setup.special = SpecialIds{cls, sep};
+    setup.affixes = Affixes{};
+    if (v.addBos.value_or(true) && cls >= 0) setup.affixes->before = {cls};
+    if (v.addEos.value_or(true) && sep >= 0) setup.affixes->after = {sep};
+    return makePipelineTokenizer({{"added_tokens", std::move(added)},
+                                  {"normalizer", {{"type", "BertNormalizer"}, {"lowercase", !cased}}},
+                                  {"pre_tokenizer", {{"type", "BertPreTokenizer"}}},
+                                  {"decoder", {{"type", "WordPiece"}, {"prefix", "##"}}}},
+                                 std::move(model), setup);
 }
 
 } // namespace
@@ -138,7 +294,11 @@ Result<std::shared_ptr<const Tokenizer>> tokenizerFromGguf(GgufVocabulary v) {
     QS_CHECK(checkTokens(v));
     if (v.fingerprint.empty()) v.fingerprint = fingerprintOf(v);
     if (v.model == "llama") return makeLlama(v);
-    return Error::unsupported(fmt::format("'{}' is not supported; known: llama", v.model), key("model"));
+    if (v.model == "gpt2") return makeGpt2(v);
+    if (v.model == "bert") return makeBert(v);
+    if (v.model == "t5") return makeT5(v);
+    return Error::unsupported(fmt::format("'{}' is not supported; known: llama, gpt2, bert, t5", v.model),
+                              key("model"));
 }
 
 } // namespace qs::text

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tokenizer.model: text > normalizer_spec > BPE > ids, and back, as the sentencepiece library does it
+// tokenizer.model: text > normalizer_spec > model > ids, and back, as the sentencepiece library does it
 // (normalizer.cc, sentencepiece_processor.cc). Control pieces are never matched in a text. BOS is added
 // unless add_bos_token says otherwise, EOS only if add_eos_token says so (the defaults of Hugging Face's
 // LlamaTokenizer, which most such files belong to).
@@ -8,7 +8,7 @@
 #include "core/text/display.h"
 #include "core/text/loaders.h"
 #include "core/text/pre_tokens.h"
-#include "core/text/sentencepiece_bpe.h"
+#include "core/text/sentencepiece_model.h"
 #include "core/text/unicode.h"
 #include "core/text/word_cache.h"
 
@@ -22,8 +22,8 @@ namespace {
 
 class SentencePieceTokenizer final : public Tokenizer {
 public:
-    SentencePieceTokenizer(SentencePieceProto proto, SentencePieceBpe model, Charsmap charsmap,
-                           SentencePieceSetup setup)
+    SentencePieceTokenizer(SentencePieceProto proto, std::unique_ptr<const SentencePieceModel> model,
+                           Charsmap charsmap, SentencePieceSetup setup)
         : proto_(std::move(proto))
         , model_(std::move(model))
         , charsmap_(std::move(charsmap))
@@ -33,7 +33,7 @@ public:
     Result<std::string> decode(const std::vector<int>& ids, bool skipSpecial) const override;
     std::string piece(int id) const override;
     std::string display(int id) const override;
-    int vocabularySize() const override { return model_.vocabulary().size(); }
+    int vocabularySize() const override { return pieces().vocabulary().size(); }
     int bosId() const override { return setup_.special.bos; }
     int eosId() const override { return setup_.special.eos; }
     std::string description() const override;
@@ -42,12 +42,13 @@ public:
     Result<void> selfTest(const std::string& where) const;
 
 private:
+    const PieceTable& pieces() const { return model_->pieces(); }
     Result<void> normalize(std::string_view text, std::string& out) const;
     size_t normalizePrefix(std::string_view text, std::string_view& replacement) const;
     std::string surface(int id, bool& mayDropSpace, bool skipSpecial) const;
 
     SentencePieceProto proto_;
-    SentencePieceBpe model_;
+    std::unique_ptr<const SentencePieceModel> model_;
     Charsmap charsmap_;
     SentencePieceSetup setup_;
 };
@@ -55,7 +56,7 @@ private:
 // How much of the text one step of normalization takes, and what it gives for it.
 size_t SentencePieceTokenizer::normalizePrefix(std::string_view text, std::string_view& replacement) const {
     int id = -1;
-    if (const size_t n = model_.userDefined().longest(text, 0, id); n > 0) {
+    if (const size_t n = pieces().userDefined().longest(text, 0, id); n > 0) {
         replacement = text.substr(0, n);
         return n;
     }
@@ -108,7 +109,7 @@ Result<void> SentencePieceTokenizer::normalize(std::string_view text, std::strin
 Result<std::vector<int>> SentencePieceTokenizer::encode(std::string_view text, bool addSpecial) const {
     std::string normalized;
     QS_CHECK(normalize(text, normalized));
-    QS_TRY(auto ids, model_.encode(normalized));
+    QS_TRY(auto ids, model_->encode(normalized));
     if (addSpecial) {
         ids.insert(ids.begin(), setup_.affixes.before.begin(), setup_.affixes.before.end());
         ids.insert(ids.end(), setup_.affixes.after.begin(), setup_.affixes.after.end());
@@ -118,9 +119,9 @@ Result<std::vector<int>> SentencePieceTokenizer::encode(std::string_view text, b
 
 // `mayDropSpace` is true until a text has begun: the space that encoding puts there is taken off again.
 std::string SentencePieceTokenizer::surface(int id, bool& mayDropSpace, bool skipSpecial) const {
-    const std::string& spelling = *model_.vocabulary().piece(id);
-    if (model_.type(id) == PieceType::Control) return skipSpecial ? std::string() : spelling;
-    if (id == model_.unknownId()) return proto_.unknownSurface;
+    const std::string& spelling = *pieces().vocabulary().piece(id);
+    if (pieces().type(id) == PieceType::Control) return skipSpecial ? std::string() : spelling;
+    if (id == pieces().unknownId()) return proto_.unknownSurface;
     std::string_view rest = spelling;
     if (mayDropSpace && (proto_.addDummyPrefix || proto_.removeExtraWhitespaces) &&
         rest.starts_with(kWordMark)) {
@@ -138,10 +139,10 @@ Result<std::string> SentencePieceTokenizer::decode(const std::vector<int>& ids, 
     };
     bool mayDropSpace = true;
     for (const int id : ids) {
-        if (!model_.vocabulary().piece(id))
+        if (!pieces().vocabulary().piece(id))
             return Error::invalid(
                 fmt::format("token id {} is not in the vocabulary (0 to {})", id, vocabularySize() - 1));
-        if (const int b = model_.byteOf(id); b >= 0) {
+        if (const int b = pieces().byteOf(id); b >= 0) {
             bytes += char(b);
             continue;
         }
@@ -154,12 +155,12 @@ Result<std::string> SentencePieceTokenizer::decode(const std::vector<int>& ids, 
 }
 
 std::string SentencePieceTokenizer::piece(int id) const {
-    const std::string* p = model_.vocabulary().piece(id);
+    const std::string* p = pieces().vocabulary().piece(id);
     return p ? *p : std::string();
 }
 
 std::string SentencePieceTokenizer::display(int id) const {
-    if (const int b = model_.byteOf(id); b >= 0) return visibleText(std::string(1, char(b)));
+    if (const int b = pieces().byteOf(id); b >= 0) return visibleText(std::string(1, char(b)));
     return visibleText(spacesForMarks(piece(id)));
 }
 
@@ -174,7 +175,7 @@ std::string SentencePieceTokenizer::description() const {
 Result<void> SentencePieceTokenizer::selfTest(const std::string& where) const {
     for (const auto& sample : proto_.samples) {
         QS_TRY(const auto ids, encode(sample.input, false));
-        if (std::find(ids.begin(), ids.end(), model_.unknownId()) != ids.end()) continue;
+        if (std::find(ids.begin(), ids.end(), pieces().unknownId()) != ids.end()) continue;
         std::string got;
         for (const int id : ids) {
             if (!got.empty()) got += ' ';
@@ -208,15 +209,9 @@ Result<void> findSpecial(const SentencePieceProto& proto, const TokenizerConfig&
 
 Result<std::shared_ptr<const Tokenizer>>
 makeSentencePieceTokenizer(SentencePieceProto proto, SentencePieceSetup setup, const std::string& where) {
-    if (proto.kind != SentencePieceKind::Bpe) {
-        constexpr const char* kNames[] = {"", "UNIGRAM", "BPE", "WORD", "CHAR"};
-        return Error::unsupported(
-            fmt::format("trainer_spec.model_type {} is not supported, only BPE", kNames[int(proto.kind)]),
-            where);
-    }
     if (proto.hasDenormalizer)
         return Error::unsupported("denormalizer_spec.precompiled_charsmap is not supported", where);
-    QS_TRY(auto model, SentencePieceBpe::make(proto, where));
+    QS_TRY(auto model, makeSentencePieceModel(proto, where));
     QS_TRY(auto charsmap, Charsmap::parse(proto.charsmap, where + ": precompiled_charsmap"));
     auto tokenizer = std::make_shared<SentencePieceTokenizer>(std::move(proto), std::move(model),
                                                               std::move(charsmap), std::move(setup));

@@ -199,7 +199,7 @@ private slots:
         QS_VERIFY_ERROR(fromJson(bpe(v, {"a b", "c"})), ErrorCode::Corrupt, "merges[1]"); // [HF]
         QS_VERIFY_ERROR(fromJson(bpe(v, json::array({"b a"}))), ErrorCode::Corrupt, "'ba'");
         QS_VERIFY_ERROR(fromJson(bpe(v, json::array({7}))), ErrorCode::Corrupt, "not 7");
-        QS_VERIFY_ERROR(fromJson(bpe(v, json::array(), {{"dropout", 0.1}})), ErrorCode::Unsupported,
+        QS_VERIFY_ERROR(fromJson(bpe(v, json::array(), {{"dropout", "much"}})), ErrorCode::Corrupt,
                         "dropout");
         QVERIFY(fromJson(bpe(v, json::array(), {{"dropout", 0.0}})).has_value());
         QS_VERIFY_ERROR(fromJson(bpe(v, json::array(), {{"fuse_unk", 1}})), ErrorCode::Corrupt, "fuse_unk");
