@@ -305,7 +305,7 @@ void MainWindow::openModelDialog(bool folder) {
     FileQuestion q;
     q.kind = folder ? FileQuestion::Kind::OpenFolder : FileQuestion::Kind::OpenFile;
     q.title = folder ? tr("Open a model folder") : tr("Open a model file");
-    q.filter = tr("Models (*.safetensors *.safetensors.index.json config.json);;All files (*)");
+    q.filter = tr("Models (*.safetensors *.safetensors.index.json config.json *.gguf);;All files (*)");
     m_dialogs->ask(this, q, [this](const QString& path) { openPath(path); });
 }
 

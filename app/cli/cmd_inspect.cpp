@@ -31,9 +31,14 @@ struct InspectOptions {
     }
 };
 
+std::string bitsText(const TensorInfo& t) {
+    return fmt::format("{:.4g}", t.bits());
+}
+
 std::string statsTable(const std::vector<TensorReport>& reports) {
     Table t({{"tensor"},
              {"type"},
+             {"bits", true},
              {"shape"},
              {"size", true},
              {"min", true},
@@ -47,13 +52,13 @@ std::string statsTable(const std::vector<TensorReport>& reports) {
              {"outlier input channels"}});
     for (const TensorReport& r : reports) {
         const TensorStats& s = r.stats;
-        std::vector<std::string> row = {r.info.name, std::string(dtypeInfo(r.info.dtype).name),
+        std::vector<std::string> row = {r.info.name, std::string(r.info.typeName()), bitsText(r.info),
                                         shapeText(r.info.shape), humanBytes(r.info.bytes)};
         if (r.measured)
             for (double v :
                  {s.min, s.max, s.mean, s.stddev, s.kurtosis, s.p99, s.p999, maxMedianRatio(s.input)})
                 row.push_back(number(v));
-        row.resize(12);
+        row.resize(13);
         row.push_back(outlierText(r.inputOutliers, kOutliersInTable));
         t.add(std::move(row));
     }
@@ -61,9 +66,9 @@ std::string statsTable(const std::vector<TensorReport>& reports) {
 }
 
 std::string headerTable(const std::vector<TensorReport>& reports) {
-    Table t({{"tensor"}, {"type"}, {"shape"}, {"size", true}, {"file"}});
+    Table t({{"tensor"}, {"type"}, {"bits", true}, {"shape"}, {"size", true}, {"file"}});
     for (const TensorReport& r : reports)
-        t.add({r.info.name, std::string(dtypeInfo(r.info.dtype).name), shapeText(r.info.shape),
+        t.add({r.info.name, std::string(r.info.typeName()), bitsText(r.info), shapeText(r.info.shape),
                humanBytes(r.info.bytes), r.info.file});
     return t.text();
 }

@@ -48,7 +48,7 @@ Result<TensorReport> reportTensor(const Checkpoint& checkpoint, size_t index, co
                                   bool measure, const JobContext& job) {
     TensorReport r;
     r.info = checkpoint.tensors()[index];
-    if (!measure || !convertibleToFloat(r.info.dtype) || r.info.elements() == 0) return r;
+    if (!measure || !r.info.readable() || r.info.elements() == 0) return r;
     const auto read = [&](uint64_t first, MatrixView out) { return checkpoint.readRows(index, first, out); };
     auto stats = tensorStats(r.info.rows(), r.info.cols(), read, kHistogramBins, job);
     if (!stats) return stats.takeError().at(r.info.name);
@@ -68,9 +68,14 @@ json outliersJson(const std::vector<OutlierChannel>& outliers) {
 }
 
 json toJson(const TensorReport& r, const OutlierChoice& choice) {
-    json out = {{"name", r.info.name},   {"dtype", dtypeInfo(r.info.dtype).name},
-                {"shape", r.info.shape}, {"bytes", r.info.bytes},
-                {"file", r.info.file},   {"module", r.module.empty() ? json() : json(r.module)}};
+    json out = {{"name", r.info.name},
+                {"dtype", r.info.typeName()},
+                {"bits_per_weight", r.info.bits()},
+                {"shape", r.info.shape},
+                {"bytes", r.info.bytes},
+                {"file", r.info.file},
+                {"module", r.module.empty() ? json() : json(r.module)}};
+    if (!r.info.notReadable.empty()) out["not_readable"] = r.info.notReadable;
     if (!r.measured) return out;
     out["stats"] = statsJson(r.stats);
     out["outlier_rule"] = choice.text();

@@ -15,12 +15,12 @@ namespace {
 
 /// The type most weights are stored in.
 QString mainType(const Checkpoint& checkpoint) {
-    std::map<DType, uint64_t> elements;
+    std::map<std::string_view, uint64_t> elements;
     for (const TensorInfo& t : checkpoint.tensors())
-        elements[t.dtype] += t.elements();
+        elements[t.typeName()] += t.elements();
     const auto most = std::max_element(elements.begin(), elements.end(),
                                        [](const auto& a, const auto& b) { return a.second < b.second; });
-    return most == elements.end() ? QString() : QString::fromLatin1(dtypeInfo(most->first).name.data());
+    return most == elements.end() ? QString() : QString::fromStdString(std::string(most->first));
 }
 
 } // namespace

@@ -61,9 +61,9 @@ TargetRow SchemeTable::identityRow(const QuantTarget& t) const {
     row.cols = t.cols;
     row.sourceType = tr("packed");
     if (!t.packed()) {
-        const DTypeInfo& type = dtypeInfo(m_model->checkpoint().tensors()[t.place.index].dtype);
-        row.sourceType = QString::fromLatin1(type.name.data(), qsizetype(type.name.size()));
-        row.sourceBits = type.bits;
+        const TensorInfo& tensor = m_model->checkpoint().tensors()[t.place.index];
+        row.sourceType = QString::fromStdString(std::string(tensor.typeName()));
+        row.sourceBits = int(tensor.bits()); // of a code; scales come on top in the exact column
     }
     return row;
 }

@@ -27,8 +27,8 @@ NameIndex indexOf(const std::vector<TensorInfo>& tensors) {
 
 /// Weight files of other programs, to say what was found rather than "nothing".
 constexpr std::pair<std::string_view, std::string_view> kForeign[] = {
-    {".gguf", "GGUF"}, {".bin", "PyTorch"}, {".pt", "PyTorch"},   {".pth", "PyTorch"}, {".ckpt", "PyTorch"},
-    {".onnx", "ONNX"}, {".keras", "Keras"}, {".msgpack", "Flax"}, {".npz", "NumPy"}};
+    {".bin", "PyTorch"}, {".pt", "PyTorch"},  {".pth", "PyTorch"},  {".ckpt", "PyTorch"},
+    {".onnx", "ONNX"},   {".keras", "Keras"}, {".msgpack", "Flax"}, {".npz", "NumPy"}};
 
 std::string_view foreignFormat(const fs::path& path) {
     std::string ending = path.extension().string();
@@ -56,7 +56,7 @@ Error nothingInFolder(const fs::path& folder) {
     if (found.empty())
         return Error::notFound(
             "no weights in this folder; looked for model.safetensors, model.safetensors.index.json "
-            "and any other .safetensors file",
+            "and any other .safetensors or .gguf file",
             folder.string());
     std::sort(found.begin(), found.end());
     found.resize(std::min<size_t>(found.size(), 5));
@@ -103,13 +103,15 @@ Result<TensorEnds> TensorSource::ends(size_t index, size_t count) const {
 }
 
 Checkpoint::Checkpoint(fs::path root, std::string readerId, std::vector<TensorInfo> tensors,
-                       std::unique_ptr<TensorSource> source, nlohmann::json config)
+                       std::unique_ptr<TensorSource> source, nlohmann::json config,
+                       std::string noConfigReason)
     : root_(std::move(root))
     , readerId_(std::move(readerId))
     , tensors_(std::move(tensors))
     , byName_(indexOf(tensors_))
     , source_(std::move(source))
-    , config_(std::make_unique<nlohmann::json>(std::move(config))) {}
+    , config_(std::make_unique<nlohmann::json>(std::move(config)))
+    , noConfigReason_(std::move(noConfigReason)) {}
 
 Checkpoint::~Checkpoint() = default;
 
@@ -118,6 +120,10 @@ std::string Checkpoint::displayName() const {
 }
 bool Checkpoint::hasConfig() const {
     return config_->is_object();
+}
+std::string Checkpoint::configPlace() const {
+    std::error_code ec;
+    return (fs::is_directory(root_, ec) ? root_ / "config.json" : root_).string();
 }
 size_t Checkpoint::find(const std::string& name) const {
     return byName_.find(name);
@@ -151,7 +157,29 @@ Result<void> Checkpoint::readRows(size_t index, uint64_t firstRow, MatrixView ou
 }
 
 Result<std::span<const std::byte>> Checkpoint::rawBytes(size_t index) const {
+    if (index < tensors_.size() && !tensors_[index].verbatim)
+        return Error::unsupported(
+            fmt::format("is stored as {} in the layout of the file, so its bytes are not its "
+                        "elements in order",
+                        tensors_[index].typeName()),
+            tensors_[index].name);
     return source_->rawBytes(index);
+}
+
+Result<std::span<const std::byte>> Checkpoint::elementBytes(size_t index,
+                                                            std::vector<std::byte>& buffer) const {
+    if (index >= tensors_.size() || tensors_[index].verbatim) return rawBytes(index);
+    QS_TRY(const Matrix values, readMatrix(index));
+    const DType type = tensors_[index].dtype;
+    try {
+        buffer.resize(values.size() * size_t(dtypeInfo(type).bits / 8));
+    } catch (const std::bad_alloc&) {
+        return Error{ErrorCode::OutOfMemory, fmt::format("cannot hold {} values", values.size()),
+                     tensors_[index].name};
+    }
+    if (auto stored = fromFloat(values.span(), type, buffer); !stored)
+        return stored.takeError().at(tensors_[index].name);
+    return std::span<const std::byte>(buffer);
 }
 
 uint64_t Checkpoint::totalBytes() const {
@@ -176,13 +204,13 @@ Result<std::string> Checkpoint::fingerprint() const {
     for (size_t i = 0; i < tensors_.size(); ++i) {
         const TensorInfo& t = tensors_[i];
         // Lengths first: two different lists of names never give the same stream.
-        hash.update(fmt::format("{} {} {} [{}] {} {}\n", t.name.size(), t.name, dtypeInfo(t.dtype).name,
+        hash.update(fmt::format("{} {} {} [{}] {} {}\n", t.name.size(), t.name, t.typeName(),
                                 fmt::join(t.shape, ","), t.file.size(), t.file));
         QS_TRY(const TensorEnds ends, source_->ends(i, kSampleBytes));
         hash.update(ends.first);
         hash.update(ends.last);
         if (fileSizes.count(t.file)) continue;
-        const fs::path path = folder ? root_ / t.file : root_;
+        const fs::path path = (folder ? root_ : root_.parent_path()) / t.file;
         fileSizes[t.file] = fs::file_size(path, ec);
         if (ec) return Error::io("cannot stat: " + ec.message(), path.string());
     }

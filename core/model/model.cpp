@@ -2,6 +2,7 @@
 #include "core/model/model.h"
 
 #include "core/model/architecture.h"
+#include "core/model/gguf_tokenizer.h"
 
 namespace qs {
 
@@ -33,9 +34,9 @@ std::vector<QuantTarget> targetsOfTensors(const Checkpoint& checkpoint) {
     std::vector<QuantTarget> out;
     for (size_t i = 0; i < checkpoint.tensors().size(); ++i) {
         const TensorInfo& t = checkpoint.tensors()[i];
-        if (t.shape.size() != 2 || t.shape[0] < 2 || t.shape[1] < 2 || !convertibleToFloat(t.dtype)) continue;
+        if (t.shape.size() != 2 || t.shape[0] < 2 || t.shape[1] < 2 || !t.readable()) continue;
         bool embedding = false;
-        for (const char* word : {"embed", "wte", "wpe", "lm_head"})
+        for (const char* word : {"embed", "wte", "wpe", "lm_head", "token_embd", "position_embd"})
             embedding = embedding || t.name.find(word) != std::string::npos;
         if (embedding) continue;
         std::string module = t.name;
@@ -45,6 +46,17 @@ std::vector<QuantTarget> targetsOfTensors(const Checkpoint& checkpoint) {
         out.push_back({module, t.name, place, size_t(t.shape[0]), size_t(t.shape[1]), -1, "", "", ""});
     }
     return out;
+}
+
+// A GGUF file carries its vocabulary; elsewhere it lies beside the weights.
+Result<std::shared_ptr<const Tokenizer>> tokenizerOf(const Checkpoint& checkpoint) {
+    if (const GgufMetadata* metadata = checkpoint.ggufMetadata()) {
+        QS_TRY(text::GgufVocabulary vocabulary, ggufVocabulary(*metadata));
+        return text::tokenizerFromGguf(std::move(vocabulary));
+    }
+    const std::filesystem::path& root = checkpoint.root();
+    std::error_code ec;
+    return loadTokenizer(std::filesystem::is_directory(root, ec) ? root : root.parent_path());
 }
 
 } // namespace
@@ -105,10 +117,7 @@ Result<std::shared_ptr<const Model>> openModel(std::shared_ptr<const Checkpoint>
         spec = std::move(*resolved);
     }
     std::shared_ptr<const Tokenizer> tokenizer;
-    const std::filesystem::path& path = checkpoint->root();
-    std::error_code ec;
-    const auto folder = std::filesystem::is_directory(path, ec) ? path : path.parent_path();
-    if (auto loaded = loadTokenizer(folder); !loaded)
+    if (auto loaded = tokenizerOf(*checkpoint); !loaded)
         noTokenizer = loaded.error().describe();
     else
         tokenizer = std::move(*loaded);

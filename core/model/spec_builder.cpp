@@ -47,8 +47,7 @@ SpecBuilder::SpecBuilder(const Checkpoint& c, const std::string& architecture, n
                          const char* nested)
     : fields_(std::make_unique<const nlohmann::json>(fieldsOf(c, std::move(defaults), nested)))
     , checkpoint(c)
-    , config(*fields_,
-             (c.root() / "config.json").string() + (hasObject(c, nested) ? std::string(": ") + nested : "")) {
+    , config(*fields_, c.configPlace() + (hasObject(c, nested) ? std::string(": ") + nested : "")) {
     spec.architecture = architecture;
 }
 
@@ -118,10 +117,10 @@ Result<std::string> SpecBuilder::tensor(const std::string& name, const std::vect
         return Error::corrupt(
             fmt::format("shape is {}, config.json says {}", shapeText(t.shape), shapeText(shape)),
             t.file + ": " + name);
-    if (!convertibleToFloat(t.dtype))
-        return Error::unsupported(
-            fmt::format("element type {} cannot be computed with", dtypeInfo(t.dtype).name),
-            t.file + ": " + name);
+    if (!t.readable())
+        return Error::unsupported(fmt::format("element type {} cannot be computed with{}{}", t.typeName(),
+                                              t.notReadable.empty() ? "" : ": ", t.notReadable),
+                                  t.file + ": " + name);
     return name;
 }
 

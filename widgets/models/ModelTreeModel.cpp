@@ -29,6 +29,10 @@ bool isNumber(const QString& s) {
     return !s.isEmpty() && std::all_of(s.begin(), s.end(), [](QChar c) { return c >= '0' && c <= '9'; });
 }
 
+QString typeText(const TensorInfo& t) {
+    return QString::fromStdString(std::string(t.typeName()));
+}
+
 /// "model.layers.0.self_attn.q_proj.weight" -> block 0, self_attn, q_proj. The block's number, or -1, into
 /// `block`.
 QStringList pathOf(const QString& name, int& block) {
@@ -250,8 +254,7 @@ QVector<int> ModelTreeModel::targetsBelow(const Node* node) const {
 QString ModelTreeModel::formatText(const Node* node) const {
     if (node->leaf()) {
         if (const TargetRow* row = targetRow(node)) return row->format;
-        return QString::fromLatin1(
-            dtypeInfo(m_checkpoint->tensors()[size_t(node->tensor)].dtype).name.data());
+        return typeText(m_checkpoint->tensors()[size_t(node->tensor)]);
     }
     double bits = 0, weights = 0;
     for (const int t : m_source ? targetsBelow(node) : QVector<int>()) {
@@ -296,8 +299,8 @@ QVariant ModelTreeModel::data(const QModelIndex& index, int role) const {
             for (const uint64_t d : t.shape)
                 shape << integerText(qint64(d));
             return QStringLiteral("%1\n%2 · %3 · %4")
-                .arg(QString::fromStdString(t.name), shape.join(QStringLiteral(" × ")),
-                     QString::fromLatin1(dtypeInfo(t.dtype).name.data()), bytesText(t.bytes));
+                .arg(QString::fromStdString(t.name), shape.join(QStringLiteral(" × ")), typeText(t),
+                     bytesText(t.bytes));
         }
     case Qt::TextAlignmentRole:
         return int((index.column() == Format ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignVCenter);
