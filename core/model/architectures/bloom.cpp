@@ -20,7 +20,7 @@ Result<ModelSpec> resolve(const Checkpoint& c) {
                            .blocks = presentKey(b.config, {"n_layer", "num_hidden_layers"}),
                            .context = "seq_length"}));
     b.spec.intermediate = 4 * b.spec.hidden;
-    QS_TRY(const double eps, b.config.numberOr("layer_norm_epsilon", 1e-5));
+    QS_TRY(const double eps, b.config.positiveOr("layer_norm_epsilon", 1.0, 1e-5));
     QS_TRY(const bool afterNorm, b.config.booleanOr("apply_residual_connection_post_layernorm", false));
     const auto norm = [&](const std::string& module) {
         return b.norm(NormSpec::Kind::Layer, module, b.spec.hidden, eps);

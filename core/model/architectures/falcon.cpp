@@ -29,7 +29,7 @@ Result<FalconOptions> optionsOf(SpecBuilder& b) {
     QS_TRY(o.alibi, b.config.booleanOr("alibi", false));
     QS_TRY(const bool bias, b.config.booleanOr("bias", false));
     if (bias) o.bias = Bias::Required;
-    QS_TRY(o.eps, b.config.numberOr("layer_norm_epsilon", 1e-5));
+    QS_TRY(o.eps, b.config.positiveOr("layer_norm_epsilon", 1.0, 1e-5));
     QS_TRY(o.activation, b.activation("activation", "gelu"));
     QS_TRY(const size_t norms, b.config.sizeOr("num_ln_in_parallel_attn", 2, o.grouped ? 2 : 1));
     // The new decoder is always parallel, and never has one k and v for all heads.
@@ -112,7 +112,8 @@ const ArchitectureDescriptor& architecture_falcon() {
             "Falcon RW (ALiBi), 7B (multi-query, parallel), 40B, 180B and 11B (grouped heads, parallel)",
         .classNames = {"FalconForCausalLM"},
         .modelTypes = {"falcon"},
-        .resolve = resolve};
+        .resolve = resolve,
+        .refuses = "two norms per block outside the new decoder architecture; other rope types"};
     return d;
 }
 

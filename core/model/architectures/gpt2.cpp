@@ -21,7 +21,7 @@ Result<ModelSpec> resolve(const Checkpoint& c) {
                            .context = "n_positions"}));
     QS_TRY(b.spec.intermediate, b.config.sizeOr("n_inner", 1u << 24, 4 * b.spec.hidden));
     QS_CHECK(b.config.require("add_cross_attention", false));
-    QS_TRY(const double eps, b.config.numberOr("layer_norm_epsilon", 1e-5));
+    QS_TRY(const double eps, b.config.positiveOr("layer_norm_epsilon", 1.0, 1e-5));
     QS_TRY(const Activation activation, b.activation("activation_function", "gelu_new"));
     QS_TRY(const bool scaled, b.config.booleanOr("scale_attn_weights", true));
     QS_TRY(const bool byLayer, b.config.booleanOr("scale_attn_by_inverse_layer_idx", false));
@@ -58,7 +58,8 @@ const ArchitectureDescriptor& architecture_gpt2() {
             "transposed",
         .classNames = {"GPT2LMHeadModel"},
         .modelTypes = {"gpt2"},
-        .resolve = resolve};
+        .resolve = resolve,
+        .refuses = "cross-attention; activations outside the list of names"};
     return d;
 }
 

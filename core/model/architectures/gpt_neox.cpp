@@ -22,7 +22,7 @@ Result<ModelSpec> resolve(const Checkpoint& c) {
                            .thetaKey = presentKey(b.config, {"rotary_emb_base", "rope_theta"}),
                            .partialKey = "rotary_pct"}));
     const int ropeIndex = b.addRope(rope);
-    QS_TRY(const double eps, b.config.numberOr("layer_norm_eps", 1e-5));
+    QS_TRY(const double eps, b.config.positiveOr("layer_norm_eps", 1.0, 1e-5));
     QS_TRY(const Activation activation, b.activation("hidden_act", "gelu"));
     QS_TRY(const bool parallel, b.config.booleanOr("use_parallel_residual", true));
     QS_TRY(const bool attentionBias, b.config.booleanOr("attention_bias", true));
@@ -60,7 +60,9 @@ const ArchitectureDescriptor& architecture_gpt_neox() {
                                                      "embedding, fused q, k, v, parallel residual",
                                           .classNames = {"GPTNeoXForCausalLM"},
                                           .modelTypes = {"gpt_neox"},
-                                          .resolve = resolve};
+                                          .resolve = resolve,
+                                          .refuses =
+                                              "activations outside the list of names; other rope types"};
     return d;
 }
 

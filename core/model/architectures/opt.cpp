@@ -100,7 +100,8 @@ const ArchitectureDescriptor& architecture_opt() {
             "OPT of all sizes and Galactica: learned positions, LayerNorm, separate q, k, v, ReLU or GELU",
         .classNames = {"OPTForCausalLM"},
         .modelTypes = {"opt"},
-        .resolve = resolve};
+        .resolve = resolve,
+        .refuses = "activations outside the list of names"};
     return d;
 }
 

@@ -38,7 +38,7 @@ Result<StableLmOptions> optionsOf(SpecBuilder& b) {
     QS_TRY(const RopeSpec rope,
            ropeFromConfig(b.config, b.spec.headDim, {.context = b.spec.context, .partial = 0.25}));
     o.rope = b.addRope(rope);
-    QS_TRY(o.eps, b.config.numberOr("layer_norm_eps", 1e-5));
+    QS_TRY(o.eps, b.config.positiveOr("layer_norm_eps", 1.0, 1e-5));
     QS_TRY(o.parallel, b.config.booleanOr("use_parallel_residual", false));
     QS_TRY(o.headNorm, b.config.booleanOr("qk_layernorm", false));
     QS_TRY(const bool bias, b.config.booleanOr("use_qkv_bias", false));
@@ -93,7 +93,8 @@ const ArchitectureDescriptor& architecture_stablelm() {
         .summary = "StableLM 3B, StableLM 2 and Zephyr: LayerNorm, partial rotary embedding, GQA, SwiGLU",
         .classNames = {"StableLmForCausalLM"},
         .modelTypes = {"stablelm"},
-        .resolve = resolve};
+        .resolve = resolve,
+        .refuses = "activations outside the list of names; other rope types"};
     return d;
 }
 

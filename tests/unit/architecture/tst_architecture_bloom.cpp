@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/model/gpt_parts.h"
+#include "tests/support/samples.h"
 #include "tests/unit/architecture/golden_case.h"
 
 using namespace qs;
 using namespace qs::test;
 using nlohmann::json;
+
+QS_SAMPLE(architecture, bloom, [](const std::filesystem::path&) { return goldenCase("bloom"); })
 
 class Architecture_bloom : public QObject {
     Q_OBJECT

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/support/samples.h"
 #include "tests/unit/architecture/golden_case.h"
 
 using namespace qs;
 using namespace qs::test;
 using nlohmann::json;
+
+QS_SAMPLE(architecture, falcon, [](const std::filesystem::path&) { return goldenCase("falcon_40b"); })
 
 class Architecture_falcon : public QObject {
     Q_OBJECT

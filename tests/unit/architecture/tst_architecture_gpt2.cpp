@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/support/samples.h"
 #include "tests/unit/architecture/golden_case.h"
 
 using namespace qs;
 using namespace qs::test;
 using nlohmann::json;
+
+QS_SAMPLE(architecture, gpt2, [](const std::filesystem::path&) { return goldenCase("gpt2"); })
 
 class Architecture_gpt2 : public QObject {
     Q_OBJECT

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/support/samples.h"
 #include "tests/unit/architecture/golden_case.h"
 
 using namespace qs;
 using namespace qs::test;
 using nlohmann::json;
+
+QS_SAMPLE(architecture, gpt_neox, [](const std::filesystem::path&) { return goldenCase("gpt_neox"); })
 
 class Architecture_gpt_neox : public QObject {
     Q_OBJECT

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/support/samples.h"
 #include "tests/unit/architecture/golden_case.h"
 
 using namespace qs;
 using namespace qs::test;
 using nlohmann::json;
+
+QS_SAMPLE(architecture, opt, [](const std::filesystem::path&) { return goldenCase("opt_post_norm"); })
 
 class Architecture_opt : public QObject {
     Q_OBJECT

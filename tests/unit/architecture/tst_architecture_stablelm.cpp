@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/support/samples.h"
 #include "tests/unit/architecture/golden_case.h"
 
 using namespace qs;
 using namespace qs::test;
 using nlohmann::json;
+
+QS_SAMPLE(architecture, stablelm,
+          [](const std::filesystem::path&) { return goldenCase("stablelm_parallel"); })
 
 class Architecture_stablelm : public QObject {
     Q_OBJECT
