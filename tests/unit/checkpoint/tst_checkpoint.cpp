@@ -70,7 +70,7 @@ private slots:
 
     void foreignFormatsAreNamed() {
         const fs::path dir = scratchDir("foreign");
-        for (const auto& [name, format] : {std::pair("m.gguf", "GGUF"),
+        for (const auto& [name, format] : {std::pair("m.npz", "NumPy"),
                                            {"pytorch_model.bin", "PyTorch"},
                                            {"M.PT", "PyTorch"},
                                            {"m.onnx", "ONNX"}}) {
@@ -83,7 +83,7 @@ private slots:
         }
         const Error folder = openError(dir);
         QCOMPARE(folder.code, ErrorCode::Unsupported);
-        QVERIFY(mentions(folder, "m.gguf (GGUF)") && mentions(folder, "pytorch_model.bin (PyTorch)"));
+        QVERIFY(mentions(folder, "m.npz (NumPy)") && mentions(folder, "pytorch_model.bin (PyTorch)"));
     }
 
     void relativeAndOddPaths() {
