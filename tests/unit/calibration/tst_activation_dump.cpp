@@ -142,9 +142,10 @@ private slots:
         const fs::path dir = scratchDir("dump-names");
         const auto model = smallModel(dir);
         QVERIFY(model);
-        const auto dump =
-            dumpOf(dir / "dump.h5", {{"/h/3/qkv", rows(8, 32), {8, 32}}},
-                   R"({"rules": [{"pattern": "h/*/qkv", "role": "activation", "module": "layers.1.attn"}]})");
+        // No raw string: moc takes what is in one for a comment.
+        const std::string mapping = "{\"rules\": [{\"pattern\": \"**/qkv\", \"role\": \"activation\", "
+                                    "\"module\": \"layers.1.attn\"}]}";
+        const auto dump = dumpOf(dir / "dump.h5", {{"/h/3/qkv", rows(8, 32), {8, 32}}}, mapping);
         QS_VERIFY_OK(dump);
         const auto made = calibrateWith(**dump, *model, dir / "c.h5");
         QS_VERIFY_OK(made);
