@@ -22,10 +22,10 @@ struct Match {
 
 /// Names under which an array may stand for the inputs of a linear.
 std::vector<std::string> namesOf(const QuantTarget& target) {
-    std::vector<std::string> names = {target.site, target.module, target.tensor};
+    std::vector<std::string> names = {target.site, target.module, target.weight};
     constexpr std::string_view kSuffix = ".weight";
-    if (target.tensor.ends_with(kSuffix))
-        names.push_back(target.tensor.substr(0, target.tensor.size() - kSuffix.size()));
+    if (target.weight.ends_with(kSuffix))
+        names.push_back(target.weight.substr(0, target.weight.size() - kSuffix.size()));
     return names;
 }
 
