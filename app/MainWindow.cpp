@@ -85,9 +85,9 @@ void MainWindow::makePages() {
     m_message = new MessageBar;
     m_stack = new QStackedWidget;
     m_stack->setObjectName(QStringLiteral("workspaces"));
-    // Else the widest page, shown or not, would set the least width of all: the docks beside it are hidden
+    // Else the largest page, shown or not, would set the least size of all: the docks beside it are hidden
     // there.
-    m_stack->setMinimumWidth(560);
+    m_stack->setMinimumSize(560, 300);
     m_welcome = new WelcomePage(&m_settings);
     m_inspect = new InspectPage(&m_state, &m_settings);
     m_runPage = new RunPage(&m_session);
