@@ -184,13 +184,17 @@ Result<std::vector<BpeMerge>> mergesOf(const GgufVocabulary& v) {
 
 json splitterJson(const GgufSplitter& splitter, bool prefixSpace) {
     json parts = json::array();
-    for (const char* pattern : splitter.patterns)
-        parts.push_back({{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}});
-    parts.push_back({{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}});
-    if (prefixSpace) // before the words are cut
-        parts.insert(
-            parts.begin(),
-            {{"type", "Metaspace"}, {"replacement", " "}, {"prepend_scheme", "first"}, {"split", false}});
+    if (prefixSpace) { // where the text begins, before it is cut
+        const json space = {
+            {"type", "Metaspace"}, {"replacement", " "}, {"prepend_scheme", "first"}, {"split", false}};
+        parts.push_back(space);
+    }
+    for (const char* pattern : splitter.patterns) {
+        const json cut = {{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}};
+        parts.push_back(cut);
+    }
+    const json bytes = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}};
+    parts.push_back(bytes);
     return {{"type", "Sequence"}, {"pretokenizers", std::move(parts)}};
 }
 

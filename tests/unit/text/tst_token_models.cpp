@@ -8,7 +8,9 @@ using namespace qs::test;
 
 namespace {
 
-json unigram(const json& vocab, json more = json::object()) {
+using Scored = std::vector<std::pair<std::string, double>>;
+
+json unigram(const Scored& vocab, json more = json::object()) {
     more["type"] = "Unigram";
     more["vocab"] = vocab;
     if (!more.contains("unk_id")) more["unk_id"] = 0;
@@ -38,24 +40,25 @@ class TokenModelsTest : public QObject {
     Q_OBJECT
 private slots:
     void unigramTakesTheHighestSum() {
-        const json v = {{"<unk>", 0.0}, {"a", 0.0},  {"b", 0.0},   {"c", 0.0},    {"d", 0.0},
-                        {"cd", 1.0},    {"ab", 2.0}, {"abc", 5.0}, {"abcd", 10.0}};
+        const Scored v = {{"<unk>", 0.0}, {"a", 0.0},  {"b", 0.0},   {"c", 0.0},    {"d", 0.0},
+                          {"cd", 1.0},    {"ab", 2.0}, {"abc", 5.0}, {"abcd", 10.0}};
         QS_COMPARE_LISTS(pieces(unigram(v), "abcdacdxx"), (Strings{"abcd", "a", "cd", "<unk>"})); // [HF]
         // a+bc: -1 - 1.5 = -2.5 beats ab+c: -1.2 - 1.4 = -2.6 and abc: -2.7.
-        const json w = {{"<unk>", 0.0}, {"a", -1.0}, {"bc", -1.5}, {"ab", -1.2}, {"c", -1.4}, {"abc", -2.7}};
+        const Scored w = {{"<unk>", 0.0}, {"a", -1.0}, {"bc", -1.5},
+                          {"ab", -1.2},   {"c", -1.4}, {"abc", -2.7}};
         QS_COMPARE_LISTS(pieces(unigram(w), "abc"), (Strings{"a", "bc"}));
         // Equal sums: the end is first reached by the piece that starts earliest.
-        const json tie = {{"<unk>", 0.0}, {"a", -1.0}, {"b", -1.0}, {"ab", -2.0}};
+        const Scored tie = {{"<unk>", 0.0}, {"a", -1.0}, {"b", -1.0}, {"ab", -2.0}};
         QS_COMPARE_LISTS(pieces(unigram(tie), "ab"), (Strings{"ab"}));
     }
     void unigramUnknowns() {
-        json v = {{"<unk>", 0.0}, {"a", -1.0}, {"xy", -50.0}};
+        Scored v = {{"<unk>", 0.0}, {"a", -1.0}, {"xy", -50.0}};
         // Unknown characters cost the lowest score - 10 each and are one token together; "xy" at -50 beats
         // two of -60.
         QS_COMPARE_LISTS(pieces(unigram(v), "azza"), (Strings{"a", "<unk>", "a"}));
         QS_COMPARE_LISTS(pieces(unigram(v), "axya"), (Strings{"a", "xy", "a"}));
         for (int b = 0; b < 256; ++b)
-            v.push_back({fmt::format("<0x{:02X}>", b), -3.0});
+            v.emplace_back(fmt::format("<0x{:02X}>", b), -3.0);
         QS_COMPARE_LISTS(pieces(unigram(v, {{"byte_fallback", true}}), "aé"),
                          (Strings{"a", "<0xC3>", "<0xA9>"}));
         QS_COMPARE_LISTS(pieces(unigram(v, {{"byte_fallback", false}}), "aé"), (Strings{"a", "<unk>"}));
@@ -78,10 +81,13 @@ private slots:
         QCOMPARE((*t)->piece(1), std::string("a"));
     }
     void damagedUnigram() {
-        QS_VERIFY_ERROR(fromJson(unigram(json::array())), ErrorCode::Corrupt, "vocab");
+        QS_VERIFY_ERROR(fromJson(unigram({})), ErrorCode::Corrupt, "vocab");
         QS_VERIFY_ERROR(fromJson(unigram({{"a", -1.0}}, {{"unk_id", 1}})), ErrorCode::Corrupt, "unk_id");
-        QS_VERIFY_ERROR(fromJson(unigram({{"a", "b"}})), ErrorCode::Corrupt, "vocab[0]");
-        QS_VERIFY_ERROR(fromJson(unigram({{"a", -1.0}, 7})), ErrorCode::Corrupt, "vocab[1]");
+        json j = unigram({{"a", -1.0}, {"b", -1.0}});
+        j["model"]["vocab"][1] = 7;
+        QS_VERIFY_ERROR(fromJson(j), ErrorCode::Corrupt, "vocab[1]");
+        j["model"]["vocab"][1] = json::array({"b", "c"});
+        QS_VERIFY_ERROR(fromJson(j), ErrorCode::Corrupt, "vocab[1]");
     }
     void wordPieceIsGreedy() {
         const Strings v = {"[UNK]", "[CLS]", "[SEP]", "want", "##want", "##ed", "wa", "un", "runn", "##ing"};
@@ -122,8 +128,10 @@ private slots:
                         ErrorCode::Corrupt, "unk_token");
     }
     void droppedOut() {
-        const json j = bare(
-            {{"type", "BPE"}, {"vocab", vocabOf({"a", "b", "ab"})}, {"merges", {"a b"}}, {"dropout", 0.25}});
+        const json j = bare({{"type", "BPE"},
+                             {"vocab", vocabOf({"a", "b", "ab"})},
+                             {"merges", json::array({"a b"})},
+                             {"dropout", 0.25}});
         QS_COMPARE_LISTS(pieces(j, "ab"), (Strings{"ab"}));
         QCOMPARE((*fromJson(j))->description(),
                  std::string("tokenizer.json (BPE without its dropout of 0.25)"));
