@@ -2,8 +2,11 @@
 #include "core/model/model.h"
 
 #include "core/model/architecture.h"
+#include "core/model/packed/packed_linear.h"
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <numbers>
 
 namespace qs {
@@ -35,32 +38,72 @@ std::vector<double> RopeSpec::inverseFrequencies(size_t headDim) const {
 
 namespace {
 
-std::vector<QuantTarget> targetsOfSpec(const Checkpoint& checkpoint, const ModelSpec& spec) {
+constexpr std::string_view kWeight = ".weight";
+
+/// The packed weight behind tensor name `weight`; nullptr when it is plain.
+Result<std::shared_ptr<const PackedInfo>> packedInfo(const PackedReader& packed, const std::string& weight) {
+    std::shared_ptr<const PackedInfo> info;
+    if (!weight.ends_with(kWeight)) return info;
+    QS_TRY(const auto linear, packed.find(weight.substr(0, weight.size() - kWeight.size())));
+    if (linear) info = std::make_shared<const PackedInfo>(linear->info());
+    return info;
+}
+
+std::vector<QuantTarget> targetsOfSpec(const Checkpoint& checkpoint, const PackedReader& packed,
+                                       const ModelSpec& spec) {
     std::vector<QuantTarget> out;
     for (size_t b = 0; b < spec.blocks.size(); ++b)
-        for (const LinearSpec* l : spec.blocks[b].linears())
-            out.push_back({l->module, l->weight, checkpoint.find(l->weight), l->out, l->in, int(b), l->role,
-                           l->site, l->fusedGroup});
+        for (const LinearSpec* l : spec.blocks[b].linears()) {
+            QuantTarget t{l->module, l->weight,    checkpoint.find(l->weight), l->out, l->in, int(b), l->role,
+                          l->site,   l->fusedGroup};
+            if (auto info = packedInfo(packed, l->weight)) t.packed = std::move(*info);
+            if (t.packed) t.tensorIndex = Checkpoint::npos;
+            out.push_back(std::move(t));
+        }
     return out;
 }
 
-bool endsWith(const std::string& text, const std::string& tail) {
-    return text.size() >= tail.size() && text.compare(text.size() - tail.size(), tail.size(), tail) == 0;
+/// Packed modules by the index of their first part. The first damaged one is told in `problem`: its parts are
+/// nothing that could be quantized. Settings that are not understood fail for all: the search ends there.
+std::map<size_t, QuantTarget> packedTargets(const PackedReader& packed, std::string& problem) {
+    std::map<size_t, QuantTarget> out;
+    for (const std::string& module : packed.modules()) {
+        const std::string weight = module + std::string(kWeight);
+        auto info = packedInfo(packed, weight);
+        if (!info) {
+            if (problem.empty()) problem = info.error().describe();
+            if (info.error().code == ErrorCode::Unsupported) break;
+            continue;
+        }
+        const PackedInfo& p = **info;
+        const size_t first = *std::min_element(p.tensors.begin(), p.tensors.end());
+        out[first] = {module, weight, Checkpoint::npos, p.out, p.in, -1, "", "", "", *info};
+    }
+    return out;
 }
 
-// Without an architecture, what looks like a linear's weight: floating, rank 2, both sides above 1, and not
-// an embedding by name.
-std::vector<QuantTarget> targetsOfTensors(const Checkpoint& checkpoint) {
+// Without an architecture, what is packed, and what looks like a linear's weight: floating, rank 2, both
+// sides above 1, and not an embedding by name.
+std::vector<QuantTarget> targetsOfTensors(const Checkpoint& checkpoint, const PackedReader& packed,
+                                          std::string& problem) {
     std::vector<QuantTarget> out;
+    std::map<size_t, QuantTarget> packedAt = packedTargets(packed, problem);
+    std::vector<char> isPart(checkpoint.tensors().size(), 0);
+    for (const auto& [first, target] : packedAt)
+        for (size_t part : target.packed->tensors)
+            isPart[part] = 1;
     for (size_t i = 0; i < checkpoint.tensors().size(); ++i) {
+        if (const auto it = packedAt.find(i); it != packedAt.end()) out.push_back(std::move(it->second));
         const TensorInfo& t = checkpoint.tensors()[i];
-        if (t.shape.size() != 2 || t.shape[0] < 2 || t.shape[1] < 2 || !convertibleToFloat(t.dtype)) continue;
+        if (isPart[i] || t.shape.size() != 2 || t.shape[0] < 2 || t.shape[1] < 2 ||
+            !convertibleToFloat(t.dtype))
+            continue;
         bool embedding = false;
         for (const char* word : {"embed", "wte", "wpe", "lm_head"})
             embedding = embedding || t.name.find(word) != std::string::npos;
         if (embedding) continue;
         std::string module = t.name;
-        if (endsWith(module, ".weight")) module.resize(module.size() - 7);
+        if (module.ends_with(kWeight)) module.resize(module.size() - kWeight.size());
         out.push_back({module, t.name, i, size_t(t.shape[0]), size_t(t.shape[1]), -1, "", "", ""});
     }
     return out;
@@ -72,11 +115,16 @@ Model::Model(std::shared_ptr<const Checkpoint> checkpoint, std::optional<ModelSp
              std::string noForwardReason, std::shared_ptr<const Tokenizer> tokenizer,
              std::string noTokenizerReason)
     : checkpoint_(std::move(checkpoint))
+    , packed_(std::make_shared<const PackedReader>(*checkpoint_))
     , spec_(std::move(spec))
     , noForwardReason_(std::move(noForwardReason))
     , noTokenizerReason_(std::move(noTokenizerReason))
     , tokenizer_(std::move(tokenizer)) {
-    targets_ = spec_ ? targetsOfSpec(*checkpoint_, *spec_) : targetsOfTensors(*checkpoint_);
+    std::string problem;
+    targets_ = spec_ ? targetsOfSpec(*checkpoint_, *packed_, *spec_)
+                     : targetsOfTensors(*checkpoint_, *packed_, problem);
+    if (!problem.empty() && noForwardReason_.find(problem) == std::string::npos)
+        noForwardReason_ += "; " + problem;
 }
 
 const QuantTarget* Model::findTarget(const std::string& module) const {

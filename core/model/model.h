@@ -12,6 +12,9 @@
 
 namespace qs {
 
+struct PackedInfo;
+class PackedReader;
+
 /// Rotary position embedding, half-split pairs (i, i + dim/2). inverse frequency i = theta^(-2i/dim), then
 /// scaled.
 struct RopeSpec {
@@ -62,6 +65,7 @@ struct QuantTarget {
     size_t rows = 0, cols = 0;
     int block = -1; ///< -1: not in a block (tensor-level mode)
     std::string role, site, fusedGroup;
+    std::shared_ptr<const PackedInfo> packed = {}; ///< how it is quantized already; null when stored plainly
 };
 
 /// Immutable and thread-safe.
@@ -86,11 +90,14 @@ public:
     Result<void> requireTokenizer() const;
 
     const std::vector<QuantTarget>& targets() const { return targets_; }
+    /// Weights that the checkpoint stores already quantized.
+    const PackedReader& packed() const { return *packed_; }
     /// nullptr when absent.
     const QuantTarget* findTarget(const std::string& module) const;
 
 private:
     std::shared_ptr<const Checkpoint> checkpoint_;
+    std::shared_ptr<const PackedReader> packed_;
     std::optional<ModelSpec> spec_;
     std::string noForwardReason_, noTokenizerReason_;
     std::shared_ptr<const Tokenizer> tokenizer_;

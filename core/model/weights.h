@@ -4,6 +4,8 @@
 
 #include "core/model/model.h"
 
+#include <functional>
+
 namespace qs {
 
 /// Thread-safe.
@@ -17,8 +19,13 @@ public:
     virtual std::string label() const = 0;
 };
 
-/// Weights of a checkpoint. Packed GPTQ linears (X.qweight, X.qzeros, X.scales, X.g_idx) answer to
-/// "X.weight".
+/// Weights of a checkpoint. Linears that it stores packed (see packed/packed_linear.h) answer to "X.weight"
+/// with their dequantized values.
 std::shared_ptr<const WeightSource> checkpointWeights(std::shared_ptr<const Checkpoint> checkpoint);
+
+/// Fills rows [firstRow, firstRow + out.rows) of a weight.
+using RowReader = std::function<Result<void>(uint64_t firstRow, MatrixView out)>;
+/// Rows of a target, [rows, cols], stored plainly or packed. The model must outlive the reader. Thread-safe.
+Result<RowReader> targetRows(const Model& model, const QuantTarget& target);
 
 } // namespace qs

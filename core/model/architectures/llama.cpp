@@ -3,7 +3,7 @@
 // Tensor names and config spellings (transformers v4 and v5) as in the published checkpoints.
 #include "core/model/architecture.h"
 #include "core/model/config_reader.h"
-#include "core/model/gptq_checkpoint.h"
+#include "core/model/packed/packed_linear.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -93,17 +93,20 @@ Result<void> requireShape(const Checkpoint& c, const std::string& name, std::vec
     return {};
 }
 
-Result<void> requireLinear(const Checkpoint& c, const LinearSpec& l) {
-    if (c.find(l.weight) == Checkpoint::npos) {
-        QS_TRY(auto packed, packedGptqLinear(c, l.weight.substr(0, l.weight.size() - 7)));
-        if (packed) {
-            if (packed->out == l.out && packed->in == l.in) return {};
-            return Error::corrupt(fmt::format("packed shape is [{}, {}], config.json says [{}, {}]",
-                                              packed->out, packed->in, l.out, l.in),
-                                  l.module);
-        }
-    }
-    QS_CHECK(requireShape(c, l.weight, {l.out, l.in}));
+/// The weight of a linear, plain or packed.
+Result<void> requireWeight(const Checkpoint& c, const PackedReader& reader, const std::string& weight,
+                           size_t out, size_t in) {
+    const std::string module = weight.substr(0, weight.size() - 7); // ".weight"
+    QS_TRY(const auto packed, reader.find(module));
+    if (!packed) return requireShape(c, weight, {out, in});
+    const PackedInfo& p = packed->info();
+    if (p.out == out && p.in == in) return {};
+    return Error::corrupt(
+        fmt::format("packed shape is [{}, {}], config.json says [{}, {}]", p.out, p.in, out, in), module);
+}
+
+Result<void> requireLinear(const Checkpoint& c, const PackedReader& reader, const LinearSpec& l) {
+    QS_CHECK(requireWeight(c, reader, l.weight, l.out, l.in));
     if (!l.bias.empty()) QS_CHECK(requireShape(c, l.bias, {l.out}));
     return {};
 }
@@ -148,17 +151,19 @@ Result<ModelSpec> resolve(const Checkpoint& c) {
     s.embedding = "model.embed_tokens.weight";
     s.finalNorm = "model.norm.weight";
     // Files that share the embedding with the head often omit the head, whatever the config says.
-    if (c.find("lm_head.weight") == Checkpoint::npos) s.tiedHead = true;
+    const PackedReader reader(c);
+    QS_TRY(const auto packedHead, reader.find("lm_head"));
+    if (c.find("lm_head.weight") == Checkpoint::npos && !packedHead) s.tiedHead = true;
     s.head = s.tiedHead ? s.embedding : "lm_head.weight";
     QS_CHECK(requireShape(c, s.embedding, {s.vocabulary, s.hidden}));
-    QS_CHECK(requireShape(c, s.head, {s.vocabulary, s.hidden}));
+    QS_CHECK(requireWeight(c, reader, s.head, s.vocabulary, s.hidden));
     QS_CHECK(requireShape(c, s.finalNorm, {s.hidden}));
     for (size_t b = 0; b < blocks; ++b) {
         BlockSpec block = blockOf(c, s, b);
         QS_CHECK(requireShape(c, block.attentionNorm, {s.hidden}));
         QS_CHECK(requireShape(c, block.mlpNorm, {s.hidden}));
         for (const LinearSpec* l : block.linears())
-            QS_CHECK(requireLinear(c, *l));
+            QS_CHECK(requireLinear(c, reader, *l));
         s.blocks.push_back(std::move(block));
     }
     return s;
