@@ -73,7 +73,12 @@ PackedResult openAwq(const PackedParts& parts, const PackedSettings& all) {
     info.out = words * 8;
     const size_t size =
         settings->groupSize <= 0 ? info.in : size_t(std::min<long long>(settings->groupSize, info.in));
-    ScaleGrid grid = ScaleGrid::perGroup(info.out, info.in, size);
+    if (parts.tensor(scales).shape[1] != info.out)
+        return Error::corrupt(fmt::format("qweight {} and scales {} are not AWQ's, which holds 8 outputs a "
+                                          "word, but {} says quant_method \"awq\"",
+                                          parts.describe(qweight), parts.describe(scales), all.where),
+                              parts.module());
+    const ScaleGrid grid = ScaleGrid::perGroup(info.out, info.in, size);
     grid.apply(info);
     const auto isShape = [&](size_t part, size_t cols) {
         const auto& shape = parts.tensor(part).shape;
@@ -87,7 +92,7 @@ PackedResult openAwq(const PackedParts& parts, const PackedSettings& all) {
                          fmt::format("I32 [{}, {}] {}", info.groups, words, rule)));
     for (size_t part : {qweight, qzeros, scales})
         parts.add(info, part);
-    nameIntegers(info, "AWQ", false);
+    nameIntegers(info, "AWQ", settings->groupSize > 0 ? settings->groupSize : -1, false);
     return std::make_unique<AwqLinear>(parts.checkpoint(), std::move(info), qweight, qzeros, scales);
 }
 

@@ -19,6 +19,11 @@ Result<const CtSettings::Group*> ctGroup(const PackedParts& parts, const PackedS
                           parts.module());
 }
 
+long long ctGroupSize(const CtSettings::Weights& weights) {
+    if (weights.strategy == "tensor") return 0;
+    return weights.strategy == "channel" ? -1 : weights.groupSize;
+}
+
 ScaleGrid ctGrid(const CtSettings::Weights& weights, size_t out, size_t in) {
     if (weights.strategy == "tensor") return ScaleGrid::perTensor(out, in);
     if (weights.strategy == "channel") return ScaleGrid::perChannel(out, in);

@@ -73,7 +73,7 @@ PackedResult openCtInt(const PackedParts& parts, const PackedSettings& all) {
         parts.add(info, zero);
     }
     parts.addExtras(info, {"input_scale", "input_zero_point", "output_scale", "output_zero_point"});
-    nameIntegers(info, "Compressed-tensors", w.symmetric);
+    nameIntegers(info, "Compressed-tensors", ctGroupSize(w), w.symmetric);
     return std::make_unique<CtIntLinear>(parts.checkpoint(), std::move(info), weight, scale, zero);
 }
 

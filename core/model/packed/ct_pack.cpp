@@ -181,7 +181,7 @@ PackedResult openCtPack(const PackedParts& parts, const PackedSettings& all) {
                              fmt::format("I32 [{}]", info.in)));
         parts.add(info, p.groupIndex);
     }
-    nameIntegers(info, "Compressed-tensors", w.symmetric);
+    nameIntegers(info, "Compressed-tensors", ctGroupSize(w), w.symmetric);
     return std::make_unique<CtPackLinear>(parts.checkpoint(), std::move(info), p);
 }
 

@@ -51,7 +51,7 @@ std::string gridWords(const ScaleGrid& grid, const PackedInfo& info) {
     if (grid.blockRows > 1 && grid.rows * grid.groups > 1)
         return fmt::format("block {}x{}", grid.blockRows, grid.groupSize);
     if (grid.rows == 1 && info.out > 1) return "per tensor";
-    return groupText(grid.groupSize, info.in);
+    return grid.groups == 1 ? "per channel" : fmt::format("group {}", grid.groupSize);
 }
 
 struct Found {

@@ -140,7 +140,7 @@ PackedResult openGptq(const PackedParts& parts, const PackedSettings& all) {
                              fmt::format("I32 [{}]", info.in)));
         parts.add(info, p.groupIndex);
     }
-    nameIntegers(info, "GPTQ", grid.symmetric);
+    nameIntegers(info, "GPTQ", grid.groupSize > 0 ? grid.groupSize : -1, grid.symmetric);
     return std::make_unique<GptqLinear>(parts.checkpoint(), std::move(info), p);
 }
 

@@ -35,6 +35,8 @@ Result<void> requireNotSkipped(const PackedParts& parts, const std::vector<std::
 /// The group of compressed-tensors that quantized the module; Corrupt when its format is none of `formats`.
 Result<const CtSettings::Group*> ctGroup(const PackedParts& parts, const PackedSettings& settings,
                                          const char* what, std::initializer_list<const char*> formats);
+/// As `nameIntegers` wants it: the group size, -1 per channel, 0 per tensor.
+long long ctGroupSize(const CtSettings::Weights& weights);
 /// The grid of its strategy.
 ScaleGrid ctGrid(const CtSettings::Weights& weights, size_t out, size_t in);
 /// X.weight_scale, whose shape must be that of the grid and its type one of a scale.

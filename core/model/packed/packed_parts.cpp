@@ -97,18 +97,14 @@ uint8_t fieldAt(std::span<const std::byte> bytes, size_t first, size_t stride, s
     return uint8_t(window >> shift & ((1u << bits) - 1));
 }
 
-std::string groupText(size_t size, size_t in) {
-    return size >= in ? "per channel" : fmt::format("group {}", size);
-}
-
-void nameIntegers(PackedInfo& info, const std::string& family, std::optional<bool> symmetric) {
-    const bool perTensor = info.scaleRows == 1 && info.out > 1;
-    info.label = fmt::format("{} {}-bit, {}", family, info.bits,
-                             perTensor ? "per tensor" : groupText(info.groupSize, info.in));
-    const std::string group = perTensor                   ? "tensor"
-                              : info.groupSize >= info.in ? "channel"
-                                                          : fmt::format("g{}", info.groupSize);
-    info.format = fmt::format("int{} {}", info.bits, group);
+void nameIntegers(PackedInfo& info, const std::string& family, long long group,
+                  std::optional<bool> symmetric) {
+    const std::string words = group > 0    ? fmt::format("group {}", group)
+                              : group == 0 ? "per tensor"
+                                           : "per channel";
+    const std::string brief = group > 0 ? fmt::format("g{}", group) : words.substr(4);
+    info.label = fmt::format("{} {}-bit, {}", family, info.bits, words);
+    info.format = fmt::format("int{} {}", info.bits, brief);
     if (!symmetric) return;
     info.label += *symmetric ? ", symmetric" : ", asymmetric";
     info.format += *symmetric ? " sym" : " asym";

@@ -74,9 +74,9 @@ uint32_t wordAt(std::span<const std::byte> bytes, size_t i);
 /// first + w * stride of `bytes`.
 uint8_t fieldAt(std::span<const std::byte> bytes, size_t first, size_t stride, size_t i, int bits);
 
-/// "group 128" of `size`, or "per channel" when one group spans the row.
-std::string groupText(size_t size, size_t in);
-/// Sets label and format: "GPTQ 4-bit, group 128, asymmetric" and "int4 g128 asym".
-void nameIntegers(PackedInfo& info, const std::string& family, std::optional<bool> symmetric);
+/// Sets label and format: "GPTQ 4-bit, group 128, asymmetric" and "int4 g128 asym". `group` as in the
+/// settings: -1 one scale per channel, 0 one per tensor.
+void nameIntegers(PackedInfo& info, const std::string& family, long long group,
+                  std::optional<bool> symmetric);
 
 } // namespace qs

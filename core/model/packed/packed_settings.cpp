@@ -14,7 +14,7 @@ namespace {
 using Json = SettingsReader::Json;
 
 constexpr long long kLargestGroup = 1LL << 40;
-constexpr size_t kMostRules = 1u << 16;
+constexpr size_t kMostRules = 4096;
 
 /// The settings object of a file, and its place for errors.
 struct Found {
