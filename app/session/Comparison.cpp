@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/session/Comparison.h"
 
+#include "core/model/weights.h"
+
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
@@ -89,7 +91,9 @@ Result<Quantized> preview(const ComparisonInput& in, const QuantTarget& target, 
         std::find_if(all.begin(), all.end(), [](const auto* m) { return m->needs == Needs::Nothing; });
     if (it == all.end()) return Error::internal("no data-free method is registered");
     QS_TRY(const auto codec, createCodec(in.scheme->codec, in.scheme->codecParams));
-    QS_TRY(const Matrix weight, in.model->checkpoint().readMatrix(target.tensorIndex));
+    QS_TRY(const RowReader readRows, targetRows(*in.model, target));
+    Matrix weight(target.rows, target.cols);
+    QS_CHECK(readRows(0, weight.view()));
     QuantizeInput q;
     q.weight = weight.view();
     q.codec = codec.get();
@@ -117,8 +121,7 @@ Result<Quantized> fromRun(const ComparisonInput& in, const QuantTarget& target, 
 
 Result<WeightComparison> compareWeights(const ComparisonInput& in, const JobContext& job) {
     const QuantTarget& target = in.model->targets().at(size_t(in.target));
-    if (target.tensorIndex == Checkpoint::npos)
-        return Error::unsupported("the checkpoint stores this tensor packed", target.module);
+    QS_TRY(const RowReader readRows, targetRows(*in.model, target));
     WeightComparison out;
     out.target = in.target;
     std::optional<Quantized> quantized;
@@ -134,8 +137,7 @@ Result<WeightComparison> compareWeights(const ComparisonInput& in, const JobCont
         for (size_t r = 0; r < target.rows; r += step) {
             QS_CHECK(job.checkpoint());
             const size_t n = std::min(step, target.rows - r);
-            QS_CHECK(
-                in.model->checkpoint().readRows(target.tensorIndex, r, w.view().block(0, n, 0, target.cols)));
+            QS_CHECK(readRows(r, w.view().block(0, n, 0, target.cols)));
             const ConstMatrixView rows = w.view().block(0, n, 0, target.cols);
             if (ranging) {
                 sums.range(rows);
@@ -154,11 +156,7 @@ Result<WeightComparison> compareWeights(const ComparisonInput& in, const JobCont
 
 Result<TensorStats> statsOfTarget(const Model& model, int target, const JobContext& job) {
     const QuantTarget& t = model.targets().at(size_t(target));
-    if (t.tensorIndex == Checkpoint::npos)
-        return Error::unsupported("the checkpoint stores this tensor packed", t.module);
-    const auto read = [&](uint64_t first, MatrixView out) {
-        return model.checkpoint().readRows(t.tensorIndex, first, out);
-    };
+    QS_TRY(const RowReader read, targetRows(model, t));
     auto stats = tensorStats(t.rows, t.cols, read, kHistogramBins, job);
     if (!stats) return stats.takeError().at(t.tensor);
     return stats;
