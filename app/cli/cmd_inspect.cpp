@@ -52,8 +52,8 @@ std::string statsTable(const std::vector<TensorReport>& reports) {
              {"outlier input channels"}});
     for (const TensorReport& r : reports) {
         const TensorStats& s = r.stats;
-        std::vector<std::string> row = {r.info.name, std::string(r.info.typeName()), bitsText(r.info),
-                                        shapeText(r.info.shape), humanBytes(r.info.bytes)};
+        std::vector<std::string> row = {r.info.name, r.type(), bitsText(r.info), shapeText(r.info.shape),
+                                        humanBytes(r.info.bytes)};
         if (r.measured)
             for (double v :
                  {s.min, s.max, s.mean, s.stddev, s.kurtosis, s.p99, s.p999, maxMedianRatio(s.input)})
@@ -68,8 +68,8 @@ std::string statsTable(const std::vector<TensorReport>& reports) {
 std::string headerTable(const std::vector<TensorReport>& reports) {
     Table t({{"tensor"}, {"type"}, {"bits", true}, {"shape"}, {"size", true}, {"file"}});
     for (const TensorReport& r : reports)
-        t.add({r.info.name, std::string(r.info.typeName()), bitsText(r.info), shapeText(r.info.shape),
-               humanBytes(r.info.bytes), r.info.file});
+        t.add({r.info.name, r.type(), bitsText(r.info), shapeText(r.info.shape), humanBytes(r.info.bytes),
+               r.info.file});
     return t.text();
 }
 
@@ -91,36 +91,27 @@ std::string outlierTable(const std::vector<TensorReport>& reports) {
     return t.empty() ? "No outlier channel.\n" : t.text();
 }
 
-struct Selection {
-    std::vector<size_t> tensors;      ///< indices into the checkpoint
-    std::vector<std::string> modules; ///< of all tensors
-};
-
-Result<Selection> selectTensors(const Model& model, const std::string& glob) {
-    Selection s;
-    s.modules = moduleNames(model);
-    const auto& tensors = model.checkpoint().tensors();
-    for (size_t i = 0; i < tensors.size(); ++i)
-        if (globMatches(glob, tensors[i].name) || (!s.modules[i].empty() && globMatches(glob, s.modules[i])))
-            s.tensors.push_back(i);
-    if (s.tensors.empty()) return Error::notFound(fmt::format("no tensor matches `{}`", glob), "--tensor");
-    return s;
+Result<std::vector<InspectItem>> selectTensors(const Model& model, const std::string& glob) {
+    std::vector<InspectItem> selected;
+    for (InspectItem& item : inspectItems(model))
+        if (globMatches(glob, item.info.name) || (!item.module.empty() && globMatches(glob, item.module)))
+            selected.push_back(std::move(item));
+    if (selected.empty()) return Error::notFound(fmt::format("no tensor matches `{}`", glob), "--tensor");
+    return selected;
 }
 
 /// Progress goes by bytes: tensors differ by orders of magnitude.
-Result<std::vector<TensorReport>> measure(const Checkpoint& checkpoint, const Selection& selected,
+Result<std::vector<TensorReport>> measure(const Model& model, const std::vector<InspectItem>& selected,
                                           const OutlierChoice& choice, bool values, const JobContext& job) {
-    const size_t count = selected.tensors.size();
+    const size_t count = selected.size();
     double total = 1, done = 0;
-    for (size_t i : selected.tensors)
-        total += double(checkpoint.tensors()[i].bytes);
+    for (const InspectItem& item : selected)
+        total += double(item.info.bytes);
     std::vector<TensorReport> reports;
     for (size_t n = 0; n < count; ++n) {
         QS_CHECK(job.checkpoint());
         job.report(fmt::format("Reading tensor {} of {}", n + 1, count), done, total);
-        const size_t index = selected.tensors[n];
-        QS_TRY(TensorReport report, reportTensor(checkpoint, index, choice, values, job.silent()));
-        report.module = selected.modules[index];
+        QS_TRY(TensorReport report, reportTensor(model, selected[n], choice, values, job.silent()));
         done += double(report.info.bytes);
         reports.push_back(std::move(report));
     }
@@ -137,6 +128,10 @@ void showTensors(Console& out, json& result, const std::vector<TensorReport>& re
         out.text(headerTable(reports));
     } else {
         out.text(o.outliers ? outlierTable(reports) : statsTable(reports));
+        PackedTable packed;
+        for (const TensorReport& r : reports)
+            if (r.packed && r.measured) packed.add(r.info.name, *r.packed, r.details);
+        if (!packed.empty()) out.text("\n" + packed.text());
         out.text(
             fmt::format("\nOutlier channel: absmax at or above {}. max/med: the largest absmax of an input "
                         "channel over the median.\n",
@@ -229,9 +224,9 @@ Result<void> inspect(Session& session, const InspectOptions& o) {
         QS_TRY(calibration, Calibration::open(o.calibration));
         QS_CHECK(calibration->requireFor(*model));
     }
-    QS_TRY(const Selection selected, selectTensors(*model, o.glob));
+    QS_TRY(const auto selected, selectTensors(*model, o.glob));
     const OutlierChoice choice = o.choice(OutlierRule::MedianRatio);
-    QS_TRY(const auto reports, measure(model->checkpoint(), selected, choice, !o.headerOnly, session.job));
+    QS_TRY(const auto reports, measure(*model, selected, choice, !o.headerOnly, session.job));
     json result = modelJson(*model);
     session.console.text(modelText(*model) + "\n");
     showTensors(session.console, result, reports, o, choice);

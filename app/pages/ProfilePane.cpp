@@ -156,9 +156,7 @@ ui::ChannelProfileDataPtr ProfilePane::weightsPicture(const ui::TargetRow& row) 
     data->yTitle = tr("|w|, absmax");
     const ChannelStats* stats = m_state->weightChannels();
     if (!stats) {
-        data->emptyText = row.sourceType == QLatin1String("packed")
-                              ? tr("The checkpoint stores this tensor packed.")
-                              : tr("Reading the weights");
+        data->emptyText = tr("Reading the weights");
         return data;
     }
     data->absmax = copied(stats->absmax);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/checkpoint/safetensors.h"
-#include "core/model/gptq_checkpoint.h"
+#include "core/model/packed/packed_linear.h"
 #include "core/model/weights.h"
 #include "tests/support/qs_test.h"
 
@@ -54,7 +54,7 @@ std::shared_ptr<const Checkpoint> build(const char* name, const std::vector<Part
 
 } // namespace
 
-class GptqCheckpoint : public QObject {
+class PackedGptq : public QObject {
     Q_OBJECT
 private slots:
     void golden_data();
@@ -66,7 +66,7 @@ private slots:
     void refused();
 };
 
-void GptqCheckpoint::golden_data() {
+void PackedGptq::golden_data() {
     QTest::addColumn<QString>("name");
     QTest::addColumn<int>("bits");
     QTest::newRow("version 1, 4 bits, act-order") << "v1_4bit_act_order" << 4;
@@ -76,25 +76,27 @@ void GptqCheckpoint::golden_data() {
 }
 
 // Packed and dequantized by tests/golden/gen/gptq_packing.py.
-void GptqCheckpoint::golden() {
+void PackedGptq::golden() {
     QFETCH(QString, name);
     QFETCH(int, bits);
     const auto checkpoint = openCheckpoint(::golden(name));
     QS_VERIFY_OK(checkpoint);
     const auto expected = openCheckpoint(::golden(name) / "expected.safetensors");
     QS_VERIFY_OK(expected);
-    const auto packed = packedGptqLinear(**checkpoint, kModule);
+    const PackedReader reader(**checkpoint);
+    const auto packed = reader.find(kModule);
     QS_VERIFY_OK(packed);
-    QVERIFY(packed->has_value());
-    QCOMPARE((*packed)->bits, bits);
-    QCOMPARE((*packed)->out, size_t(32));
-    QCOMPARE((*packed)->in, size_t(64));
-    const auto unpacked = unpackGptq(**checkpoint, **packed);
+    QVERIFY(*packed);
+    QCOMPARE((*packed)->info().bits, bits);
+    QCOMPARE((*packed)->info().out, size_t(32));
+    QCOMPARE((*packed)->info().in, size_t(64));
+    const auto unpacked = (*packed)->codes();
     QS_VERIFY_OK(unpacked);
     const auto codes = (*expected)->rawBytes((*expected)->find("codes"));
     QS_VERIFY_OK(codes);
-    QCOMPARE(unpacked->codes.size(), codes->size());
-    QVERIFY(std::memcmp(unpacked->codes.data(), codes->data(), codes->size()) == 0);
+    QCOMPARE(unpacked->size(), codes->size());
+    for (size_t i = 0; i < codes->size(); ++i)
+        QCOMPARE(int(unpacked->data()[i]), int((*codes)[i]));
 
     const auto values = (*expected)->readMatrix("model.lin.weight");
     QS_VERIFY_OK(values);
@@ -107,7 +109,7 @@ void GptqCheckpoint::golden() {
         QVERIFY2(read->data()[i] == values->data()[i], qPrintable(QString::number(i)));
 }
 
-void GptqCheckpoint::plainTensorsPassThrough() {
+void PackedGptq::plainTensorsPassThrough() {
     const auto checkpoint = openCheckpoint(::golden("v2_3bit"));
     QS_VERIFY_OK(checkpoint);
     const auto weights = checkpointWeights(*checkpoint);
@@ -117,44 +119,51 @@ void GptqCheckpoint::plainTensorsPassThrough() {
     QCOMPARE(bias->cols(), size_t(32));
     const auto none = weights->matrix("model.other.weight");
     QVERIFY(!none && none.error().code == ErrorCode::NotFound);
-    const auto absent = packedGptqLinear(**checkpoint, "model.other");
+    const auto absent = PackedReader(**checkpoint).find("model.other");
     QS_VERIFY_OK(absent);
-    QVERIFY(!absent->has_value());
+    QVERIFY(!*absent);
     const auto fingerprint = (*checkpoint)->fingerprint();
     QS_VERIFY_OK(fingerprint);
     QCOMPARE(weights->fingerprint(), *fingerprint);
 }
 
-void GptqCheckpoint::wellFormedByHand() {
+void PackedGptq::wellFormedByHand() {
     const auto c = build("gptq-good", wellFormed(), kConfig);
     QVERIFY(c);
-    const auto packed = packedGptqLinear(*c, kModule);
+    const auto packed = PackedReader(*c).find(kModule);
     QS_VERIFY_OK(packed);
-    QVERIFY((*packed)->zeroMinusOne);
-    QCOMPARE((*packed)->groups, size_t(2));
-    const auto u = unpackGptq(*c, **packed);
-    QS_VERIFY_OK(u);
-    for (float z : u->zero.span())
+    const PackedInfo& info = (*packed)->info();
+    QCOMPARE(info.groups, size_t(2));
+    QCOMPARE(info.label, std::string("GPTQ 4-bit, group 32"));
+    // qweight 1024, qzeros 32, scales 128 and g_idx 256 bytes for 2048 weights.
+    QCOMPARE(info.storedBytes, uint64_t(1440));
+    QCOMPARE(info.bitsPerWeight(), 5.625);
+    const auto scales = (*packed)->scales();
+    QS_VERIFY_OK(scales);
+    for (float z : scales->zero.span())
         QCOMPARE(z, 8.0f); // 7 is stored
-    const Matrix values = u->dequantize();
-    for (float w : values.span())
+    const auto values = (*packed)->dequantize();
+    QS_VERIFY_OK(values);
+    for (float w : values->span())
         QCOMPARE(w, 0.0f);
 }
 
-void GptqCheckpoint::largestZeroOfVersion1DoesNotWrap() {
+void PackedGptq::largestZeroOfVersion1DoesNotWrap() {
     auto parts = wellFormed();
     parts[1].word = 0xffffffff;
     const auto c = build("gptq-zero16", parts, kConfig);
     QVERIFY(c);
-    const auto packed = packedGptqLinear(*c, kModule);
+    const auto packed = PackedReader(*c).find(kModule);
     QS_VERIFY_OK(packed);
-    const auto u = unpackGptq(*c, **packed);
-    QS_VERIFY_OK(u);
-    QCOMPARE(u->zero(0, 0), 16.0f);
-    QCOMPARE(u->dequantize()(0, 0), -8.0f);
+    const auto scales = (*packed)->scales();
+    QS_VERIFY_OK(scales);
+    QCOMPARE(scales->zero(0, 0), 16.0f);
+    const auto values = (*packed)->dequantize();
+    QS_VERIFY_OK(values);
+    QCOMPARE((*values)(0, 0), -8.0f);
 }
 
-void GptqCheckpoint::refused_data() {
+void PackedGptq::refused_data() {
     using Edit = std::function<void(std::vector<Part>&)>;
     QTest::addColumn<Edit>("edit");
     QTest::addColumn<QString>("config");
@@ -184,7 +193,7 @@ void GptqCheckpoint::refused_data() {
     row(
         "qweight is U8", [](auto& p) { p[0].dtype = DType::U8; }, kConfig, "must be I32");
     row(
-        "scales are I16", [](auto& p) { p[2].dtype = DType::I16; }, kConfig, "floating");
+        "scales are I16", [](auto& p) { p[2].dtype = DType::I16; }, kConfig, "F16, BF16 or F32");
     row(
         "scales too narrow",
         [](auto& p) {
@@ -231,9 +240,9 @@ void GptqCheckpoint::refused_data() {
     row(
         "g_idx negative", [](auto& p) { p[3].word = 0xffffffff; }, kConfig, "element 0 is -1");
     row(
-        "scale is infinite", [](auto& p) { p[2].word = 0x7c003c00; }, kConfig, "not finite");
+        "scale is infinite", [](auto& p) { p[2].word = 0x7c003c00; }, kConfig, "element 1 is inf");
     row(
-        "scale is NaN", [](auto& p) { p[2].word = 0x7e003c00; }, kConfig, "not finite");
+        "scale is NaN", [](auto& p) { p[2].word = 0x7e003c00; }, kConfig, "element 1 is nan");
     row(
         "weight beside qweight",
         [](auto& p) {
@@ -241,16 +250,27 @@ void GptqCheckpoint::refused_data() {
         },
         kConfig, "both");
     row(
-        "no g_idx, groups do not divide, dynamic",
+        "no g_idx, groups do not divide",
         [](auto& p) {
             p.erase(p.begin() + 3);
             p[1].shape = {3, 4};
             p[2].shape = {3, 32};
         },
-        R"({"quantization_config": {"bits": 4, "group_size": 32, "dynamic": {"+:x": {}}}})", "do not divide");
+        R"({"quantization_config": {"bits": 4, "group_size": 32, "dynamic": {"+:x": {}}}})", "group_size 32");
+    row("planar", none,
+        R"({"quantization_config": {"bits": 3, "group_size": 32, "checkpoint_format": "gptq_p"}})", "planes");
+    row("skipped by a rule", none,
+        R"({"quantization_config": {"bits": 4, "group_size": 32, "dynamic": {"-:model": {}}}})",
+        "not quantized");
+    row("rule of other bits", none,
+        R"({"quantization_config": {"bits": 4, "group_size": 32, "dynamic": {"model.l": {"bits": 8}}}})",
+        "4 bits");
+    row("rule that is no expression", none,
+        R"({"quantization_config": {"bits": 4, "group_size": 32, "dynamic": {"+:(": {}}}})",
+        "regular expression");
 }
 
-void GptqCheckpoint::refused() {
+void PackedGptq::refused() {
     QFETCH(std::function<void(std::vector<Part>&)>, edit);
     QFETCH(QString, config);
     QFETCH(QString, says);
@@ -259,17 +279,10 @@ void GptqCheckpoint::refused() {
     const auto c = build("gptq-bad", parts, config.toStdString());
     QVERIFY(c);
     const auto weight = checkpointWeights(c)->matrix("model.lin.weight");
-    if (parts.back().name == "model.lin.weight") { // a plain tensor wins; the packed reading is refused
-        const auto packed = packedGptqLinear(*c, kModule);
-        QVERIFY(!packed);
-        QVERIFY2(packed.error().describe().find(says.toStdString()) != std::string::npos,
-                 packed.error().describe().c_str());
-        return;
-    }
     QVERIFY(!weight);
     QVERIFY2(weight.error().describe().find(says.toStdString()) != std::string::npos,
              weight.error().describe().c_str());
 }
 
-QS_TEST(GptqCheckpoint)
-#include "tst_gptq_checkpoint.moc"
+QS_TEST(PackedGptq)
+#include "tst_packed_gptq.moc"
