@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/checkpoint/mapped_hdf5.h"
 
+#include "core/checkpoint/reader.h"
+
 #include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
@@ -77,7 +79,7 @@ Result<void> refuseOwnFiles(const H5Listing& listing, const fs::path& path) {
 } // namespace
 
 Result<std::shared_ptr<const MappedHdf5>> MappedHdf5::open(const fs::path& path, const H5Mapping* mapping) {
-    if (path.extension() == ".keras")
+    if (lowerExtension(path) == ".keras")
         return Error::unsupported("a .keras archive: unzip it and open the model.weights.h5 inside",
                                   path.string());
     H5Mapping sidecar;

@@ -18,6 +18,9 @@ struct ReaderDescriptor {
     Result<std::shared_ptr<const Checkpoint>> (*open)(const std::filesystem::path& path) = nullptr;
 };
 
+/// The file's ending with its dot, in lower case.
+std::string lowerExtension(const std::filesystem::path& path);
+
 /// In the order of readers.def.
 std::span<const ReaderDescriptor* const> readers();
 
