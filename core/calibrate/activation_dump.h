@@ -50,7 +50,8 @@ struct DumpCalibration {
 };
 
 /// Statistics and Sigma of every site of the model that the dump has, as a calibration file that methods use
-/// like one made from a text (its tokens are empty). An array is matched by its name: a site
+/// like one made from a text. Its tokens are empty, so a run cannot recompute inputs behind quantized blocks:
+/// every block is quantized against the recorded ones. An array is matched by its name: a site
 /// ("layers.0.attn"), a linear ("layers.0.self_attn.q_proj": its input) or the linear's stored name. Errors:
 /// no match at all, another number of channels than the linear has inputs, values that are not finite, a
 /// model that is open at tensor level. Memory: one Sigma and one block of rows.

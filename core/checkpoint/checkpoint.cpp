@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kSampleBytes = 4096;
+constexpr size_t kMaxListed = 1000; // files of a folder that are looked at for an error's sake
 
 NameIndex indexOf(const std::vector<TensorInfo>& tensors) {
     std::vector<std::string_view> names;
@@ -27,13 +28,10 @@ NameIndex indexOf(const std::vector<TensorInfo>& tensors) {
 
 /// Weight files of other programs, to say what was found rather than "nothing".
 constexpr std::pair<std::string_view, std::string_view> kForeign[] = {
-    {".bin", "PyTorch"}, {".pt", "PyTorch"},  {".pth", "PyTorch"},  {".ckpt", "PyTorch"},
-    {".onnx", "ONNX"},   {".keras", "Keras"}, {".msgpack", "Flax"}, {".npz", "NumPy"}};
+    {".onnx", "ONNX"}, {".msgpack", "Flax"}, {".npz", "NumPy"}};
 
 std::string_view foreignFormat(const fs::path& path) {
-    std::string ending = path.extension().string();
-    std::transform(ending.begin(), ending.end(), ending.begin(),
-                   [](unsigned char c) { return char(std::tolower(c)); });
+    const std::string ending = lowerExtension(path);
     for (const auto& [extension, format] : kForeign)
         if (ending == extension) return format;
     return {};
@@ -46,22 +44,43 @@ std::string supportedFormats() {
     return out;
 }
 
+bool opensAlone(const fs::path& file) {
+    return std::any_of(readers().begin(), readers().end(),
+                       [&](const ReaderDescriptor* r) { return r->accepts(file); });
+}
+
+std::string firstNames(std::vector<std::string> names) {
+    std::sort(names.begin(), names.end());
+    names.resize(std::min<size_t>(names.size(), 5));
+    return fmt::format("{}", fmt::join(names, ", "));
+}
+
 Error nothingInFolder(const fs::path& folder) {
-    std::vector<std::string> found;
+    std::vector<std::string> found, single;
     std::error_code ec;
-    for (fs::directory_iterator it(folder, ec), end; !ec && it != end; it.increment(ec))
+    size_t seen = 0;
+    for (fs::directory_iterator it(folder, ec), end; !ec && it != end && ++seen <= kMaxListed;
+         it.increment(ec)) {
+        const std::string name = it->path().filename().string();
         if (const auto format = foreignFormat(it->path()); !format.empty())
-            found.push_back(fmt::format("{} ({})", it->path().filename().string(), format));
+            found.push_back(fmt::format("{} ({})", name, format));
+        else if (opensAlone(it->path()))
+            single.push_back(name);
+    }
     if (ec) return Error::io("cannot list the folder: " + ec.message(), folder.string());
-    if (found.empty())
+    if (!single.empty())
         return Error::notFound(
-            "no weights in this folder; looked for model.safetensors, model.safetensors.index.json "
-            "and any other .safetensors or .gguf file",
+            "the folder has no weights under the names of a model; these files can be opened by "
+            "themselves: " +
+                firstNames(std::move(single)),
             folder.string());
-    std::sort(found.begin(), found.end());
-    found.resize(std::min<size_t>(found.size(), 5));
+    if (found.empty())
+        return Error::notFound("no weights in this folder; looked for model.safetensors, "
+                               "model.safetensors.index.json, any other "
+                               ".safetensors or .gguf file, pytorch_model.bin and pytorch_model.bin.index.json",
+                               folder.string());
     return Error::unsupported(fmt::format("the weights found are not supported yet: {}; supported: {}",
-                                          fmt::join(found, ", "), supportedFormats()),
+                                          firstNames(std::move(found)), supportedFormats()),
                               folder.string());
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/checkpoint/mapped_hdf5.h"
 
+#include "core/checkpoint/reader.h"
+
 #include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
@@ -77,7 +79,7 @@ Result<void> refuseOwnFiles(const H5Listing& listing, const fs::path& path) {
 } // namespace
 
 Result<std::shared_ptr<const MappedHdf5>> MappedHdf5::open(const fs::path& path, const H5Mapping* mapping) {
-    if (path.extension() == ".keras")
+    if (lowerExtension(path) == ".keras")
         return Error::unsupported("a .keras archive: unzip it and open the model.weights.h5 inside",
                                   path.string());
     H5Mapping sidecar;
@@ -153,21 +155,29 @@ Result<void> MappedHdf5::readRows(const H5MappedArray& a, uint64_t firstRow, Mat
             std::copy_n(kept_.row(size_t(firstRow) + r), out.cols, out.row(r));
         return {};
     } catch (const std::bad_alloc&) {
-        return Error{ErrorCode::OutOfMemory, fmt::format("no memory for {} values", node(a).elements()),
-                     path().string() + ": " + node(a).path};
+        return noMemory(a);
     }
 }
 
 Result<std::vector<std::byte>> MappedHdf5::rawBytes(const H5MappedArray& a) const {
-    const size_t element = elementBytes(a);
-    QS_TRY(std::vector<std::byte> stored, storedBytes(a, 0, node(a).elements()));
-    if (!a.transpose) return stored;
-    std::vector<std::byte> out(stored.size());
-    std::byte* to = out.data();
-    for (size_t c = 0; c < a.cols; ++c)
-        for (size_t r = 0; r < a.rows; ++r, to += element)
-            std::memcpy(to, stored.data() + (r * a.cols + c) * element, element);
-    return out;
+    try {
+        const size_t element = elementBytes(a);
+        QS_TRY(std::vector<std::byte> stored, storedBytes(a, 0, node(a).elements()));
+        if (!a.transpose) return stored;
+        std::vector<std::byte> out(stored.size());
+        std::byte* to = out.data();
+        for (size_t c = 0; c < a.cols; ++c)
+            for (size_t r = 0; r < a.rows; ++r, to += element)
+                std::memcpy(to, stored.data() + (r * a.cols + c) * element, element);
+        return out;
+    } catch (const std::bad_alloc&) {
+        return noMemory(a);
+    }
+}
+
+Error MappedHdf5::noMemory(const H5MappedArray& a) const {
+    return {ErrorCode::OutOfMemory, fmt::format("no memory for {} values", node(a).elements()),
+            path().string() + ": " + node(a).path};
 }
 
 namespace {

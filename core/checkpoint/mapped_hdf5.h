@@ -8,6 +8,7 @@
 #include "core/hdf5/h5_import.h"
 
 #include <mutex>
+#include <new>
 
 namespace qs {
 
@@ -37,6 +38,7 @@ public:
 private:
     Result<void> readStored(const H5MappedArray& array, uint64_t firstRow, MatrixView out) const;
     Result<void> keepTransposed(const H5MappedArray& array) const;
+    Error noMemory(const H5MappedArray& array) const;
 
     std::unique_ptr<H5Import> file_;
     std::vector<H5MappedArray> arrays_;

@@ -49,11 +49,16 @@ Result<pid_t> spawnReader(const fs::path& program, const fs::path& file, int soc
     posix_spawn_file_actions_adddup2(&actions, socket, 1);
     posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+    // A group of its own: Ctrl-C is for the program, which then stops asking.
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
     std::string name = program.string(), argument = file.string();
     char* arguments[] = {name.data(), argument.data(), nullptr};
     char* environment[] = {nullptr}; // HDF5 listens to variables
     pid_t pid = -1;
-    const int failed = posix_spawn(&pid, name.c_str(), &actions, nullptr, arguments, environment);
+    const int failed = posix_spawn(&pid, name.c_str(), &actions, &attributes, arguments, environment);
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     if (failed != 0)
         return Error::io(

@@ -25,7 +25,7 @@ Result<std::shared_ptr<const Checkpoint>> openHdf5(const fs::path& path) {
 bool acceptsHdf5(const fs::path& path) {
     std::error_code ec;
     if (!fs::is_regular_file(path, ec)) return false;
-    const std::string ending = path.extension().string();
+    const std::string ending = lowerExtension(path);
     if (ending == kKerasArchive ||
         std::find(kExtensions.begin(), kExtensions.end(), ending) != kExtensions.end())
         return true;

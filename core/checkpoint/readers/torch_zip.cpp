@@ -57,7 +57,7 @@ Result<std::shared_ptr<const Checkpoint>> openTorch(const fs::path& path) {
     return opened.finish(path, kId, nlohmann::json());
 }
 
-/// The endings are shared with other programs: the start of a zip, a pickle or a tar decides.
+/// .bin and .ckpt are shared with other programs: the start of a zip, a pickle or a tar decides.
 bool looksLikeTorch(const fs::path& path) {
     std::ifstream in(path, std::ios::binary);
     char head[262] = {};
@@ -73,8 +73,10 @@ bool acceptsTorch(const fs::path& path) {
         return fs::exists(path / kSingleName, ec) || fs::exists(path / kIndexName, ec);
     if (!fs::is_regular_file(path, ec)) return false;
     if (isIndexName(path)) return true;
-    const auto known = std::find(kExtensions.begin(), kExtensions.end(), path.extension().string());
-    return known != kExtensions.end() && looksLikeTorch(path);
+    const std::string ending = lowerExtension(path);
+    if (ending == ".pt" || ending == ".pth" || path.filename() == kSingleName) return true;
+    const bool shared = std::find(kExtensions.begin(), kExtensions.end(), ending) != kExtensions.end();
+    return shared && looksLikeTorch(path);
 }
 
 } // namespace

@@ -114,6 +114,11 @@ private slots:
         QS_EXIT(made, 0);
         QCOMPARE(made.json()["sites"], json(2));
         QCOMPARE(made.json()["missing_sites"].size(), size_t(6));
+        const Outcome part =
+            cli({"quantize", text(dir / "model"), "--method", "gptq", "--bits", "4", "--group", "32",
+                 "--calibration", text(dir / "c.h5"), "--output", text(dir / "run")});
+        QS_EXIT(part, 1);
+        QVERIFY2(part.err.contains("no activation of site"), part.err.constData());
         std::ofstream(dir / "map.json") << "{\"rules\": [{\"pattern\": \"**q_proj\", \"role\": "
                                            "\"activation\", \"module\": \"nothing.{1}\"}]}";
         const Outcome none = cli(
