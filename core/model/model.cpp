@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace qs {
 
@@ -68,14 +69,17 @@ std::vector<QuantTarget> targetsOfTensors(const Checkpoint& checkpoint, const Pa
                                           std::string& problem) {
     std::vector<QuantTarget> out;
     std::map<size_t, QuantTarget> packedAt = packedTargets(packed, problem);
-    std::vector<char> isPart(checkpoint.tensors().size(), 0);
-    for (const auto& [first, target] : packedAt)
-        for (size_t part : target.packed->tensors)
-            isPart[part] = 1;
+    const std::vector<std::string> modules = packed.modules();
+    const std::set<std::string> packedModules(modules.begin(), modules.end());
+    const auto isPart = [&](const std::string& name) {
+        const size_t dot = name.rfind('.');
+        return dot != std::string::npos && packedModules.count(name.substr(0, dot)) != 0;
+    };
     for (size_t i = 0; i < checkpoint.tensors().size(); ++i) {
         if (const auto it = packedAt.find(i); it != packedAt.end()) out.push_back(std::move(it->second));
         const TensorInfo& t = checkpoint.tensors()[i];
-        if (isPart[i] || t.shape.size() != 2 || t.shape[0] < 2 || t.shape[1] < 2 || !t.readable()) continue;
+        if (isPart(t.name) || t.shape.size() != 2 || t.shape[0] < 2 || t.shape[1] < 2 || !t.readable())
+            continue;
         bool embedding = false;
         for (const char* word : {"embed", "wte", "wpe", "lm_head", "token_embd", "position_embd"})
             embedding = embedding || t.name.find(word) != std::string::npos;

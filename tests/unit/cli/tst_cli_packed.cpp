@@ -58,7 +58,7 @@ private slots:
         QS_EXIT(a, 0);
         const Outcome b = cli({"evaluate", text(plainTwin(name)), "--tokens", ids, "--json"});
         QS_EXIT(b, 0);
-        const double have = a.json()["perplexity"], want = b.json()["perplexity"];
+        const double have = a.json()["ppl"], want = b.json()["ppl"];
         QVERIFY2(want > 1 && std::abs(have - want) <= 1e-5 * want, qPrintable(QString::number(have - want)));
     }
 

@@ -411,6 +411,14 @@ void PackedDamaged::modelSaysWhy() {
     QVERIFY2(why.find("model.layers.0.mlp.up_proj") != std::string::npos, why.c_str());
     QVERIFY2(why.find("neither weight_scale_inv") != std::string::npos, why.c_str());
     QCOMPARE((*model)->targets().size(), size_t(6));
+    // An F16 matrix of scales does not become something to quantize.
+    StoredFolder other = StoredFolder::load(packedGolden("linears/awq"));
+    other.parts.erase("model.lin.qzeros");
+    QS_VERIFY_OK(other.write(folder));
+    const auto scalesLeft = openModel(folder);
+    QS_VERIFY_OK(scalesLeft);
+    for (const QuantTarget& t : (*scalesLeft)->targets())
+        QVERIFY2(t.module == "model.odd" || t.module == "model.plain", t.module.c_str());
     const auto bare =
         checkpointWeights((*model)->checkpointPtr())->matrix("model.layers.0.mlp.up_proj.weight");
     QVERIFY(!bare);
