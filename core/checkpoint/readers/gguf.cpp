@@ -123,13 +123,16 @@ bool acceptsGguf(const fs::path& path) {
 } // namespace
 
 const ReaderDescriptor& reader_gguf() {
-    static const ReaderDescriptor descriptor{"gguf",
-                                             "GGUF",
-                                             "GGUF versions 2 and 3, whole or split, with all block formats "
-                                             "but those of lookup grids (IQ1, IQ2, IQ3)",
-                                             {".gguf"},
-                                             acceptsGguf,
-                                             openGguf};
+    static const ReaderDescriptor descriptor{
+        "gguf",
+        "GGUF",
+        "GGUF versions 2 and 3, whole or split, with all block formats "
+        "but those of lookup grids (IQ1, IQ2, IQ3)",
+        {".gguf"},
+        acceptsGguf,
+        openGguf,
+        "version 1; big-endian files; values of the IQ1, IQ2 and IQ3 formats "
+        "(shown, not dequantized); tensor types that are not known"};
     return descriptor;
 }
 

@@ -37,14 +37,18 @@ bool acceptsHdf5(const fs::path& path) {
 } // namespace
 
 const ReaderDescriptor& reader_hdf5() {
-    static const ReaderDescriptor descriptor{"hdf5",
-                                             "HDF5",
-                                             "Any HDF5 file at tensor level, Keras weights recognised; "
-                                             "meaning of arrays by FILE.map.json; read by a "
-                                             "process of its own",
-                                             kExtensions,
-                                             acceptsHdf5,
-                                             openHdf5};
+    static const ReaderDescriptor descriptor{
+        "hdf5",
+        "HDF5",
+        "Any HDF5 file at tensor level, Keras weights recognised; "
+        "meaning of arrays by FILE.map.json; read by a "
+        "process of its own",
+        kExtensions,
+        acceptsHdf5,
+        openHdf5,
+        "links to other files, external and virtual storage, plugin filters; "
+        "compound, variable-length and reference types; .keras archives "
+        "(extract model.weights.h5)"};
     return descriptor;
 }
 

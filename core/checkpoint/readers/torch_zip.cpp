@@ -89,7 +89,10 @@ const ReaderDescriptor& reader_torch_zip() {
         "data and nothing else",
         kExtensions,
         acceptsTorch,
-        openTorch};
+        openTorch,
+        "files from before version 1.6 and TAR archives; compressed entries; pickles that ask for anything "
+        "but "
+        "tensors and plain containers"};
     return descriptor;
 }
 
