@@ -133,6 +133,8 @@ SentencePieceProto protoOf(const GgufVocabulary& v) {
     proto.byteFallback = hasBytes;
     proto.removeExtraWhitespaces = v.removeExtraWhitespaces.value_or(false);
     proto.addDummyPrefix = v.addSpacePrefix.value_or(true);
+    proto.charsmap.assign(reinterpret_cast<const char*>(v.precompiledCharsmap.data()),
+                          v.precompiledCharsmap.size());
     return proto;
 }
 
@@ -156,8 +158,6 @@ Result<std::shared_ptr<const Tokenizer>> makeT5(const GgufVocabulary& v) {
     SentencePieceProto proto = protoOf(v);
     proto.kind = SentencePieceKind::Unigram;
     proto.addDummyPrefix = v.addSpacePrefix.value_or(false);
-    proto.charsmap.assign(reinterpret_cast<const char*>(v.precompiledCharsmap.data()),
-                          v.precompiledCharsmap.size());
     markUnknown(proto, v.unk >= 0 ? v.unk : 2);
     SentencePieceSetup setup{"GGUF", v.fingerprint, {v.bos, v.eos}, {}};
     QS_TRY(setup.affixes, affixesOf(v, false, true));

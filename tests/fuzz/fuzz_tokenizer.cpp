@@ -6,8 +6,8 @@
 #include "core/text/loaders.h"
 #include "core/text/unicode.h"
 
+#include <algorithm>
 #include <cstdlib>
-#include <cstring>
 
 namespace {
 

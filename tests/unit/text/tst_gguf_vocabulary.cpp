@@ -139,7 +139,7 @@ private slots:
         row("tekken", "HelloWorld A1", {"Hello", "World", " A", "1"});
         row("gpt-4o", "HelloWorld's 1234", {"Hello", "World's", " ", "123", "4"});
         row("deepseek-coder", "a b!\n12", {"a", " b", "!", "\n", "1", "2"});
-        row("deepseek-v3", "a .b 1234日本", {"a", " ", ".b", " ", "123", "4", "日本"});
+        row("deepseek-v3", "a .b 1234日本", {"a", " .", "b", " ", "123", "4", "日本"});
         row("bailingmoe", "I'Ll 12", {"I", "'Ll", " ", "1", "2"});
         row("seed-coder", "a!\n b", {"a", "!", "\n", " b"});
     }

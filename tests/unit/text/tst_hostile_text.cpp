@@ -143,7 +143,8 @@ private slots:
             if (text.find("\u2581") == std::string::npos) QCOMPARE(*t->decode(*t->encode(text)), text);
     }
     void nothingCrashes() {
-        for (const auto& [name, t] : all())
+        for (const auto& [name, t] : all()) {
+            QVERIFY2(t, name.c_str());
             for (const auto* list : {&kTexts, &kBroken})
                 for (const auto& text : *list) {
                     const auto ids = t->encode(text);
@@ -153,6 +154,7 @@ private slots:
                     const auto back = t->decode(*ids);
                     QVERIFY(back.has_value() && text::isValidUtf8(*back));
                 }
+        }
     }
     void addedTokensInWords() {
         const auto t = byteLevel(text::kGpt2Pattern);
