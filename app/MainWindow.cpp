@@ -34,6 +34,7 @@ namespace qs::app {
 
 namespace {
 const QSize kDefaultSize(1440, 900);
+const QSize kFrame(8, 40); ///< of the window manager, about
 
 QString localPath(const QMimeData* mime) {
     for (const QUrl& url : mime->urls())
@@ -53,7 +54,7 @@ MainWindow::MainWindow(WindowOptions options, QWidget* parent)
     setAcceptDrops(true);
     setDocumentMode(true);
     setDockOptions(AnimatedDocks | AllowTabbedDocks | AllowNestedDocks | GroupedDragging);
-    resize(kDefaultSize.boundedTo(screen()->availableSize()));
+    resize(kDefaultSize.boundedTo(screen()->availableSize() - kFrame));
     makePages();
     makeDocks();
     makeMenus();
@@ -84,9 +85,9 @@ void MainWindow::makePages() {
     m_message = new MessageBar;
     m_stack = new QStackedWidget;
     m_stack->setObjectName(QStringLiteral("workspaces"));
-    // Else the widest page, shown or not, would set the least width of all: the docks beside it are hidden
+    // Else the largest page, shown or not, would set the least size of all: the docks beside it are hidden
     // there.
-    m_stack->setMinimumWidth(560);
+    m_stack->setMinimumSize(560, 300);
     m_welcome = new WelcomePage(&m_settings);
     m_inspect = new InspectPage(&m_state, &m_settings);
     m_runPage = new RunPage(&m_session);
@@ -142,6 +143,10 @@ void MainWindow::connectSession() {
         });
         connect(lane, &JobLane::jobEnded, this, &MainWindow::onJobEnded);
     }
+    // What was said is about the work before; most often it asked for the new one.
+    connect(m_session.engine(), &JobLane::jobPosted, this, [this](const JobHandle* job) {
+        if (job->listed() && !m_shutdown) m_message->dismiss();
+    });
     connect(&m_settings, &Settings::recentChanged, this, &MainWindow::fillRecentMenu);
 }
 
@@ -177,7 +182,7 @@ void MainWindow::onJobEnded(JobHandle* job) {
         const int n = m_session.unitsDone();
         showNote(n > 0 ? tr("Stopped after %1 blocks. Resume continues with the next one.").arg(n)
                        : tr("Stopped. Nothing was finished yet."),
-                 tr("Resume"), [this] { run(); });
+                 n > 0 ? tr("Resume") : tr("Run again"), [this] { run(); });
     }
 }
 
@@ -285,22 +290,16 @@ void MainWindow::evaluate() {
 // --- Closing ---
 
 void MainWindow::closeEvent(QCloseEvent* event) {
-    if (m_closing) { // the jobs have ended
-        event->accept();
-        return;
+    if (!m_shutdown && !m_closing) {
+        saveLayout();
+        m_closing = !stopBeforeClosing();
     }
-    saveLayout();
-    if (stopBeforeClosing()) {
-        event->ignore();
-        return;
-    }
-    m_closing = true;
-    event->accept();
+    // Asked again while jobs still end: once is enough.
+    event->setAccepted(m_closing);
 }
 
 bool MainWindow::stopBeforeClosing() {
     if (m_session.engine()->activeCount() + m_session.pool()->activeCount() == 0) return false;
-    if (m_shutdown) return true;
     m_shutdown = new Shutdown({m_session.engine(), m_session.pool()}, kShutdownMs, this);
     connect(m_shutdown, &Shutdown::finished, this, [this](bool inTime) {
         m_closing = true;

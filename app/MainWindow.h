@@ -109,7 +109,7 @@ private:
     void onJobEnded(JobHandle* job);
     void showError(const QString& text);
     void showNote(const QString& text, const QString& action = {}, std::function<void()> then = {});
-    bool stopBeforeClosing();
+    bool stopBeforeClosing(); ///< false when nothing runs
 
     // MainWindowMenus.cpp
     QAction* addAction(QMenu* menu, const char* name, const QString& text, const char* icon,

@@ -116,7 +116,9 @@ void MainWindow::applyDefaultLayout(Workspace workspace) {
     for (const char* name : kBottomDocks)
         dock(name)->setVisible(bottom);
     dock(workspace == Workspace::Run ? "jobsDock" : "tensorsDock")->raise();
-    resizeDocks({dock("modelDock"), dock("inspectorDock")}, {kLeftWidth, kRightWidth}, Qt::Horizontal);
+    resizeDocks({dock("modelDock"), dock("inspectorDock")},
+                {std::min(kLeftWidth, width() * 22 / 100), std::min(kRightWidth, width() * 26 / 100)},
+                Qt::Horizontal);
     const int most = height() / (workspace == Workspace::Run ? 5 : 4);
     resizeDocks({first}, {std::min(kBottomHeight, most)}, Qt::Vertical);
     updateTitleBars();

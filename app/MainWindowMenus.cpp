@@ -72,7 +72,7 @@ void MainWindow::makeMenus() {
     makeViewMenu();
     makeWorkMenus();
     QMenu* help = menuBar()->addMenu(tr("&Help"));
-    addAction(help, "about", tr("About Quantoscope"), "info", {}, [this] { about(); });
+    addAction(help, "about", tr("&About Quantoscope"), "info", {}, [this] { about(); });
     for (QMenu* m : menuBar()->findChildren<QMenu*>())
         m->setToolTipsVisible(true);
     menuBar()->setCornerWidget(new CornerTitle(this, menuBar()->sizeHint().height()));
@@ -104,11 +104,11 @@ void MainWindow::makeFileMenu() {
 
 void MainWindow::makeEditMenu() {
     QMenu* edit = menuBar()->addMenu(tr("&Edit"));
-    QAction* undo = m_session.undoStack()->createUndoAction(this, tr("Undo"));
+    QAction* undo = m_session.undoStack()->createUndoAction(this, tr("&Undo"));
     undo->setObjectName(QStringLiteral("undo"));
     undo->setShortcut(QKeySequence::Undo);
     undo->setIcon(ui::icon(QStringLiteral("undo")));
-    QAction* redo = m_session.undoStack()->createRedoAction(this, tr("Redo"));
+    QAction* redo = m_session.undoStack()->createRedoAction(this, tr("&Redo"));
     redo->setObjectName(QStringLiteral("redo"));
     redo->setShortcuts({QKeySequence(tr("Ctrl+Shift+Z")), QKeySequence(tr("Ctrl+Y"))});
     redo->setIcon(ui::icon(QStringLiteral("redo")));
@@ -118,12 +118,12 @@ void MainWindow::makeEditMenu() {
     QMenu* bits = edit->addMenu(tr("Set &bits"));
     bits->setObjectName(QStringLiteral("bitsMenu"));
     for (int b = 2; b <= 8; ++b)
-        addAction(bits, qPrintable(QStringLiteral("bits%1").arg(b)), tr("%1 bits").arg(b), "",
+        addAction(bits, qPrintable(QStringLiteral("bits%1").arg(b)), tr("&%1 bits").arg(b), "",
                   QKeySequence(QString::number(b)), [this, b] { setBits(b); });
-    addAction(bits, "bitsKeep", tr("Keep the source format"), "", QKeySequence(tr("Shift+6")),
+    addAction(bits, "bitsKeep", tr("&Keep the source format"), "", QKeySequence(tr("Shift+6")),
               [this] { setBits(0); });
     edit->addSeparator();
-    addAction(edit, "selectAll", tr("Select all tensors"), "", {}, [this] {
+    addAction(edit, "selectAll", tr("Select &all tensors"), "", {}, [this] {
         QVector<int> all(m_session.table()->count());
         std::iota(all.begin(), all.end(), 0);
         m_session.selection()->set(all);
@@ -181,9 +181,9 @@ void MainWindow::makeViewMenu() {
         a->setChecked(m_settings.themeMode() == mode);
         group->addAction(a);
     };
-    add("themeLight", tr("Light"), "sun", ui::ThemeMode::Light);
-    add("themeDark", tr("Dark"), "moon", ui::ThemeMode::Dark);
-    add("themeSystem", tr("System"), "", ui::ThemeMode::System);
+    add("themeLight", tr("&Light"), "sun", ui::ThemeMode::Light);
+    add("themeDark", tr("&Dark"), "moon", ui::ThemeMode::Dark);
+    add("themeSystem", tr("&System"), "", ui::ThemeMode::System);
 }
 
 void MainWindow::makeWorkMenus() {
@@ -201,7 +201,7 @@ void MainWindow::makeWorkMenus() {
         m_dialogs->ask(this, {FileQuestion::Kind::OpenFolder, tr("Open run folder")},
                        [this](const QString& path) { openPath(path); });
     });
-    QMenu* evaluation = menuBar()->addMenu(tr("E&valuate"));
+    QMenu* evaluation = menuBar()->addMenu(tr("Eval&uate"));
     addAction(evaluation, "evaluate", tr("&Evaluate…"), "verify", {}, [this] { evaluate(); });
     QMenu* exporting = menuBar()->addMenu(tr("E&xport"));
     addAction(exporting, "export", tr("&Export…"), "export", QKeySequence(tr("Ctrl+E")),
@@ -262,7 +262,7 @@ void MainWindow::fillRecentMenu() {
     }
     if (!files.isEmpty()) {
         m_recent->addSeparator();
-        connect(m_recent->addAction(tr("Clear the list")), &QAction::triggered, &m_settings,
+        connect(m_recent->addAction(tr("&Clear the list")), &QAction::triggered, &m_settings,
                 &Settings::clearRecent);
     }
     m_recent->setEnabled(!files.isEmpty());
@@ -305,7 +305,7 @@ void MainWindow::openModelDialog(bool folder) {
     FileQuestion q;
     q.kind = folder ? FileQuestion::Kind::OpenFolder : FileQuestion::Kind::OpenFile;
     q.title = folder ? tr("Open a model folder") : tr("Open a model file");
-    q.filter = tr("Models (*.safetensors *.safetensors.index.json config.json);;All files (*)");
+    q.filter = tr("Models (*.safetensors *.safetensors.index.json config.json *.gguf);;All files (*)");
     m_dialogs->ask(this, q, [this](const QString& path) { openPath(path); });
 }
 
@@ -325,6 +325,7 @@ void MainWindow::saveRecipe() {
         const Recipe recipe = m_session.table()->recipe(QFileInfo(path).completeBaseName().toStdString());
         const int state = m_session.undoStack()->index();
         JobRequest request{{}, tr("Save recipe %1").arg(QFileInfo(path).fileName())};
+        request.essential = true;
         JobHandle* job =
             m_session.pool()->post(request, [recipe, file = path.toStdString()](const JobScope&) {
                 return Outcome::from(recipe.save(file));

@@ -4,6 +4,8 @@ include(GNUInstallDirs)
 set(id io.github.quantoscope.Quantoscope)
 
 install(TARGETS quantoscope-cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+# Where core/hdf5/h5_import.cpp looks for it, seen from the programs' folder.
+install(TARGETS quantoscope-h5reader RUNTIME DESTINATION libexec/quantoscope)
 install(DIRECTORY resources/sample/model resources/sample/texts DESTINATION ${CMAKE_INSTALL_DATADIR}/quantoscope/sample)
 install(FILES packaging/man/quantoscope-cli.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES packaging/completions/quantoscope-cli.bash RENAME quantoscope-cli

@@ -42,13 +42,12 @@ void heading(Console& out, const std::string& title) {
 Result<json> inspectStage(Console& out, const Model& model, const JobContext& job) {
     const OutlierChoice choice{OutlierRule::MedianRatio, outlierRuleDefault(OutlierRule::MedianRatio)};
     std::vector<TensorReport> reports;
-    const auto& targets = model.targets();
-    for (size_t n = 0; n < targets.size(); ++n) {
-        job.report(fmt::format("Reading tensor {} of {}", n + 1, targets.size()), double(n),
-                   double(targets.size()));
-        QS_TRY(TensorReport r,
-               reportTensor(model.checkpoint(), targets[n].place.index, choice, true, job.silent()));
-        r.module = targets[n].module;
+    std::vector<InspectItem> linears = inspectItems(model);
+    std::erase_if(linears, [](const InspectItem& item) { return item.module.empty(); });
+    for (size_t n = 0; n < linears.size(); ++n) {
+        job.report(fmt::format("Reading tensor {} of {}", n + 1, linears.size()), double(n),
+                   double(linears.size()));
+        QS_TRY(TensorReport r, reportTensor(model, linears[n], choice, true, job.silent()));
         reports.push_back(std::move(r));
     }
     std::stable_sort(reports.begin(), reports.end(), [](const TensorReport& a, const TensorReport& b) {

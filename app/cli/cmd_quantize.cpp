@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "app/cli/inspect_hdf5.h"
 #include "app/cli/quantize_steps.h"
 #include "app/cli/resources.h"
 #include "app/cli/scheme_flags.h"
 #include "app/cli/text.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -16,7 +18,7 @@ namespace {
 constexpr size_t kCalibrationSamples = 128;
 
 struct CalibrateCommand {
-    std::string model, output;
+    std::string model, output, activations, map;
     uint64_t seed = 0;
     TokenOptions tokens;
     BackendOptions backend;
@@ -34,7 +36,45 @@ struct QuantizeCommand {
     BackendOptions backend;
 };
 
+std::string joined(const std::vector<std::string>& names) {
+    constexpr size_t kShown = 8;
+    std::string text;
+    for (size_t i = 0; i < std::min(names.size(), kShown); ++i)
+        text += (i ? ", " : "") + names[i];
+    return names.size() > kShown ? text + fmt::format(" and {} more", names.size() - kShown) : text;
+}
+
+Result<void> calibrateOnActivations(Session& session, const CalibrateCommand& o) {
+    QS_TRY(const auto model, openModel(o.model));
+    QS_TRY(auto file, openHdf5(o.activations, o.map));
+    QS_TRY(const auto dump, ActivationDump::open(std::move(file)));
+    QS_TRY(const auto backend, o.backend.make());
+    CalibrateOptions options;
+    options.seed = o.seed;
+    QS_TRY(const DumpCalibration made,
+           calibrateFromActivations(*dump, *model, options, o.output, *backend, session.job));
+    const CalibrationInfo& info = made.calibration->info();
+    Fields f;
+    f.add("Calibration", made.calibration->file().string());
+    f.add("Sites", fmt::format("{} from {}", made.calibration->sites().size(), o.activations));
+    if (!made.missingSites.empty()) f.add("Without data", joined(made.missingSites));
+    if (!made.unused.empty()) f.add("Not used", joined(made.unused));
+    f.add("Fingerprint", fmt::format("{:.16}", info.fingerprint));
+    session.console.text(f.text());
+    session.console.result({{"file", made.calibration->file().string()},
+                            {"source", info.source},
+                            {"sites", made.calibration->sites().size()},
+                            {"missing_sites", made.missingSites},
+                            {"unused", made.unused},
+                            {"seed", info.seed},
+                            {"model_fingerprint", info.modelFingerprint},
+                            {"tokenizer_fingerprint", info.tokenizerFingerprint},
+                            {"fingerprint", info.fingerprint}});
+    return {};
+}
+
 Result<void> runCalibrate(Session& session, const CalibrateCommand& o) {
+    if (!o.activations.empty()) return calibrateOnActivations(session, o);
     QS_TRY(const auto model, openModel(o.model));
     QS_CHECK(model->requireForward());
     QS_TRY(const TokenInput input, TokenInput::load(o.tokens, *model));
@@ -129,18 +169,27 @@ Result<void> runQuantize(Session& session, const QuantizeCommand& o) {
 
 void addCalibrate(Commands& commands) {
     auto o = std::make_shared<CalibrateCommand>();
-    CLI::App& app =
-        commands.add("calibrate", "Measure activations on a text and write one calibration file",
-                     {"calibrate MODEL --text corpus.txt --output calibration.h5",
-                      "calibrate MODEL --tokens ids.npy --output calibration.h5",
-                      "calibrate MODEL --text corpus.txt --window 512 --samples 64 --output c.h5"},
-                     [o](Session& session) { return runCalibrate(session, *o); });
+    CLI::App& app = commands.add("calibrate", "Measure activations on a text and write one calibration file",
+                                 {"calibrate MODEL --text corpus.txt --output calibration.h5",
+                                  "calibrate MODEL --tokens ids.npy --output calibration.h5",
+                                  "calibrate MODEL --text corpus.txt --window 512 --samples 64 --output c.h5",
+                                  "calibrate MODEL --activations dump.h5 --map dump.map.json --output c.h5"},
+                                 [o](Session& session) { return runCalibrate(session, *o); });
     app.add_option("model", o->model, "Model folder")->required();
     app.add_option("--output,-o", o->output, "Calibration file to write (HDF5)")
         ->required()
         ->type_name("FILE");
     app.add_option("--seed", o->seed, "Seed recorded in the file")->capture_default_str();
     o->tokens.add(app, kCalibrationText, kCalibrationSamples);
+    CLI::Option* activations = app.add_option("--activations", o->activations,
+                                              "Instead of a text: an HDF5 file of recorded activations "
+                                              "[tokens, channels], named by site or linear")
+                                   ->type_name("FILE");
+    for (const char* name : {"--text", "--tokens", "--window", "--samples"})
+        activations->excludes(app.get_option(name));
+    app.add_option("--map", o->map, "Which arrays of that file are activations of what [FILE.map.json]")
+        ->type_name("FILE")
+        ->needs(activations);
     o->backend.add(app);
 }
 

@@ -60,6 +60,8 @@ void addExport(Commands& commands);
 void addVerify(Commands& commands);
 void addGenerate(Commands& commands);
 void addLogits(Commands& commands);
+void addTokenize(Commands& commands);
+void addDetokenize(Commands& commands);
 void addList(Commands& commands);
 void addDemo(Commands& commands);
 

@@ -25,6 +25,12 @@ json channelJson(const ChannelStats& s, const std::vector<OutlierChannel>& outli
             {"outliers", outliersJson(outliers)}};
 }
 
+/// Linears that are not quantized already.
+size_t quantizable(const Model& model) {
+    return size_t(std::count_if(model.targets().begin(), model.targets().end(),
+                                [](const QuantTarget& t) { return !t.packed; }));
+}
+
 json statsJson(const TensorStats& s) {
     return {{"min", s.min},     {"max", s.max},       {"absmax", s.absmax},
             {"mean", s.mean},   {"stddev", s.stddev}, {"kurtosis", s.kurtosis},
@@ -34,25 +40,60 @@ json statsJson(const TensorStats& s) {
 
 } // namespace
 
-std::vector<std::string> moduleNames(const Model& model) {
-    std::vector<std::string> names(model.checkpoint().tensors().size());
-    for (const QuantTarget& target : model.targets())
-        if (!target.packed()) {
-            std::string& name = names[target.place.index]; // a fused tensor is several linears
-            name += (name.empty() ? "" : ", ") + target.module;
-        }
-    return names;
+std::string InspectItem::type() const {
+    return packed ? packed->format : std::string(info.typeName());
 }
 
-Result<TensorReport> reportTensor(const Checkpoint& checkpoint, size_t index, const OutlierChoice& choice,
+std::vector<InspectItem> inspectItems(const Model& model) {
+    const auto& tensors = model.checkpoint().tensors();
+    const PackedLinears packed = packedLinears(model);
+    std::map<std::string, std::string> moduleOf;
+    for (const QuantTarget& target : model.targets()) {
+        // A fused tensor is several linears.
+        std::string& module =
+            moduleOf[target.packed ? target.packed->module + ".weight" : target.place.tensor];
+        module += (module.empty() ? "" : ", ") + target.module;
+    }
+    std::vector<InspectItem> items;
+    for (size_t i = 0; i < tensors.size(); ++i) {
+        InspectItem item;
+        if (const auto it = packed.at.find(i); it != packed.at.end()) {
+            const PackedInfo& p = *it->second;
+            item.packed = it->second;
+            item.info.name = p.module + ".weight";
+            item.info.shape = {p.out, p.in};
+            item.info.bytes = p.storedBytes;
+            item.info.file = tensors[i].file;
+        } else if (!packed.isPart[i]) {
+            item.info = tensors[i];
+            item.tensor = i;
+        } else {
+            continue;
+        }
+        if (const auto it = moduleOf.find(item.info.name); it != moduleOf.end()) item.module = it->second;
+        items.push_back(std::move(item));
+    }
+    return items;
+}
+
+Result<TensorReport> reportTensor(const Model& model, const InspectItem& item, const OutlierChoice& choice,
                                   bool measure, const JobContext& job) {
     TensorReport r;
-    r.info = checkpoint.tensors()[index];
-    if (!measure || !convertibleToFloat(r.info.dtype) || r.info.elements() == 0) return r;
-    const auto read = [&](uint64_t first, MatrixView out) { return checkpoint.readRows(index, first, out); };
+    static_cast<InspectItem&>(r) = item;
+    if (!measure || (!item.packed && !r.info.readable()) || r.info.elements() == 0) return r;
+    std::unique_ptr<PackedLinear> packed;
+    if (item.packed) {
+        QS_TRY(packed, model.packed().find(item.packed->module));
+    }
+    const auto read = [&](uint64_t first, MatrixView out) {
+        return packed ? packed->readRows(first, out) : model.checkpoint().readRows(item.tensor, first, out);
+    };
     auto stats = tensorStats(r.info.rows(), r.info.cols(), read, kHistogramBins, job);
     if (!stats) return stats.takeError().at(r.info.name);
     r.stats = std::move(stats).value();
+    if (packed) {
+        QS_TRY(r.details, measurePacked(*packed, job));
+    }
     r.measured = true;
     r.inputOutliers = choice.rank(r.stats.input);
     r.outputOutliers = choice.rank(r.stats.output);
@@ -68,9 +109,15 @@ json outliersJson(const std::vector<OutlierChannel>& outliers) {
 }
 
 json toJson(const TensorReport& r, const OutlierChoice& choice) {
-    json out = {{"name", r.info.name},   {"dtype", dtypeInfo(r.info.dtype).name},
-                {"shape", r.info.shape}, {"bytes", r.info.bytes},
-                {"file", r.info.file},   {"module", r.module.empty() ? json() : json(r.module)}};
+    json out = {{"name", r.info.name},
+                {"dtype", r.packed ? json() : json(r.type())},
+                {"bits_per_weight", r.info.bits()},
+                {"shape", r.info.shape},
+                {"bytes", r.info.bytes},
+                {"file", r.info.file},
+                {"module", r.module.empty() ? json() : json(r.module)}};
+    if (!r.info.notReadable.empty()) out["not_readable"] = r.info.notReadable;
+    if (r.packed) out["packed"] = packedJson(*r.packed, r.measured ? &r.details : nullptr);
     if (!r.measured) return out;
     out["stats"] = statsJson(r.stats);
     out["outlier_rule"] = choice.text();
@@ -117,9 +164,14 @@ std::string outlierText(const std::vector<OutlierChannel>& outliers, size_t atMo
 
 json modelJson(const Model& model) {
     const Checkpoint& c = model.checkpoint();
-    json out = {
-        {"path", c.root().string()},     {"reader", c.readerId()},  {"tensor_count", c.tensors().size()},
-        {"elements", c.totalElements()}, {"bytes", c.totalBytes()}, {"quantizable", model.targets().size()}};
+    const PackedLinears packed = packedLinears(model);
+    json out = {{"path", c.root().string()},
+                {"reader", c.readerId()},
+                {"tensor_count", c.tensors().size()},
+                {"elements", parameterCount(model, packed)},
+                {"bytes", c.totalBytes()},
+                {"quantizable", quantizable(model)},
+                {"packed", storedForms(packed)}};
     out["architecture"] = model.hasForward() ? json(model.spec().architecture) : json();
     if (model.hasForward()) {
         const ModelSpec& s = model.spec();
@@ -139,8 +191,10 @@ std::string modelText(const Model& model) {
     const Checkpoint& c = model.checkpoint();
     Fields f;
     f.add("Model", c.root().string());
-    f.add("Size", fmt::format("{} parameters, {} in {} tensors ({})", humanCount(c.totalElements()),
-                              humanBytes(c.totalBytes()), c.tensors().size(), c.readerId()));
+    const PackedLinears packed = packedLinears(model);
+    f.add("Size",
+          fmt::format("{} parameters, {} in {} tensors ({})", humanCount(parameterCount(model, packed)),
+                      humanBytes(c.totalBytes()), c.tensors().size(), c.readerId()));
     if (model.hasForward()) {
         const ModelSpec& s = model.spec();
         f.add("Architecture",
@@ -153,7 +207,9 @@ std::string modelText(const Model& model) {
     f.add("Tokenizer", model.tokenizer() ? fmt::format("{}, {} entries", model.tokenizer()->description(),
                                                        model.tokenizer()->vocabularySize())
                                          : "none: " + model.noTokenizerReason());
-    f.add("Quantizable", fmt::format("{} linears", model.targets().size()));
+    f.add("Quantizable", fmt::format("{} linears", quantizable(model)));
+    for (const std::string& form : storedForms(packed))
+        f.add("Stored as", form);
     return f.text();
 }
 

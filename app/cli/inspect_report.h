@@ -2,6 +2,7 @@
 // What `inspect` and `demo` say about a model's tensors and activations.
 #pragma once
 
+#include "app/cli/packed_report.h"
 #include "core/calibrate/calibration.h"
 #include "core/metrics/channel_stats.h"
 
@@ -19,19 +20,30 @@ struct OutlierChoice {
     }
 };
 
-/// One line of the table.
-struct TensorReport {
+/// One line of the table to be: a stored tensor, or a packed linear in place of its parts.
+struct InspectItem {
+    /// Of a packed linear: the weight [out, in] that it stands for; `dtype` says nothing then.
     TensorInfo info;
-    std::string module; ///< of a quantizable tensor, else ""
+    size_t tensor = Checkpoint::npos; ///< index in the checkpoint; npos when packed
+    std::string module;               ///< of a quantizable tensor, else ""
+    std::shared_ptr<const PackedInfo> packed;
+    /// "F16", or "int4 g128 asym".
+    std::string type() const;
+};
+
+/// In the order of the checkpoint. Parts of a damaged packed linear stand for themselves.
+std::vector<InspectItem> inspectItems(const Model& model);
+
+struct TensorReport : InspectItem {
     bool measured = false;
+    PackedDetails details; ///< of a measured packed linear
     TensorStats stats;
     std::vector<OutlierChannel> inputOutliers, outputOutliers;
 };
 
-/// Module of every tensor of the checkpoint, "" where it is not quantizable.
-std::vector<std::string> moduleNames(const Model& model);
-/// Measures tensor `index` when `measure`; tensors that are not floating point stay unmeasured.
-Result<TensorReport> reportTensor(const Checkpoint& checkpoint, size_t index, const OutlierChoice& choice,
+/// Measures the item when `measure`; packed linears by their dequantized values. Tensors that are not
+/// floating point stay unmeasured.
+Result<TensorReport> reportTensor(const Model& model, const InspectItem& item, const OutlierChoice& choice,
                                   bool measure, const JobContext& job);
 
 nlohmann::json toJson(const TensorReport& report, const OutlierChoice& choice);

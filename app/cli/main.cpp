@@ -35,6 +35,8 @@ void declare(CLI::App& app, Commands& commands) {
     addVerify(commands);
     addGenerate(commands);
     addLogits(commands);
+    addTokenize(commands);
+    addDetokenize(commands);
     addList(commands);
     addDemo(commands);
     app.footer("Exit codes: 0 done, 1 failed or cancelled, 2 wrong usage.\n"

@@ -22,7 +22,6 @@ TextDialog::TextDialog(Session* session, FileDialogs* files, bool evaluation, co
     auto* buttons = new QDialogButtonBox(QDialogButtonBox::Cancel);
     m_start = buttons->addButton(verb, QDialogButtonBox::AcceptRole);
     m_start->setObjectName(QStringLiteral("start"));
-    m_start->setDefault(true);
     ui::makePrimary(m_start);
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(16, 14, 16, 12);
@@ -32,6 +31,8 @@ TextDialog::TextDialog(Session* session, FileDialogs* files, bool evaluation, co
     layout->addLayout(m_extra);
     layout->addStretch();
     layout->addWidget(buttons);
+    buttons->button(QDialogButtonBox::Cancel)->setAutoDefault(false);
+    m_start->setDefault(true);
     setMinimumWidth(460);
     connect(buttons, &QDialogButtonBox::accepted, this, &QDialog::accept);
     connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);

@@ -55,6 +55,7 @@ TextForm::TextForm(Session* session, FileDialogs* files, bool evaluation, QWidge
     m_source->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
     m_source->setMinimumContentsLength(24);
     auto* choose = new QPushButton(tr("Choose file…"));
+    choose->setAutoDefault(false); // Enter starts the dialog's work
     choose->setObjectName(QStringLiteral("chooseText"));
     auto* sourceRow = new QHBoxLayout;
     sourceRow->setSpacing(6);

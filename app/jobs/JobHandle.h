@@ -75,6 +75,7 @@ private:
 
     QString m_tag, m_title;
     bool m_listed;
+    bool m_essential = false;  ///< JobRequest::essential
     bool m_superseded = false; ///< a newer job with the same tag exists: the result is dropped
     std::shared_ptr<JobRecord> m_record;
     JobState m_state = JobState::Queued;

@@ -35,14 +35,16 @@ JobHandle* JobLane::post(const JobRequest& request, JobBody body) {
     }
     auto record = std::make_shared<JobRecord>(std::move(body));
     auto* handle = new JobHandle(request.tag, request.title, request.listed, record, this);
+    handle->m_essential = request.essential;
     m_handles.push_back(handle);
     connect(handle, &JobHandle::ended, this, [this, handle] {
         emit jobEnded(handle);
         emit activeCountChanged(activeCount());
     });
-    enqueue(std::move(record), request.priority);
+    if (!m_closed) enqueue(std::move(record), request.priority);
     emit jobPosted(handle);
     emit activeCountChanged(activeCount());
+    if (m_closed) handle->cancel();
     return handle;
 }
 
@@ -53,7 +55,12 @@ int JobLane::activeCount() const {
 void JobLane::stopAll() {
     const auto handles = m_handles;
     for (JobHandle* h : handles)
-        h->cancel();
+        if (!h->m_essential) h->cancel();
+}
+
+void JobLane::close() {
+    m_closed = true;
+    stopAll();
 }
 
 void JobLane::forgetEnded() {

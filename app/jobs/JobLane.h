@@ -17,8 +17,9 @@ struct JobRequest {
     QString tag;   ///< latest wins: a new job stops an unfinished one with the same tag and its result is
                    ///< dropped; "" never
     QString title; ///< "Quantize Llama-3.2-1B"
-    bool listed = true; ///< in the Jobs list
-    int priority = 0;   ///< LightPool only: higher first
+    bool listed = true;     ///< in the Jobs list
+    int priority = 0;       ///< LightPool only: higher first
+    bool essential = false; ///< a file the user asked for: not ended by stopAll() and close()
 };
 
 class JobLane : public QObject {
@@ -35,6 +36,8 @@ public:
     const std::vector<JobHandle*>& handles() const { return m_handles; }
     int activeCount() const;
     void stopAll();
+    /// For good: stops every job; what is posted later ends as cancelled without having started.
+    void close();
     /// Deletes ended listed handles.
     void forgetEnded();
 
@@ -58,6 +61,7 @@ private:
     void retire(JobHandle* handle);
 
     std::vector<JobHandle*> m_handles;
+    bool m_closed = false;
     QTimer m_timer; ///< 100 ms while something runs: news are fetched, never pushed
 };
 
@@ -97,7 +101,7 @@ private:
     QThreadPool m_pool;
 };
 
-/// Stops every job of some lanes for quitting: `finished(true)` when all have ended, `finished(false)` after
+/// Closes some lanes for quitting: `finished(true)` when all have ended, `finished(false)` after
 /// `timeoutMs`. Never blocks; the window shows `waitingFor` meanwhile.
 class Shutdown : public QObject {
     Q_OBJECT

@@ -101,7 +101,9 @@ QVariant JobsModel::display(const JobHandle& job, Column column) const {
     case ProgressColumn: {
         if (job.state() == JobState::Done) return tr("%1 in total").arg(durationText(job.secondsRunning()));
         const double f = job.fraction();
-        return f < 0 ? QString() : QLocale().toString(int(std::floor(f * 100))) + QStringLiteral(" %");
+        return f < 0 || (f == 0 && job.isEnded())
+                   ? QString()
+                   : QLocale().toString(int(std::floor(f * 100))) + QStringLiteral(" %");
     }
     case TimeLeft:
         return durationText(job.secondsLeft());

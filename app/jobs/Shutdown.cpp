@@ -18,11 +18,12 @@ Shutdown::Shutdown(std::vector<JobLane*> lanes, int timeoutMs, QObject* parent)
 
 void Shutdown::begin() {
     if (m_begun) return;
+    // A job that did not start yet ends right here: `finished` must still wait for the caller's event
+    // handler.
+    for (JobLane* lane : m_lanes)
+        lane->close();
     m_begun = true;
     m_deadline.start();
-    for (JobLane* lane : m_lanes)
-        lane->stopAll();
-    // Never from inside the caller's event handler.
     QMetaObject::invokeMethod(
         this, [this] { check(); }, Qt::QueuedConnection);
 }

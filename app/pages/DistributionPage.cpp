@@ -73,6 +73,8 @@ DistributionPage::DistributionPage(InspectState* state, QWidget* parent)
     auto* split = new QSplitter(Qt::Vertical);
     split->setObjectName(QStringLiteral("distributionSplit"));
     split->setChildrenCollapsible(false);
+    m_histogram->setMinimumHeight(100);
+    m_error->setMinimumHeight(90);
     split->addWidget(m_histogram);
     split->addWidget(m_error);
     split->setStretchFactor(0, 3);
@@ -95,7 +97,7 @@ QWidget* DistributionPage::makeToolRow() {
     auto* row = new ui::ToolRow;
     row->addTitle(tr("Weights before and after"));
     m_name->setFont(ui::monoFont());
-    row->addWidget(m_name);
+    row->addOptional(m_name);
     row->addLabel(tr("count"));
     m_scale->setObjectName(QStringLiteral("scale"));
     m_scale->setCurrentIndex(0);
@@ -145,13 +147,11 @@ void DistributionPage::showError() {
     }
     data->absmax = QVector<float>(comparison->columnRms.begin(), comparison->columnRms.end());
     m_error->setData(data);
-    const QString error = ui::numberText(comparison->weightError * 100, 3);
+    const QString error =
+        tr("weight error %1 % · max |Δ| %2")
+            .arg(ui::numberText(comparison->weightError * 100, 3), ui::numberText(comparison->maxAbs, 3));
     m_what->setTone(comparison->preview ? ui::Chip::Tone::Predicted : ui::Chip::Tone::Ok);
-    m_what->setText(comparison->preview
-                        ? tr("preview, %1 · weight error %2 % · max |Δ| %3")
-                              .arg(comparison->label, error, ui::numberText(comparison->maxAbs, 3))
-                        : tr("written by the run, %1 · weight error %2 % · max |Δ| %3")
-                              .arg(comparison->label, error, ui::numberText(comparison->maxAbs, 3)));
+    m_what->setText((comparison->preview ? tr("preview · %1") : tr("written by the run · %1")).arg(error));
 }
 
 } // namespace qs::app

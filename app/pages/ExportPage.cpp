@@ -38,6 +38,16 @@ QVBoxLayout* bareLayout(QWidget* widget) {
     return layout;
 }
 
+constexpr int kGrows = 100; ///< stretch of what takes the room it can use before anything else does
+
+/// A list of every exporter: as high as it needs, where there is room; a few rows and a scroll bar else.
+void limitHeight(QWidget* view, int rowHeight, int headerHeight) {
+    constexpr int kLeastRows = 3;
+    const int rows = int(exporters().size());
+    view->setMinimumHeight(rowHeight * std::min(rows, kLeastRows) + headerHeight + 2);
+    view->setMaximumHeight(rowHeight * rows + headerHeight + 2);
+}
+
 /// Whether `path` names a folder that may be written to: absent or empty.
 bool freeFolder(const QString& path) {
     const QDir dir(path);
@@ -71,7 +81,8 @@ ExportPage::ExportPage(Session* session, FileDialogs* files, QWidget* parent)
     split->addWidget(m_receipt);
     m_receipt->setMinimumWidth(300);
     split->setStretchFactor(1, 1);
-    split->setSizes({270, 660, 560});
+    split->setStretchFactor(2, 1);
+    split->setSizes({270, 560, 620});
     bareLayout(this)->addWidget(split);
     m_later.setSingleShot(true);
     m_later.setInterval(60);
@@ -116,12 +127,11 @@ QWidget* ExportPage::makeLeft() {
     m_list->setItemDelegate(new ExporterDelegate(m_list));
     m_list->setEditTriggers(QAbstractItemView::NoEditTriggers);
     m_list->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
-    m_list->setSizePolicy(QSizePolicy::Preferred, QSizePolicy::Preferred);
     const int rowHeight = std::max(46, 2 * m_list->fontMetrics().height() + 14);
-    m_list->setFixedHeight(rowHeight * int(exporters().size()) + 2);
-    layout->addWidget(m_list);
+    limitHeight(m_list, rowHeight, 0);
+    layout->addWidget(m_list, kGrows);
     layout->addWidget(makeOutput());
-    layout->addStretch();
+    layout->addStretch(1);
     connect(m_list->selectionModel(), &QItemSelectionModel::currentChanged, this, &ExportPage::showExporter);
     return left;
 }
@@ -182,11 +192,10 @@ QWidget* ExportPage::makeCentre() {
     m_sizes->setEditTriggers(QAbstractItemView::NoEditTriggers);
     m_sizes->setSelectionMode(QAbstractItemView::SingleSelection);
     m_sizes->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
-    m_sizes->setVerticalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     m_sizes->horizontalHeader()->setStretchLastSection(false);
-    const int rows = m_sizes->verticalHeader()->defaultSectionSize() * int(exporters().size());
-    m_sizes->setFixedHeight(rows + std::max(24, m_sizes->fontMetrics().height() + 8) + 2);
-    layout->addWidget(m_sizes);
+    limitHeight(m_sizes, m_sizes->verticalHeader()->defaultSectionSize(),
+                std::max(24, m_sizes->fontMetrics().height() + 8));
+    layout->addWidget(m_sizes, kGrows);
     auto* lintRow = new ui::ToolRow;
     lintRow->addTitle(tr("Lint"));
     lintRow->addStretch();
@@ -198,6 +207,7 @@ QWidget* ExportPage::makeCentre() {
     ui::setupTable(table);
     table->setModel(&m_lint);
     table->hideColumn(ui::LintModel::Source);
+    ui::wrapShortTable(table);
     table->horizontalHeader()->setStretchLastSection(false);
     table->horizontalHeader()->setSectionResizeMode(ui::LintModel::Message, QHeaderView::Stretch);
     table->setColumnWidth(ui::LintModel::Where, 180);
@@ -297,7 +307,13 @@ void ExportPage::refresh() {
     const QString why = blocker();
     m_export->setEnabled(why.isEmpty());
     m_export->setToolTip(why);
-    m_hint->setText(why.isEmpty() ? tr("A new folder is made. Nothing that exists is replaced.") : why);
+    const auto receipt = m_session->receipt();
+    const bool justWritten =
+        receipt && receipt->verified &&
+        QString::fromStdString(receipt->directory.string()) == QDir(directory()).absolutePath();
+    m_hint->setText(why.isEmpty() ? tr("A new folder is made. Nothing that exists is replaced.")
+                    : justWritten ? tr("Exported. Choose another folder to export again.")
+                                  : why);
     askSizes();
 }
 

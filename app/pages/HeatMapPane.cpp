@@ -35,7 +35,7 @@ HeatMapPane::HeatMapPane(InspectState* state, Settings* settings, QWidget* paren
     m_map->setObjectName(QStringLiteral("heatMap"));
     m_map->setName(tr("Layers and modules"));
     m_map->setColorBarVisible(false);
-    m_map->setMinimumHeight(170);
+    m_map->setMinimumHeight(120);
     m_map->setEmptyText(
         tr("The blocks of this model are not known. Its tensors are listed in the table below."));
     auto* layout = new QVBoxLayout(this);
@@ -64,7 +64,6 @@ QWidget* HeatMapPane::makeToolRow() {
     }
     m_metric->setObjectName(QStringLiteral("metric"));
     m_metric->setAccessibleName(tr("Colour"));
-    m_metric->setMinimumWidth(140); // gives way in a narrow window
     row->addWidget(m_metric);
     row->addLabel(tr("Cell text"))->setBuddy(m_cellText);
     m_cellText->addItem(tr("Bits now"), int(CellText::Bits));

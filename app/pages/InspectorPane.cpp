@@ -2,6 +2,7 @@
 #include "app/pages/InspectorPane.h"
 
 #include "app/pages/DistributionPage.h"
+#include "core/model/packed/packed_linear.h"
 #include "widgets/charts/ExportMenu.h"
 #include "widgets/editors/SchemeEditor.h"
 #include "widgets/models/Metric.h"
@@ -199,10 +200,12 @@ void InspectorPane::refreshScheme() {
     m_editor->setCalibrated(bool(session->calibration()));
     const auto model = session->model();
     const int current = m_state->current();
-    const bool packed = model && current >= 0 && model->targets()[size_t(current)].packed();
+    const PackedInfo* packed =
+        model && current >= 0 ? model->targets()[size_t(current)].packed.get() : nullptr;
     m_editor->setEnabled(!packed);
-    m_editor->setToolTip(packed ? tr("The checkpoint stores this tensor packed. Open the original model to "
+    m_editor->setToolTip(packed ? tr("The checkpoint stores this tensor as %1. Open the original model to "
                                      "quantize it.")
+                                      .arg(QString::fromStdString(packed->label))
                                 : QString());
 }
 

@@ -32,8 +32,8 @@ JobsPane::JobsPane(Session* session, QWidget* parent)
         JobsModel::ProgressColumn,
         new ui::ProgressDelegate(JobsModel::FractionRole, JobsModel::PaintStateRole, m_view));
     m_view->setColumnWidth(JobsModel::Title, 260);
-    m_view->setColumnWidth(JobsModel::State, 90);
-    m_view->setColumnWidth(JobsModel::ProgressColumn, 240);
+    m_view->setColumnWidth(JobsModel::State, 80);
+    m_view->setColumnWidth(JobsModel::ProgressColumn, 190);
     m_view->setColumnWidth(JobsModel::TimeLeft, 80);
     m_details->setObjectName(QStringLiteral("jobDetails"));
     m_details->setAccessibleName(tr("Details of the job"));
@@ -48,7 +48,7 @@ JobsPane::JobsPane(Session* session, QWidget* parent)
     split->addWidget(m_details);
     split->setStretchFactor(0, 3);
     split->setStretchFactor(1, 1);
-    split->setSizes({760, 260});
+    split->setSizes({800, 220});
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 0);
     layout->setSpacing(0);

@@ -86,7 +86,7 @@ JudgePage::JudgePage(Session* session, QWidget* parent)
     ui::installExportMenu(m_change, m_change);
     lower->addWidget(change);
     lower->addWidget(makeWorst());
-    lower->setSizes({600, 560});
+    lower->setSizes({560, 600});
     auto* layout = bareLayout(this);
     layout->addWidget(makeRuns());
     layout->addWidget(lower, 1);
@@ -137,6 +137,7 @@ QWidget* JudgePage::makeWorst() {
     m_worst->setAccessibleName(tr("Largest output errors"));
     ui::setupTable(m_worst);
     m_worst->setModel(m_worstModel);
+    m_worst->setTextElideMode(Qt::ElideMiddle); // both ends of a name matter
     m_worst->setEditTriggers(QAbstractItemView::NoEditTriggers);
     m_worst->horizontalHeader()->setStretchLastSection(false);
     layout->addWidget(m_worst, 1);
@@ -192,7 +193,7 @@ void JudgePage::refreshWorst() {
         items[0]->setData(t, kTargetRole);
         m_worstModel->appendRow(items);
     }
-    constexpr int widths[] = {0, 120, 80, 92, 96, 70};
+    constexpr int widths[] = {0, 112, 70, 92, 96, 60};
     m_worst->horizontalHeader()->setSectionResizeMode(0, QHeaderView::Stretch);
     for (int c = 1; c < 6; ++c)
         m_worst->setColumnWidth(c, widths[c]);

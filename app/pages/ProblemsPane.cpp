@@ -30,10 +30,11 @@ ProblemsPane::ProblemsPane(Session* session, QWidget* parent)
     m_view->setAccessibleName(tr("Problems"));
     ui::setupTable(m_view);
     m_view->setModel(&m_model);
+    ui::wrapShortTable(m_view);
     m_view->horizontalHeader()->setStretchLastSection(false);
     m_view->horizontalHeader()->setSectionResizeMode(ui::LintModel::Message, QHeaderView::Stretch);
-    m_view->setColumnWidth(ui::LintModel::Where, 220);
-    m_view->setColumnWidth(ui::LintModel::Source, 120);
+    m_view->setColumnWidth(ui::LintModel::Where, 170);
+    m_view->setColumnWidth(ui::LintModel::Source, 100);
     m_stack->addWidget(m_empty);
     m_stack->addWidget(m_view);
     auto* layout = new QVBoxLayout(this);

@@ -67,7 +67,7 @@ QWidget* ProfilePane::makeToolRow() {
     auto* row = new ui::ToolRow;
     row->addTitle(tr("Channel profile"));
     m_name->setFont(ui::monoFont());
-    row->addWidget(m_name);
+    row->addOptional(m_name);
     m_side->addItem(tr("Input"), int(ChannelSide::Input));
     m_side->addItem(tr("Output"), int(ChannelSide::Output));
     m_side->setObjectName(QStringLiteral("side"));
@@ -80,7 +80,6 @@ QWidget* ProfilePane::makeToolRow() {
     m_order->setCurrentIndex(0);
     row->addWidget(m_order);
     row->addLabel(tr("rule"))->setBuddy(m_rule);
-    m_rule->setMinimumWidth(88);
     for (const OutlierRule r : {OutlierRule::MedianRatio, OutlierRule::Sigma, OutlierRule::LlmInt8})
         m_rule->addItem(ruleText(r), int(r));
     m_rule->setItemData(0, tr("A channel's largest magnitude over the median channel's."), Qt::ToolTipRole);
@@ -157,9 +156,7 @@ ui::ChannelProfileDataPtr ProfilePane::weightsPicture(const ui::TargetRow& row) 
     data->yTitle = tr("|w|, absmax");
     const ChannelStats* stats = m_state->weightChannels();
     if (!stats) {
-        data->emptyText = row.sourceType == QLatin1String("packed")
-                              ? tr("The checkpoint stores this tensor packed.")
-                              : tr("Reading the weights");
+        data->emptyText = tr("Reading the weights");
         return data;
     }
     data->absmax = copied(stats->absmax);

@@ -161,7 +161,8 @@ void ReceiptPane::showTotals() {
     const auto good = [](bool ok) { return ok ? Tone::Ok : Tone::Error; };
     m_totals->clear();
     m_totals->addRow(tr("Folder"), QString::fromStdString(r.directory.string()), Tone::Mono);
-    m_totals->addRow(tr("Format"), QString::fromStdString(r.exporter));
+    const auto exporter = findExporter(r.exporter);
+    m_totals->addRow(tr("Format"), QString::fromStdString(exporter ? (*exporter)->label : r.exporter));
     m_totals->addRow(tr("Bytes, planned"), ui::integerText(qint64(r.bytesPlanned)));
     const bool equal = r.bytesPlanned == r.bytesWritten;
     m_totals->addRow(tr("Bytes, written"),
@@ -201,11 +202,25 @@ void ReceiptPane::showLines() {
         }
         m_lines->appendRow(items);
     }
-    m_table->horizontalHeader()->setStretchLastSection(false);
-    constexpr int widths[] = {170, 102, 102, 60, 68, 42};
-    for (int c = 0; c < 6; ++c)
-        m_table->setColumnWidth(c, widths[c]);
+    fitColumns();
     m_linesHead->setNote(tr("%1 tensors").arg(ui::integerText(qint64(m_receipt->lines.size()))));
+}
+
+void ReceiptPane::fitColumns() {
+    constexpr int kLeastName = 170, kMostOther = 136, kScrollBar = 12;
+    m_table->horizontalHeader()->setStretchLastSection(false);
+    int others = kScrollBar;
+    for (int c = 1; c < m_lines->columnCount(); ++c) {
+        m_table->resizeColumnToContents(c);
+        m_table->setColumnWidth(c, std::min(m_table->columnWidth(c), kMostOther));
+        others += m_table->columnWidth(c);
+    }
+    m_table->setColumnWidth(0, std::max(kLeastName, width() - others));
+}
+
+void ReceiptPane::resizeEvent(QResizeEvent* event) {
+    QWidget::resizeEvent(event);
+    if (m_receipt) fitColumns();
 }
 
 void ReceiptPane::showFiles() {

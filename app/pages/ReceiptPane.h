@@ -27,8 +27,12 @@ public:
     /// Tab-separated text of everything shown.
     QString asText() const;
 
+protected:
+    void resizeEvent(QResizeEvent* event) override;
+
 private:
     QWidget* makeContent();
+    void fitColumns(); ///< what a column holds is shown whole, tensor names take the rest
     void showBanner();
     void showTotals();
     void showLines();

@@ -15,12 +15,12 @@ namespace {
 
 /// The type most weights are stored in.
 QString mainType(const Checkpoint& checkpoint) {
-    std::map<DType, uint64_t> elements;
+    std::map<std::string_view, uint64_t> elements;
     for (const TensorInfo& t : checkpoint.tensors())
-        elements[t.dtype] += t.elements();
+        elements[t.typeName()] += t.elements();
     const auto most = std::max_element(elements.begin(), elements.end(),
                                        [](const auto& a, const auto& b) { return a.second < b.second; });
-    return most == elements.end() ? QString() : QString::fromLatin1(dtypeInfo(most->first).name.data());
+    return most == elements.end() ? QString() : QString::fromStdString(std::string(most->first));
 }
 
 } // namespace
@@ -49,7 +49,11 @@ StatusLine::StatusLine(Session* session, QWidget* parent) : QStatusBar(parent), 
     m_undo = new QLabel;
     m_undo->setObjectName(QStringLiteral("statusUndo"));
     m_undo->setContentsMargins(8, 0, 8, 0);
+    m_undo->setTextFormat(Qt::PlainText);
     addPermanentWidget(m_undo);
+    for (QWidget* part :
+         std::initializer_list<QWidget*>{m_model, m_recipe, m_job, m_bar, m_undo, m_scan, m_device})
+        m_parts.push_back({part, false});
     m_later.setSingleShot(true);
     m_later.setInterval(50);
     connect(&m_later, &QTimer::timeout, this, &StatusLine::refresh);
@@ -80,12 +84,38 @@ QLabel* StatusLine::addPart(const char* name) {
     return label;
 }
 
+void StatusLine::show(QLabel* label, const QString& text) {
+    label->setText(text);
+    want(label, !text.isEmpty());
+}
+
+void StatusLine::want(QWidget* part, bool wanted) {
+    for (Part& p : m_parts)
+        if (p.widget == part) p.wanted = wanted;
+}
+
+void StatusLine::fit() {
+    constexpr int kSpacing = 8;
+    int left = width() - 2 * kSpacing;
+    for (const Part& part : m_parts) {
+        const int needed = part.widget->sizeHint().width() + kSpacing;
+        const bool fits = part.wanted && needed <= left;
+        part.widget->setVisible(fits);
+        if (fits) left -= needed;
+    }
+}
+
+QSize StatusLine::minimumSizeHint() const {
+    return {0, QStatusBar::minimumSizeHint().height()};
+}
+
+void StatusLine::resizeEvent(QResizeEvent* event) {
+    QStatusBar::resizeEvent(event);
+    fit();
+}
+
 void StatusLine::refresh() {
     const auto model = m_session->model();
-    const auto show = [](QLabel* label, const QString& text) {
-        label->setText(text);
-        label->setVisible(!text.isEmpty());
-    };
     show(m_device, m_session->engine()->backendDescription());
     const QUndoStack* undo = m_session->undoStack();
     show(m_undo, undo->canUndo() ? tr("Undo: %1").arg(undo->undoText()) : QString());
@@ -93,6 +123,7 @@ void StatusLine::refresh() {
         show(m_model, tr("No model"));
         show(m_recipe, {});
         show(m_scan, {});
+        fit();
         return;
     }
     const Checkpoint& c = model->checkpoint();
@@ -110,6 +141,7 @@ void StatusLine::refresh() {
     show(m_scan, total > 0 ? tr("Weight scan %1 of %2")
                                  .arg(ui::integerText(m_session->scannedCount()), ui::integerText(total))
                            : QString());
+    fit();
 }
 
 void StatusLine::showJob() {
@@ -119,15 +151,19 @@ void StatusLine::showJob() {
         for (const JobHandle* job : lane->handles())
             if (!running && job->listed() && !job->isEnded() && job->state() != JobState::Queued)
                 running = job;
-    m_job->setVisible(running);
-    m_bar->setVisible(running);
-    if (!running) return;
+    want(m_job, running);
+    want(m_bar, running);
+    if (!running) {
+        fit();
+        return;
+    }
     const QString left = durationText(running->secondsLeft());
     m_job->setText(left.isEmpty() ? running->title() : tr("%1 · %2 left").arg(running->title(), left));
     m_job->setToolTip(running->message());
     const double f = running->fraction();
     m_bar->setRange(0, 1000);
     m_bar->setValue(f < 0 ? 0 : int(f * 1000));
+    fit();
 }
 
 } // namespace qs::app

@@ -16,15 +16,27 @@ class StatusLine : public QStatusBar {
     Q_OBJECT
 public:
     explicit StatusLine(Session* session, QWidget* parent = nullptr);
+    QSize minimumSizeHint() const override; ///< does not set the least width of the window
+
+protected:
+    void resizeEvent(QResizeEvent* event) override;
 
 private:
+    struct Part {
+        QWidget* widget;
+        bool wanted; ///< has something to say
+    };
     QLabel* addPart(const char* name);
     void refresh();
     void showJob();
+    void show(QLabel* label, const QString& text);
+    void want(QWidget* part, bool wanted);
+    void fit(); ///< hides what finds no room, the least important first
 
     Session* m_session;
     QLabel *m_model, *m_recipe, *m_device, *m_scan, *m_job, *m_undo;
     QProgressBar* m_bar;
+    std::vector<Part> m_parts; ///< the most important first
     QTimer m_later;
 };
 

@@ -53,9 +53,9 @@ TensorsPane::TensorsPane(Session* session, Settings* settings, QWidget* parent)
     m_filter->setFixedWidth(240);
     auto* row = new ui::ToolRow;
     row->addWidget(m_filter);
+    row->addStretch();
+    row->addLabel(tr("F2 edits bits, group or method of every selected row"));
     m_counts = row->addLabel({});
-    m_counts->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
-    m_counts->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 0);
     layout->setSpacing(0);
@@ -127,7 +127,7 @@ void TensorsPane::showCounts() {
                                    ui::integerText(m_session->selection()->targets().size())));
     else
         m_counts->setText(
-            tr("F2 edits bits, group or method of every selected row · %1 tensors · %2 selected")
+            tr("%1 tensors · %2 selected")
                 .arg(ui::integerText(total), ui::integerText(m_session->selection()->targets().size())));
 }
 

@@ -31,6 +31,7 @@ WelcomePage::WelcomePage(Settings* settings, QWidget* parent)
     setObjectName(QStringLiteral("welcomePage"));
     m_empty->setObjectName(QStringLiteral("dropTarget"));
     m_empty->setDropTarget(true);
+    m_empty->setHint(tr("Only headers are read. Your files are mapped, never changed."));
     auto* open = m_empty->addButton(tr("Open…"), QStringLiteral("open"), true);
     open->setObjectName(QStringLiteral("welcomeOpen"));
     auto* sample = m_empty->addButton(tr("Open the sample"), QStringLiteral("model"));
@@ -54,7 +55,7 @@ WelcomePage::WelcomePage(Settings* settings, QWidget* parent)
 }
 
 void WelcomePage::setBusy(const QString& text) {
-    m_empty->setText(text.isEmpty() ? tr("Drop a model folder or a .safetensors file here.") : text);
+    m_empty->setText(text.isEmpty() ? tr("Drop a model folder, a .safetensors or a .gguf file here.") : text);
 }
 
 void WelcomePage::fillRecent() {

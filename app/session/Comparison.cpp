@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/session/Comparison.h"
 
+#include "core/model/weights.h"
+
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
@@ -117,7 +119,6 @@ Result<Quantized> fromRun(const ComparisonInput& in, const QuantTarget& target, 
 
 Result<WeightComparison> compareWeights(const ComparisonInput& in, const JobContext& job) {
     const QuantTarget& target = in.model->targets().at(size_t(in.target));
-    if (target.packed()) return Error::unsupported("the checkpoint stores this tensor packed", target.module);
     WeightComparison out;
     out.target = in.target;
     std::optional<Quantized> quantized;
@@ -152,7 +153,6 @@ Result<WeightComparison> compareWeights(const ComparisonInput& in, const JobCont
 
 Result<TensorStats> statsOfTarget(const Model& model, int target, const JobContext& job) {
     const QuantTarget& t = model.targets().at(size_t(target));
-    if (t.packed()) return Error::unsupported("the checkpoint stores this tensor packed", t.module);
     const auto read = [&](uint64_t first, MatrixView out) { return model.readTargetRows(t, first, out); };
     auto stats = tensorStats(t.rows, t.cols, read, kHistogramBins, job);
     if (!stats) return stats.takeError().at(t.module);

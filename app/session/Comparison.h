@@ -20,7 +20,7 @@ struct ComparisonInput {
 /// Mi weights.
 Result<WeightComparison> compareWeights(const ComparisonInput& input, const JobContext& job);
 
-/// Statistics of a target's stored weights. Unsupported for packed tensors.
+/// Statistics of a target's weights; of packed ones, of their dequantized values.
 Result<TensorStats> statsOfTarget(const Model& model, int target, const JobContext& job);
 
 } // namespace qs::app

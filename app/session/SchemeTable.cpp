@@ -2,6 +2,7 @@
 #include "app/session/SchemeTable.h"
 
 #include "app/session/SetSchemesCommand.h"
+#include "core/model/packed/packed_linear.h"
 
 #include <QSet>
 #include <algorithm>
@@ -59,11 +60,13 @@ TargetRow SchemeTable::identityRow(const QuantTarget& t) const {
     row.block = t.block;
     row.rows = t.rows;
     row.cols = t.cols;
-    row.sourceType = tr("packed");
-    if (!t.packed()) {
-        const DTypeInfo& type = dtypeInfo(m_model->checkpoint().tensors()[t.place.index].dtype);
-        row.sourceType = QString::fromLatin1(type.name.data(), qsizetype(type.name.size()));
-        row.sourceBits = type.bits;
+    if (t.packed) {
+        row.sourceType = QString::fromStdString(t.packed->format);
+        row.sourceBits = t.packed->bits;
+    } else {
+        const TensorInfo& tensor = m_model->checkpoint().tensors()[t.place.index];
+        row.sourceType = QString::fromStdString(std::string(tensor.typeName()));
+        row.sourceBits = int(tensor.bits()); // of a code; scales come on top in the exact column
     }
     return row;
 }
@@ -77,7 +80,7 @@ void SchemeTable::chooseDefault() {
 }
 
 SchemeTable::SchemePtr SchemeTable::fittingDefault(const QuantTarget& t) {
-    if (t.packed()) return nullptr;
+    if (t.packed) return nullptr;
     const auto fits = [&](const Scheme& s) {
         const auto codec = createCodec(s.codec, s.codecParams);
         return codec && (*codec)->layout(t.rows, t.cols);
@@ -123,9 +126,9 @@ QString SchemeTable::edit(const QVector<int>& targets, const SchemeEdit& edit, i
     bool differs = false;
     for (const int t : targets) {
         if (t < 0 || t >= count()) continue;
-        if (m_model->targets()[size_t(t)].packed())
-            return tr("%1 is already quantized in the checkpoint. Open the original model.")
-                .arg(row(t).module);
+        if (const auto& packed = m_model->targets()[size_t(t)].packed)
+            return tr("%1 is already quantized in the checkpoint (%2). Open the original model.")
+                .arg(row(t).module, QString::fromStdString(packed->label));
         const SchemePtr& before = m_schemes[size_t(t)];
         auto known = answers.find(before.get());
         if (known == answers.end()) {
@@ -175,7 +178,7 @@ QString SchemeTable::editText(const QVector<int>& targets, const SchemeEdit& edi
 }
 
 bool SchemeTable::editable(int target, EditField field) const {
-    if (m_model->targets()[size_t(target)].packed()) return false;
+    if (m_model->targets()[size_t(target)].packed) return false;
     const TargetRow& r = row(target);
     return field == EditField::Bits || (field == EditField::Group ? r.hasGroup : bool(r.scheme));
 }

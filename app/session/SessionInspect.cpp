@@ -20,7 +20,7 @@ JobHandle* Session::scanWeights() {
     if (!m_model) return nullptr;
     m_scan = std::make_shared<ScanQueue>(m_model->targets().size());
     for (int t = 0; t < m_table.count(); ++t)
-        if (m_model->targets()[size_t(t)].packed() || !std::isnan(m_table.row(t).absmax)) m_scan->skip(t);
+        if (!std::isnan(m_table.row(t).absmax)) m_scan->skip(t);
     const auto body = [model = m_model, queue = m_scan](const JobScope& scope) -> Outcome {
         double total = 0, done = 0;
         for (const QuantTarget& t : model->targets())
@@ -65,7 +65,6 @@ void Session::requestStats(int target) {
         emit statsReady(target);
         return;
     }
-    if (m_model->targets()[size_t(target)].packed()) return;
     JobRequest request{QStringLiteral("stats"), tr("Read %1").arg(m_table.row(target).module), false, 10};
     JobHandle* job = m_pool.post(request, [model = m_model, target, queue = m_scan](const JobScope& scope) {
         auto stats = statsOfTarget(*model, target, scope.job());
@@ -99,7 +98,7 @@ void Session::requestComparison(int target) {
     });
     job->then(this, [this, model = m_model, target](const Outcome& outcome) {
         if (!isCurrent(model)) return;
-        // An unsupported one (packed, too large for a preview) leaves nothing rather than another tensor's
+        // An unsupported one (too large for a preview) leaves nothing rather than another tensor's
         // picture.
         if (outcome.isCancelled()) return;
         m_comparison = outcome.as<WeightComparison>();

@@ -3,6 +3,7 @@
 #include "app/session/Session.h"
 
 #include <QFileInfo>
+#include <filesystem>
 
 namespace qs::app {
 
@@ -96,6 +97,10 @@ JobHandle* Session::exportRun(const ExportOptions& options) {
     request.directory = options.directory.toStdString();
     request.params = options.params;
     const auto body = [request, id = options.exporter.toStdString()](const JobScope& scope) {
+        // The folder that the window proposes is the first one in its parent. A failure is the exporter's to
+        // tell.
+        std::error_code ec;
+        std::filesystem::create_directories(request.directory.parent_path(), ec);
         return Outcome::from(qs::exportRun(id, request, scope.job()));
     };
     m_receipt.reset();

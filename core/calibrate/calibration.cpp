@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The calibration file, HDF5 (see store/h5_file.h for what every such file has in common):
+// The calibration file, HDF5 (see hdf5/h5_file.h for what every such file has in common):
 //   attributes of /   schema = "quantoscope-calibration", schema_version = 1, model_fingerprint,
 //                     tokenizer_fingerprint ("" without one), fingerprint, source, seed (int64, the bits of
-//                     the uint64), created_utc, app_version, site_count
-//   /tokens           int32 [windows, length]
+//                     the uint64), created_utc, app_version, site_count; activations when it was made from a
+//                     dump (activation_dump.h)
+//   /tokens           int32 [windows, length]; [0, 0] with a dump
 //   /sites/<site>/    one group per site ('/' and '%' of the name as %2F, %25); attributes site, index (order
 //                     of the sites), channels, tokens, samples, exact_percentiles (0 or 1)
 //     stats           float32 [9, channels], rows as its attribute "rows" says: min, max, absmax, mean,
@@ -14,7 +15,7 @@
 #include "core/calibrate/calibration.h"
 
 #include "core/base/npy.h"
-#include "core/store/h5_file.h"
+#include "core/hdf5/h5_file.h"
 
 #include <cmath>
 #include <fmt/format.h>
@@ -106,6 +107,7 @@ public:
         QS_CHECK(file_->attribute("/", "schema_version", kSchemaVersion));
         for (const auto& [name, value] : texts)
             QS_CHECK(file_->attribute("/", name, *value));
+        if (!info.activations.empty()) QS_CHECK(file_->attribute("/", "activations", info.activations));
         QS_CHECK(file_->attribute("/", "seed", int64_t(info.seed)));
         QS_CHECK(file_->group("/sites"));
         return file_->matrix("/tokens", tokens, H5Filter::Compress);
@@ -168,14 +170,21 @@ Result<CalibrationInfo> readInfo(const H5Reader& file) {
     QS_TRY(info.source, file.stringAttribute("/", "source"));
     QS_TRY(info.createdUtc, file.stringAttribute("/", "created_utc"));
     QS_TRY(info.appVersion, file.stringAttribute("/", "app_version"));
+    if (file.hasAttribute("/", "activations")) {
+        QS_TRY(info.activations, file.stringAttribute("/", "activations"));
+    }
     using Limits = std::numeric_limits<int64_t>;
     QS_TRY(const int64_t seed, file.intAttribute("/", "seed", Limits::min(), Limits::max()));
     info.seed = uint64_t(seed);
     return info;
 }
 
-Result<TokenWindows> readTokens(const H5Reader& file) {
+Result<TokenWindows> readTokens(const H5Reader& file, bool fromDump) {
     QS_TRY(const H5Shape shape, file.shape("/tokens"));
+    if (fromDump && shape != H5Shape{0, 0})
+        return Error::corrupt("a calibration made from activations has no tokens",
+                              file.path().string() + ": /tokens");
+    if (fromDump) return TokenWindows();
     if (shape.size() != 2 || shape[0] < 1 || shape[1] < 1 || shape[0] > kMaxTokens / shape[1])
         return Error::corrupt(fmt::format("tokens must be [windows, length] with 1 .. {} values", kMaxTokens),
                               file.path().string() + ": /tokens");
@@ -286,6 +295,13 @@ Result<void> checkTokens(const TokenWindows& tokens, size_t vocabulary) {
     return {};
 }
 
+std::string calibrationFingerprint(const CalibrationInfo& info, const TokenWindows& tokens) {
+    if (info.activations.empty())
+        return calibrationFingerprint(tokens, info.modelFingerprint, info.tokenizerFingerprint);
+    return sha256Hex(fmt::format("{} {}\nmodel {}\ntokenizer {}\nactivations {}\n", kSchema, kSchemaVersion,
+                                 info.modelFingerprint, info.tokenizerFingerprint, info.activations));
+}
+
 std::string calibrationFingerprint(const TokenWindows& tokens, const std::string& model,
                                    const std::string& tokenizer) {
     Sha256 hash;
@@ -297,11 +313,13 @@ std::string calibrationFingerprint(const TokenWindows& tokens, const std::string
 
 Result<std::unique_ptr<CalibrationWriter>>
 CalibrationWriter::begin(const fs::path& file, const CalibrationInfo& info, const TokenWindows& tokens) {
-    if (tokens.empty()) return Error::invalid("no calibration tokens", file.string());
+    if (tokens.empty() != !info.activations.empty())
+        return Error::invalid(tokens.empty() ? "no calibration tokens" : "tokens beside an activation dump",
+                              file.string());
     if (tokens.size() > kMaxTokens)
         return Error::invalid(fmt::format("at most {} calibration tokens, not {}", kMaxTokens, tokens.size()),
                               file.string());
-    if (info.fingerprint != calibrationFingerprint(tokens, info.modelFingerprint, info.tokenizerFingerprint))
+    if (info.fingerprint != calibrationFingerprint(info, tokens))
         return Error::invalid("the fingerprint is not that of the tokens, the model and the tokenizer",
                               file.string());
     QS_TRY(auto h5, H5Writer::begin(file));
@@ -316,9 +334,8 @@ Result<std::shared_ptr<const Calibration>> Calibration::open(const fs::path& pat
     auto c = std::make_shared<Calibration>();
     c->file_ = path;
     QS_TRY(c->info_, readInfo(*file));
-    QS_TRY(c->tokens_, readTokens(*file));
-    const std::string real =
-        calibrationFingerprint(c->tokens_, c->info_.modelFingerprint, c->info_.tokenizerFingerprint);
+    QS_TRY(c->tokens_, readTokens(*file, !c->info_.activations.empty()));
+    const std::string real = calibrationFingerprint(c->info_, c->tokens_);
     if (real != c->info_.fingerprint)
         return Error::corrupt(fmt::format("the fingerprint is {}, the content has {}",
                                           shown(c->info_.fingerprint), shown(real)),

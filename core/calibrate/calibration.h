@@ -29,6 +29,7 @@ struct CalibrationInfo {
     std::string modelFingerprint, tokenizerFingerprint;
     std::string source;      ///< name of the text, for people
     std::string fingerprint; ///< SHA-256 over tokens and the two fingerprints: what results record
+    std::string activations; ///< identifies the activation dump it was made from; "" = made from tokens
     uint64_t seed = 0;
     std::string createdUtc, appVersion;
 };
@@ -87,7 +88,9 @@ Result<std::shared_ptr<const Calibration>> calibrate(const Model& model, const T
                                                      const std::filesystem::path& file, Backend& backend,
                                                      const JobContext& job);
 
-/// Fingerprint as recorded in CalibrationInfo.
+/// Fingerprint as recorded in CalibrationInfo: that of the tokens, or, where info.activations is set, of the
+/// dump (the tokens are then empty).
+std::string calibrationFingerprint(const CalibrationInfo& info, const TokenWindows& tokens);
 std::string calibrationFingerprint(const TokenWindows& tokens, const std::string& model,
                                    const std::string& tokenizer);
 

@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kSampleBytes = 4096;
+constexpr size_t kMaxListed = 1000; // files of a folder that are looked at for an error's sake
 
 NameIndex indexOf(const std::vector<TensorInfo>& tensors) {
     std::vector<std::string_view> names;
@@ -27,13 +28,10 @@ NameIndex indexOf(const std::vector<TensorInfo>& tensors) {
 
 /// Weight files of other programs, to say what was found rather than "nothing".
 constexpr std::pair<std::string_view, std::string_view> kForeign[] = {
-    {".gguf", "GGUF"}, {".bin", "PyTorch"}, {".pt", "PyTorch"},   {".pth", "PyTorch"}, {".ckpt", "PyTorch"},
-    {".onnx", "ONNX"}, {".h5", "HDF5"},     {".msgpack", "Flax"}, {".npz", "NumPy"}};
+    {".onnx", "ONNX"}, {".msgpack", "Flax"}, {".npz", "NumPy"}};
 
 std::string_view foreignFormat(const fs::path& path) {
-    std::string ending = path.extension().string();
-    std::transform(ending.begin(), ending.end(), ending.begin(),
-                   [](unsigned char c) { return char(std::tolower(c)); });
+    const std::string ending = lowerExtension(path);
     for (const auto& [extension, format] : kForeign)
         if (ending == extension) return format;
     return {};
@@ -46,22 +44,43 @@ std::string supportedFormats() {
     return out;
 }
 
+bool opensAlone(const fs::path& file) {
+    return std::any_of(readers().begin(), readers().end(),
+                       [&](const ReaderDescriptor* r) { return r->accepts(file); });
+}
+
+std::string firstNames(std::vector<std::string> names) {
+    std::sort(names.begin(), names.end());
+    names.resize(std::min<size_t>(names.size(), 5));
+    return fmt::format("{}", fmt::join(names, ", "));
+}
+
 Error nothingInFolder(const fs::path& folder) {
-    std::vector<std::string> found;
+    std::vector<std::string> found, single;
     std::error_code ec;
-    for (fs::directory_iterator it(folder, ec), end; !ec && it != end; it.increment(ec))
+    size_t seen = 0;
+    for (fs::directory_iterator it(folder, ec), end; !ec && it != end && ++seen <= kMaxListed;
+         it.increment(ec)) {
+        const std::string name = it->path().filename().string();
         if (const auto format = foreignFormat(it->path()); !format.empty())
-            found.push_back(fmt::format("{} ({})", it->path().filename().string(), format));
+            found.push_back(fmt::format("{} ({})", name, format));
+        else if (opensAlone(it->path()))
+            single.push_back(name);
+    }
     if (ec) return Error::io("cannot list the folder: " + ec.message(), folder.string());
-    if (found.empty())
+    if (!single.empty())
         return Error::notFound(
-            "no weights in this folder; looked for model.safetensors, model.safetensors.index.json "
-            "and any other .safetensors file",
+            "the folder has no weights under the names of a model; these files can be opened by "
+            "themselves: " +
+                firstNames(std::move(single)),
             folder.string());
-    std::sort(found.begin(), found.end());
-    found.resize(std::min<size_t>(found.size(), 5));
+    if (found.empty())
+        return Error::notFound("no weights in this folder; looked for model.safetensors, "
+                               "model.safetensors.index.json, any other "
+                               ".safetensors or .gguf file, pytorch_model.bin and pytorch_model.bin.index.json",
+                               folder.string());
     return Error::unsupported(fmt::format("the weights found are not supported yet: {}; supported: {}",
-                                          fmt::join(found, ", "), supportedFormats()),
+                                          firstNames(std::move(found)), supportedFormats()),
                               folder.string());
 }
 
@@ -96,14 +115,22 @@ Result<std::shared_ptr<const Checkpoint>> openUnguarded(const fs::path& path) {
 
 } // namespace
 
+Result<TensorEnds> TensorSource::ends(size_t index, size_t count) const {
+    QS_TRY(const auto bytes, rawBytes(index));
+    const auto first = bytes.first(std::min(bytes.size(), count)), last = bytes.last(first.size());
+    return TensorEnds{{first.begin(), first.end()}, {last.begin(), last.end()}};
+}
+
 Checkpoint::Checkpoint(fs::path root, std::string readerId, std::vector<TensorInfo> tensors,
-                       std::unique_ptr<TensorSource> source, nlohmann::json config)
+                       std::unique_ptr<TensorSource> source, nlohmann::json config,
+                       std::string noConfigReason)
     : root_(std::move(root))
     , readerId_(std::move(readerId))
     , tensors_(std::move(tensors))
     , byName_(indexOf(tensors_))
     , source_(std::move(source))
-    , config_(std::make_unique<nlohmann::json>(std::move(config))) {}
+    , config_(std::make_unique<nlohmann::json>(std::move(config)))
+    , noConfigReason_(std::move(noConfigReason)) {}
 
 Checkpoint::~Checkpoint() = default;
 
@@ -112,6 +139,10 @@ std::string Checkpoint::displayName() const {
 }
 bool Checkpoint::hasConfig() const {
     return config_->is_object();
+}
+std::string Checkpoint::configPlace() const {
+    std::error_code ec;
+    return (fs::is_directory(root_, ec) ? root_ / "config.json" : root_).string();
 }
 size_t Checkpoint::find(const std::string& name) const {
     return byName_.find(name);
@@ -145,7 +176,29 @@ Result<void> Checkpoint::readRows(size_t index, uint64_t firstRow, MatrixView ou
 }
 
 Result<std::span<const std::byte>> Checkpoint::rawBytes(size_t index) const {
+    if (index < tensors_.size() && !tensors_[index].verbatim)
+        return Error::unsupported(
+            fmt::format("is stored as {} in the layout of the file, so its bytes are not its "
+                        "elements in order",
+                        tensors_[index].typeName()),
+            tensors_[index].name);
     return source_->rawBytes(index);
+}
+
+Result<std::span<const std::byte>> Checkpoint::elementBytes(size_t index,
+                                                            std::vector<std::byte>& buffer) const {
+    if (index >= tensors_.size() || tensors_[index].verbatim) return rawBytes(index);
+    QS_TRY(const Matrix values, readMatrix(index));
+    const DType type = tensors_[index].dtype;
+    try {
+        buffer.resize(values.size() * size_t(dtypeInfo(type).bits / 8));
+    } catch (const std::bad_alloc&) {
+        return Error{ErrorCode::OutOfMemory, fmt::format("cannot hold {} values", values.size()),
+                     tensors_[index].name};
+    }
+    if (auto stored = fromFloat(values.span(), type, buffer); !stored)
+        return stored.takeError().at(tensors_[index].name);
+    return std::span<const std::byte>(buffer);
 }
 
 uint64_t Checkpoint::totalBytes() const {
@@ -170,14 +223,13 @@ Result<std::string> Checkpoint::fingerprint() const {
     for (size_t i = 0; i < tensors_.size(); ++i) {
         const TensorInfo& t = tensors_[i];
         // Lengths first: two different lists of names never give the same stream.
-        hash.update(fmt::format("{} {} {} [{}] {} {}\n", t.name.size(), t.name, dtypeInfo(t.dtype).name,
+        hash.update(fmt::format("{} {} {} [{}] {} {}\n", t.name.size(), t.name, t.typeName(),
                                 fmt::join(t.shape, ","), t.file.size(), t.file));
-        QS_TRY(const auto bytes, rawBytes(i));
-        const size_t n = std::min(bytes.size(), kSampleBytes);
-        hash.update(bytes.first(n));
-        hash.update(bytes.last(n));
+        QS_TRY(const TensorEnds ends, source_->ends(i, kSampleBytes));
+        hash.update(ends.first);
+        hash.update(ends.last);
         if (fileSizes.count(t.file)) continue;
-        const fs::path path = folder ? root_ / t.file : root_;
+        const fs::path path = (folder ? root_ : root_.parent_path()) / t.file;
         fileSizes[t.file] = fs::file_size(path, ec);
         if (ec) return Error::io("cannot stat: " + ec.message(), path.string());
     }

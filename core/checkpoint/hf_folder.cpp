@@ -46,17 +46,23 @@ Result<void> copyFile(const fs::path& from, const fs::path& to) {
 
 } // namespace
 
-Result<json> readModelConfig(const fs::path& folder) {
-    const fs::path path = folder / "config.json";
-    std::error_code ec;
-    if (fs::symlink_status(path, ec).type() == fs::file_type::not_found) return json();
-    QS_TRY(const std::string text, readTextFile(path, kMaxConfigBytes));
+Result<std::string> readJsonText(const fs::path& path) {
+    QS_TRY(std::string text, readTextFile(path, kMaxConfigBytes));
     const std::string where = path.string();
     if (const size_t bad = findBadUtf8(text); bad != std::string::npos)
         return Error::corrupt(fmt::format("not UTF-8 at byte {}", bad), where);
     JsonScanner scan(text);
     if (!scan.skipValue(kMaxConfigDepth) || (!scan.atEnd() && !scan.fail("something follows the JSON value")))
         return scan.error(where);
+    return text;
+}
+
+Result<json> readModelConfig(const fs::path& folder) {
+    const fs::path path = folder / "config.json";
+    std::error_code ec;
+    if (fs::symlink_status(path, ec).type() == fs::file_type::not_found) return json();
+    QS_TRY(const std::string text, readJsonText(path));
+    const std::string where = path.string();
     try {
         json config = json::parse(text);
         if (!config.is_object())

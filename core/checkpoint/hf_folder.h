@@ -11,6 +11,10 @@
 
 namespace qs {
 
+/// The text of a small JSON file, checked before a parser sees it: at most 16 MiB, UTF-8, one value nested at
+/// most 64 deep.
+Result<std::string> readJsonText(const std::filesystem::path& path);
+
 /// The parsed config.json of `folder`; null when there is none. Errors when it is larger than 16 MiB, not
 /// JSON, not an object, or nested more than 64 deep.
 Result<nlohmann::json> readModelConfig(const std::filesystem::path& folder);

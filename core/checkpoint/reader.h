@@ -19,6 +19,9 @@ struct ReaderDescriptor {
     std::string refuses; ///< one line for the manual: what of this format is refused, with a reason
 };
 
+/// The file's ending with its dot, in lower case.
+std::string lowerExtension(const std::filesystem::path& path);
+
 /// In the order of readers.def.
 std::span<const ReaderDescriptor* const> readers();
 

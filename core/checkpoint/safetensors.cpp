@@ -17,8 +17,7 @@ constexpr size_t kMaxRank = 16;
 constexpr size_t kMaxNameBytes = 1024;
 
 /// In the format, but not in DType.
-constexpr std::string_view kUnreadTypes[] = {"F4",          "F6_E2M3",     "F6_E3M2", "F8_E8M0",
-                                             "F8_E4M3FNUZ", "F8_E5M2FNUZ", "C64"};
+constexpr std::string_view kUnreadTypes[] = {"F4", "F6_E2M3", "F6_E3M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "C64"};
 
 class HeaderParser {
 public:

@@ -196,7 +196,7 @@ std::vector<LintIssue> lintDequantized(const Model&, const Plan& plan) {
     bool any = false;
     for (const PlanEntry& e : plan.entries) {
         any = any || e.scheme;
-        if (e.target.packed()) {
+        if (e.target.packed) {
             issues.push_back(
                 {Severity::Error, "source-packed", e.target.module,
                  "the source stores this linear already packed, so its tensors cannot be kept as they "

@@ -20,6 +20,7 @@ fs::path companionFolder(const Checkpoint& source) {
 
 Result<nlohmann::ordered_json> sourceConfig(const Checkpoint& source) {
     if (!source.hasConfig()) return nlohmann::ordered_json();
+    if (companionFolder(source).empty()) return nlohmann::ordered_json(source.config()); // made from metadata
     const fs::path file = companionFolder(source) / "config.json";
     QS_TRY(const std::string text, readTextFile(file, kMaxConfigBytes));
     auto config = nlohmann::ordered_json::parse(text, nullptr, false);
@@ -37,6 +38,8 @@ Result<void> writeFolderFiles(const ExportSource& source, const nlohmann::ordere
     }
     if (config) {
         QS_CHECK(writeFileAtomically(into / "config.json", config->dump(2) + "\n"));
+    } else if (source.checkpoint().hasConfig() && from.empty()) {
+        QS_CHECK(writeFileAtomically(into / "config.json", source.checkpoint().config().dump(2) + "\n"));
     } else if (source.checkpoint().hasConfig()) {
         QS_TRY(const std::string text, readTextFile(from / "config.json", kMaxConfigBytes));
         QS_CHECK(writeFileAtomically(into / "config.json", text));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts of the `gptq` exporter that work on an ExportSource. Layout: see core/model/gptq_checkpoint.h.
+// The parts of the `gptq` exporter that work on an ExportSource. Layout: see core/model/packed/gptq.cpp.
 #pragma once
 
 #include "core/export/export_source.h"

@@ -45,11 +45,11 @@ private:
 
     void checkEntry(const PlanEntry& e) {
         const QuantTarget& t = e.target;
-        if (t.packed())
+        if (t.packed)
             error("source-packed", t.module,
                   "the source stores this linear already packed: quantize the original model");
         const std::string& tensor = t.place.tensor;
-        if (!t.packed() && !tensor.ends_with(".weight"))
+        if (!t.packed && !tensor.ends_with(".weight"))
             error("gptq-name", t.module, fmt::format("tensor {} must be named X.weight", tensor));
         if (!t.place.whole())
             error("gptq-part", t.module,

@@ -3,7 +3,7 @@
 #include "core/export/gptq_format.h"
 #include "core/export/gptq_settings.h"
 #include "core/export/verify.h"
-#include "core/model/gptq_checkpoint.h"
+#include "core/model/packed/packed_linear.h"
 
 #include <cmath>
 #include <fmt/format.h>
@@ -25,18 +25,18 @@ struct Differences {
     }
 };
 
-Differences compareParts(const UnpackedLinear& u, const QuantizedTensor& q) {
+Differences compareParts(const PackedCodes& codes, const PackedScales& s, const QuantizedTensor& q) {
     Differences d;
     for (size_t i = 0; i < q.codes.size(); ++i)
-        d.codes += u.codes[i] != q.codes[i];
+        d.codes += codes.data()[i] != q.codes[i];
     for (size_t n = 0; n < q.rows; ++n)
         for (size_t g = 0; g < q.layout.groups; ++g) {
             const size_t row = q.layout.scaleRows == 1 ? 0 : n;
-            d.scales += !(u.scale(n, g) == q.scale(row, g));
-            d.zeros += !(u.zero(n, g) == q.zero(row, g));
+            d.scales += !(s.scale(n, g) == q.scale(row, g));
+            d.zeros += !(s.zero(n, g) == q.zero(row, g));
         }
     for (size_t c = 0; c < q.cols; ++c)
-        d.indices += size_t(u.groupOfColumn[c]) != q.groupOf(c);
+        d.indices += size_t(s.groupOfColumn[c]) != q.groupOf(c);
     return d;
 }
 
@@ -50,24 +50,31 @@ void compareValues(const Matrix& have, const Matrix& want, ReceiptLine& line) {
     }
 }
 
-Result<void> compareLinear(const QuantizedTensor& q, const Codec& codec, const Checkpoint& written,
+Result<void> compareLinear(const QuantizedTensor& q, const Codec& codec, const PackedReader& written,
                            const std::string& prefix, ReceiptLine& line) {
-    QS_TRY(const auto packed, packedGptqLinear(written, prefix));
+    QS_TRY(const auto packed, written.find(prefix));
     if (!packed) {
         line.done = "missing";
         return {};
     }
-    if (packed->out != q.rows || packed->in != q.cols || packed->bits != codec.bits() ||
-        packed->groups != q.layout.groups) {
-        line.done = fmt::format("{} bits [{}, {}] in {} groups", packed->bits, packed->out, packed->in,
-                                packed->groups);
+    const PackedInfo& info = packed->info();
+    if (info.layout != "gptq" || info.out != q.rows || info.in != q.cols || info.bits != codec.bits() ||
+        info.groups != q.layout.groups) {
+        line.done = fmt::format("{} of {} bits [{}, {}] in {} groups", info.layout, info.bits, info.out,
+                                info.in, info.groups);
         return {};
     }
-    QS_TRY(const UnpackedLinear u, unpackGptq(written, *packed));
-    const Differences d = compareParts(u, q);
+    QS_TRY(const PackedCodes codes, packed->codes());
+    QS_TRY(const PackedScales scales, packed->scales());
+    if (scales.groupOfColumn.size() != q.cols) {
+        line.done = "no g_idx";
+        return {};
+    }
+    const Differences d = compareParts(codes, scales, q);
     line.codesDiffering = d.codes;
     line.done += d.text();
-    compareValues(u.dequantize(), codec.dequantize(q), line);
+    QS_TRY(const Matrix values, packed->dequantize());
+    compareValues(values, codec.dequantize(q), line);
     if (line.maxDelta != 0) line.done += fmt::format(", values differ by up to {:.3g}", line.maxDelta);
     return {};
 }
@@ -95,6 +102,7 @@ Result<Receipt> verifyGptq(const ExportSource& source, const std::filesystem::pa
     QS_TRY(receipt.bytesPlanned, gptqBytes(source));
     QS_TRY(const auto written, openCheckpoint(directory));
     const Checkpoint& checkpoint = source.checkpoint();
+    const PackedReader reader(*written);
     const auto entries = source.entriesOfTensor();
     GptqSettings settings(source.plan);
     std::set<std::string> expected;
@@ -117,7 +125,7 @@ Result<Receipt> verifyGptq(const ExportSource& source, const std::filesystem::pa
         ReceiptLine line;
         line.tensor = name;
         line.planned = line.done = codec->label();
-        QS_CHECK(compareLinear(q, *codec, *written, prefix, line));
+        QS_CHECK(compareLinear(q, *codec, reader, prefix, line));
         receipt.lines.push_back(std::move(line));
     }
     verifyNothingElse(expected, *written, receipt);

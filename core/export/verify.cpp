@@ -53,7 +53,8 @@ Result<void> verifyKept(const Checkpoint& source, size_t index, const Checkpoint
     if (found == Checkpoint::npos) {
         line.done = "missing";
     } else if (line.done = storedAs(written.tensors()[found]); line.done == line.planned) {
-        QS_TRY(const auto want, source.rawBytes(index));
+        std::vector<std::byte> buffer;
+        QS_TRY(const auto want, source.elementBytes(index, buffer));
         QS_TRY(const auto have, written.rawBytes(found));
         if (want.size() != have.size()) return Error::internal("stored sizes differ", planned.name);
         QS_TRY(const size_t different, countDifferent(want, have, job));

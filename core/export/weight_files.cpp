@@ -42,7 +42,8 @@ void WeightFiles::addKept(size_t index) {
     const TensorInfo& t = source_.tensors()[index];
     add(index,
         {t.name, t.dtype, t.shape, [&source = source_, index](std::span<std::byte> out) -> Result<void> {
-             QS_TRY(const std::span<const std::byte> bytes, source.rawBytes(index));
+             std::vector<std::byte> buffer;
+             QS_TRY(const std::span<const std::byte> bytes, source.elementBytes(index, buffer));
              if (bytes.size() != out.size())
                  return Error::internal(
                      fmt::format("{} bytes expected, {} in the source", out.size(), bytes.size()));

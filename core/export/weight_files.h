@@ -17,7 +17,7 @@ public:
 
     /// `like`: index of the source tensor whose shard `item` belongs to.
     void add(size_t like, SafetensorsItem item);
-    /// The source's bytes, unchanged.
+    /// The source's elements, unchanged (those of an encoded tensor as its `dtype`).
     void addKept(size_t index);
 
     /// Exact size of the weight files (without the index).

@@ -62,7 +62,8 @@ void eigenGemm(bool ta, bool tb, float alpha, ConstMatrixView a, ConstMatrixView
 std::string providerDescription() {
     const OpenBlas* blas = openBlas();
     if (!blas)
-        return fmt::format("Eigen {}.{}.{}", EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, EIGEN_MINOR_VERSION);
+        return fmt::format("Eigen {}.{}.{}, slower: OpenBLAS cannot be used ({})", EIGEN_WORLD_VERSION,
+                           EIGEN_MAJOR_VERSION, EIGEN_MINOR_VERSION, openBlasProblem());
     std::istringstream config(blas->getConfig());
     std::string name, version;
     config >> name >> version;

@@ -12,7 +12,8 @@
 
 namespace qs::linalg {
 
-/// "OpenBLAS 0.3.21 (SkylakeX kernels)" or "Eigen".
+/// "OpenBLAS 0.3.21 (SkylakeX kernels)", or "Eigen 3.4.0, slower: OpenBLAS cannot be used (...)" with the
+/// reason.
 std::string providerDescription();
 
 /// Cores this process may use.

@@ -2,7 +2,10 @@
 // The entry points of OpenBLAS that linalg uses, resolved at run time.
 #pragma once
 
+#include "core/base/result.h"
+
 #include <string>
+#include <vector>
 
 namespace qs::linalg {
 
@@ -19,7 +22,17 @@ struct OpenBlas {
     char* (*getConfig)();
 };
 
-/// nullptr when the library or an entry point is missing. Loaded once; thread-safe.
+/// nullptr when it cannot be used; openBlasProblem() then says why ("" otherwise). Loaded once; thread-safe.
 const OpenBlas* openBlas();
+const std::string& openBlasProblem();
+
+/// The first of `libraries` (names or paths as dlopen takes them) that can be opened. Error::Backend when
+/// none can, when an entry point is missing, when it was built for 64-bit integers, or when it computes wrong
+/// values: names the library and the rule.
+Result<OpenBlas> loadOpenBlas(const std::vector<std::string>& libraries);
+
+/// A value of OPENBLAS_CORETYPE that would end the process: OpenBLAS runs the kernels it is told to, also
+/// where the processor lacks their instructions. `avx2` and `avx512` say what it has.
+Result<void> checkCoreType(const std::string& coreType, bool avx2, bool avx512);
 
 } // namespace qs::linalg

@@ -11,12 +11,13 @@ ChannelStats emptyChannelStats(size_t channels, uint64_t samples) {
     return s;
 }
 
-void fillMoments(ChannelStats& stats, const ChannelSums& sums) {
-    for (size_t c = 0; c < sums.channels(); ++c) {
-        const Moments m = sums.moments(c);
-        stats.min[c] = sums.min(c);
-        stats.max[c] = sums.max(c);
-        stats.absmax[c] = sums.absmax(c);
+void fillMoments(ChannelStats& stats, const ChannelSums& sums, size_t first) {
+    for (size_t i = 0; i < sums.channels(); ++i) {
+        const Moments m = sums.moments(i);
+        const size_t c = first + i;
+        stats.min[c] = sums.min(i);
+        stats.max[c] = sums.max(i);
+        stats.absmax[c] = sums.absmax(i);
         stats.mean[c] = float(m.mean);
         stats.stddev[c] = float(m.stddev());
         stats.kurtosis[c] = float(m.kurtosis());

@@ -8,8 +8,8 @@ namespace qs {
 
 /// Zeros for `channels` channels of `samples` values.
 ChannelStats emptyChannelStats(size_t channels, uint64_t samples);
-/// Everything but the percentiles, for every channel.
-void fillMoments(ChannelStats& stats, const ChannelSums& sums);
+/// Everything but the percentiles: the channels of `sums` become those from `first` on.
+void fillMoments(ChannelStats& stats, const ChannelSums& sums, size_t first = 0);
 void fillPercentiles(ChannelStats& stats, size_t channel, const PercentileValues& values);
 
 } // namespace qs

@@ -47,8 +47,8 @@ struct TensorStats {
 /// Streams over row blocks: `readRows(first, view)` fills a block. Float64 accumulation. NaN and infinities
 /// are counted and left out; infinite min..max never occur. Up to 2^26 values the matrix is read once and
 /// kept (256 MiB); a larger one is read twice and its column percentiles are approximate
-/// (input.exactPercentiles). `histogramBins` in 1 .. 2^20. A stop request is answered within one block of
-/// 2^18 values (or one row).
+/// (input.exactPercentiles). `histogramBins` in 1 .. 2^20. A stop request is answered within 2^20 values (or
+/// one row, or 16 columns). Runs on linalg::threads() threads; the result does not depend on them.
 Result<TensorStats>
 tensorStats(size_t rows, size_t cols,
             const std::function<Result<void>(uint64_t firstRow, MatrixView out)>& readRows,

@@ -11,12 +11,18 @@ class HistogramFiller {
 public:
     HistogramFiller(double lo, double hi, size_t bins);
     void add(std::span<const float> values);
+    /// The counts of another over the same bins.
+    void merge(const HistogramFiller& other);
     const Histogram& result() const { return histogram_; }
 
 private:
+    void addOne(float value);
+
     Histogram histogram_;
     std::vector<double> edges_; ///< [bins + 1]
     double binsPerUnit_ = 0;
+    double margin_ =
+        1; ///< nearer to an edge than this, in bins, the product (x - lo) binsPerUnit_ does not decide
 };
 
 } // namespace qs

@@ -155,7 +155,6 @@ ChannelSums::ChannelSums(size_t channels)
 
 void ChannelSums::startChannel(size_t channel, float value) {
     shift_[channel] = min_[channel] = max_[channel] = value;
-    --notStarted_;
 }
 
 void ChannelSums::startChannels(ConstMatrixView block) {
@@ -164,6 +163,7 @@ void ChannelSums::startChannels(ConstMatrixView block) {
         for (size_t r = 0; r < block.rows; ++r)
             if (std::isfinite(block(r, c))) {
                 startChannel(c, block(r, c));
+                --notStarted_;
                 break;
             }
     }

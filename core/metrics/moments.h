@@ -31,7 +31,7 @@ public:
     size_t channels() const { return shift_.size(); }
     /// Adds a [values, channels] block: one more value per row for every channel.
     void addRows(ConstMatrixView block);
-    /// Adds values of one channel.
+    /// Adds values of one channel. Several threads may, each to channels of its own.
     void addValues(size_t channel, std::span<const float> values);
     /// Channel c of `other` joins channel c.
     void merge(const ChannelSums& other);
@@ -49,7 +49,7 @@ private:
     void startChannels(ConstMatrixView block);
     void startChannel(size_t channel, float value);
 
-    size_t notStarted_; ///< channels without a finite value so far
+    size_t notStarted_; ///< at least as many as the channels that addRows() still has to start
     std::vector<float> shift_, min_, max_;
     std::vector<double> s1_, s2_, s3_, s4_;
     std::vector<uint64_t> seen_, notFinite_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/metrics/percentile.h"
 
+#include "core/metrics/selection.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -24,11 +26,12 @@ float interpolate(float low, float high, double fraction) {
     return float(double(low) + fraction * (double(high) - double(low)));
 }
 
-/// PercentileSelector: exponent and 3 mantissa bits.
-constexpr int kSelectShift = 20;
-constexpr size_t kSelectBins = size_t(1) << (31 - kSelectShift);
-/// Up to this many values counting does not pay.
-constexpr size_t kDirectLimit = 512;
+/// PercentileSelector: so few values are ordered, more are narrowed down.
+constexpr size_t kFew = 48;
+/// Rounds in a row that hardly narrowed the range, as when the ranks lie on both sides of a gap: what is left
+/// is ordered, however much it is.
+constexpr int kStuck = 2;
+constexpr uint32_t kMostError = 1u << 28;
 
 /// TwoPassPercentiles: 15 leading bits, then 16.
 constexpr int kCoarseShift = 16;
@@ -60,71 +63,86 @@ float logBinValue(size_t bin, float absmax) {
 
 } // namespace
 
-PercentileSelector::PercentileSelector() : counts_(2 * kSelectBins), wanted_(kSelectBins) {}
-
-void PercentileSelector::gather(std::span<const uint32_t> magnitudes) {
-    // Two tables: equal neighbours would wait for each other's increment.
-    std::fill(counts_.begin(), counts_.end(), 0u);
-    uint32_t *counts = counts_.data(), *odd = counts + kSelectBins;
-    const size_t n = magnitudes.size();
-    for (size_t i = 0; i + 1 < n; i += 2) {
-        ++counts[magnitudes[i] >> kSelectShift];
-        ++odd[magnitudes[i + 1] >> kSelectShift];
-    }
-    if (n % 2) ++counts[magnitudes[n - 1] >> kSelectShift];
-    for (size_t b = 0; b < kSelectBins; ++b)
-        counts[b] += odd[b];
-
-    std::fill(wanted_.begin(), wanted_.end(), uint8_t(0));
-    uint64_t* pending[2 * kPercentiles.size()];
-    for (size_t i = 0; i < kPercentiles.size(); ++i) {
-        pending[2 * i] = &ranks_[i].low;
-        pending[2 * i + 1] = &ranks_[i].high;
-    }
-    std::sort(std::begin(pending), std::end(pending), [](auto* a, auto* b) { return *a < *b; });
-    uint64_t before = 0, left = 0; // values in earlier bins, and those of them that are not gathered
-    size_t next = 0;
-    for (size_t b = 0; next < std::size(pending); ++b) {
-        const uint64_t end = before + counts[b];
-        for (; next < std::size(pending) && *pending[next] < end; ++next) {
-            *pending[next] -= left;
-            wanted_[b] = 1;
+void PercentileSelector::narrow(std::span<const uint32_t> values, Range& range, size_t low, size_t high,
+                                uint32_t pivotA, uint32_t pivotB) {
+    const BelowCounts counts = countBelow(values, pivotA, pivotB);
+    for (const auto& [pivot, count] : {std::pair(pivotA, counts.a), std::pair(pivotB, counts.b)}) {
+        if (count <= low && pivot > range.lo) {
+            range.below = count;
+            range.lo = pivot;
+        } else if (count > high && pivot < range.hi) {
+            range.end = count;
+            range.hi = pivot;
         }
-        if (!wanted_[b]) left += counts[b];
-        before = end;
     }
-    gathered_.resize(n + 1);
-    size_t kept = 0;
-    for (const uint32_t m : magnitudes) {
-        gathered_[kept] = m;
-        kept += wanted_[m >> kSelectShift];
-    }
-    gathered_.resize(kept);
 }
 
-PercentileValues PercentileSelector::select(std::span<const uint32_t> magnitudes) {
-    PercentileValues values{};
-    const size_t n = magnitudes.size();
-    if (n == 0) return values;
-    std::array<double, kPercentiles.size()> fractions;
-    for (size_t i = 0; i < kPercentiles.size(); ++i) {
-        const Position at = position(n, kPercentiles[i]);
-        ranks_[i] = {at.low, at.high};
-        fractions[i] = at.fraction;
+PercentileSelector::Pair PercentileSelector::find(std::span<const uint32_t> values, Range range, size_t low,
+                                                  size_t high, Guess& guess) {
+    // `values` hold the ranks from `offset` on: everything below them has been left behind.
+    size_t offset = range.below;
+    const auto narrowTo = [&](uint32_t a, uint32_t b) {
+        Range r{range.lo, range.hi, range.below - offset, range.end - offset};
+        narrow(values, r, low - offset, high - offset, a, b);
+        range = {r.lo, r.hi, r.below + offset, r.end + offset};
+    };
+    if (guess.at > 0 && values.size() > kFew) {
+        const uint32_t reach = guess.spread * 4 + 1;
+        narrowTo(guess.at > reach ? guess.at - reach : 0, std::min(guess.at + reach, kInfinityBits));
     }
-    if (n <= kDirectLimit)
-        gathered_.assign(magnitudes.begin(), magnitudes.end());
-    else
-        gather(magnitudes);
-    // Ranks rise, so what was ordered for one percentile bounds the search for the next.
-    auto from = gathered_.begin();
+    for (int round = 0, stuck = 0; range.size() > kFew && range.hi - range.lo > 1 && stuck < kStuck;
+         ++round) {
+        if (range.size() <= values.size() / 4) {
+            kept_.resize(std::max(kept_.size(), range.size() + kSelectionSlack));
+            keepRange(values, range.lo, range.hi, kept_.data());
+            values = {kept_.data(), range.size()};
+            offset = range.below;
+        }
+        const uint64_t width = range.hi - range.lo;
+        uint64_t a = width / 3, b = width - a;
+        if (round % 2 == 0) {
+            // Where the ranks would be if the values were spread evenly, and a little beside.
+            const uint64_t at = width * (low - range.below) / range.size(), margin = width / 16;
+            a = at > margin ? at - margin : 0;
+            b = at + margin;
+        }
+        a = std::clamp<uint64_t>(a, 1, width - 1);
+        b = std::clamp(b, a, width - 1);
+        narrowTo(range.lo + uint32_t(a), range.lo + uint32_t(b));
+        stuck = uint64_t(range.hi - range.lo) * 8 <= width * 7 ? 0 : stuck + 1;
+    }
+    Pair found{range.lo, range.lo};
+    if (range.hi - range.lo > 1) {
+        kept_.resize(std::max(kept_.size(), range.size() + kSelectionSlack));
+        keepRange(values, range.lo, range.hi, kept_.data());
+        const auto begin = kept_.begin(), end = begin + ptrdiff_t(range.size());
+        const auto at = begin + ptrdiff_t(low - range.below);
+        std::nth_element(begin, at, end);
+        found = {*at, high == low ? *at : *std::min_element(at + 1, end)};
+    }
+    const uint32_t error = found.low > guess.at ? found.low - guess.at : guess.at - found.low;
+    guess = {found.low,
+             guess.at == 0 ? 0 : guess.spread - guess.spread / 4 + std::min(error, kMostError) / 4};
+    return found;
+}
+
+PercentileValues PercentileSelector::select(std::span<const uint32_t> magnitudes, size_t finite) {
+    PercentileValues values{};
+    if (finite == 0) return values;
+    const Range everything{0, kInfinityBits, 0, finite};
+    Range range = everything;
+    std::span<const uint32_t> rest = magnitudes;
     for (size_t i = 0; i < kPercentiles.size(); ++i) {
-        const auto at = gathered_.begin() + ptrdiff_t(ranks_[i].low);
-        std::nth_element(from, at, gathered_.end());
-        const auto next = at + (ranks_[i].high - ranks_[i].low);
-        const uint32_t high = next == at ? *at : *std::min_element(at + 1, gathered_.end());
-        values[i] = interpolate(std::bit_cast<float>(*at), std::bit_cast<float>(high), fractions[i]);
-        from = at;
+        const Position at = position(finite, kPercentiles[i]);
+        const Pair pair = find(rest, range, at.low, at.high, guesses_[i]);
+        values[i] = interpolate(std::bit_cast<float>(pair.low), std::bit_cast<float>(pair.high), at.fraction);
+        // What is below the second percentile is far the most, and not looked at again.
+        if (i != 1 || pair.low == 0) continue;
+        const size_t below = countBelow(rest, pair.low, pair.low).a;
+        tail_.resize(std::max(tail_.size(), finite - below + kSelectionSlack));
+        const size_t kept = keepRange(rest, pair.low, kInfinityBits, tail_.data());
+        rest = {tail_.data(), kept};
+        range = {pair.low, kInfinityBits, below, finite};
     }
     return values;
 }
@@ -167,6 +185,24 @@ void TwoPassPercentiles::second(std::span<const float> values) {
         const uint32_t m = magnitudeBits(v);
         if (const uint8_t slot = slotOfBin_[m >> kCoarseShift]) ++fine_[slot - 1][m & (kFineBins - 1)];
     }
+}
+
+void TwoPassPercentiles::mergeFirst(const TwoPassPercentiles& other) {
+    for (size_t b = 0; b < kCoarseBins; ++b)
+        coarse_[b] += other.coarse_[b];
+    zeros_ += other.zeros_;
+}
+
+void TwoPassPercentiles::prepareSecondLike(const TwoPassPercentiles& other) {
+    slotOfBin_ = other.slotOfBin_;
+    fine_.assign(other.fine_.size(), std::vector<uint64_t>(kFineBins));
+}
+
+void TwoPassPercentiles::mergeSecond(const TwoPassPercentiles& other) {
+    assert(fine_.size() == other.fine_.size());
+    for (size_t slot = 0; slot < fine_.size(); ++slot)
+        for (size_t b = 0; b < kFineBins; ++b)
+            fine_[slot][b] += other.fine_[slot][b];
 }
 
 PercentileValues TwoPassPercentiles::result() const {

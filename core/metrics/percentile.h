@@ -24,23 +24,38 @@ inline uint32_t magnitudeBits(float x) {
 }
 inline constexpr uint32_t kInfinityBits = 0x7f800000u;
 
-/// Exact, of values in memory: a counting pass finds the bins that hold the ranks, the few values of those
-/// bins are ordered. Keeps its scratch memory between calls. Not thread-safe.
+/// Exact, of values in memory. The range of patterns that holds the wanted ranks is narrowed by counting what
+/// lies below two pivots; first where the last call's percentiles were, which is near for neighbouring
+/// channels of a tensor, then by interpolation and by thirds. What the range holds is copied out as soon as
+/// it is few, and ordered in the end. Which pivots were tried never changes the result. Keeps its scratch
+/// memory between calls. Not thread-safe.
 class PercentileSelector {
 public:
-    PercentileSelector();
-    /// `magnitudes`: magnitudeBits of finite values. All 0 when there are none.
-    PercentileValues select(std::span<const uint32_t> magnitudes);
+    /// `magnitudes`: magnitudeBits of the values, `finite` of which are finite; the others are left out. All
+    /// 0 when none is finite.
+    PercentileValues select(std::span<const uint32_t> magnitudes, size_t finite);
 
 private:
-    /// Moves the values of the bins that hold the ranks to gathered_, and makes the ranks count in there.
-    void gather(std::span<const uint32_t> magnitudes);
-    struct Ranks {
-        uint64_t low = 0, high = 0;
+    /// Values in [lo, hi) have ranks [below, end).
+    struct Range {
+        uint32_t lo = 0, hi = 0;
+        size_t below = 0, end = 0;
+        size_t size() const { return end - below; }
     };
-    std::array<Ranks, kPercentiles.size()> ranks_;
-    std::vector<uint32_t> counts_, gathered_;
-    std::vector<uint8_t> wanted_;
+    struct Pair {
+        uint32_t low = 0, high = 0; ///< the order statistics of a rank and of the next one
+    };
+    /// Where percentile i was, and how far from the guess.
+    struct Guess {
+        uint32_t at = 0, spread = 0;
+    };
+    Pair find(std::span<const uint32_t> values, Range range, size_t low, size_t high, Guess& guess);
+    /// Counts below two pivots and narrows `range` around the ranks.
+    static void narrow(std::span<const uint32_t> values, Range& range, size_t low, size_t high,
+                       uint32_t pivotA, uint32_t pivotB);
+
+    std::array<Guess, kPercentiles.size()> guesses_;
+    std::vector<uint32_t> tail_, kept_;
 };
 
 /// Exact, of any number of values seen twice in the same order or another: first() counts by the leading 15
@@ -54,6 +69,12 @@ public:
     void prepareSecond();
     void second(std::span<const float> values);
     PercentileValues result() const;
+    /// The counts of another that has seen other values of the same tensor, before or after prepareSecond()
+    /// as this one. The ranks are this one's.
+    void mergeFirst(const TwoPassPercentiles& other);
+    void mergeSecond(const TwoPassPercentiles& other);
+    /// Takes over what prepareSecond() found in `other`, to count beside it.
+    void prepareSecondLike(const TwoPassPercentiles& other);
     uint64_t zeros() const { return zeros_; }
     uint64_t count() const { return count_; } ///< finite values; known after prepareSecond()
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/linalg/parallel.h"
 #include "core/metrics/channel_fill.h"
 #include "core/metrics/histogram.h"
+#include "core/metrics/selection.h"
 
 #include <cmath>
 #include <fmt/format.h>
 #include <limits>
+#include <mutex>
 #include <optional>
 
 namespace qs {
@@ -16,8 +19,12 @@ constexpr size_t kBlockValues = size_t(1) << 18;
 /// Up to here the matrix is kept in memory.
 constexpr uint64_t kKeptValues = uint64_t(1) << 26;
 constexpr size_t kMaxBins = size_t(1) << 20;
-/// Columns gathered together: one cache line of every row.
+/// Rows that a thread takes at once: their values stay in the second-level cache.
+constexpr size_t kRowValues = size_t(1) << 15;
+/// Columns turned into rows together: one cache line of every row.
 constexpr size_t kColumnTile = 16;
+/// Values turned at once, from the first-level cache.
+constexpr size_t kTurnedRows = 256;
 
 /// Reports progress and hears the stop request; `passes` over `values` values.
 class Meter {
@@ -48,69 +55,127 @@ Result<void> eachBlock(size_t rows, size_t cols, const BlockReader& read, Meter&
     return {};
 }
 
+/// What one thread works with; lent out and taken back, so that there are as many as threads at work.
+template<class T>
+class Workers {
+public:
+    explicit Workers(std::function<std::unique_ptr<T>()> make) : make_(std::move(make)) {}
+    template<class F>
+    void with(const F& work) {
+        std::unique_ptr<T> worker = take();
+        work(*worker);
+        const std::lock_guard lock(mutex_);
+        idle_.push_back(std::move(worker));
+    }
+    /// After the work: each one that took part.
+    template<class F>
+    void each(const F& visit) const {
+        for (const auto& worker : idle_)
+            visit(*worker);
+    }
+
+private:
+    std::unique_ptr<T> take() {
+        const std::lock_guard lock(mutex_);
+        if (idle_.empty()) return make_();
+        std::unique_ptr<T> worker = std::move(idle_.back());
+        idle_.pop_back();
+        return worker;
+    }
+    std::function<std::unique_ptr<T>()> make_;
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<T>> idle_;
+};
+
+struct FirstWorker {
+    PercentileSelector selector;
+    TwoPassPercentiles whole;
+    std::vector<uint32_t> row;
+};
+
+struct SecondWorker {
+    TwoPassPercentiles whole;
+    HistogramFiller filler;
+};
+
+struct ColumnWorker {
+    PercentileSelector selector;
+    std::vector<uint32_t> columns; ///< [kColumnTile, padded rows]
+};
+
 /// The statistics in the making: first() for every block, between(), second() for every block, finish().
+/// Rows, columns and counts are independent of each other, so the number of threads changes nothing.
 class Scan {
 public:
-    Scan(size_t rows, size_t cols, bool approximateColumns) : rowSums_(rows), columnSums_(cols) {
+    Scan(size_t rows, size_t cols, bool approximateColumns) : rows_(rows), cols_(cols), rowSums_(rows) {
         stats_.output = emptyChannelStats(rows, cols);
         stats_.input = emptyChannelStats(cols, rows);
         stats_.input.exactPercentiles = !approximateColumns;
-        if (approximateColumns) columnMagnitudes_.emplace(cols);
+        if (approximateColumns) {
+            columnSums_.emplace(cols);
+            columnMagnitudes_.emplace(cols);
+        }
     }
 
     void first(size_t firstRow, ConstMatrixView block) {
-        columnSums_.addRows(block);
-        if (columnMagnitudes_) columnMagnitudes_->addRows(block);
-        for (size_t r = 0; r < block.rows; ++r) {
-            const std::span<const float> row = block.rowSpan(r);
-            rowSums_.addValues(firstRow + r, row);
-            whole_.first(row);
-            fillPercentiles(stats_.output, firstRow + r,
-                            selectRow(row, rowSums_.notFinite(firstRow + r) == 0));
+        if (columnSums_) {
+            columnSums_->addRows(block);
+            columnMagnitudes_->addRows(block);
         }
+        eachRow(block, firstWorkers_, [&](FirstWorker& w, size_t r) {
+            const std::span<const float> row = block.rowSpan(r);
+            const size_t channel = firstRow + r;
+            rowSums_.addValues(channel, row);
+            w.whole.first(row);
+            w.row.resize(cols_);
+            magnitudes(row, w.row.data());
+            fillPercentiles(stats_.output, channel, w.selector.select(w.row, rowSums_.count(channel)));
+        });
     }
 
     void between(size_t bins) {
         fillMoments(stats_.output, rowSums_);
-        fillMoments(stats_.input, columnSums_);
-        if (columnMagnitudes_)
-            for (size_t c = 0; c < columnSums_.channels(); ++c)
+        if (columnSums_) {
+            fillMoments(stats_.input, *columnSums_);
+            for (size_t c = 0; c < cols_; ++c)
                 fillPercentiles(stats_.input, c, columnMagnitudes_->percentiles(c, stats_.input.absmax[c]));
+        }
+        firstWorkers_.each([&](const FirstWorker& w) { whole_.mergeFirst(w.whole); });
         whole_.prepareSecond();
         setTotals();
         filler_.emplace(stats_.min, stats_.max, bins);
     }
 
     void second(ConstMatrixView block) {
-        for (size_t r = 0; r < block.rows; ++r) {
-            whole_.second(block.rowSpan(r));
-            filler_->add(block.rowSpan(r));
-        }
+        eachRow(block, secondWorkers_, [&](SecondWorker& w, size_t r) {
+            w.whole.second(block.rowSpan(r));
+            w.filler.add(block.rowSpan(r));
+        });
     }
 
-    /// Exact percentiles of the columns of a matrix in memory.
+    /// Moments and exact percentiles of the columns of a matrix in memory.
     Result<void> exactColumns(ConstMatrixView m, Meter& meter) {
-        std::vector<uint32_t> columns(kColumnTile * m.rows);
-        for (size_t c0 = 0; c0 < m.cols; c0 += kColumnTile) {
-            const size_t n = std::min(kColumnTile, m.cols - c0);
-            size_t sizes[kColumnTile] = {};
-            for (size_t r = 0; r < m.rows; ++r) {
-                const float* x = m.row(r) + c0;
-                for (size_t c = 0; c < n; ++c) {
-                    const uint32_t bits = magnitudeBits(x[c]);
-                    columns[c * m.rows + sizes[c]] = bits;
-                    sizes[c] += bits < kInfinityBits;
-                }
-            }
-            for (size_t c = 0; c < n; ++c)
-                fillPercentiles(stats_.input, c0 + c,
-                                selector_.select({columns.data() + c * m.rows, sizes[c]}));
-            QS_CHECK(meter.advance(n * m.rows));
+        const size_t tiles = (cols_ + kColumnTile - 1) / kColumnTile;
+        const size_t together =
+            std::max<size_t>(1, 4 * kBlockValues / (kColumnTile * std::max<size_t>(1, rows_)));
+        for (size_t t = 0; t < tiles; t += together) {
+            const size_t n = std::min(together, tiles - t);
+            linalg::parallelFor(n, 1, [&](size_t begin, size_t end) {
+                columnWorkers_.with([&](ColumnWorker& w) {
+                    for (size_t i = begin; i < end; ++i)
+                        columnTile(m, (t + i) * kColumnTile, w);
+                });
+            });
+            QS_CHECK(meter.advance((std::min(cols_, (t + n) * kColumnTile) - t * kColumnTile) * rows_));
         }
         return {};
     }
 
     TensorStats finish() {
+        secondWorkers_.each([&](const SecondWorker& w) {
+            whole_.mergeSecond(w.whole);
+            filler_->merge(w.filler);
+        });
         const PercentileValues p = whole_.result();
         stats_.p50 = p[0];
         stats_.p99 = p[1];
@@ -121,28 +186,52 @@ public:
     }
 
 private:
-    PercentileValues selectRow(std::span<const float> values, bool allFinite) {
-        row_.resize(values.size());
-        size_t n = values.size();
-        std::transform(values.begin(), values.end(), row_.begin(), magnitudeBits);
-        if (!allFinite)
-            n = size_t(
-                std::remove_if(row_.begin(), row_.end(), [](uint32_t m) { return m >= kInfinityBits; }) -
-                row_.begin());
-        return selector_.select({row_.data(), n});
+    template<class Worker, class F>
+    void eachRow(ConstMatrixView block, Workers<Worker>& workers, const F& visit) {
+        const size_t grain = std::max<size_t>(1, kRowValues / std::max<size_t>(1, cols_));
+        linalg::parallelFor(block.rows, grain, [&](size_t begin, size_t end) {
+            workers.with([&](Worker& w) {
+                for (size_t r = begin; r < end; ++r)
+                    visit(w, r);
+            });
+        });
+    }
+
+    void columnTile(ConstMatrixView m, size_t firstColumn, ColumnWorker& w) {
+        const size_t n = std::min(kColumnTile, m.cols - firstColumn);
+        // Columns a power of two apart would share a cache set.
+        const size_t stride = (m.rows + 15) / 16 * 16 + 16;
+        w.columns.resize(kColumnTile * stride);
+        ChannelSums sums(n);
+        for (size_t r = 0; r < m.rows; r += kTurnedRows) {
+            const ConstMatrixView part = m.block(r, std::min(kTurnedRows, m.rows - r), firstColumn, n);
+            sums.addRows(part);
+            transposedMagnitudes(part, w.columns.data() + r, stride);
+        }
+        fillMoments(stats_.input, sums, firstColumn);
+        for (size_t c = 0; c < n; ++c)
+            fillPercentiles(stats_.input, firstColumn + c,
+                            w.selector.select({w.columns.data() + c * stride, m.rows}, sums.count(c)));
+    }
+
+    std::unique_ptr<SecondWorker> secondWorker() const {
+        auto w = std::make_unique<SecondWorker>(
+            SecondWorker{{}, {stats_.min, stats_.max, filler_->result().counts.size()}});
+        w->whole.prepareSecondLike(whole_);
+        return w;
     }
 
     void setTotals() {
         Moments total;
         double low = std::numeric_limits<double>::infinity(), high = -low;
-        for (size_t r = 0; r < rowSums_.channels(); ++r) {
+        for (size_t r = 0; r < rows_; ++r) {
             if (rowSums_.count(r) == 0) continue;
             total.merge(rowSums_.moments(r));
             low = std::min(low, double(rowSums_.min(r)));
             high = std::max(high, double(rowSums_.max(r)));
         }
         stats_.notFinite = rowSums_.notFinite();
-        stats_.count = uint64_t(rowSums_.channels()) * columnSums_.channels();
+        stats_.count = uint64_t(rows_) * cols_;
         stats_.zeros = whole_.zeros();
         if (total.n == 0) return;
         stats_.min = low;
@@ -154,12 +243,15 @@ private:
     }
 
     TensorStats stats_;
-    ChannelSums rowSums_, columnSums_;
+    size_t rows_, cols_;
+    ChannelSums rowSums_;
+    std::optional<ChannelSums> columnSums_; ///< of a matrix that is not in memory
     std::optional<MagnitudeCounts> columnMagnitudes_;
     TwoPassPercentiles whole_;
     std::optional<HistogramFiller> filler_;
-    PercentileSelector selector_;
-    std::vector<uint32_t> row_;
+    Workers<FirstWorker> firstWorkers_{[] { return std::make_unique<FirstWorker>(); }};
+    Workers<SecondWorker> secondWorkers_{[this] { return secondWorker(); }};
+    Workers<ColumnWorker> columnWorkers_{[] { return std::make_unique<ColumnWorker>(); }};
 };
 
 Result<void> checkArguments(size_t rows, size_t cols, size_t bins) {

@@ -21,7 +21,8 @@ std::span<const ArchitectureDescriptor* const> architectures() {
 
 Result<const ArchitectureDescriptor*> architectureFor(const Checkpoint& checkpoint) {
     const nlohmann::json& config = checkpoint.config();
-    const std::string where = (checkpoint.root() / "config.json").string();
+    const std::string where = checkpoint.configPlace();
+    if (!checkpoint.noConfigReason().empty()) return Error::unsupported(checkpoint.noConfigReason());
     if (!checkpoint.hasConfig())
         return Error::notFound("there is no config.json, so the architecture is unknown", where);
     std::string className, modelType;

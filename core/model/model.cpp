@@ -2,17 +2,38 @@
 #include "core/model/model.h"
 
 #include "core/model/architecture.h"
+#include "core/model/gguf_tokenizer.h"
+#include "core/model/packed/packed_linear.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
 
 namespace qs {
 
 namespace {
 
-std::vector<QuantTarget> targetsOfSpec(const ModelSpec& spec) {
+constexpr std::string_view kWeight = ".weight";
+
+/// The packed linear behind a place; nullptr when it is stored plainly.
+Result<std::shared_ptr<const PackedInfo>> packedInfo(const PackedReader& packed, const std::string& module) {
+    std::shared_ptr<const PackedInfo> info;
+    QS_TRY(const auto linear, packed.find(module));
+    if (linear) info = std::make_shared<const PackedInfo>(linear->info());
+    return info;
+}
+
+std::vector<QuantTarget> targetsOfSpec(const PackedReader& packed, const ModelSpec& spec) {
     std::vector<QuantTarget> out;
     for (size_t b = 0; b < spec.blocks.size(); ++b)
-        for (const LinearSpec* l : spec.blocks[b].linears())
-            out.push_back(
-                {l->module, l->weight, l->place, l->out, l->in, int(b), l->role, l->site, l->fusedGroup});
+        for (const LinearSpec* l : spec.blocks[b].linears()) {
+            QuantTarget t{l->module, l->weight, l->place, l->out,       l->in,
+                          int(b),    l->role,   l->site,  l->fusedGroup};
+            // Found before, when the architecture was resolved.
+            if (l->place.kind == WeightPlace::Kind::Packed)
+                if (auto info = packedInfo(packed, l->place.tensor)) t.packed = std::move(*info);
+            out.push_back(std::move(t));
+        }
     return out;
 }
 
@@ -23,28 +44,64 @@ int idOfPiece(const Tokenizer& tokenizer, const std::string& piece) {
     return -1;
 }
 
-bool endsWith(const std::string& text, const std::string& tail) {
-    return text.size() >= tail.size() && text.compare(text.size() - tail.size(), tail.size(), tail) == 0;
+/// Packed modules by the index of their first part. The first damaged one is told in `problem`: its parts are
+/// nothing that could be quantized. Settings that are not understood fail for all: the search ends there.
+std::map<size_t, QuantTarget> packedTargets(const PackedReader& packed, std::string& problem) {
+    std::map<size_t, QuantTarget> out;
+    for (const std::string& module : packed.modules()) {
+        auto info = packedInfo(packed, module);
+        if (!info) {
+            if (problem.empty()) problem = info.error().describe();
+            if (info.error().code == ErrorCode::Unsupported) break;
+            continue;
+        }
+        const PackedInfo& p = **info;
+        const size_t first = *std::min_element(p.tensors.begin(), p.tensors.end());
+        const WeightPlace place{.kind = WeightPlace::Kind::Packed, .tensor = module};
+        out[first] = {module, module + std::string(kWeight), place, p.out, p.in, -1, "", "", "", *info};
+    }
+    return out;
 }
 
-// Without an architecture, what looks like a linear's weight: floating, rank 2, both sides above 1, and not
-// an embedding by name.
-std::vector<QuantTarget> targetsOfTensors(const Checkpoint& checkpoint) {
+// Without an architecture, what is packed, and what looks like a linear's weight: floating, rank 2, both
+// sides above 1, and not an embedding by name.
+std::vector<QuantTarget> targetsOfTensors(const Checkpoint& checkpoint, const PackedReader& packed,
+                                          std::string& problem) {
     std::vector<QuantTarget> out;
+    std::map<size_t, QuantTarget> packedAt = packedTargets(packed, problem);
+    const std::vector<std::string> modules = packed.modules();
+    const std::set<std::string> packedModules(modules.begin(), modules.end());
+    const auto isPart = [&](const std::string& name) {
+        const size_t dot = name.rfind('.');
+        return dot != std::string::npos && packedModules.count(name.substr(0, dot)) != 0;
+    };
     for (size_t i = 0; i < checkpoint.tensors().size(); ++i) {
+        if (const auto it = packedAt.find(i); it != packedAt.end()) out.push_back(std::move(it->second));
         const TensorInfo& t = checkpoint.tensors()[i];
-        if (t.shape.size() != 2 || t.shape[0] < 2 || t.shape[1] < 2 || !convertibleToFloat(t.dtype)) continue;
+        if (isPart(t.name) || t.shape.size() != 2 || t.shape[0] < 2 || t.shape[1] < 2 || !t.readable())
+            continue;
         bool embedding = false;
-        for (const char* word : {"embed", "wte", "wpe", "lm_head"})
+        for (const char* word : {"embed", "wte", "wpe", "lm_head", "token_embd", "position_embd"})
             embedding = embedding || t.name.find(word) != std::string::npos;
         if (embedding) continue;
         std::string module = t.name;
-        if (endsWith(module, ".weight")) module.resize(module.size() - 7);
+        if (module.ends_with(kWeight)) module.resize(module.size() - kWeight.size());
         const WeightPlace place{
             .kind = WeightPlace::Kind::Stored, .tensor = t.name, .index = i, .transposed = false, .rows = {}};
         out.push_back({module, t.name, place, size_t(t.shape[0]), size_t(t.shape[1]), -1, "", "", ""});
     }
     return out;
+}
+
+// A GGUF file carries its vocabulary; elsewhere it lies beside the weights.
+Result<std::shared_ptr<const Tokenizer>> tokenizerOf(const Checkpoint& checkpoint) {
+    if (const GgufMetadata* metadata = checkpoint.ggufMetadata()) {
+        QS_TRY(text::GgufVocabulary vocabulary, ggufVocabulary(*metadata));
+        return text::tokenizerFromGguf(std::move(vocabulary));
+    }
+    const std::filesystem::path& root = checkpoint.root();
+    std::error_code ec;
+    return loadTokenizer(std::filesystem::is_directory(root, ec) ? root : root.parent_path());
 }
 
 } // namespace
@@ -53,11 +110,15 @@ Model::Model(std::shared_ptr<const Checkpoint> checkpoint, std::optional<ModelSp
              std::string noForwardReason, std::shared_ptr<const Tokenizer> tokenizer,
              std::string noTokenizerReason)
     : checkpoint_(std::move(checkpoint))
+    , packed_(std::make_shared<const PackedReader>(*checkpoint_))
     , spec_(std::move(spec))
     , noForwardReason_(std::move(noForwardReason))
     , noTokenizerReason_(std::move(noTokenizerReason))
     , tokenizer_(std::move(tokenizer)) {
-    targets_ = spec_ ? targetsOfSpec(*spec_) : targetsOfTensors(*checkpoint_);
+    std::string problem;
+    targets_ = spec_ ? targetsOfSpec(*packed_, *spec_) : targetsOfTensors(*checkpoint_, *packed_, problem);
+    if (!problem.empty() && noForwardReason_.find(problem) == std::string::npos)
+        noForwardReason_ += "; " + problem;
 }
 
 const QuantTarget* Model::findTarget(const std::string& module) const {
@@ -67,15 +128,15 @@ const QuantTarget* Model::findTarget(const std::string& module) const {
 }
 
 Result<void> Model::readTargetRows(const QuantTarget& target, uint64_t firstRow, MatrixView out) const {
-    return readPlaceRows(*checkpoint_, target.place, firstRow, out);
+    return readPlaceRows(*packed_, target.place, firstRow, out);
 }
 
 Result<Matrix> Model::readTarget(const QuantTarget& target) const {
-    return readPlace(*checkpoint_, target.place);
+    return readPlace(*packed_, target.place);
 }
 
 uint64_t Model::storedBytes(const QuantTarget& target) const {
-    if (target.place.kind != WeightPlace::Kind::Stored) return uint64_t(target.rows) * target.cols * 2;
+    if (target.packed) return target.packed->storedBytes / target.packed->out * target.rows;
     const TensorInfo& t = checkpoint_->tensors()[target.place.index];
     if (target.place.whole()) return t.bytes;
     // Every output of the tensor takes the same bytes.
@@ -94,14 +155,7 @@ Result<void> Model::requireTokenizer() const {
     return Error::unsupported("text cannot be read: " + noTokenizerReason_, checkpoint_->root().string());
 }
 
-Result<std::shared_ptr<const Model>> openModel(const std::filesystem::path& asked) {
-    // A weight file picked or dropped from inside a model folder means the model: its config lies beside it.
-    std::filesystem::path path = asked;
-    std::error_code ec;
-    if (asked.filename() == "model.safetensors" &&
-        std::filesystem::exists(asked.parent_path() / "config.json", ec))
-        path = asked.parent_path();
-    QS_TRY(auto checkpoint, openCheckpoint(path));
+Result<std::shared_ptr<const Model>> openModel(std::shared_ptr<const Checkpoint> checkpoint) {
     std::optional<ModelSpec> spec;
     std::string noForward, noTokenizer;
     if (auto architecture = architectureFor(*checkpoint); !architecture) {
@@ -112,14 +166,23 @@ Result<std::shared_ptr<const Model>> openModel(const std::filesystem::path& aske
         spec = std::move(*resolved);
     }
     std::shared_ptr<const Tokenizer> tokenizer;
-    const auto folder = std::filesystem::is_directory(path) ? path : path.parent_path();
-    if (auto loaded = loadTokenizer(folder); !loaded)
+    if (auto loaded = tokenizerOf(*checkpoint); !loaded)
         noTokenizer = loaded.error().describe();
     else
         tokenizer = std::move(*loaded);
     if (spec && !spec->causal && tokenizer) spec->maskToken = idOfPiece(*tokenizer, "[MASK]");
     return std::make_shared<const Model>(std::move(checkpoint), std::move(spec), std::move(noForward),
                                          std::move(tokenizer), std::move(noTokenizer));
+}
+
+Result<std::shared_ptr<const Model>> openModel(const std::filesystem::path& asked) {
+    // A weight file picked or dropped from inside a model folder means the model: its config lies beside it.
+    std::filesystem::path path = asked;
+    std::error_code ec;
+    const bool named = asked.filename() == "model.safetensors" || asked.filename() == "pytorch_model.bin";
+    if (named && std::filesystem::exists(asked.parent_path() / "config.json", ec)) path = asked.parent_path();
+    QS_TRY(auto checkpoint, openCheckpoint(path));
+    return openModel(std::move(checkpoint));
 }
 
 } // namespace qs

@@ -12,6 +12,9 @@
 
 namespace qs {
 
+struct PackedInfo;
+class PackedReader;
+
 /// A weight [rows, cols] that may be quantized, in model order.
 struct QuantTarget {
     std::string module;
@@ -20,8 +23,9 @@ struct QuantTarget {
     size_t rows = 0, cols = 0;
     int block = -1; ///< -1: not in a block (tensor-level mode)
     std::string role, site, fusedGroup;
-    /// Already quantized in the checkpoint: cannot be quantized from its values again.
-    bool packed() const { return place.kind == WeightPlace::Kind::Packed; }
+    /// How the checkpoint has quantized it already, so that it is not quantized from its values again; null
+    /// when it is stored plainly.
+    std::shared_ptr<const PackedInfo> packed = {};
 };
 
 /// Immutable and thread-safe.
@@ -46,23 +50,28 @@ public:
     Result<void> requireTokenizer() const;
 
     const std::vector<QuantTarget>& targets() const { return targets_; }
+    /// Weights that the checkpoint stores already quantized.
+    const PackedReader& packed() const { return *packed_; }
     /// nullptr when absent.
     const QuantTarget* findTarget(const std::string& module) const;
     /// Values of rows [firstRow, firstRow + out.rows) of a target; out.cols = target.cols.
     Result<void> readTargetRows(const QuantTarget& target, uint64_t firstRow, MatrixView out) const;
     /// All values of a target.
     Result<Matrix> readTarget(const QuantTarget& target) const;
-    /// Bytes that the checkpoint stores for it: its share of a fused tensor, two per value when packed.
+    /// Bytes that the checkpoint stores for it: its share of a fused tensor, all parts of a packed one.
     uint64_t storedBytes(const QuantTarget& target) const;
 
 private:
     std::shared_ptr<const Checkpoint> checkpoint_;
+    std::shared_ptr<const PackedReader> packed_;
     std::optional<ModelSpec> spec_;
     std::string noForwardReason_, noTokenizerReason_;
     std::shared_ptr<const Tokenizer> tokenizer_;
     std::vector<QuantTarget> targets_;
 };
 
+/// A checkpoint that is open already, with the architecture and tokenizer that belong to it.
+Result<std::shared_ptr<const Model>> openModel(std::shared_ptr<const Checkpoint> checkpoint);
 /// Opens a folder or file: checkpoint, architecture (or the reason for tensor-level mode), tokenizer (or the
 /// reason for none).
 Result<std::shared_ptr<const Model>> openModel(const std::filesystem::path& path);

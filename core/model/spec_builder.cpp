@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/model/spec_builder.h"
 
-#include "core/model/gptq_checkpoint.h"
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -46,9 +44,9 @@ bool rowsFit(const std::vector<RowRange>& rows, size_t out, size_t storedOut) {
 SpecBuilder::SpecBuilder(const Checkpoint& c, const std::string& architecture, nlohmann::json defaults,
                          const char* nested)
     : fields_(std::make_unique<const nlohmann::json>(fieldsOf(c, std::move(defaults), nested)))
+    , packed_(c)
     , checkpoint(c)
-    , config(*fields_,
-             (c.root() / "config.json").string() + (hasObject(c, nested) ? std::string(": ") + nested : "")) {
+    , config(*fields_, c.configPlace() + (hasObject(c, nested) ? std::string(": ") + nested : "")) {
     spec.architecture = architecture;
 }
 
@@ -118,10 +116,10 @@ Result<std::string> SpecBuilder::tensor(const std::string& name, const std::vect
         return Error::corrupt(
             fmt::format("shape is {}, config.json says {}", shapeText(t.shape), shapeText(shape)),
             t.file + ": " + name);
-    if (!convertibleToFloat(t.dtype))
-        return Error::unsupported(
-            fmt::format("element type {} cannot be computed with", dtypeInfo(t.dtype).name),
-            t.file + ": " + name);
+    if (!t.readable())
+        return Error::unsupported(fmt::format("element type {} cannot be computed with{}{}", t.typeName(),
+                                              t.notReadable.empty() ? "" : ": ", t.notReadable),
+                                  t.file + ": " + name);
     return name;
 }
 
@@ -145,23 +143,28 @@ Result<NormSpec> SpecBuilder::norm(NormSpec::Kind kind, const std::string& modul
     return n;
 }
 
+Result<bool> SpecBuilder::isPacked(const std::string& module, size_t out, size_t in) const {
+    QS_TRY(const auto packed, packed_.find(module));
+    if (!packed) return false;
+    const PackedInfo& p = packed->info();
+    if (p.out != out || p.in != in)
+        return Error::corrupt(
+            fmt::format("packed shape is [{}, {}], config.json says [{}, {}]", p.out, p.in, out, in), module);
+    return true;
+}
+
 Result<WeightPlace> SpecBuilder::place(const LinearRequest& r, const std::string& stored) const {
     const size_t storedOut = r.storedOut ? r.storedOut : r.out;
     if (!rowsFit(r.rows, r.out, storedOut))
         return Error::internal(fmt::format("its rows do not make up {} of {}", r.out, storedOut), r.module);
     WeightPlace p;
     p.rows = r.rows;
-    if (!has(stored + ".weight")) {
-        QS_TRY(const auto packed, packedGptqLinear(checkpoint, stored));
-        if (packed) {
-            if (packed->out != storedOut || packed->in != r.in)
-                return Error::corrupt(fmt::format("packed shape is [{}, {}], config.json says [{}, {}]",
-                                                  packed->out, packed->in, storedOut, r.in),
-                                      stored);
-            p.kind = WeightPlace::Kind::Packed;
-            p.tensor = stored;
-            return p;
-        }
+    // Packed first: an 8-bit weight has values only together with its scales.
+    QS_TRY(const bool packed, isPacked(stored, storedOut, r.in));
+    if (packed) {
+        p.kind = WeightPlace::Kind::Packed;
+        p.tensor = stored;
+        return p;
     }
     p.kind = WeightPlace::Kind::Stored;
     p.transposed = r.transposed;
@@ -204,7 +207,14 @@ Result<void> SpecBuilder::embeddingAndHead(const std::string& tokens, const std:
                                            bool tiedByDefault) {
     QS_TRY(spec.head.tied, config.booleanOr("tie_word_embeddings", tiedByDefault));
     QS_TRY(spec.embedding.tokens, tensor(tokens, {spec.vocabulary, spec.hidden}));
-    if (!has(head)) spec.head.tied = true;
+    constexpr std::string_view suffix = ".weight";
+    QS_TRY(const bool packed,
+           isPacked(head.substr(0, head.size() - suffix.size()), spec.vocabulary, spec.hidden));
+    if (!has(head) && !packed) spec.head.tied = true;
+    if (packed && !spec.head.tied) {
+        spec.head.weight = head;
+        return {};
+    }
     QS_TRY(spec.head.weight, tensor(spec.head.tied ? tokens : head, {spec.vocabulary, spec.hidden}));
     return {};
 }

@@ -49,6 +49,7 @@ public:
 
 private:
     std::unique_ptr<const nlohmann::json> fields_; ///< before `config`, which reads it
+    PackedReader packed_;
 
 public:
     const Checkpoint& checkpoint;
@@ -74,8 +75,8 @@ public:
     Result<NormSpec> norm(NormSpec::Kind kind, const std::string& module, size_t size, double eps) const;
     Result<LinearSpec> linear(const LinearRequest& request) const;
 
-    /// The embedding `tokens` (full tensor name) [vocabulary, hidden] and the head `head`. Without a stored
-    /// head it is tied whatever config.json says: many files leave it out.
+    /// The embedding `tokens` (full tensor name) [vocabulary, hidden] and the head `head` (ends in
+    /// ".weight"). Without a stored head it is tied whatever config.json says: many files leave it out.
     Result<void> embeddingAndHead(const std::string& tokens, const std::string& head, bool tiedByDefault);
     /// Adds a rope to the spec and returns its index, or that of an equal one.
     int addRope(const RopeSpec& rope);
@@ -83,6 +84,8 @@ public:
     void addBlock(BlockSpec block);
 
 private:
+    /// The module is stored packed; an error when it stands for another shape than [out, in].
+    Result<bool> isPacked(const std::string& module, size_t out, size_t in) const;
     Result<WeightPlace> place(const LinearRequest& r, const std::string& stored) const;
     Result<void> addBias(const LinearRequest& r, const std::string& stored, LinearSpec& l) const;
 };

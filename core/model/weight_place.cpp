@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/model/weight_place.h"
 
-#include "core/model/gptq_checkpoint.h"
-
 #include <fmt/format.h>
 
 namespace qs {
@@ -67,19 +65,23 @@ bool isVector(const TensorInfo& t) {
     return t.shape.size() < 2;
 }
 
+Result<std::unique_ptr<PackedLinear>> findPacked(const PackedReader& reader, const WeightPlace& place) {
+    QS_TRY(auto packed, reader.find(place.tensor));
+    if (!packed) return Error::notFound("no packed linear of this name", place.tensor);
+    return packed;
+}
+
 } // namespace
 
-Result<void> readPlaceRows(const Checkpoint& checkpoint, const WeightPlace& place, uint64_t firstRow,
+Result<void> readPlaceRows(const PackedReader& reader, const WeightPlace& place, uint64_t firstRow,
                            MatrixView out) {
+    const Checkpoint& checkpoint = reader.checkpoint();
     if (place.kind == WeightPlace::Kind::Absent) return Error::internal("the weight is stored nowhere");
     if (place.kind == WeightPlace::Kind::Packed) {
-        QS_TRY(const Matrix all, readPackedLinear(checkpoint, place.tensor));
-        return forEachPiece(place, firstRow, out.rows,
-                            [&](size_t stored, size_t row, size_t count) -> Result<void> {
-                                for (size_t i = 0; i < count; ++i)
-                                    std::copy_n(all.row(stored + i), out.cols, out.row(row - firstRow + i));
-                                return {};
-                            });
+        QS_TRY(const auto packed, findPacked(reader, place));
+        return forEachPiece(place, firstRow, out.rows, [&](size_t stored, size_t row, size_t count) {
+            return packed->readRows(stored, out.block(row - firstRow, count, 0, out.cols));
+        });
     }
     if (isVector(checkpoint.tensors()[place.index])) return readVector(checkpoint, place, out);
     if (place.transposed) return readTransposed(checkpoint, place, firstRow, out);
@@ -88,15 +90,13 @@ Result<void> readPlaceRows(const Checkpoint& checkpoint, const WeightPlace& plac
     });
 }
 
-Result<Matrix> readPlace(const Checkpoint& checkpoint, const WeightPlace& place) {
-    if (place.kind == WeightPlace::Kind::Packed && place.whole())
-        return readPackedLinear(checkpoint, place.tensor);
+Result<Matrix> readPlace(const PackedReader& reader, const WeightPlace& place) {
+    const Checkpoint& checkpoint = reader.checkpoint();
     size_t rows = 0, cols = 0;
     if (place.kind == WeightPlace::Kind::Packed) {
-        QS_TRY(const auto packed, packedGptqLinear(checkpoint, place.tensor));
-        if (!packed) return Error::notFound("no packed linear of this name", place.tensor);
-        rows = placeRows(place, packed->out);
-        cols = packed->in;
+        QS_TRY(const auto packed, findPacked(reader, place));
+        rows = placeRows(place, packed->info().out);
+        cols = packed->info().in;
     } else if (place.kind == WeightPlace::Kind::Stored) {
         const TensorInfo& t = checkpoint.tensors().at(place.index);
         if (place.whole()) return checkpoint.readMatrix(place.index);
@@ -106,7 +106,7 @@ Result<Matrix> readPlace(const Checkpoint& checkpoint, const WeightPlace& place)
     }
     try {
         Matrix m(rows, cols);
-        QS_CHECK(readPlaceRows(checkpoint, place, 0, m.view()));
+        QS_CHECK(readPlaceRows(reader, place, 0, m.view()));
         return m;
     } catch (const std::bad_alloc&) {
         return Error{ErrorCode::OutOfMemory, fmt::format("cannot hold [{}, {}] float32 values", rows, cols),
@@ -130,13 +130,6 @@ void scatterPlace(const WeightPlace& place, ConstMatrixView weight, MatrixView s
                 (place.transposed ? stored(c, to + i) : stored(to + i, c)) = weight(row + i, c);
         return {};
     });
-}
-
-Result<Matrix> readPackedLinear(const Checkpoint& checkpoint, const std::string& module) {
-    QS_TRY(const auto packed, packedGptqLinear(checkpoint, module));
-    if (!packed) return Error::notFound("no packed linear of this name", module);
-    QS_TRY(const UnpackedLinear unpacked, unpackGptq(checkpoint, *packed));
-    return unpacked.dequantize();
 }
 
 } // namespace qs

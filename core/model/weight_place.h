@@ -4,7 +4,7 @@
 // packed (already quantized). A bias is placed the same way in a stored vector.
 #pragma once
 
-#include "core/checkpoint/checkpoint.h"
+#include "core/model/packed/packed_linear.h"
 
 namespace qs {
 
@@ -32,17 +32,14 @@ struct WeightPlace {
 };
 
 /// Rows [firstRow, firstRow + out.rows) of the weight, out.cols = its `in`; a vector is one row. The place
-/// must fit the checkpoint (SpecBuilder checks that). Packed places are read through readPackedLinear.
-Result<void> readPlaceRows(const Checkpoint& checkpoint, const WeightPlace& place, uint64_t firstRow,
+/// must fit the reader's checkpoint (SpecBuilder checks that). Packed places give dequantized values.
+Result<void> readPlaceRows(const PackedReader& reader, const WeightPlace& place, uint64_t firstRow,
                            MatrixView out);
 /// The whole weight [out, in]; [1, n] for a vector.
-Result<Matrix> readPlace(const Checkpoint& checkpoint, const WeightPlace& place);
+Result<Matrix> readPlace(const PackedReader& reader, const WeightPlace& place);
 
 /// Copies the weight's rows out of, or into, the stored matrix (shaped as TensorInfo says) of a Stored place.
 void gatherPlace(const WeightPlace& place, ConstMatrixView stored, MatrixView weight);
 void scatterPlace(const WeightPlace& place, ConstMatrixView weight, MatrixView stored);
-
-/// Dequantized values [out, in] of a packed linear; NotFound when the checkpoint has none of that name.
-Result<Matrix> readPackedLinear(const Checkpoint& checkpoint, const std::string& module);
 
 } // namespace qs

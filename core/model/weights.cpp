@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/model/weights.h"
 
+#include "core/model/packed/packed_linear.h"
+
 #include <mutex>
 #include <unordered_map>
 
@@ -8,20 +10,25 @@ namespace qs {
 
 namespace {
 
+/// The packed linear behind "X.weight", or nullptr.
+Result<std::unique_ptr<PackedLinear>> findPacked(const PackedReader& packed, const std::string& tensor) {
+    constexpr std::string_view suffix = ".weight";
+    if (!tensor.ends_with(suffix)) return std::unique_ptr<PackedLinear>();
+    return packed.find(tensor.substr(0, tensor.size() - suffix.size()));
+}
+
 class CheckpointWeights final : public WeightSource {
 public:
     explicit CheckpointWeights(std::shared_ptr<const Checkpoint> checkpoint)
-        : checkpoint_(std::move(checkpoint)) {}
+        : checkpoint_(std::move(checkpoint)), packed_(*checkpoint_) {}
 
-    Result<Matrix> matrix(const std::string& name) const override {
-        const size_t index = checkpoint_->find(name);
+    Result<Matrix> matrix(const std::string& tensor) const override {
+        // Packed first: an 8-bit weight has values only together with its scales.
+        QS_TRY(const auto packed, findPacked(packed_, tensor));
+        if (packed) return packed->dequantize();
+        const size_t index = checkpoint_->find(tensor);
         if (index != Checkpoint::npos) return checkpoint_->readMatrix(index);
-        constexpr std::string_view suffix = ".weight";
-        if (name.ends_with(suffix)) {
-            auto packed = readPackedLinear(*checkpoint_, name.substr(0, name.size() - suffix.size()));
-            if (packed || packed.error().code != ErrorCode::NotFound) return packed;
-        }
-        return Error::notFound("no tensor " + name, checkpoint_->displayName());
+        return Error::notFound("no tensor " + tensor, checkpoint_->displayName());
     }
 
     std::string fingerprint() const override {
@@ -33,9 +40,11 @@ public:
     }
 
     std::string label() const override { return checkpoint_->displayName(); }
+    const PackedReader& packed() const { return packed_; }
 
 private:
     std::shared_ptr<const Checkpoint> checkpoint_;
+    PackedReader packed_;
     mutable std::once_flag once_;
     mutable std::string fingerprint_; ///< "" when the files cannot be read
 };
@@ -43,7 +52,7 @@ private:
 class ModelWeights final : public WeightSource {
 public:
     explicit ModelWeights(const Model& model)
-        : checkpoint_(model.checkpointPtr()), stored_(checkpointWeights(checkpoint_)) {
+        : stored_(std::make_shared<const CheckpointWeights>(model.checkpointPtr())) {
         if (!model.hasForward()) return;
         const auto add = [&](const LinearSpec& l) {
             if (!l.place.whole()) places_[l.weight] = l.place;
@@ -56,14 +65,13 @@ public:
 
     Result<Matrix> matrix(const std::string& name) const override {
         const auto it = places_.find(name);
-        return it == places_.end() ? stored_->matrix(name) : readPlace(*checkpoint_, it->second);
+        return it == places_.end() ? stored_->matrix(name) : readPlace(stored_->packed(), it->second);
     }
     std::string fingerprint() const override { return stored_->fingerprint(); }
     std::string label() const override { return stored_->label(); }
 
 private:
-    std::shared_ptr<const Checkpoint> checkpoint_;
-    std::shared_ptr<const WeightSource> stored_;
+    std::shared_ptr<const CheckpointWeights> stored_;
     std::unordered_map<std::string, WeightPlace> places_; ///< of weights that are no stored tensor as it is
 };
 

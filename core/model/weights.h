@@ -4,6 +4,8 @@
 
 #include "core/model/model.h"
 
+#include <functional>
+
 namespace qs {
 
 /// Thread-safe.
@@ -18,7 +20,8 @@ public:
     virtual std::string label() const = 0;
 };
 
-/// The tensors of a checkpoint by stored name; a packed linear X (see weight_place.h) answers to "X.weight".
+/// The tensors of a checkpoint by stored name; a linear X that it stores packed (see packed/packed_linear.h)
+/// answers to "X.weight" with its dequantized values.
 std::shared_ptr<const WeightSource> checkpointWeights(std::shared_ptr<const Checkpoint> checkpoint);
 /// The same with the logical weights of the model's linears: parts of fused tensors, transposed ones.
 std::shared_ptr<const WeightSource> modelWeights(const Model& model);

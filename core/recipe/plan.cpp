@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/recipe/recipe.h"
 
+#include "core/model/packed/packed_linear.h"
+
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -25,9 +27,11 @@ void resolveEntry(Plan& plan, PlanEntry& e, const Model& model) {
     e.bytesAfter = e.bytesBefore;
     if (!e.scheme) return;
     const std::string& module = e.target.module;
-    if (e.target.packed())
+    if (e.target.packed)
         return issue(plan, Severity::Error, "already-quantized", module,
-                     "The tensor is already quantized in the checkpoint. Open the original model.");
+                     fmt::format("The checkpoint stores it as {}; rounding it once more would add a second "
+                                 "error to the first. Open the original model.",
+                                 e.target.packed->label));
     auto codec = createCodec(e.scheme->codec, e.scheme->codecParams);
     if (!codec) return issue(plan, Severity::Error, "codec", module, codec.error().describe());
     auto bits = (*codec)->storedBits(e.target.rows, e.target.cols);

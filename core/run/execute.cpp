@@ -29,6 +29,17 @@ uint64_t seedFor(uint64_t seed, const std::string& module) {
     return h;
 }
 
+bool needsSigma(const PlanEntry& e) {
+    auto m = findMethod(e.scheme->method);
+    return m && (*m)->needs == Needs::Sigma;
+}
+
+/// The calibration was made from activations that another program recorded: there are no tokens to run, so
+/// every block sees the inputs that the original model had.
+bool isRecorded(const Calibration* calibration) {
+    return calibration && !calibration->info().activations.empty();
+}
+
 class Executor {
 public:
     Executor(const Model& model, const Plan& plan, const Calibration* calibration, const RunOptions& options,
@@ -58,7 +69,8 @@ public:
     int unitCount() const { return int(units_.size()); }
 
     Result<void> run(RunJournal& journal) {
-        const int forwardUntil = lastWithSigma_ >= journal.unitsDone() ? lastWithSigma_ : -1;
+        const bool runs = lastWithSigma_ >= journal.unitsDone() && !isRecorded(calibration_);
+        const int forwardUntil = runs ? lastWithSigma_ : -1;
         if (forwardUntil >= 0) QS_CHECK(beginForward());
         for (int u = 0; u < unitCount(); ++u) {
             const double count = double(unitCount());
@@ -74,11 +86,6 @@ public:
     }
 
 private:
-    static bool needsSigma(const PlanEntry& e) {
-        auto m = findMethod(e.scheme->method);
-        return m && (*m)->needs == Needs::Sigma;
-    }
-
     std::string phase(int unit) const {
         return model_.hasForward() ? fmt::format("Quantize block {} of {}", unit + 1, unitCount())
                                    : fmt::format("Quantize tensor {} of {}", unit + 1, unitCount());
@@ -136,6 +143,16 @@ private:
         return sigma;
     }
 
+    Result<SigmaBySite> recordedSigma(int unit) {
+        SigmaBySite sigma;
+        for (const PlanEntry* e : units_[size_t(unit)]) {
+            if (!needsSigma(*e) || sigma.count(e->target.site)) continue;
+            QS_TRY(MatrixD s, calibration_->sigma(e->target.site));
+            sigma.emplace(e->target.site, std::move(s));
+        }
+        return sigma;
+    }
+
     Result<void> doUnit(RunJournal& journal, int unit, bool feedNext, const JobContext& job) {
         const auto& entries = units_[size_t(unit)];
         std::optional<DeviceBlock> block;
@@ -144,6 +161,8 @@ private:
             QS_TRY(DeviceBlock b, forward_->loadBlock(size_t(unit), *weights_));
             block.emplace(std::move(b));
             QS_TRY(sigma, collectSigma(unit, *block, job.part(0.0, 0.4)));
+        } else if (isRecorded(calibration_)) {
+            QS_TRY(sigma, recordedSigma(unit));
         }
         std::vector<QuantizedTensor> tensors;
         std::vector<TensorResult> results;
@@ -267,7 +286,15 @@ Result<void> checkPlan(const Model& model, const Plan& plan, const Calibration* 
         return Error::invalid("a method of the plan needs calibration, and none was given");
     if (!calibration) return {};
     QS_CHECK(calibration->requireFor(model));
-    return requireNoErrors(lintCalibration(plan, *calibration));
+    QS_CHECK(requireNoErrors(lintCalibration(plan, *calibration)));
+    if (!isRecorded(calibration)) return {};
+    for (const PlanEntry& e : plan.entries)
+        if (e.scheme && needsSigma(e) && !calibration->find(e.target.site))
+            return Error::invalid(
+                fmt::format("{} needs the inputs of {}, and no activation of site {} was recorded",
+                            e.scheme->method, e.target.module, e.target.site),
+                calibration->file().string());
+    return {};
 }
 
 } // namespace

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/store/quantized_store.h"
 
-#include "core/store/h5_file.h"
+#include "core/hdf5/h5_file.h"
 
 #include <algorithm>
 #include <cmath>

@@ -15,11 +15,14 @@ static_assert(std::endian::native == std::endian::little,
 namespace {
 
 constexpr DTypeInfo kTypes[] = {
-    {DType::F32, "F32", 32, true},   {DType::F16, "F16", 16, true},       {DType::BF16, "BF16", 16, true},
-    {DType::F64, "F64", 64, true},   {DType::I8, "I8", 8, false},         {DType::U8, "U8", 8, false},
-    {DType::I16, "I16", 16, false},  {DType::U16, "U16", 16, false},      {DType::I32, "I32", 32, false},
-    {DType::U32, "U32", 32, false},  {DType::I64, "I64", 64, false},      {DType::U64, "U64", 64, false},
-    {DType::Bool, "BOOL", 8, false}, {DType::F8E4M3, "F8_E4M3", 8, true}, {DType::F8E5M2, "F8_E5M2", 8, true},
+    {DType::F32, "F32", 32, true},       {DType::F16, "F16", 16, true},
+    {DType::BF16, "BF16", 16, true},     {DType::F64, "F64", 64, true},
+    {DType::I8, "I8", 8, false},         {DType::U8, "U8", 8, false},
+    {DType::I16, "I16", 16, false},      {DType::U16, "U16", 16, false},
+    {DType::I32, "I32", 32, false},      {DType::U32, "U32", 32, false},
+    {DType::I64, "I64", 64, false},      {DType::U64, "U64", 64, false},
+    {DType::Bool, "BOOL", 8, false},     {DType::F8E4M3, "F8_E4M3", 8, true},
+    {DType::F8E5M2, "F8_E5M2", 8, true}, {DType::F8E8M0, "F8_E8M0", 8, true},
 };
 
 constexpr bool tableInEnumOrder() {

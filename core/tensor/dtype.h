@@ -13,7 +13,7 @@
 namespace qs {
 
 /// How elements are stored. Names are safetensors' own.
-enum class DType { F32, F16, BF16, F64, I8, U8, I16, U16, I32, U32, I64, U64, Bool, F8E4M3, F8E5M2 };
+enum class DType { F32, F16, BF16, F64, I8, U8, I16, U16, I32, U32, I64, U64, Bool, F8E4M3, F8E5M2, F8E8M0 };
 
 struct DTypeInfo {
     DType type;

@@ -31,8 +31,11 @@ Result<AddedTokens> AddedTokens::parse(const json& list, const Vocabulary& vocab
             fmt::format("at most {} added tokens, the file has {}", kMaxAddedTokens, list.size()), where);
     for (size_t i = 0; i < list.size(); ++i)
         QS_CHECK(tokens.add(list[i], vocabulary, normalizer, fmt::format("{}[{}]", where, i)));
+    std::vector<std::pair<std::string_view, int>> raw, normalized;
     for (const auto& [id, token] : tokens.byId_)
-        (token.normalized ? tokens.normalized_ : tokens.raw_).insert(token.spelling, id);
+        (token.normalized ? normalized : raw).emplace_back(token.spelling, id);
+    tokens.raw_ = SpellingTrie(std::move(raw));
+    tokens.normalized_ = SpellingTrie(std::move(normalized));
     return tokens;
 }
 
@@ -93,8 +96,9 @@ bool standsAlone(std::string_view text, size_t begin, size_t end) {
     return end >= text.size() || !isWordCharacter(decodeUtf8(text, end).value);
 }
 
-size_t skipSpaceLeft(std::string_view text, size_t pos) {
-    while (pos > 0) {
+// Not further than `limit`, where the token before ends: the time stays linear.
+size_t skipSpaceLeft(std::string_view text, size_t pos, size_t limit) {
+    while (pos > limit) {
         const size_t previous = previousUtf8(text, pos);
         if (!isWhitespace(decodeUtf8(text, previous).value)) break;
         pos = previous;
@@ -116,6 +120,7 @@ size_t skipSpaceRight(std::string_view text, size_t pos) {
 std::vector<Piece> AddedTokens::cut(std::string_view text, const SpellingTrie& trie) const {
     std::vector<Piece> pieces;
     size_t done = 0;
+    size_t spaceBegin = 0, spaceEnd = 0; // the whitespace last looked at, so that none is read twice
     for (size_t i = 0; i < text.size() && !trie.empty();) {
         int id = -1;
         const size_t length = trie.longest(text, i, id);
@@ -127,8 +132,14 @@ std::vector<Piece> AddedTokens::cut(std::string_view text, const SpellingTrie& t
         size_t begin = i, end = i + length;
         i = end;
         if (token.singleWord && !standsAlone(text, begin, end)) continue;
-        if (token.lstrip) begin = std::max(skipSpaceLeft(text, begin), done);
-        if (token.rstrip) end = skipSpaceRight(text, end);
+        if (token.lstrip) begin = std::max(skipSpaceLeft(text, begin, done), done);
+        if (token.rstrip) {
+            if (end < spaceBegin || end > spaceEnd || spaceEnd == 0) {
+                spaceBegin = end;
+                spaceEnd = skipSpaceRight(text, end);
+            }
+            end = spaceEnd;
+        }
         if (begin > end) continue;
         // A match inside whitespace that the token before it swallowed counts all the same, and the text goes
         // on after it: so does the reference.
@@ -149,6 +160,7 @@ Result<PreTokens> AddedTokens::extract(std::string_view text, const Normalizer* 
         const size_t base = out.text.size();
         if (p.token >= 0) {
             out.text += part;
+            if (out.text.size() > out.limit) return grewTooMuch("added_tokens");
             out.pieces.push_back({base, out.text.size(), p.token, p.atStart});
             continue;
         }

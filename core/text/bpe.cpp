@@ -20,15 +20,6 @@ namespace {
 
 constexpr size_t kMaxMerges = size_t(1) << 22;
 
-struct BpeOptions {
-    std::string unknown; ///< "" when there is none
-    std::string prefix;  ///< continuing_subword_prefix
-    std::string suffix;  ///< end_of_word_suffix
-    bool fuseUnknown = false;
-    bool byteFallback = false;
-    bool ignoreMerges = false;
-};
-
 struct Merges {
     MergeTable table;
     std::vector<int> results; ///< by rank
@@ -41,7 +32,9 @@ public:
     Result<void> encode(const PreTokens& tokens, std::vector<int>& ids) const override;
     const Vocabulary& vocabulary() const override { return vocabulary_; }
     bool hasByteFallback() const override { return options_.byteFallback; }
-    std::string family() const override { return "BPE"; }
+    std::string family() const override {
+        return options_.droppedOut.empty() ? "BPE" : "BPE without its dropout of " + options_.droppedOut;
+    }
 
 private:
     struct Symbol {
@@ -227,21 +220,8 @@ void Bpe::merge(Scratch& s) const {
     }
 }
 
-Result<Vocabulary> parseVocabulary(const json& j, const std::string& where) {
-    const json* list = member(j, "vocab");
-    if (!list || !list->is_object()) return Error::corrupt("'vocab' must be an object of piece: id", where);
-    Vocabulary vocabulary;
-    for (const auto& [piece, id] : list->items()) {
-        if (!id.is_number_integer())
-            return Error::corrupt(fmt::format("id of '{}' must be a whole number", piece), where + ".vocab");
-        QS_CHECK(vocabulary.add(piece, id.get<long long>(), where + ".vocab"));
-    }
-    if (vocabulary.count() == 0) return Error::corrupt("'vocab' is empty", where);
-    return vocabulary;
-}
-
 // "a b" (cut at its only space) or ["a", "b"].
-Result<std::pair<std::string, std::string>> parseMerge(const json& entry, const std::string& where) {
+Result<BpeMerge> parseMerge(const json& entry, const std::string& where) {
     if (entry.is_array() && entry.size() == 2 && entry[0].is_string() && entry[1].is_string())
         return std::pair(entry[0].get<std::string>(), entry[1].get<std::string>());
     if (entry.is_string()) {
@@ -254,30 +234,39 @@ Result<std::pair<std::string, std::string>> parseMerge(const json& entry, const 
                           where);
 }
 
-Result<Merges> parseMerges(const json& j, const Vocabulary& vocabulary, const std::string& prefix,
-                           const std::string& where) {
+Result<std::vector<BpeMerge>> parseMerges(const json& j, const std::string& where) {
     QS_TRY(const json* list, arrayField(j, "merges", where));
-    if (list->size() > kMaxMerges)
-        return Error::unsupported(fmt::format("at most {} merges, the file has {}", kMaxMerges, list->size()),
-                                  where);
-    Merges merges{MergeTable(list->size()), {}};
-    merges.results.reserve(list->size());
+    std::vector<BpeMerge> merges;
+    merges.reserve(list->size());
     for (size_t i = 0; i < list->size(); ++i) {
         const json& entry = (*list)[i];
         if (entry.is_string() && entry.get_ref<const std::string&>().starts_with("#version")) continue;
-        const std::string here = fmt::format("{}.merges[{}]", where, i);
-        QS_TRY(const auto pair, parseMerge(entry, here));
-        const auto& [a, b] = pair;
+        QS_TRY(auto merge, parseMerge(entry, fmt::format("{}.merges[{}]", where, i)));
+        merges.push_back(std::move(merge));
+    }
+    return merges;
+}
+
+Result<Merges> resolveMerges(const std::vector<BpeMerge>& list, const Vocabulary& vocabulary,
+                             const std::string& prefix, const std::string& where) {
+    if (list.size() > kMaxMerges)
+        return Error::unsupported(fmt::format("at most {} merges, the file has {}", kMaxMerges, list.size()),
+                                  where);
+    Merges merges{MergeTable(list.size()), {}};
+    merges.results.reserve(list.size());
+    std::string joined;
+    for (const auto& [a, b] : list) {
+        const auto here = [&] { return fmt::format("{}.merges[{}]", where, merges.results.size()); };
         // A right part carries the continuation prefix, the joined piece does not repeat it.
         if (b.size() < prefix.size())
-            return Error::corrupt(fmt::format("'{}' lacks the prefix '{}'", b, prefix), here);
-        const std::string joined = a + b.substr(prefix.size());
+            return Error::corrupt(fmt::format("'{}' lacks the prefix '{}'", b, prefix), here());
+        joined.assign(a).append(b, prefix.size());
         const int left = vocabulary.find(a), right = vocabulary.find(b), result = vocabulary.find(joined);
         if (left < 0 || right < 0 || result < 0)
             return Error::corrupt(fmt::format("'{}' is not in the vocabulary", left < 0    ? a
                                                                                : right < 0 ? b
                                                                                            : joined),
-                                  here);
+                                  here());
         merges.table.set(left, right, uint32_t(merges.results.size()));
         merges.results.push_back(result);
     }
@@ -286,17 +275,21 @@ Result<Merges> parseMerges(const json& j, const Vocabulary& vocabulary, const st
 
 } // namespace
 
+Result<std::shared_ptr<const TokenModel>> makeBpe(Vocabulary vocabulary, const std::vector<BpeMerge>& merges,
+                                                  BpeOptions options, const std::string& where) {
+    QS_TRY(auto resolved, resolveMerges(merges, vocabulary, options.prefix, where));
+    return std::shared_ptr<const TokenModel>(
+        std::make_shared<Bpe>(std::move(vocabulary), std::move(resolved), std::move(options), where));
+}
+
 Result<std::shared_ptr<const TokenModel>> parseBpe(const json& j, const std::string& where) {
+    BpeOptions options;
     if (const json* dropout = member(j, "dropout"); dropout && !dropout->is_null()) {
         if (!dropout->is_number())
             return Error::corrupt(fmt::format("'dropout' must be a number, not {}", shortJson(*dropout)),
                                   where);
-        if (!(dropout->get<double>() == 0.0))
-            return Error::unsupported(
-                fmt::format("'dropout' value {} is not supported: ids would be random", shortJson(*dropout)),
-                where);
+        if (!(dropout->get<double>() == 0.0)) options.droppedOut = shortJson(*dropout);
     }
-    BpeOptions options;
     QS_TRY(options.unknown, optionalString(j, "unk_token", where));
     QS_TRY(options.prefix, optionalString(j, "continuing_subword_prefix", where));
     QS_TRY(options.suffix, optionalString(j, "end_of_word_suffix", where));
@@ -304,9 +297,8 @@ Result<std::shared_ptr<const TokenModel>> parseBpe(const json& j, const std::str
     QS_TRY(options.byteFallback, boolField(j, "byte_fallback", false, where));
     QS_TRY(options.ignoreMerges, boolField(j, "ignore_merges", false, where));
     QS_TRY(auto vocabulary, parseVocabulary(j, where));
-    QS_TRY(auto merges, parseMerges(j, vocabulary, options.prefix, where));
-    return std::shared_ptr<const TokenModel>(
-        std::make_shared<Bpe>(std::move(vocabulary), std::move(merges), std::move(options), where));
+    QS_TRY(const auto merges, parseMerges(j, where));
+    return makeBpe(std::move(vocabulary), merges, std::move(options), where);
 }
 
 } // namespace qs::text

@@ -48,26 +48,48 @@ Result<Charsmap> Charsmap::parse(std::string_view blob, const std::string& where
     return map;
 }
 
-size_t Charsmap::longestRule(std::string_view text, std::string_view& replacement) const {
-    if (units_.empty()) return 0;
-    size_t length = 0;
+template<class F>
+void Charsmap::eachRule(std::string_view text, F found) const {
+    if (units_.empty()) return;
     size_t at = offsetOf(units_[0]);
-    int found = 0;
-    for (size_t i = 0; i < text.size() && found < kMaxPrefixes; ++i) {
+    for (size_t i = 0; i < text.size(); ++i) {
         const uint32_t byte = static_cast<unsigned char>(text[i]);
         at ^= byte;
-        if (at >= units_.size() || labelOf(units_[at]) != byte) break;
+        if (at >= units_.size() || labelOf(units_[at]) != byte) return;
         const uint32_t unit = units_[at];
         at ^= offsetOf(unit);
-        if (at >= units_.size()) break;
+        if (at >= units_.size()) return;
         if (!hasLeaf(unit)) continue;
         const uint32_t value = valueOf(units_[at]);
-        if (value >= replacements_.size()) break;
-        replacement = std::string_view(replacements_).substr(value);
-        replacement = replacement.substr(0, replacement.find('\0'));
-        length = i + 1;
-        ++found;
+        if (value >= replacements_.size() || !found(i + 1, value)) return;
     }
+}
+
+std::string_view Charsmap::replacementAt(uint32_t value) const {
+    const auto rest = std::string_view(replacements_).substr(value);
+    return rest.substr(0, rest.find('\0'));
+}
+
+size_t Charsmap::longestRule(std::string_view text, std::string_view& replacement) const {
+    size_t length = 0;
+    uint32_t value = 0;
+    int count = 0;
+    eachRule(text, [&](size_t n, uint32_t v) {
+        length = n;
+        value = v;
+        return ++count < kMaxPrefixes;
+    });
+    if (length > 0) replacement = replacementAt(value);
+    return length;
+}
+
+size_t Charsmap::shortestRule(std::string_view text, std::string_view& replacement) const {
+    size_t length = 0;
+    eachRule(text.substr(0, text.find('\0')), [&](size_t n, uint32_t v) {
+        length = n;
+        replacement = replacementAt(v);
+        return false;
+    });
     return length;
 }
 

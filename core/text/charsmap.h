@@ -22,8 +22,15 @@ public:
     bool empty() const { return units_.empty(); }
     /// Length of the longest rule that `text` starts with (0: none) and its replacement.
     size_t longestRule(std::string_view text, std::string_view& replacement) const;
+    /// The shortest instead; a rule ends before a NUL (as the Hugging Face port of the map has it).
+    size_t shortestRule(std::string_view text, std::string_view& replacement) const;
 
 private:
+    /// `found(length, value)` for the rules that `text` starts with, shortest first, while it returns true.
+    template<class F>
+    void eachRule(std::string_view text, F found) const;
+    std::string_view replacementAt(uint32_t value) const;
+
     std::vector<uint32_t> units_;
     std::string replacements_;
 };

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <numeric>
 
 namespace qs::text {
@@ -182,6 +183,56 @@ private:
     std::string suffix_;
 };
 
+// Undoes some of what word splitting does to English (decoders/wordpiece.rs).
+std::string cleanUp(std::string text) {
+    constexpr std::pair<const char*, const char*> kRules[] = {
+        {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
+        {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+    for (const auto& [from, to] : kRules)
+        text = replaceAll(text, from, to);
+    return text;
+}
+
+class WordPieceDecoder final : public Decoder {
+public:
+    WordPieceDecoder(std::string prefix, bool cleanup) : prefix_(std::move(prefix)), cleanup_(cleanup) {}
+    Result<void> apply(Pieces& pieces) const override {
+        for (size_t i = 0; i < pieces.size(); ++i) {
+            std::string& p = pieces[i];
+            if (i > 0 && p.starts_with(prefix_))
+                p.erase(0, prefix_.size());
+            else if (i > 0)
+                p.insert(0, 1, ' ');
+            if (cleanup_) p = cleanUp(std::move(p));
+        }
+        return {};
+    }
+
+private:
+    std::string prefix_;
+    bool cleanup_;
+};
+
+// Connectionist temporal classification: repeated pieces count once, the blank is dropped.
+class CtcDecoder final : public Decoder {
+public:
+    CtcDecoder(std::string blank, std::string delimiter, bool cleanup)
+        : blank_(std::move(blank)), delimiter_(std::move(delimiter)), cleanup_(cleanup) {}
+    Result<void> apply(Pieces& pieces) const override {
+        pieces.erase(std::unique(pieces.begin(), pieces.end()), pieces.end());
+        for (std::string& p : pieces) {
+            p = replaceAll(p, blank_, "");
+            if (cleanup_) p = replaceAll(cleanUp(std::move(p)), delimiter_, " ");
+        }
+        std::erase_if(pieces, [](const std::string& p) { return p.empty(); });
+        return {};
+    }
+
+private:
+    std::string blank_, delimiter_;
+    bool cleanup_;
+};
+
 class DecoderSequence final : public Decoder {
 public:
     explicit DecoderSequence(std::vector<DecoderPtr> parts) : parts_(std::move(parts)) {}
@@ -229,6 +280,19 @@ Result<DecoderPtr> parseMetaspace(const json& j, const std::string& where) {
     return DecoderPtr(std::make_shared<MetaspaceDecoder>(std::move(mark), dropsFirst));
 }
 
+Result<DecoderPtr> parseWordPiece(const json& j, const std::string& where) {
+    QS_TRY(auto prefix, stringField(j, "prefix", where));
+    QS_TRY(const bool cleanup, boolField(j, "cleanup", true, where));
+    return DecoderPtr(std::make_shared<WordPieceDecoder>(std::move(prefix), cleanup));
+}
+
+Result<DecoderPtr> parseCtc(const json& j, const std::string& where) {
+    QS_TRY(auto blank, stringField(j, "pad_token", where));
+    QS_TRY(auto delimiter, stringField(j, "word_delimiter_token", where));
+    QS_TRY(const bool cleanup, boolField(j, "cleanup", true, where));
+    return DecoderPtr(std::make_shared<CtcDecoder>(std::move(blank), std::move(delimiter), cleanup));
+}
+
 } // namespace
 
 Result<DecoderPtr> parseDecoder(const json& j, const std::string& where, int depth) {
@@ -240,6 +304,8 @@ Result<DecoderPtr> parseDecoder(const json& j, const std::string& where, int dep
     if (type == "Replace") return parseReplace(j, where);
     if (type == "Strip") return parseStrip(j, where);
     if (type == "Metaspace") return parseMetaspace(j, where);
+    if (type == "WordPiece") return parseWordPiece(j, where);
+    if (type == "CTC") return parseCtc(j, where);
     if (type == "BPEDecoder") {
         QS_TRY(auto suffix, stringField(j, "suffix", where));
         return DecoderPtr(std::make_shared<BpeDecoder>(std::move(suffix)));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decoders of tokenizer.json: from pieces back to text. Each step maps a list of strings to a list of
 // strings; the result is their concatenation. Behaviour follows Hugging Face tokenizers. Known: ByteLevel
-// Sequence Replace ByteFallback Fuse Strip Metaspace BPEDecoder; others are Error::unsupported.
+// Sequence Replace ByteFallback Fuse Strip Metaspace WordPiece CTC BPEDecoder; others are Error::unsupported.
 #pragma once
 
 #include "core/base/result.h"

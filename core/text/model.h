@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TokenModel: what turns words into ids. One file per family; BPE is the only one so far (bpe.h). A new
-// family (Unigram, WordPiece) is a class here and a case in parseTokenModel.
+// TokenModel: what turns words into ids. One file per family (bpe.h, unigram.h, word_models.h); a new one is
+// a class and a case in parseTokenModel.
 #pragma once
 
 #include "core/base/result.h"
@@ -24,9 +24,12 @@ public:
     virtual const Vocabulary& vocabulary() const = 0;
     /// "<0x0A>" in the vocabulary stands for a byte.
     virtual bool hasByteFallback() const = 0;
-    /// "BPE".
+    /// "BPE", "Unigram", "WordPiece", "WordLevel".
     virtual std::string family() const = 0;
 };
+
+/// "vocab" as an object {piece: id}.
+Result<Vocabulary> parseVocabulary(const nlohmann::json& model, const std::string& where);
 
 /// The "model" object of tokenizer.json.
 Result<std::shared_ptr<const TokenModel>> parseTokenModel(const nlohmann::json& json,

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/text/normalizer.h"
 
+#include "core/text/base64.h"
+#include "core/text/bert_normalizer.h"
 #include "core/text/byte_alphabet.h"
+#include "core/text/charsmap.h"
 #include "core/text/json_fields.h"
 #include "core/text/pre_tokens.h"
 #include "core/text/regex.h"
@@ -86,6 +89,74 @@ public:
     }
 };
 
+// The rules of SentencePiece's "nmt" normalization as Hugging Face tokenizers list them: some control
+// characters are dropped, some characters are spaces.
+class Nmt final : public Normalizer {
+public:
+    Result<void> apply(NormalizedText& t) const override {
+        std::string out;
+        out.reserve(t.text.size());
+        for (size_t i = 0; i < t.text.size();) {
+            const Decoded d = decodeUtf8(t.text, i);
+            if (isDropped(d.value))
+                t.headRemoved = t.headRemoved || i == 0;
+            else if (isSpace(d.value))
+                out += ' ';
+            else
+                out.append(t.text, i, d.length);
+            i += d.length;
+        }
+        t.text = std::move(out);
+        return {};
+    }
+
+private:
+    static bool isDropped(char32_t c) {
+        return (c >= 0x01 && c <= 0x08) || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F || c == 0x8F ||
+               c == 0x9F;
+    }
+    static bool isSpace(char32_t c) {
+        return c == 0x09 || c == 0x0A || c == 0x0C || c == 0x0D || c == 0x1680 ||
+               (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF ||
+               c == kReplacement;
+    }
+};
+
+// A character map as the Hugging Face port applies it: to a whole grapheme cluster of less than six bytes if
+// some rule starts it, else to its characters one by one; the shortest rule decides and takes all.
+class Precompiled final : public Normalizer {
+public:
+    Precompiled(Charsmap map, std::string where) : map_(std::move(map)), where_(std::move(where)) {}
+    Result<void> apply(NormalizedText& t) const override {
+        std::string out;
+        out.reserve(t.text.size());
+        for (size_t i = 0; i < t.text.size();) {
+            const std::string_view cluster = std::string_view(t.text).substr(i, graphemeLength(t.text, i));
+            i += cluster.size();
+            if (cluster.size() < 6 && replace(cluster, out)) continue;
+            for (size_t k = 0; k < cluster.size();) {
+                const std::string_view character = cluster.substr(k, utf8Length(cluster, k));
+                if (!replace(character, out)) out += character;
+                k += character.size();
+            }
+            if (out.size() > t.limit) return grewTooMuch(where_);
+        }
+        t.text = isValidUtf8(out) ? std::move(out) : replaceBadUtf8(out, BadUtf8::PerSubpart);
+        return {};
+    }
+
+private:
+    bool replace(std::string_view part, std::string& out) const {
+        std::string_view replacement;
+        if (map_.shortestRule(part, replacement) == 0) return false;
+        out += replacement;
+        return true;
+    }
+
+    Charsmap map_;
+    std::string where_;
+};
+
 class Replace final : public Normalizer {
 public:
     Replace(Pattern pattern, std::string content, std::string where)
@@ -156,6 +227,15 @@ private:
     std::vector<NormalizerPtr> parts_;
 };
 
+Result<NormalizerPtr> parsePrecompiled(const json& j, const std::string& where) {
+    // Some converters write null or "" for no map.
+    QS_TRY(const auto text, optionalString(j, "precompiled_charsmap", where));
+    const auto blob = decodeBase64(text);
+    if (!blob) return Error::corrupt("'precompiled_charsmap' is not base64", where);
+    QS_TRY(auto map, Charsmap::parse(*blob, where + ".precompiled_charsmap"));
+    return NormalizerPtr(std::make_shared<Precompiled>(std::move(map), where));
+}
+
 Result<NormalizerPtr> parseSequence(const json& j, const std::string& where, int depth) {
     QS_TRY(const json* list, sequenceField(j, "normalizers", depth, where));
     std::vector<NormalizerPtr> parts;
@@ -178,6 +258,9 @@ Result<NormalizerPtr> parseNormalizer(const json& j, const std::string& where, i
     if (type == "NFKD") return NormalizerPtr(std::make_shared<UnicodeForm>(NormalForm::Nfkd));
     if (type == "Lowercase") return NormalizerPtr(std::make_shared<Lowercase>());
     if (type == "StripAccents") return NormalizerPtr(std::make_shared<StripAccents>());
+    if (type == "Nmt") return NormalizerPtr(std::make_shared<Nmt>());
+    if (type == "BertNormalizer") return parseBertNormalizer(j, where);
+    if (type == "Precompiled") return parsePrecompiled(j, where);
     if (type == "ByteLevel") return NormalizerPtr(std::make_shared<ByteLevelNormalizer>(where));
     if (type == "Strip") {
         QS_TRY(const bool left, boolField(j, "strip_left", true, where));

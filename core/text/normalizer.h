@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Normalizers of tokenizer.json: what happens to the text before it is cut. Behaviour follows Hugging Face
-// tokenizers. Known: NFC NFD NFKC NFKD Sequence Lowercase Strip StripAccents Replace Prepend ByteLevel;
-// others are Error::unsupported.
+// tokenizers. Known: NFC NFD NFKC NFKD Sequence Lowercase Strip StripAccents Nmt Precompiled BertNormalizer
+// Replace Prepend ByteLevel; others are Error::unsupported.
 #pragma once
 
 #include "core/base/result.h"

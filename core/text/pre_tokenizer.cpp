@@ -4,8 +4,10 @@
 #include "core/text/byte_alphabet.h"
 #include "core/text/json_fields.h"
 #include "core/text/regex.h"
+#include "core/text/scripts.h"
 #include "core/text/splitting.h"
 #include "core/text/unicode.h"
+#include "core/text/word_patterns.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -19,9 +21,6 @@ using PreTokenizerPtr = std::shared_ptr<const PreTokenizer>;
 
 namespace {
 
-// encoder.py of GPT-2.
-constexpr const char* kGpt2Pattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 // Rust's \w has the two joiners, Oniguruma's has not.
 constexpr const char* kWordPattern = R"([\w\x{200C}\x{200D}]+|[^\w\s\x{200C}\x{200D}]+)";
 
@@ -92,6 +91,62 @@ template<class Test>
 PreTokenizerPtr characterSplit(Test test, SplitBehavior behavior) {
     return std::make_shared<CharacterSplit<Test>>(std::move(test), behavior);
 }
+
+class BertPreTokenizer final : public PreTokenizer {
+public:
+    Result<void> apply(PreTokens& t) const override {
+        QS_CHECK(cutEach(t, SplitBehavior::Removed, [](std::string_view text, auto& found) {
+            return findCharacters(text, found, isWhitespace);
+        }));
+        return cutEach(t, SplitBehavior::Isolated, [](std::string_view text, auto& found) {
+            return findCharacters(text, found, isPunctuation);
+        });
+    }
+};
+
+// Cuts where the script changes; characters of every script go with what stands before them. What stands
+// before the first character with a script is dropped, as in the reference.
+class UnicodeScripts final : public PreTokenizer {
+public:
+    Result<void> apply(PreTokens& t) const override {
+        return cutEach(t, SplitBehavior::Removed, [](std::string_view text, auto& found) -> Result<void> {
+            size_t begin = 0;
+            int last = -1;
+            bool started = false;
+            for (size_t i = 0; i < text.size();) {
+                const Decoded d = decodeUtf8(text, i);
+                const int script = joinedScriptOf(d.value);
+                if (script >= 0 && script != last) {
+                    if (i > begin) found.push_back({begin, i, !started});
+                    begin = i;
+                    started = true;
+                    last = script;
+                }
+                i += d.length;
+            }
+            if (begin < text.size()) found.push_back({begin, text.size(), !started});
+            return {};
+        });
+    }
+};
+
+class FixedLength final : public PreTokenizer {
+public:
+    explicit FixedLength(size_t length) : length_(length) {}
+    Result<void> apply(PreTokens& t) const override {
+        return cutEach(t, SplitBehavior::Isolated, [&](std::string_view text, auto& found) -> Result<void> {
+            for (size_t begin = 0, i = 0; begin < text.size(); begin = i) {
+                for (size_t n = 0; n < length_ && i < text.size(); ++n)
+                    i += utf8Length(text, i);
+                found.push_back({begin, i, true});
+            }
+            return {};
+        });
+    }
+
+private:
+    size_t length_; // characters
+};
 
 class Metaspace final : public PreTokenizer {
 public:
@@ -201,6 +256,15 @@ Result<PreTokenizerPtr> parsePreTokenizer(const json& j, const std::string& wher
             QS_TRY(behavior, parseSplitBehavior(j, "behavior", where));
         }
         return characterSplit(isPunctuation, behavior);
+    }
+    if (type == "BertPreTokenizer") return PreTokenizerPtr(std::make_shared<BertPreTokenizer>());
+    if (type == "UnicodeScripts") return PreTokenizerPtr(std::make_shared<UnicodeScripts>());
+    if (type == "FixedLength") {
+        long long length = 5;
+        if (member(j, "length")) {
+            QS_TRY(length, integerField(j, "length", 1, INT32_MAX, where));
+        }
+        return PreTokenizerPtr(std::make_shared<FixedLength>(size_t(length)));
     }
     if (type == "WhitespaceSplit") return characterSplit(isWhitespace, SplitBehavior::Removed);
     if (type == "CharDelimiterSplit") {

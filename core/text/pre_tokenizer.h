@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pre-tokenizers of tokenizer.json: how the normalized text is cut into the words that the model sees one by
 // one. Behaviour follows Hugging Face tokenizers. Known: ByteLevel Split Sequence Digits Metaspace Whitespace
-// WhitespaceSplit Punctuation CharDelimiterSplit; others are Error::unsupported.
+// WhitespaceSplit Punctuation CharDelimiterSplit BertPreTokenizer UnicodeScripts FixedLength; others are
+// Error::unsupported.
 #pragma once
 
 #include "core/base/result.h"

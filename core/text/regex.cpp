@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/text/regex.h"
 
+#include "core/text/fast_split.h"
 #include "core/text/unicode.h"
 
 #include <fmt/format.h>
@@ -78,6 +79,7 @@ Result<Pattern> Pattern::regex(const std::string& expression, const std::string&
     p.source_ = expression;
     p.where_ = where;
     p.compiled_ = std::move(compiled);
+    if (const auto fast = FastSplitter::of(expression)) p.fast_ = std::make_shared<const FastSplitter>(*fast);
     return p;
 }
 
@@ -104,8 +106,12 @@ Result<Pattern> Pattern::fromJson(const nlohmann::json& value, const std::string
 
 Result<void> Pattern::findAll(std::string_view text, std::vector<Stretch>& out) const {
     if (text.empty()) return {};
-    if (compiled_) return findRegex(text, out);
-    findLiteral(text, out);
+    if (fast_)
+        fast_->split(text, out);
+    else if (compiled_)
+        return findRegex(text, out);
+    else
+        findLiteral(text, out);
     return {};
 }
 

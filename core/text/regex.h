@@ -17,6 +17,8 @@ struct re_pattern_buffer;
 
 namespace qs::text {
 
+class FastSplitter;
+
 /// A stretch of a text, in bytes, that matched or lies between matches.
 struct Stretch {
     size_t begin = 0, end = 0;
@@ -47,6 +49,7 @@ private:
     std::string source_;
     std::string where_;
     std::shared_ptr<const Compiled> compiled_; ///< null for a literal
+    std::shared_ptr<const FastSplitter> fast_; ///< finds the same, for expressions that it knows
 };
 
 } // namespace qs::text

@@ -1,63 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/text/sentencepiece_bpe.h"
-
-#include "core/text/decoder.h"
+#include "core/text/sentencepiece_model.h"
 #include "core/text/unicode.h"
 #include "core/text/word_cache.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <unordered_map>
 
 namespace qs::text {
 
-Result<SentencePieceBpe> SentencePieceBpe::make(const SentencePieceProto& proto, const std::string& where) {
-    SentencePieceBpe m;
-    m.byteIds_.fill(-1);
-    m.byteFallback_ = proto.byteFallback;
-    bool hasUnused = false, hasInner = false;
-    for (size_t i = 0; i < proto.pieces.size(); ++i) {
-        const ScoredPiece& p = proto.pieces[i];
-        QS_CHECK(m.addPiece(p, int(i), proto.byteFallback, where));
-        hasUnused = hasUnused || p.type == PieceType::Unused;
-        hasInner = hasInner || hasInnerMark(p.text);
-    }
-    if (m.unknown_ < 0) return Error::corrupt("no piece has type UNKNOWN", where);
-    if (proto.byteFallback && std::find(m.byteIds_.begin(), m.byteIds_.end(), -1) != m.byteIds_.end())
-        return Error::corrupt("trainer_spec.byte_fallback is set, but not all 256 byte pieces are there",
-                              where);
-    // As in Bpe: cutting is exact when no piece reaches across. What an unused piece was made of is
-    // remembered per text.
-    m.cutsBeforeMark_ = !hasUnused && !hasInner && m.vocabulary_.find(kWordMark) >= 0;
-    return m;
-}
+namespace {
 
-Result<void> SentencePieceBpe::addPiece(const ScoredPiece& p, int id, bool byteFallback,
-                                        const std::string& where) {
-    QS_CHECK(vocabulary_.add(p.text, id, where));
-    types_.push_back(p.type);
-    scores_.push_back(p.score);
-    if (p.type == PieceType::UserDefined) userDefined_.insert(p.text, id);
-    if (p.type == PieceType::Unknown) {
-        if (unknown_ >= 0)
-            return Error::corrupt(fmt::format("pieces {} and {} both have type UNKNOWN", unknown_, id),
-                                  where);
-        unknown_ = id;
-    }
-    if (p.type == PieceType::Byte) {
-        const int b = byteOfPiece(p.text);
-        if (!byteFallback || b < 0)
-            return Error::corrupt(fmt::format("byte piece '{}' with byte_fallback {}", p.text, byteFallback),
-                                  where);
-        byteIds_[size_t(b)] = id;
-    }
-    return {};
-}
+class SentencePieceBpe final : public SentencePieceModel {
+public:
+    // What an unused piece was made of is remembered per text, so then a text is not cut into words.
+    explicit SentencePieceBpe(PieceTable pieces)
+        : SentencePieceModel(std::move(pieces))
+        , cutsBeforeMark_(pieces_.cutsBeforeMark() && !pieces_.has(PieceType::Unused)) {}
 
-int SentencePieceBpe::byteOf(int id) const {
-    const std::string* piece = vocabulary_.piece(id);
-    return piece && type(id) == PieceType::Byte ? byteOfPiece(*piece) : -1;
-}
+    Result<std::vector<int>> encode(std::string_view text) const override;
+
+private:
+    struct Symbol {
+        std::string_view piece; // empty once joined to the one before it
+        int previous = -1, next = -1;
+        bool frozen = false;
+    };
+    struct Candidate {
+        float score;
+        int left, right;
+        size_t size;
+        // std::push_heap keeps the largest on top.
+        bool operator<(const Candidate& o) const {
+            return score < o.score || (score == o.score && left > o.left);
+        }
+    };
+    using Parts = std::unordered_map<std::string_view, std::pair<std::string_view, std::string_view>>;
+    struct Scratch {
+        std::vector<Symbol> symbols;
+        std::vector<Candidate> heap;
+        Parts unused; // unused piece -> what it was made of
+    };
+
+    void encodeWord(std::string_view word, Scratch& scratch, std::vector<int>& ids) const;
+    void addSymbols(std::string_view word, std::vector<Symbol>& symbols) const;
+    void propose(int left, int right, Scratch& scratch) const;
+    void merge(Scratch& scratch) const;
+    void emit(std::string_view piece, const Parts& unused, bool& afterUnknown, std::vector<int>& ids) const;
+
+    bool cutsBeforeMark_;
+};
 
 Result<std::vector<int>> SentencePieceBpe::encode(std::string_view text) const {
     if (text.size() > size_t(INT32_MAX)) return Error::unsupported("a text may have 2 GiB");
@@ -93,7 +84,7 @@ void SentencePieceBpe::addSymbols(std::string_view word, std::vector<Symbol>& sy
     for (size_t i = 0; i < word.size();) {
         Symbol s;
         int id = -1;
-        size_t length = userDefined_.longest(word, i, id);
+        size_t length = pieces_.userDefined().longest(word, i, id);
         s.frozen = length > 0;
         if (length == 0) length = utf8Length(word, i);
         s.piece = word.substr(i, length);
@@ -110,11 +101,11 @@ void SentencePieceBpe::propose(int left, int right, Scratch& s) const {
     if (a.frozen || b.frozen) return;
     // Neighbours lie side by side in the text.
     const std::string_view joined(a.piece.data(), a.piece.size() + b.piece.size());
-    const int id = vocabulary_.find(joined);
+    const int id = pieces_.vocabulary().find(joined);
     if (id < 0) return;
-    const PieceType type = types_[size_t(id)];
+    const PieceType type = pieces_.type(id);
     if (type != PieceType::Normal && type != PieceType::UserDefined && type != PieceType::Unused) return;
-    s.heap.push_back({scores_[size_t(id)], left, right, joined.size()});
+    s.heap.push_back({pieces_.score(id), left, right, joined.size()});
     std::push_heap(s.heap.begin(), s.heap.end());
     if (type == PieceType::Unused) s.unused[joined] = {a.piece, b.piece};
 }
@@ -143,25 +134,22 @@ void SentencePieceBpe::emit(std::string_view piece, const Parts& unused, bool& a
     while (!stack.empty()) {
         const std::string_view p = stack.back();
         stack.pop_back();
-        const int id = vocabulary_.find(p);
-        if (id >= 0 && types_[size_t(id)] == PieceType::Unused) {
+        const int id = pieces_.vocabulary().find(p);
+        if (id >= 0 && pieces_.type(id) == PieceType::Unused) {
             if (const auto it = unused.find(p); it != unused.end()) {
                 stack.push_back(it->second.second);
                 stack.push_back(it->second.first);
                 continue;
             }
         }
-        const bool isUnknown = id < 0 || id == unknown_;
-        if (!isUnknown) {
-            ids.push_back(id);
-        } else if (byteFallback_) {
-            for (const char c : p)
-                ids.push_back(byteIds_[static_cast<unsigned char>(c)]);
-        } else if (!afterUnknown) {
-            ids.push_back(unknown_);
-        }
-        afterUnknown = isUnknown;
+        pieces_.emit(p, id, afterUnknown, ids);
     }
+}
+
+} // namespace
+
+std::unique_ptr<const SentencePieceModel> makeSentencePieceBpe(PieceTable pieces) {
+    return std::make_unique<SentencePieceBpe>(std::move(pieces));
 }
 
 } // namespace qs::text

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// tokenizer.model: text > normalizer_spec > BPE > ids, and back, as the sentencepiece library does it
+// tokenizer.model: text > normalizer_spec > model > ids, and back, as the sentencepiece library does it
 // (normalizer.cc, sentencepiece_processor.cc). Control pieces are never matched in a text. BOS is added
 // unless add_bos_token says otherwise, EOS only if add_eos_token says so (the defaults of Hugging Face's
 // LlamaTokenizer, which most such files belong to).
+#include "core/text/sentencepiece_tokenizer.h"
 #include "core/text/charsmap.h"
 #include "core/text/display.h"
 #include "core/text/loaders.h"
 #include "core/text/pre_tokens.h"
-#include "core/text/sentencepiece_bpe.h"
-#include "core/text/sentencepiece_proto.h"
-#include "core/text/tokenizer_config.h"
+#include "core/text/sentencepiece_model.h"
 #include "core/text/unicode.h"
 #include "core/text/word_cache.h"
 
@@ -23,39 +22,41 @@ namespace {
 
 class SentencePieceTokenizer final : public Tokenizer {
 public:
-    SentencePieceTokenizer(SentencePieceProto proto, SentencePieceBpe model, Charsmap charsmap)
-        : proto_(std::move(proto)), model_(std::move(model)), charsmap_(std::move(charsmap)) {}
+    SentencePieceTokenizer(SentencePieceProto proto, std::unique_ptr<const SentencePieceModel> model,
+                           Charsmap charsmap, SentencePieceSetup setup)
+        : proto_(std::move(proto))
+        , model_(std::move(model))
+        , charsmap_(std::move(charsmap))
+        , setup_(std::move(setup)) {}
 
     Result<std::vector<int>> encode(std::string_view text, bool addSpecial) const override;
     Result<std::string> decode(const std::vector<int>& ids, bool skipSpecial) const override;
     std::string piece(int id) const override;
     std::string display(int id) const override;
-    int vocabularySize() const override { return model_.vocabulary().size(); }
-    int bosId() const override { return special_.bos; }
-    int eosId() const override { return special_.eos; }
+    int vocabularySize() const override { return pieces().vocabulary().size(); }
+    int bosId() const override { return setup_.special.bos; }
+    int eosId() const override { return setup_.special.eos; }
     std::string description() const override;
-    std::string fingerprint() const override { return fingerprint_; }
+    std::string fingerprint() const override { return setup_.fingerprint; }
 
-    Result<void> finish(const TokenizerConfig& config, std::string fingerprint);
     Result<void> selfTest(const std::string& where) const;
 
 private:
+    const PieceTable& pieces() const { return model_->pieces(); }
     Result<void> normalize(std::string_view text, std::string& out) const;
     size_t normalizePrefix(std::string_view text, std::string_view& replacement) const;
     std::string surface(int id, bool& mayDropSpace, bool skipSpecial) const;
 
     SentencePieceProto proto_;
-    SentencePieceBpe model_;
+    std::unique_ptr<const SentencePieceModel> model_;
     Charsmap charsmap_;
-    SpecialIds special_;
-    Affixes affixes_;
-    std::string fingerprint_;
+    SentencePieceSetup setup_;
 };
 
 // How much of the text one step of normalization takes, and what it gives for it.
 size_t SentencePieceTokenizer::normalizePrefix(std::string_view text, std::string_view& replacement) const {
     int id = -1;
-    if (const size_t n = model_.userDefined().longest(text, 0, id); n > 0) {
+    if (const size_t n = pieces().userDefined().longest(text, 0, id); n > 0) {
         replacement = text.substr(0, n);
         return n;
     }
@@ -108,19 +109,19 @@ Result<void> SentencePieceTokenizer::normalize(std::string_view text, std::strin
 Result<std::vector<int>> SentencePieceTokenizer::encode(std::string_view text, bool addSpecial) const {
     std::string normalized;
     QS_CHECK(normalize(text, normalized));
-    QS_TRY(auto ids, model_.encode(normalized));
+    QS_TRY(auto ids, model_->encode(normalized));
     if (addSpecial) {
-        ids.insert(ids.begin(), affixes_.before.begin(), affixes_.before.end());
-        ids.insert(ids.end(), affixes_.after.begin(), affixes_.after.end());
+        ids.insert(ids.begin(), setup_.affixes.before.begin(), setup_.affixes.before.end());
+        ids.insert(ids.end(), setup_.affixes.after.begin(), setup_.affixes.after.end());
     }
     return ids;
 }
 
 // `mayDropSpace` is true until a text has begun: the space that encoding puts there is taken off again.
 std::string SentencePieceTokenizer::surface(int id, bool& mayDropSpace, bool skipSpecial) const {
-    const std::string& spelling = *model_.vocabulary().piece(id);
-    if (model_.type(id) == PieceType::Control) return skipSpecial ? std::string() : spelling;
-    if (id == model_.unknownId()) return proto_.unknownSurface;
+    const std::string& spelling = *pieces().vocabulary().piece(id);
+    if (pieces().type(id) == PieceType::Control) return skipSpecial ? std::string() : spelling;
+    if (id == pieces().unknownId()) return proto_.unknownSurface;
     std::string_view rest = spelling;
     if (mayDropSpace && (proto_.addDummyPrefix || proto_.removeExtraWhitespaces) &&
         rest.starts_with(kWordMark)) {
@@ -138,10 +139,10 @@ Result<std::string> SentencePieceTokenizer::decode(const std::vector<int>& ids, 
     };
     bool mayDropSpace = true;
     for (const int id : ids) {
-        if (!model_.vocabulary().piece(id))
+        if (!pieces().vocabulary().piece(id))
             return Error::invalid(
                 fmt::format("token id {} is not in the vocabulary (0 to {})", id, vocabularySize() - 1));
-        if (const int b = model_.byteOf(id); b >= 0) {
+        if (const int b = pieces().byteOf(id); b >= 0) {
             bytes += char(b);
             continue;
         }
@@ -154,30 +155,18 @@ Result<std::string> SentencePieceTokenizer::decode(const std::vector<int>& ids, 
 }
 
 std::string SentencePieceTokenizer::piece(int id) const {
-    const std::string* p = model_.vocabulary().piece(id);
+    const std::string* p = pieces().vocabulary().piece(id);
     return p ? *p : std::string();
 }
 
 std::string SentencePieceTokenizer::display(int id) const {
-    if (const int b = model_.byteOf(id); b >= 0) return visibleText(std::string(1, char(b)));
+    if (const int b = pieces().byteOf(id); b >= 0) return visibleText(std::string(1, char(b)));
     return visibleText(spacesForMarks(piece(id)));
 }
 
 std::string SentencePieceTokenizer::description() const {
-    return fmt::format("tokenizer.model (SentencePiece BPE{})", proto_.byteFallback ? ", byte fallback" : "");
-}
-
-Result<void> SentencePieceTokenizer::finish(const TokenizerConfig& config, std::string fingerprint) {
-    fingerprint_ = std::move(fingerprint);
-    const auto control = [&](std::string_view piece) {
-        const int id = model_.vocabulary().find(piece);
-        return id >= 0 && model_.type(id) == PieceType::Control ? id : -1;
-    };
-    special_.bos = config.bosToken ? model_.vocabulary().find(*config.bosToken) : control(proto_.bosPiece);
-    special_.eos = config.eosToken ? model_.vocabulary().find(*config.eosToken) : control(proto_.eosPiece);
-    TokenizerConfig effective = config;
-    if (!effective.addBos) effective.addBos = special_.bos >= 0;
-    return applyConfig(effective, special_, affixes_);
+    return fmt::format("{} (SentencePiece BPE{})", setup_.format,
+                       proto_.byteFallback ? ", byte fallback" : "");
 }
 
 // Some files carry texts with the pieces they must give, joined by spaces. As in the library a difference
@@ -186,7 +175,7 @@ Result<void> SentencePieceTokenizer::finish(const TokenizerConfig& config, std::
 Result<void> SentencePieceTokenizer::selfTest(const std::string& where) const {
     for (const auto& sample : proto_.samples) {
         QS_TRY(const auto ids, encode(sample.input, false));
-        if (std::find(ids.begin(), ids.end(), model_.unknownId()) != ids.end()) continue;
+        if (std::find(ids.begin(), ids.end(), pieces().unknownId()) != ids.end()) continue;
         std::string got;
         for (const int id : ids) {
             if (!got.empty()) got += ' ';
@@ -200,7 +189,35 @@ Result<void> SentencePieceTokenizer::selfTest(const std::string& where) const {
     return {};
 }
 
+// BOS and EOS by the config's names, else by the model's own.
+Result<void> findSpecial(const SentencePieceProto& proto, const TokenizerConfig& config,
+                         SentencePieceSetup& setup) {
+    const auto idOf = [&](const std::string& piece, bool controlOnly) {
+        for (size_t i = 0; i < proto.pieces.size(); ++i)
+            if (proto.pieces[i].text == piece)
+                return !controlOnly || proto.pieces[i].type == PieceType::Control ? int(i) : -1;
+        return -1;
+    };
+    setup.special.bos = config.bosToken ? idOf(*config.bosToken, false) : idOf(proto.bosPiece, true);
+    setup.special.eos = config.eosToken ? idOf(*config.eosToken, false) : idOf(proto.eosPiece, true);
+    TokenizerConfig effective = config;
+    if (!effective.addBos) effective.addBos = setup.special.bos >= 0;
+    return applyConfig(effective, setup.special, setup.affixes);
+}
+
 } // namespace
+
+Result<std::shared_ptr<const Tokenizer>>
+makeSentencePieceTokenizer(SentencePieceProto proto, SentencePieceSetup setup, const std::string& where) {
+    if (proto.hasDenormalizer)
+        return Error::unsupported("denormalizer_spec.precompiled_charsmap is not supported", where);
+    QS_TRY(auto model, makeSentencePieceModel(proto, where));
+    QS_TRY(auto charsmap, Charsmap::parse(proto.charsmap, where + ": precompiled_charsmap"));
+    auto tokenizer = std::make_shared<SentencePieceTokenizer>(std::move(proto), std::move(model),
+                                                              std::move(charsmap), std::move(setup));
+    QS_CHECK(tokenizer->selfTest(where));
+    return std::shared_ptr<const Tokenizer>(std::move(tokenizer));
+}
 
 Result<std::shared_ptr<const Tokenizer>> tokenizerFromSentencePiece(std::string_view bytes,
                                                                     const std::string& configJson,
@@ -208,21 +225,9 @@ Result<std::shared_ptr<const Tokenizer>> tokenizerFromSentencePiece(std::string_
                                                                     const std::string& fingerprint) {
     QS_TRY(const auto config, TokenizerConfig::parse(configJson));
     QS_TRY(auto proto, SentencePieceProto::parse(bytes, name));
-    if (proto.kind != SentencePieceKind::Bpe) {
-        constexpr const char* kNames[] = {"", "UNIGRAM", "BPE", "WORD", "CHAR"};
-        return Error::unsupported(
-            fmt::format("trainer_spec.model_type {} is not supported, only BPE", kNames[int(proto.kind)]),
-            name);
-    }
-    if (proto.hasDenormalizer)
-        return Error::unsupported("denormalizer_spec.precompiled_charsmap is not supported", name);
-    QS_TRY(auto model, SentencePieceBpe::make(proto, name));
-    QS_TRY(auto charsmap, Charsmap::parse(proto.charsmap, name + ": normalizer_spec.precompiled_charsmap"));
-    auto tokenizer =
-        std::make_shared<SentencePieceTokenizer>(std::move(proto), std::move(model), std::move(charsmap));
-    QS_CHECK(tokenizer->finish(config, fingerprint));
-    QS_CHECK(tokenizer->selfTest(name));
-    return std::shared_ptr<const Tokenizer>(std::move(tokenizer));
+    SentencePieceSetup setup{"tokenizer.model", fingerprint, {}, {}};
+    QS_CHECK(findSpecial(proto, config, setup));
+    return makeSentencePieceTokenizer(std::move(proto), std::move(setup), name);
 }
 
 } // namespace qs::text

@@ -2,42 +2,49 @@
 #include "core/text/spelling_trie.h"
 
 #include <algorithm>
+#include <deque>
 
 namespace qs::text {
 
-void SpellingTrie::insert(std::string_view spelling, int value) {
-    if (spelling.empty()) return;
-    starts_[static_cast<unsigned char>(spelling[0])] = true;
-    unsigned at = 0;
-    for (const char c : spelling) {
-        const std::pair<unsigned char, unsigned> edge{static_cast<unsigned char>(c), 0};
-        auto it = std::lower_bound(nodes_[at].edges.begin(), nodes_[at].edges.end(), edge);
-        if (it == nodes_[at].edges.end() || it->first != edge.first) {
-            it = nodes_[at].edges.insert(it, {edge.first, unsigned(nodes_.size())});
-            at = it->second; // before nodes_ moves
-            nodes_.emplace_back();
-        } else {
-            at = it->second;
+SpellingTrie::SpellingTrie(std::vector<std::pair<std::string_view, int>> spellings) {
+    std::stable_sort(spellings.begin(), spellings.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    struct Range {
+        size_t begin, end; // spellings that share a prefix
+        size_t depth;      // its length
+        size_t node;       // its node; none for the root
+    };
+    constexpr size_t kRoot = size_t(-1);
+    std::deque<Range> open{{0, spellings.size(), 0, kRoot}};
+    while (!open.empty()) { // breadth first, so children lie side by side
+        Range r = open.front();
+        open.pop_front();
+        for (; r.begin < r.end && spellings[r.begin].first.size() == r.depth; ++r.begin)
+            if (r.node != kRoot) nodes_[r.node].value = spellings[r.begin].second;
+        if (r.node != kRoot) nodes_[r.node].children = uint32_t(nodes_.size());
+        while (r.begin < r.end) {
+            const char c = spellings[r.begin].first[r.depth];
+            size_t end = r.begin;
+            while (end < r.end && spellings[end].first[r.depth] == c)
+                ++end;
+            open.push_back({r.begin, end, r.depth + 1, nodes_.size()});
+            const auto byte = static_cast<unsigned char>(c);
+            if (r.node == kRoot)
+                roots_[byte] = uint32_t(nodes_.size()) + 1;
+            else
+                ++nodes_[r.node].count;
+            nodes_.push_back({0, 0, byte, -1});
+            r.begin = end;
         }
     }
-    nodes_[at].value = value;
 }
 
 size_t SpellingTrie::longest(std::string_view text, size_t pos, int& value) const {
-    if (!starts_[static_cast<unsigned char>(text[pos])]) return 0;
     size_t length = 0;
-    unsigned at = 0;
-    for (size_t i = pos; i < text.size(); ++i) {
-        const auto& edges = nodes_[at].edges;
-        const std::pair<unsigned char, unsigned> edge{static_cast<unsigned char>(text[i]), 0};
-        const auto it = std::lower_bound(edges.begin(), edges.end(), edge);
-        if (it == edges.end() || it->first != edge.first) break;
-        at = it->second;
-        if (nodes_[at].value >= 0) {
-            value = nodes_[at].value;
-            length = i + 1 - pos;
-        }
-    }
+    each(text, pos, [&](size_t n, int v) {
+        length = n;
+        value = v;
+    });
     return length;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tokenizer: text -> ids -> text. Loaded from tokenizer.json (BPE: byte-level, or SentencePiece-like with
-// byte fallback) or tokenizer.model (SentencePiece BPE). Immutable after loading and thread-safe.
+// Tokenizer: text -> ids -> text. Loaded from tokenizer.json (BPE, Unigram, WordPiece, WordLevel),
+// tokenizer.model (SentencePiece), vocab.json with merges.txt, vocab.txt, or the vocabulary of a GGUF file
+// (gguf_vocabulary.h). Immutable after loading and thread-safe.
 #pragma once
 
 #include "core/base/result.h"
@@ -38,10 +39,15 @@ public:
     virtual std::string fingerprint() const = 0;
 };
 
-/// Loads the tokenizer of a model folder: tokenizer.json if present, else tokenizer.model;
-/// tokenizer_config.json's add_bos_token / add_eos_token / bos_token / eos_token are honoured. NotFound when
-/// the folder has neither.
+/// Loads the tokenizer of a model folder: tokenizer.json if present, else tokenizer.model, else vocab.json
+/// with merges.txt, else vocab.txt; tokenizer_config.json's add_bos_token / add_eos_token / bos_token /
+/// eos_token are honoured. NotFound when the folder has none of them.
 Result<std::shared_ptr<const Tokenizer>> loadTokenizer(const std::filesystem::path& folder);
+/// One of those files, with the tokenizer_config.json beside it; any *.json is read as tokenizer.json, any
+/// *.model as tokenizer.model.
+Result<std::shared_ptr<const Tokenizer>> loadTokenizerFile(const std::filesystem::path& file);
+/// Whether loadTokenizerFile would read a file of this name.
+bool isTokenizerFile(const std::filesystem::path& file);
 
 /// The two file formats on their own. `configJson` is tokenizer_config.json's text or "".
 Result<std::shared_ptr<const Tokenizer>> loadTokenizerJson(const std::filesystem::path& file,

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <cstring>
 #include <vector>
 
 namespace qs::text {
@@ -65,6 +67,20 @@ size_t previousUtf8(std::string_view text, size_t pos) {
     return i;
 }
 
+size_t graphemeLength(std::string_view text, size_t pos) {
+    Decoded d = decodeUtf8(text, pos);
+    size_t end = pos + d.length;
+    utf8proc_int32_t state = 0;
+    while (end < text.size()) {
+        const Decoded next = decodeUtf8(text, end);
+        if (utf8proc_grapheme_break_stateful(utf8proc_int32_t(d.value), utf8proc_int32_t(next.value), &state))
+            break;
+        end += next.length;
+        d = next;
+    }
+    return end - pos;
+}
+
 void appendUtf8(std::string& out, char32_t c) {
     if (c > 0x10FFFF || (c >= 0xD800 && c < 0xE000)) c = kReplacement;
     if (c < 0x80) {
@@ -86,6 +102,14 @@ void appendUtf8(std::string& out, char32_t c) {
 
 bool isValidUtf8(std::string_view text) {
     for (size_t i = 0; i < text.size();) {
+        uint64_t eight = 0;
+        if (i + 8 <= text.size()) {
+            std::memcpy(&eight, text.data() + i, 8);
+            if ((eight & 0x8080808080808080u) == 0) { // all ASCII
+                i += 8;
+                continue;
+            }
+        }
         const Decoded d = decodeUtf8(text, i);
         if (!d.valid) return false;
         i += d.length;
@@ -141,6 +165,15 @@ bool isWordCharacter(char32_t c) {
 bool isCombiningMark(char32_t c) {
     const auto k = category(c);
     return k >= UTF8PROC_CATEGORY_MN && k <= UTF8PROC_CATEGORY_ME;
+}
+
+bool isNonspacingMark(char32_t c) {
+    return category(c) == UTF8PROC_CATEGORY_MN;
+}
+
+bool isOther(char32_t c) {
+    const auto k = category(c);
+    return k == UTF8PROC_CATEGORY_CN || k >= UTF8PROC_CATEGORY_CC;
 }
 
 bool isInvisible(char32_t c) {

@@ -28,6 +28,8 @@ Decoded decodeUtf8(std::string_view text, size_t pos);
 unsigned utf8Length(std::string_view text, size_t pos);
 /// Start of the character that ends before `pos` (0 < pos <= size) in valid UTF-8.
 size_t previousUtf8(std::string_view text, size_t pos);
+/// Bytes of the extended grapheme cluster (UAX #29) that begins at `pos` (< text.size()), a cluster's start.
+size_t graphemeLength(std::string_view text, size_t pos);
 void appendUtf8(std::string& out, char32_t value);
 bool isValidUtf8(std::string_view text);
 bool isAscii(std::string_view text);
@@ -47,6 +49,10 @@ bool isPunctuation(char32_t c);
 bool isWordCharacter(char32_t c);
 /// General category M*.
 bool isCombiningMark(char32_t c);
+/// General category Mn.
+bool isNonspacingMark(char32_t c);
+/// General category C*: control, format, surrogate, private use, unassigned.
+bool isOther(char32_t c);
 /// Unassigned, control, format, surrogate, private use or separator other than U+0020: nothing to see on a
 /// screen.
 bool isInvisible(char32_t c);

@@ -22,7 +22,14 @@ public:
 using Benchmark = std::function<void(const Report& report)>;
 bool registerBenchmark(const char* name, Benchmark run);
 
-/// Best wall time of one call in seconds, over calls for at least `atLeast` seconds and at least three.
+struct Timing {
+    double wall = 0,
+           cpu = 0; ///< seconds; cpu is of all threads of the process, and bears a busy machine better
+};
+/// Best wall and best processor time of one call, over calls for at least `atLeast` seconds and at least
+/// three.
+Timing best(const std::function<void()>& call, double atLeast = 0.5);
+/// The wall time alone.
 double bestSeconds(const std::function<void()>& call, double atLeast = 0.5);
 /// Keeps the compiler from dropping a computation whose result is not used.
 void keep(const void* pointer);

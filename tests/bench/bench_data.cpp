@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening and reading: header-only open of 100 000 tensors, conversion and statistics beside a plain copy.
 #include "core/checkpoint/checkpoint.h"
+#include "core/linalg/blas.h"
 #include "core/metrics/channel_stats.h"
 #include "tests/bench/bench.h"
 
@@ -82,10 +83,16 @@ QS_BENCH(scan) {
     });
     report.line("activation statistics (one stream)", bytes / stream * 1e-9, "GB/s", "memcpy",
                 bytes / copySeconds * 1e-9);
-    const double all = qs::bench::bestSeconds([&] {
-        const auto s = tensorStats(m.view(), 512, {});
-        qs::bench::keep(&s);
-    });
-    report.line("full weight statistics with exact percentiles", bytes / all * 1e-9, "GB/s", "memcpy",
-                bytes / copySeconds * 1e-9);
+    for (int threads = 1; threads <= std::min(2, linalg::hardwareThreads()); ++threads) {
+        linalg::setThreads(threads);
+        const auto all = qs::bench::best([&] {
+            const auto s = tensorStats(m.view(), 512, {});
+            qs::bench::keep(&s);
+        });
+        const std::string what =
+            "full weight statistics with exact percentiles, threads: " + std::to_string(threads);
+        report.line(what, bytes / all.wall * 1e-9, "GB/s", "memcpy", bytes / copySeconds * 1e-9);
+        report.line("  the same per processor second", bytes / all.cpu * 1e-9, "GB/s");
+    }
+    linalg::setThreads(linalg::hardwareThreads());
 }

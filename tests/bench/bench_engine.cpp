@@ -5,9 +5,13 @@
 #include "core/quant/method.h"
 #include "tests/bench/bench.h"
 
+#include <array>
 #include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <sys/wait.h>
+#include <unistd.h>
 
 using namespace qs;
 
@@ -25,9 +29,8 @@ Matrix randomMatrix(size_t rows, size_t cols, unsigned seed) {
 double gemmRate(size_t m, size_t k, size_t n) {
     const Matrix a = randomMatrix(m, k, 1), b = randomMatrix(n, k, 2);
     Matrix c(m, n);
-    const double s =
-        qs::bench::bestSeconds([&] { linalg::gemm(false, true, 1, a.view(), b.view(), 0, c.view()); });
-    return 2.0 * double(m) * double(n) * double(k) / s * 1e-9;
+    const auto t = qs::bench::best([&] { linalg::gemm(false, true, 1, a.view(), b.view(), 0, c.view()); });
+    return 2.0 * double(m) * double(n) * double(k) / (linalg::threads() == 1 ? t.cpu : t.wall) * 1e-9;
 }
 
 void gptqOf(size_t rows, size_t cols, double referenceSeconds, const qs::bench::Report& report, double rate) {
@@ -36,7 +39,7 @@ void gptqOf(size_t rows, size_t cols, double referenceSeconds, const qs::bench::
     Tensor tx;
     if (!backend->upload(x.view(), tx)) return;
     MatrixD sigma(cols, cols);
-    const double sigmaSeconds = qs::bench::bestSeconds(
+    const auto sigmaTime = qs::bench::best(
         [&] {
             sigma = MatrixD(cols, cols);
             (void)backend->accumulateSigma(tx, sigma);
@@ -52,23 +55,55 @@ void gptqOf(size_t rows, size_t cols, double referenceSeconds, const qs::bench::
     in.sigma = &sigma;
     in.params = Params::defaults(method->params);
     in.backend = backend.get();
-    const double solveSeconds = qs::bench::bestSeconds(
+    const auto solveTime = qs::bench::best(
         [&] {
             const auto q = method->quantize(in, {});
             qs::bench::keep(&q);
         },
         0.2);
     const std::string shape = "[" + std::to_string(rows) + ", " + std::to_string(cols) + "]";
-    report.line("Sigma of 2048 tokens, " + shape, sigmaSeconds, "s");
-    report.line("GPTQ 4-bit g128, Sigma + solve, one thread, " + shape, sigmaSeconds + solveSeconds, "s",
+    report.line("Sigma of 2048 tokens, " + shape, sigmaTime.wall, "s");
+    report.line("GPTQ 4-bit g128, Sigma + solve, one thread, " + shape, sigmaTime.wall + solveTime.wall, "s",
                 "published code (torch)", referenceSeconds);
+    report.line("  the same in processor time: Sigma", sigmaTime.cpu, "s");
+    report.line("  the same in processor time: Sigma + solve", sigmaTime.cpu + solveTime.cpu, "s");
     const double n = double(cols), m = double(rows),
                  flops = n * n * 2048 + 2.0 / 3.0 * n * n * n * 2 + m * n * n;
     report.line("GEMM-bound share (flops at the sgemm rate / time), " + shape,
-                flops / (rate * 1e9) / (sigmaSeconds + solveSeconds), "");
+                flops / (rate * 1e9) / (sigmaTime.cpu + solveTime.cpu), "");
 }
 
 } // namespace
+
+/// One line; `kernels` runs it once for each choice.
+QS_BENCH(sgemm_rate) {
+    linalg::setThreads(1);
+    const Matrix a = randomMatrix(1024, 1024, 1), b = randomMatrix(1024, 1024, 2);
+    Matrix c(1024, 1024);
+    const auto t = qs::bench::best([&] { linalg::gemm(false, true, 1, a.view(), b.view(), 0, c.view()); });
+    report.line(linalg::providerDescription(), 2.0 * 1024 * 1024 * 1024 / t.cpu * 1e-9,
+                "GFLOP/s of processor time");
+    linalg::setThreads(linalg::hardwareThreads());
+}
+
+// The choice must be the fastest of those that run here. OpenBLAS reads it once, hence a process for each.
+QS_BENCH(kernels) {
+    const char* self = "/proc/self/exe";
+    std::array<char, 4096> path{};
+    if (::readlink(self, path.data(), path.size() - 1) <= 0) return;
+    for (const char* core : {"", "Prescott", "Sandybridge", "Haswell", "Zen", "SkylakeX"}) {
+        report.note(*core ? "OPENBLAS_CORETYPE=" + std::string(core) : "chosen:");
+        std::fflush(stdout);
+        const pid_t child = ::fork();
+        if (child == 0) {
+            *core ? ::setenv("OPENBLAS_CORETYPE", core, 1) : ::unsetenv("OPENBLAS_CORETYPE");
+            ::execl(path.data(), path.data(), "sgemm_rate", nullptr);
+            ::_exit(1);
+        }
+        int status = 0;
+        ::waitpid(child, &status, 0);
+    }
+}
 
 QS_BENCH(gemm) {
     report.note(linalg::providerDescription());
@@ -80,12 +115,20 @@ QS_BENCH(gemm) {
     }
 }
 
-QS_BENCH(gptq) {
+void gptqOnOneThread(size_t rows, size_t cols, double referenceSeconds, const qs::bench::Report& report) {
     linalg::setThreads(1);
     const double rate = gemmRate(2048, 2048, 2048);
     report.line("sgemm [2048]^3, one thread", rate, "GFLOP/s");
-    gptqOf(2048, 2048, 1.80, report, rate);
-    gptqOf(2048, 5632, 10.30, report, rate);
-    gptqOf(5632, 2048, 3.76, report, rate);
+    gptqOf(rows, cols, referenceSeconds, report, rate);
     linalg::setThreads(linalg::hardwareThreads());
+}
+
+QS_BENCH(gptq_square) {
+    gptqOnOneThread(2048, 2048, 1.80, report);
+}
+QS_BENCH(gptq_wide) {
+    gptqOnOneThread(2048, 5632, 10.30, report);
+}
+QS_BENCH(gptq_tall) {
+    gptqOnOneThread(5632, 2048, 3.76, report);
 }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <limits>
 
 namespace qs::bench {
@@ -49,16 +50,27 @@ void Report::note(const std::string& text) const {
     std::printf("  %s\n", text.c_str());
 }
 
-double bestSeconds(const std::function<void()>& call, double atLeast) {
+Timing best(const std::function<void()>& call, double atLeast) {
     using Clock = std::chrono::steady_clock;
-    double best = std::numeric_limits<double>::infinity();
+    const auto cpuNow = [] {
+        timespec t{};
+        ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+        return double(t.tv_sec) + double(t.tv_nsec) * 1e-9;
+    };
+    Timing found{std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
     const auto begin = Clock::now();
     for (int n = 0; n < 3 || std::chrono::duration<double>(Clock::now() - begin).count() < atLeast; ++n) {
         const auto start = Clock::now();
+        const double cpu = cpuNow();
         call();
-        best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
+        found.cpu = std::min(found.cpu, cpuNow() - cpu);
+        found.wall = std::min(found.wall, std::chrono::duration<double>(Clock::now() - start).count());
     }
-    return best;
+    return found;
+}
+
+double bestSeconds(const std::function<void()>& call, double atLeast) {
+    return best(call, atLeast).wall;
 }
 
 void keep(const void* pointer) {

@@ -1,60 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Jobs and threads, with bodies that the test steps by hand.
-#include "app/jobs/JobsModel.h"
-#include "tests/gui/FakeBackend.h"
+#include "tests/gui/JobSteps.h"
 #include "tests/support/qs_test.h"
-#include "widgets/theme/Theme.h"
 
-#include <QAbstractItemModelTester>
-#include <QSemaphore>
 #include <QSignalSpy>
 
 using namespace qs;
 using namespace qs::app;
-
-namespace {
-
-/// A body that waits until it may go on, hears a stop every millisecond unless deaf, then hands back a
-/// number.
-struct Steps {
-    QSemaphore started, go;
-    std::atomic<int> runs{0};
-    std::atomic<bool> sawStop{false};
-    bool deaf = false;
-
-    JobBody body(int value) {
-        return [this, value](const JobScope& scope) -> Outcome {
-            ++runs;
-            started.release();
-            while (!go.tryAcquire(1, 1)) {
-                sawStop = sawStop || scope.job().stopRequested();
-                if (!deaf && scope.job().stopRequested()) return Error::cancelled();
-            }
-            return Payload::of(value);
-        };
-    }
-};
-
-JobBody quick(int value) {
-    return [value](const JobScope&) -> Outcome { return Payload::of(value); };
-}
-
-std::unique_ptr<EngineThread> makeEngine(test::BackendLog& log) {
-    return std::make_unique<EngineThread>([&log]() -> Result<std::unique_ptr<Backend>> {
-        return std::unique_ptr<Backend>(new test::FakeBackend(&log));
-    });
-}
-
-bool waitEnded(JobHandle* job) {
-    return QTest::qWaitFor([job = QPointer<JobHandle>(job)] { return !job || job->isEnded(); }, 5000);
-}
-
-} // namespace
+using namespace qs::test;
 
 class TstEngine : public QObject {
     Q_OBJECT
 
-    test::BackendLog m_log;
+    BackendLog m_log;
     std::unique_ptr<EngineThread> m_engine;
     QObject m_context;
 
@@ -90,7 +48,7 @@ private slots:
 
     void backendLivesOnTheEngineThread() {
         m_engine.reset();
-        test::BackendLog log;
+        BackendLog log;
         QThread* jobThread = nullptr;
         {
             const auto engine = makeEngine(log);
@@ -335,78 +293,6 @@ private slots:
         block.go.release();
         QTRY_COMPARE(pool.activeCount(), 0);
         QCOMPARE(order, (QVector<int>{10, 5, 0}));
-    }
-
-    void shutdownInTime() {
-        Steps steps;
-        LightPool pool(1);
-        m_engine->post({"", "Quantize"}, steps.body(1));
-        QVERIFY(steps.started.tryAcquire(1, 5000));
-        Shutdown shutdown({m_engine.get(), &pool});
-        QSignalSpy finished(&shutdown, &Shutdown::finished);
-        QCOMPARE(shutdown.waitingFor(), QString("Quantize"));
-        shutdown.begin();
-        QCOMPARE(finished.size(), 0); // never inside begin()
-        QVERIFY(finished.wait(3000));
-        QCOMPARE(finished.at(0).at(0).toBool(), true);
-        QCOMPARE(shutdown.waitingFor(), QString());
-    }
-
-    void shutdownGivesUpOnADeafJob() {
-        Steps steps;
-        steps.deaf = true;
-        m_engine->post({"", "Deaf"}, steps.body(1));
-        QVERIFY(steps.started.tryAcquire(1, 5000));
-        Shutdown shutdown({m_engine.get()}, 200);
-        QSignalSpy finished(&shutdown, &Shutdown::finished);
-        shutdown.begin();
-        QVERIFY(finished.wait(3000));
-        QCOMPARE(finished.at(0).at(0).toBool(), false);
-        QCOMPARE(shutdown.waitingFor(), QString("Deaf"));
-        steps.go.release();
-        QTRY_COMPARE(m_engine->activeCount(), 0);
-        QCOMPARE(finished.size(), 1);
-    }
-
-    void jobsModelShowsStates() {
-        LightPool pool(1);
-        JobsModel model;
-        QAbstractItemModelTester tester(&model, QAbstractItemModelTester::FailureReportingMode::QtTest);
-        model.addLane(m_engine.get());
-        model.addLane(&pool);
-        Steps steps;
-        auto* failing = m_engine->post({"", "Fails"}, [](const JobScope&) -> Outcome {
-            return Error::invalid("row length 100 is not a multiple of 64", "layers.0.mlp.down_proj");
-        });
-        QVERIFY(waitEnded(failing));
-        auto* running = m_engine->post({"", "Runs"}, steps.body(1));
-        pool.post({"", "peek", false}, quick(1)); // unlisted
-        QCOMPARE(model.rowCount(), 2);
-        QCOMPARE(model.job(0), running); // newest first
-        const QModelIndex failed = model.index(1, JobsModel::Title);
-        QCOMPARE(failed.data(Qt::ForegroundRole).value<QColor>(), ui::theme().error);
-        QCOMPARE(model.index(1, JobsModel::Message).data().toString(),
-                 QString("layers.0.mlp.down_proj: row length 100 is not a multiple of 64"));
-        QVERIFY(failed.data(JobsModel::ReportRole).toString().contains("row length 100"));
-        QCOMPARE(failed.data(JobsModel::CancellableRole).toBool(), false);
-        QVERIFY(steps.started.tryAcquire(1, 5000));
-        QTRY_COMPARE(model.index(0, JobsModel::State).data().toString(), QString("Running"));
-        QCOMPARE(model.index(0, 0).data(JobsModel::CancellableRole).toBool(), true);
-        QCOMPARE(model.index(0, 0).data(JobsModel::FractionRole).toDouble(), -1.0); // it has not said
-        running->cancel();
-        QVERIFY(waitEnded(running));
-        QCOMPARE(model.index(0, 0).data(Qt::ForegroundRole).value<QColor>(),
-                 ui::theme().text3); // grey, not red
-        m_engine->forgetEnded();
-        QTRY_COMPARE(model.rowCount(), 0);
-    }
-
-    void durations() {
-        QCOMPARE(durationText(-1), QString());
-        QCOMPARE(durationText(qQNaN()), QString());
-        QCOMPARE(durationText(12.4), QString("12 s"));
-        QCOMPARE(durationText(150), QString("3 min")); // 2.5 rounds away from zero
-        QCOMPARE(durationText(7200), QString("2.0 h"));
     }
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The window around the main job: errors, dropping, recent files, layout, themes, closing while work goes on.
+// The window around the main job: errors, dropping, recent files, layout, themes.
 #include "app/pages/InspectorPane.h"
 #include "app/pages/JobsPane.h"
 #include "app/pages/LayerGrid.h"
@@ -176,38 +176,6 @@ private slots:
         QVERIFY(meanLightness(dark) < 80);
         QVERIFY(meanLightness(light) > 200);
         QCOMPARE(app::Settings(home.settings()).themeMode(), ui::ThemeMode::Light);
-    }
-
-    void closingWaitsForTheEngine() {
-        const WindowHome home("window-close");
-        auto w = std::make_unique<WindowFixture>(home, 150);
-        (*w)->openSample();
-        QTRY_VERIFY_WITH_TIMEOUT(w->session()->model(), kLong);
-        w->trigger("calibrate");
-        QVERIFY(w->startDialog("calibrateDialog", 64, 4));
-        QTRY_VERIFY_WITH_TIMEOUT(w->session()->calibration(), kLong);
-        w->trigger("run");
-        QVERIFY(w->session()->running());
-        (*w)->close();
-        QVERIFY((*w)->isVisible()); // answered at once, waits without blocking
-        QVERIFY((*w)->messageBar()->text().contains(u"Stopping"));
-        QTRY_VERIFY_WITH_TIMEOUT(!(*w)->isVisible(), 20000);
-        QCOMPARE(w->session()->engine()->activeCount(), 0);
-    }
-
-    /// Every workspace fits a small screen.
-    void fitsSmallScreens() {
-        const WindowHome home("window-small");
-        WindowFixture w(home);
-        w->openSample();
-        QTRY_VERIFY_WITH_TIMEOUT(w.session()->model(), kLong);
-        for (const auto workspace :
-             {app::Workspace::Inspect, app::Workspace::Run, app::Workspace::Judge, app::Workspace::Export}) {
-            w->setWorkspace(workspace);
-            w->resize(1280, 720);
-            QTest::qWait(50);
-            QCOMPARE(w->size(), QSize(1280, 720));
-        }
     }
 
     void gridDescribesBrush() {

@@ -72,11 +72,10 @@ void ChannelProfilePane::paintHeader(QPainter& painter, const PlotAxes& axes) co
     QVector<LegendEntry> legend = {{tr("absmax"), t.data, LegendEntry::Line}};
     if (!m_data->p999.isEmpty()) legend.push_back({tr("p99.9"), t.text2, LegendEntry::Line});
     if (m_data->median > 0) legend.push_back({tr("median"), t.text3, LegendEntry::DottedLine});
-    const double used =
-        paintLegend(painter, row.adjusted(std::min(title, row.width() / 2) + 16, 0, 0, 0), legend);
+    const double used = paintLegend(painter, row.adjusted(title + 16, 0, 0, 0), legend);
     painter.setFont(boldChartFont());
     painter.setPen(t.text);
-    const double room = row.width() - used - 10;
+    const double room = row.width() - (used > 0 ? used + 10 : 0);
     painter.drawText(row, Qt::AlignLeft | Qt::AlignVCenter,
                      fm.elidedText(m_data->title, Qt::ElideRight, room));
     painter.setFont(chartFont());

@@ -29,6 +29,12 @@ QString choiceLabel(const std::string& id) {
 
 } // namespace
 
+void setNarrow(QComboBox* box) {
+    constexpr int kLeastLetters = 8;
+    box->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+    box->setMinimumContentsLength(kLeastLetters);
+}
+
 QString paramText(const ParamValue& value) {
     if (const bool* b = std::get_if<bool>(&value)) return *b ? ParamForm::tr("on") : ParamForm::tr("off");
     if (const auto* i = std::get_if<long long>(&value)) return QString::number(*i);
@@ -52,6 +58,18 @@ ParamForm::ParamForm(QWidget* parent) : QWidget(parent), m_grid(new QGridLayout(
     m_grid->setHorizontalSpacing(8);
     m_grid->setVerticalSpacing(4);
     m_grid->setColumnStretch(1, 1);
+    m_grid->setColumnMinimumWidth(2, kResetWidth); // must not jump when a value leaves its default
+}
+
+int ParamForm::labelWidth() const {
+    int width = 0;
+    for (const Row& r : m_rows)
+        width = std::max(width, r.label->sizeHint().width());
+    return width;
+}
+
+void ParamForm::setLabelWidth(int width) {
+    m_grid->setColumnMinimumWidth(0, width);
 }
 
 bool ParamForm::hasAdvanced() const {
@@ -107,13 +125,11 @@ void ParamForm::addRow(const ParamSpec& spec) {
     row.editor->installEventFilter(this);
     row.label->setBuddy(row.editor);
     row.reset = new QToolButton(this);
-    row.reset->setIcon(icon(QStringLiteral("restore"), IconRole::Muted));
+    row.reset->setIcon(icon(QStringLiteral("undo"), IconRole::Muted));
     row.reset->setAutoRaise(true);
     row.reset->setToolTip(tr("Back to %1").arg(paramText(spec.defaultValue)));
     row.reset->setAccessibleName(tr("Reset %1").arg(qstr(spec.label)));
-    QSizePolicy keep = row.reset->sizePolicy();
-    keep.setRetainSizeWhenHidden(true); // the column must not jump when a value leaves its default
-    row.reset->setSizePolicy(keep);
+    row.reset->setFixedSize(kResetWidth, 20);
     connect(row.reset, &QToolButton::clicked, this, [this, key = qstr(spec.key), def = spec.defaultValue] {
         onUser(key, def);
         showRow(*find(key));
@@ -150,6 +166,7 @@ QWidget* ParamForm::makeEditor(const ParamSpec& spec) {
         auto* box = new QComboBox(this);
         for (const std::string& c : spec.choices)
             box->addItem(choiceLabel(c), qstr(c));
+        setNarrow(box);
         box->setPlaceholderText(tr("mixed"));
         connect(box, &QComboBox::activated, this,
                 [this, box, key](int i) { onUser(key, box->itemData(i).toString().toStdString()); });
@@ -237,9 +254,6 @@ void ParamForm::updateVisibility() {
         const bool shown = rowShown(qstr(r.spec.key));
         r.label->setVisible(shown);
         r.editor->setVisible(shown);
-        QSizePolicy keep = r.reset->sizePolicy();
-        keep.setRetainSizeWhenHidden(shown); // a row that is folded away takes no height
-        r.reset->setSizePolicy(keep);
         showRow(r);
     }
 }

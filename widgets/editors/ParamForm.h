@@ -9,6 +9,7 @@
 #include <QWidget>
 #include <vector>
 
+class QComboBox;
 class QGridLayout;
 class QLabel;
 class QToolButton;
@@ -36,6 +37,10 @@ public:
     /// By visibleWhen and folding.
     bool rowShown(const QString& key) const;
     bool hasAdvanced() const;
+    /// Width of the column of names, the folded ones included; forms above each other share the widest.
+    int labelWidth() const;
+    void setLabelWidth(int width);
+    static constexpr int kResetWidth = 22; ///< of the last column
     bool advancedShown() const { return m_advancedShown; }
     void setAdvancedShown(bool shown);
 
@@ -76,6 +81,8 @@ private:
     bool m_advancedShown = false;
 };
 
+/// The longest choice does not set the width of the form.
+void setNarrow(QComboBox* box);
 /// Tooltip of a parameter: help, range with unit, default.
 QString paramHelp(const ParamSpec& spec);
 /// A value as people read it: "on", "4", "0.01", "absmax".

@@ -46,25 +46,28 @@ SchemeEditor::SchemeEditor(QWidget* parent)
     , m_methodLabel(new QLabel(tr("Method"), this))
     , m_note(new QLabel(this))
     , m_codecForm(new ParamForm(this))
-    , m_methodForm(new ParamForm(this)) {
-    auto* grid = new QGridLayout(this);
-    grid->setContentsMargins(0, 0, 0, 0);
-    grid->setHorizontalSpacing(8);
-    grid->setVerticalSpacing(6);
-    grid->setColumnStretch(1, 1);
+    , m_methodForm(new ParamForm(this))
+    , m_grid(new QGridLayout(this)) {
+    m_grid->setContentsMargins(0, 0, 0, 0);
+    m_grid->setHorizontalSpacing(8);
+    m_grid->setVerticalSpacing(6);
+    m_grid->setColumnStretch(1, 1);
+    m_grid->setColumnMinimumWidth(2, ParamForm::kResetWidth);
     auto* codecLabel = new QLabel(tr("Format"), this);
     codecLabel->setBuddy(m_codec);
     m_methodLabel->setBuddy(m_method);
-    grid->addWidget(codecLabel, 0, 0);
-    grid->addWidget(m_codec, 0, 1);
-    grid->addWidget(m_codecForm, 1, 0, 1, 2);
-    grid->addWidget(m_methodLabel, 2, 0);
-    grid->addWidget(m_method, 2, 1);
-    grid->addWidget(m_methodForm, 3, 0, 1, 2);
-    grid->addWidget(m_note, 4, 0, 1, 2);
+    m_grid->addWidget(codecLabel, 0, 0);
+    m_grid->addWidget(m_codec, 0, 1);
+    m_grid->addWidget(m_codecForm, 1, 0, 1, 3);
+    m_grid->addWidget(m_methodLabel, 2, 0);
+    m_grid->addWidget(m_method, 2, 1);
+    m_grid->addWidget(m_methodForm, 3, 0, 1, 3);
+    m_grid->addWidget(m_note, 4, 0, 1, 3);
     m_note->setWordWrap(true);
-    for (QComboBox* box : {m_codec, m_method})
+    for (QComboBox* box : {m_codec, m_method}) {
         box->setPlaceholderText(tr("mixed"));
+        setNarrow(box);
+    }
     m_codec->setAccessibleName(tr("Format"));
     m_method->setAccessibleName(tr("Method"));
     m_codec->addItem(tr("Keep in the source format"), QString());
@@ -102,6 +105,7 @@ void SchemeEditor::setSchemes(const std::vector<SchemePtr>& schemes) {
     const auto methodEntry = findMethod(method);
     showForm(m_codecForm, codecEntry ? &(*codecEntry)->params : nullptr, &Scheme::codecParams);
     showForm(m_methodForm, methodEntry ? &(*methodEntry)->params : nullptr, &Scheme::methodParams);
+    alignColumns();
     showNote();
 }
 
@@ -124,6 +128,15 @@ void SchemeEditor::showForm(ParamForm* form, const ParamSpecs* specs, Params Sch
                 break;
             }
     form->setParams((*m_schemes.front()).*params, mixed);
+}
+
+void SchemeEditor::alignColumns() {
+    int width = m_methodLabel->sizeHint().width();
+    for (const ParamForm* form : {m_codecForm, m_methodForm})
+        if (!form->isHidden()) width = std::max(width, form->labelWidth());
+    m_grid->setColumnMinimumWidth(0, width);
+    for (ParamForm* form : {m_codecForm, m_methodForm})
+        form->setLabelWidth(width);
 }
 
 void SchemeEditor::setCalibrated(bool calibrated) {

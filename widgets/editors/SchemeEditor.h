@@ -9,6 +9,7 @@
 #include <vector>
 
 class QComboBox;
+class QGridLayout;
 class QLabel;
 
 namespace qs::ui {
@@ -40,6 +41,7 @@ signals:
 
 private:
     void showForm(ParamForm* form, const ParamSpecs* specs, Params Scheme::*params);
+    void alignColumns(); ///< one column of names and one of controls, over both forms
     void showNote();
 
     std::vector<SchemePtr> m_schemes;
@@ -49,6 +51,7 @@ private:
     QLabel* m_note;
     ParamForm* m_codecForm;
     ParamForm* m_methodForm;
+    QGridLayout* m_grid;
     bool m_calibrated = false;
 };
 

@@ -375,7 +375,8 @@ void HeatMapPainter::paintMarks(QPainter& painter, const HeatMapData& data, cons
     QPen pen(fill.isValid() ? textOn(fill) : t.text, 2, Qt::CustomDashLine, Qt::FlatCap, Qt::MiterJoin);
     pen.setDashPattern({2, 1});
     painter.setPen(pen);
-    painter.drawRect(cell.adjusted(3, 3, -4, -4));
+    const double inset = l.cellHeight < 22 ? 1 : 3; // clear of the cell's text
+    painter.drawRect(cell.adjusted(inset, inset, -inset - 1, -inset - 1));
 }
 
 } // namespace qs::ui

@@ -29,6 +29,10 @@ bool isNumber(const QString& s) {
     return !s.isEmpty() && std::all_of(s.begin(), s.end(), [](QChar c) { return c >= '0' && c <= '9'; });
 }
 
+QString typeText(const TensorInfo& t) {
+    return QString::fromStdString(std::string(t.typeName()));
+}
+
 /// "model.layers.0.self_attn.q_proj.weight" -> block 0, self_attn, q_proj. The block's number, or -1, into
 /// `block`.
 QStringList pathOf(const QString& name, int& block) {
@@ -53,7 +57,7 @@ QStringList pathOf(const QString& name, int& block) {
 }
 
 /// Embedding, blocks, the rest, output head.
-int sectionOf(const QString& lower, int block) {
+int sectionOf(QStringView lower, int block) {
     if (block >= 0) return 1;
     if (lower.contains(QLatin1String("embed")) || lower.contains(QLatin1String("wte"))) return 0;
     if (lower.contains(QLatin1String("lm_head")) || lower.startsWith(QLatin1String("output."))) return 3;
@@ -74,7 +78,7 @@ void ModelTreeModel::setModel(std::shared_ptr<const Checkpoint> checkpoint, Targ
     m_title = title;
     const size_t n = m_checkpoint ? m_checkpoint->tensors().size() : 0;
     m_names.resize(n);
-    m_lowerNames.resize(n);
+    m_lowerNames.clear();
     m_block.resize(n);
     m_targetOf.assign(n, -1);
     QHash<QString, int> targets;
@@ -84,7 +88,7 @@ void ModelTreeModel::setModel(std::shared_ptr<const Checkpoint> checkpoint, Targ
     for (size_t i = 0; i < n; ++i) {
         const QString name = QString::fromStdString(m_checkpoint->tensors()[i].name);
         m_names[i] = pathOf(name, m_block[i]);
-        m_lowerNames[i] = name.toLower();
+        m_lowerNames.append(name);
         m_targetOf[i] = targets.value(name, -1);
     }
     m_sorted.resize(n);
@@ -92,12 +96,12 @@ void ModelTreeModel::setModel(std::shared_ptr<const Checkpoint> checkpoint, Targ
     const auto key = [this](int i) {
         const auto t = size_t(i);
         // Targets are in the order of the forward pass; what is kept follows them.
-        return std::make_tuple(sectionOf(m_lowerNames[t], m_block[t]), m_block[t],
+        return std::make_tuple(sectionOf(m_lowerNames.at(t), m_block[t]), m_block[t],
                                m_targetOf[t] < 0 ? std::numeric_limits<int>::max() : m_targetOf[t]);
     };
     std::stable_sort(m_sorted.begin(), m_sorted.end(), [&](int a, int b) {
         const auto x = key(a), y = key(b);
-        return x != y ? x < y : naturalLess(m_lowerNames[size_t(a)], m_lowerNames[size_t(b)]);
+        return x != y ? x < y : naturalLess(m_lowerNames.at(size_t(a)), m_lowerNames.at(size_t(b)));
     });
     rebuild();
     endResetModel();
@@ -120,8 +124,9 @@ void ModelTreeModel::rebuild() {
     auto model = std::make_unique<Node>();
     model->parent = m_root.get();
     model->title = m_title;
+    const std::vector<char> passes = m_filter.matching(m_lowerNames, [this](size_t t) { return m_block[t]; });
     for (const int i : m_sorted)
-        if (m_filter.matches(m_lowerNames[size_t(i)], m_block[size_t(i)])) model->tensors.push_back(i);
+        if (passes[size_t(i)]) model->tensors.push_back(i);
     if (!model->tensors.empty()) m_root->children.push_back(std::move(model));
 }
 
@@ -249,8 +254,7 @@ QVector<int> ModelTreeModel::targetsBelow(const Node* node) const {
 QString ModelTreeModel::formatText(const Node* node) const {
     if (node->leaf()) {
         if (const TargetRow* row = targetRow(node)) return row->format;
-        return QString::fromLatin1(
-            dtypeInfo(m_checkpoint->tensors()[size_t(node->tensor)].dtype).name.data());
+        return typeText(m_checkpoint->tensors()[size_t(node->tensor)]);
     }
     double bits = 0, weights = 0;
     for (const int t : m_source ? targetsBelow(node) : QVector<int>()) {
@@ -295,8 +299,8 @@ QVariant ModelTreeModel::data(const QModelIndex& index, int role) const {
             for (const uint64_t d : t.shape)
                 shape << integerText(qint64(d));
             return QStringLiteral("%1\n%2 · %3 · %4")
-                .arg(QString::fromStdString(t.name), shape.join(QStringLiteral(" × ")),
-                     QString::fromLatin1(dtypeInfo(t.dtype).name.data()), bytesText(t.bytes));
+                .arg(QString::fromStdString(t.name), shape.join(QStringLiteral(" × ")), typeText(t),
+                     bytesText(t.bytes));
         }
     case Qt::TextAlignmentRole:
         return int((index.column() == Format ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignVCenter);

@@ -69,9 +69,9 @@ private:
     QPointer<TargetTableSource> m_source;
     QString m_title;
     TensorFilter m_filter;
-    std::vector<QStringList> m_names;  ///< path of every tensor
-    std::vector<QString> m_lowerNames; ///< what the filter sees
-    std::vector<int> m_sorted;         ///< tensors as the tree shows them: embedding, blocks, the rest, head
+    std::vector<QStringList> m_names; ///< path of every tensor
+    NameIndex m_lowerNames;           ///< what the filter sees
+    std::vector<int> m_sorted;        ///< tensors as the tree shows them: embedding, blocks, the rest, head
     std::vector<int> m_block;
     std::vector<int> m_targetOf; ///< tensor -> target, -1
     std::unique_ptr<Node> m_root;

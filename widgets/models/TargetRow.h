@@ -32,7 +32,7 @@ struct TargetRow {
     int block = -1;     ///< -1: not in a block
     quint64 rows = 0, cols = 0;
 
-    QString sourceType; ///< "BF16"; "packed" when the checkpoint stores codes
+    QString sourceType; ///< "BF16"; "int4 g128 asym" when the checkpoint stores codes
     int sourceBits = 16;
 
     std::shared_ptr<const Scheme> scheme; ///< null: kept in the source format

@@ -45,28 +45,20 @@ int TensorTableModel::rowOf(int target) const {
 void TensorTableModel::onReset() {
     beginResetModel();
     const size_t n = size_t(totalCount());
-    m_lowerNames.clear();
-    m_nameEnd.resize(n);
-    for (size_t i = 0; i < n; ++i) {
-        m_lowerNames += m_source->row(int(i)).module.toLower();
-        m_nameEnd[i] = m_lowerNames.size();
-    }
+    m_names.clear();
+    for (size_t i = 0; i < n; ++i)
+        m_names.append(m_source->row(int(i)).module);
     // Names never change: their order is found once, and sorting by name is sorting by this rank.
     std::vector<quint32> byName(n);
     std::iota(byName.begin(), byName.end(), 0u);
     std::stable_sort(byName.begin(), byName.end(),
-                     [this](quint32 a, quint32 b) { return naturalLess(lowerName(a), lowerName(b)); });
+                     [this](quint32 a, quint32 b) { return naturalLess(m_names.at(a), m_names.at(b)); });
     m_nameRank.resize(n);
     for (size_t i = 0; i < n; ++i)
         m_nameRank[byName[i]] = quint32(i);
     rebuildOrder();
     rebuildVisible();
     endResetModel();
-}
-
-QStringView TensorTableModel::lowerName(size_t target) const {
-    const qsizetype begin = target == 0 ? 0 : m_nameEnd[target - 1];
-    return QStringView(m_lowerNames).mid(begin, m_nameEnd[target] - begin);
 }
 
 void TensorTableModel::rebuildOrder() {
@@ -90,10 +82,8 @@ void TensorTableModel::rebuildVisible() {
     if (m_filter.isEmpty()) {
         m_visible = m_order;
     } else {
-        std::vector<char> passes(m_order.size());
-        for (size_t t = 0; t < passes.size(); ++t)
-            passes[t] =
-                m_filter.matches(lowerName(t), m_filter.usesBlock() ? m_source->row(int(t)).block : -1);
+        const std::vector<char> passes =
+            m_filter.matching(m_names, [this](size_t t) { return m_source->row(int(t)).block; });
         for (const int t : m_order)
             if (passes[size_t(t)]) m_visible.push_back(t);
     }

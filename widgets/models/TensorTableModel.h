@@ -92,18 +92,16 @@ private:
     QVariant display(const TargetRow& row, Column column) const;
     QVariant toolTip(const TargetRow& row, Column column) const;
     double value(const TargetRow& row, Column column) const;
-    QStringView lowerName(size_t target) const;
     std::vector<quint64> sortKeys(Column column) const;
 
     QPointer<TargetTableSource> m_source;
     QPointer<TargetSelection> m_selection;
     TensorFilter m_filter;
-    QString m_lowerNames;             ///< all of them, one after the other: filtering reads memory in order
-    std::vector<qsizetype> m_nameEnd; ///< end of each name in m_lowerNames
-    std::vector<quint32> m_nameRank;  ///< natural order of module names
-    std::vector<int> m_order;         ///< every target, sorted
-    std::vector<int> m_visible;       ///< those that pass the filter, sorted
-    std::vector<int> m_rowOf;         ///< target -> visible row, -1
+    NameIndex m_names;               ///< of the modules, by target
+    std::vector<quint32> m_nameRank; ///< natural order of module names
+    std::vector<int> m_order;        ///< every target, sorted
+    std::vector<int> m_visible;      ///< those that pass the filter, sorted
+    std::vector<int> m_rowOf;        ///< target -> visible row, -1
     Column m_sortColumn = Tensor;
     Qt::SortOrder m_sortOrder = Qt::AscendingOrder;
     bool m_sorted = false; ///< false: model order

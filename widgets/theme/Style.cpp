@@ -3,6 +3,7 @@
 #include "widgets/theme/Style.h"
 
 #include "widgets/theme/Icons.h"
+#include "widgets/theme/StyleDetail.h"
 #include "widgets/theme/Theme.h"
 
 #include <QAbstractItemView>
@@ -60,6 +61,7 @@ QSize toolButtonSize(const QStyleOption* option, const QSize& contents) {
     if (tool && tool->toolButtonStyle == Qt::ToolButtonTextBesideIcon && !tool->text.isEmpty()) {
         width = tool->fontMetrics.size(Qt::TextShowMnemonic, tool->text).width() + 20;
         if (!tool->icon.isNull()) width += tool->iconSize.width() + 6;
+        if (tool->features & QStyleOptionToolButton::Arrow) width += kArrowRoom;
     }
     if (tool && tool->toolButtonStyle == Qt::ToolButtonTextUnderIcon) height = contents.height() + 8;
     if (tool && tool->features & (QStyleOptionToolButton::HasMenu | QStyleOptionToolButton::MenuButtonPopup))

@@ -11,6 +11,7 @@
 
 class QPushButton;
 class QStyleOptionViewItem;
+class QStyleOptionComboBox;
 class QStyleOptionTab;
 
 namespace qs::ui {
@@ -53,6 +54,7 @@ private:
     bool drawViewControl(ControlElement, const QStyleOption*, QPainter*, const QWidget*) const;
     void drawTabShape(const QStyleOptionTab&, QPainter*, const QWidget*) const;
     void drawTabLabel(const QStyleOptionTab&, QPainter*, const QWidget*) const;
+    void drawComboLabel(const QStyleOptionComboBox&, QPainter*, const QWidget*) const;
     void drawViewItem(const QStyleOptionViewItem&, QPainter*, const QWidget*) const;
 };
 

@@ -82,6 +82,19 @@ void drawToolPanel(const QStyleOption* option, QPainter& p) {
                           focus ? t.accent : (fill.isValid() ? fill : QColor(Qt::transparent)));
 }
 
+Arrow arrowOf(Qt::ArrowType type) {
+    switch (type) {
+    case Qt::UpArrow:
+        return Arrow::Up;
+    case Qt::LeftArrow:
+        return Arrow::Left;
+    case Qt::RightArrow:
+        return Arrow::Right;
+    default:
+        return Arrow::Down;
+    }
+}
+
 /// Panel, label and, for a menu, an arrow in the last 16 px (behind a line when the two halves act apart).
 void drawToolButton(const QStyleOptionToolButton& o, QPainter& p, const QWidget* widget,
                     const QStyle& style) {
@@ -193,8 +206,14 @@ bool Style::drawButtonControl(ControlElement element, const QStyleOption* option
         const auto* tool = qstyleoption_cast<const QStyleOptionToolButton*>(option);
         if (!tool || tool->toolButtonStyle != Qt::ToolButtonTextBesideIcon || tool->text.isEmpty())
             return false;
-        drawIconAndText(*painter, tool->rect, tool->icon, tool->iconSize, tool->text,
-                        faded(theme().text, option), isOn(option, State_Enabled));
+        QRect area = tool->rect;
+        if (tool->features & QStyleOptionToolButton::Arrow && tool->arrowType != Qt::NoArrow) {
+            paintArrow(*painter, QRectF(area.left() + 4, area.top(), 12, area.height()),
+                       arrowOf(tool->arrowType), faded(theme().text2, option));
+            area.setLeft(area.left() + kArrowRoom);
+        }
+        drawIconAndText(*painter, area, tool->icon, tool->iconSize, tool->text, faded(theme().text, option),
+                        isOn(option, State_Enabled));
         return true;
     }
     default:

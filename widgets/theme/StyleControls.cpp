@@ -291,6 +291,16 @@ bool Style::drawBarControl(ControlElement element, const QStyleOption* option, Q
     }
 }
 
+/// A text too long for the box ends in an ellipsis, not in half a letter.
+void Style::drawComboLabel(const QStyleOptionComboBox& combo, QPainter* painter,
+                           const QWidget* widget) const {
+    QStyleOptionComboBox o = combo;
+    int room = subControlRect(CC_ComboBox, &o, SC_ComboBoxEditField, widget).width() - 2;
+    if (!o.currentIcon.isNull()) room -= o.iconSize.width() + 4;
+    o.currentText = o.fontMetrics.elidedText(o.currentText, Qt::ElideRight, room);
+    QProxyStyle::drawControl(CE_ComboBoxLabel, &o, painter, widget);
+}
+
 void Style::drawPrimitive(PrimitiveElement element, const QStyleOption* option, QPainter* painter,
                           const QWidget* widget) const {
     painter->save();
@@ -308,7 +318,11 @@ void Style::drawControl(ControlElement element, const QStyleOption* option, QPai
                       drawBarControl(element, option, painter, widget) ||
                       drawViewControl(element, option, painter, widget);
     painter->restore();
-    if (!done) QProxyStyle::drawControl(element, option, painter, widget);
+    const auto* combo = qstyleoption_cast<const QStyleOptionComboBox*>(option);
+    if (element == CE_ComboBoxLabel && combo)
+        drawComboLabel(*combo, painter, widget);
+    else if (!done)
+        QProxyStyle::drawControl(element, option, painter, widget);
 }
 
 void Style::drawComplexControl(ComplexControl control, const QStyleOptionComplex* option, QPainter* painter,

@@ -12,6 +12,8 @@ inline bool isOn(const QStyleOption* o, QStyle::StateFlag flag) {
     return o->state & flag;
 }
 
+inline constexpr int kArrowRoom = 14; ///< in front of the text of a tool button that folds
+
 inline QColor faded(const QColor& c, const QStyleOption* option) {
     return isOn(option, QStyle::State_Enabled) ? c : blend(c, theme().window, 0.55);
 }

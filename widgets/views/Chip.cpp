@@ -3,7 +3,9 @@
 
 #include "widgets/theme/Theme.h"
 
+#include <QHelpEvent>
 #include <QPainter>
+#include <QToolTip>
 
 namespace qs::ui {
 
@@ -53,7 +55,7 @@ QSize Chip::sizeHint() const {
 }
 
 QSize Chip::minimumSizeHint() const {
-    return {std::min(sizeHint().width(), fontMetrics().averageCharWidth() * 6 + 14), sizeHint().height()};
+    return {0, sizeHint().height()};
 }
 
 void Chip::paintChip(QPainter& painter, const QRectF& rect, const QString& text, Tone tone) {
@@ -69,8 +71,18 @@ void Chip::paintChip(QPainter& painter, const QRectF& rect, const QString& text,
 }
 
 void Chip::paintEvent(QPaintEvent*) {
+    // Two letters and an ellipsis say nothing.
+    if (width() < std::min(sizeHint().width(), fontMetrics().averageCharWidth() * 8 + 14)) return;
     QPainter p(this);
     paintChip(p, rect(), fontMetrics().elidedText(m_text, Qt::ElideRight, width() - 10), m_tone);
+}
+
+bool Chip::event(QEvent* event) {
+    if (event->type() == QEvent::ToolTip && toolTip().isEmpty() && width() < sizeHint().width()) {
+        QToolTip::showText(static_cast<QHelpEvent*>(event)->globalPos(), m_text, this);
+        return true;
+    }
+    return QWidget::event(event);
 }
 
 } // namespace qs::ui

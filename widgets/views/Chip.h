@@ -23,6 +23,7 @@ public:
 
 protected:
     void paintEvent(QPaintEvent* event) override;
+    bool event(QEvent* event) override; ///< a text cut short is its own tooltip
 
 private:
     QString m_text;

@@ -16,7 +16,45 @@ ToolRow::ToolRow(QWidget* parent) : QWidget(parent), m_layout(new QHBoxLayout(th
 }
 
 QSize ToolRow::minimumSizeHint() const {
-    return {m_layout->minimumSize().width(), std::max(32, m_layout->minimumSize().height())};
+    const QMargins margins = m_layout->contentsMargins();
+    int width = margins.left() + margins.right();
+    for (int i = 0; i < m_layout->count(); ++i) {
+        const QWidget* w = m_layout->itemAt(i)->widget();
+        if (!w || w->isHidden() || m_optional.contains(w)) continue;
+        width += m_layout->itemAt(i)->minimumSize().width() + m_layout->spacing();
+    }
+    return {width, std::max(32, m_layout->minimumSize().height())};
+}
+
+void ToolRow::addOptional(QWidget* widget) {
+    addWidget(widget);
+    m_optional.push_back(widget);
+}
+
+void ToolRow::fit() {
+    const QMargins margins = m_layout->contentsMargins();
+    int needed = margins.left() + margins.right() - m_layout->spacing();
+    for (int i = 0; i < m_layout->count(); ++i) {
+        const QWidget* w = m_layout->itemAt(i)->widget();
+        if (w && (m_optional.contains(w) || !w->isHidden()))
+            needed += std::max(w->sizeHint().width(), w->minimumWidth()) + m_layout->spacing();
+    }
+    for (QWidget* w : m_optional) {
+        const bool fits = needed <= width();
+        if (!fits) needed -= w->sizeHint().width() + m_layout->spacing();
+        if (w->isHidden() == fits) w->setVisible(fits);
+    }
+}
+
+void ToolRow::resizeEvent(QResizeEvent* event) {
+    QWidget::resizeEvent(event);
+    fit();
+}
+
+bool ToolRow::event(QEvent* event) {
+    const bool handled = QWidget::event(event);
+    if (event->type() == QEvent::LayoutRequest) fit(); // a text changed
+    return handled;
 }
 
 QLabel* ToolRow::addTitle(const QString& text) {
@@ -30,7 +68,7 @@ QLabel* ToolRow::addTitle(const QString& text) {
 QLabel* ToolRow::addLabel(const QString& text) {
     auto* label = new QLabel(text);
     label->setTextFormat(Qt::PlainText);
-    addWidget(label);
+    addOptional(label);
     m_labels.push_back(label);
     applyColors();
     return label;

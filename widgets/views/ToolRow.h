@@ -15,8 +15,10 @@ class ToolRow : public QWidget {
 public:
     explicit ToolRow(QWidget* parent = nullptr);
     QLabel* addTitle(const QString& text); ///< bold
-    QLabel* addLabel(const QString& text); ///< text2
+    QLabel* addLabel(const QString& text); ///< text2, optional
     void addWidget(QWidget* widget) { m_layout->addWidget(widget, 0, Qt::AlignVCenter); }
+    /// What only explains is hidden while the row is too narrow, the first one added before the others.
+    void addOptional(QWidget* widget);
     void addStretch() { m_layout->addStretch(1); }
     QSize minimumSizeHint() const override;
     /// While a picture streams in: an accent line along the bottom edge, `fraction` of the width; negative
@@ -25,11 +27,15 @@ public:
 
 protected:
     void paintEvent(QPaintEvent* event) override;
+    void resizeEvent(QResizeEvent* event) override;
+    bool event(QEvent* event) override;
 
 private:
     void applyColors();
+    void fit();
     QHBoxLayout* m_layout;
     QVector<QLabel*> m_labels;
+    QVector<QWidget*> m_optional;
     double m_progress = -1;
 };
 

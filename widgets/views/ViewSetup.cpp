@@ -69,6 +69,22 @@ void setupTable(QTableView* view) {
     installCopyAsTsv(view);
 }
 
+void wrapShortTable(QTableView* view) {
+    constexpr int kFew = 200; // every row is measured
+    view->setWordWrap(true);
+    // Afterwards, when the columns have their final width.
+    const auto fit = [view] {
+        QMetaObject::invokeMethod(
+            view,
+            [view] {
+                if (view->model() && view->model()->rowCount() <= kFew) view->resizeRowsToContents();
+            },
+            Qt::QueuedConnection);
+    };
+    QObject::connect(view->model(), &QAbstractItemModel::modelReset, view, fit);
+    QObject::connect(view->horizontalHeader(), &QHeaderView::sectionResized, view, fit);
+}
+
 void setupTree(QTreeView* view) {
     view->setFrameShape(QFrame::NoFrame);
     view->setUniformRowHeights(true);

@@ -14,6 +14,8 @@ namespace qs::ui {
 /// keep the model's alignment. Call after or before setModel().
 void setupTable(QTableView* view);
 /// Uniform rows, no frame, whole-row selection.
+/// Rows as high as their texts, while there are few: a sentence is to be read, not guessed. After setModel().
+void wrapShortTable(QTableView* view);
 void setupTree(QTreeView* view);
 /// Adds Ctrl+C to a view.
 void installCopyAsTsv(QAbstractItemView* view);

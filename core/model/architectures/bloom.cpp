@@ -12,7 +12,7 @@ namespace qs {
 namespace {
 
 Result<ModelSpec> resolve(const Checkpoint& c) {
-    SpecBuilder b(c, c.config(), "bloom");
+    SpecBuilder b(c, "bloom", nlohmann::json::object());
     b.prefix = b.findPrefix({"transformer.", ""}, "word_embeddings.weight");
     QS_CHECK(b.dimensions({.hidden = presentKey(b.config, {"hidden_size", "n_embed"}),
                            .intermediate = nullptr,

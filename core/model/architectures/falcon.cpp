@@ -85,7 +85,7 @@ Result<BlockSpec> blockOf(const SpecBuilder& b, const std::string& layer, const 
 }
 
 Result<ModelSpec> resolve(const Checkpoint& c) {
-    SpecBuilder b(c, c.config(), "falcon");
+    SpecBuilder b(c, "falcon", nlohmann::json::object());
     b.prefix = b.findPrefix({"transformer.", ""}, "word_embeddings.weight");
     QS_TRY(FalconOptions o, optionsOf(b));
     QS_CHECK(dimensionsOf(b, o));

@@ -12,7 +12,7 @@ namespace qs {
 namespace {
 
 Result<ModelSpec> resolve(const Checkpoint& c) {
-    SpecBuilder b(c, c.config(), "gpt2");
+    SpecBuilder b(c, "gpt2", nlohmann::json::object());
     b.prefix = b.findPrefix({"transformer.", ""}, "wte.weight");
     QS_CHECK(b.dimensions({.hidden = "n_embd",
                            .intermediate = nullptr,

@@ -12,7 +12,7 @@ namespace qs {
 namespace {
 
 Result<ModelSpec> resolve(const Checkpoint& c) {
-    SpecBuilder b(c, c.config(), "gpt_neox");
+    SpecBuilder b(c, "gpt_neox", nlohmann::json::object());
     b.prefix = "gpt_neox.";
     QS_CHECK(b.dimensions());
     QS_TRY(const RopeSpec rope,

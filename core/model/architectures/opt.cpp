@@ -67,7 +67,7 @@ Result<AttentionSpec> attentionOf(const SpecBuilder& b, const std::string& layer
 }
 
 Result<ModelSpec> resolve(const Checkpoint& c) {
-    SpecBuilder b(c, c.config(), "opt");
+    SpecBuilder b(c, "opt", nlohmann::json::object());
     b.prefix = b.findPrefix({"model.decoder.", "decoder."}, "embed_tokens.weight");
     QS_CHECK(b.dimensions({.intermediate = "ffn_dim"}));
     QS_TRY(const OptOptions o, optionsOf(b));

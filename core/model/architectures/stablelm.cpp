@@ -71,7 +71,7 @@ Result<BlockSpec> blockOf(const SpecBuilder& b, const std::string& layer, const 
 }
 
 Result<ModelSpec> resolve(const Checkpoint& c) {
-    SpecBuilder b(c, c.config(), "stablelm");
+    SpecBuilder b(c, "stablelm", nlohmann::json::object());
     b.prefix = "model.";
     QS_CHECK(b.dimensions());
     QS_TRY(const StableLmOptions o, optionsOf(b));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Drives the real window with the real engine on the sample model and writes every page as PNG, light and
-// dark, in two sizes: QT_QPA_PLATFORM=offscreen render_pages <folder>.
+// dark, in three sizes: QT_QPA_PLATFORM=offscreen render_pages <folder>.
 #include "app/MainWindow.h"
 #include "app/dialogs/TextDialogs.h"
 #include "app/pages/ExportPage.h"
@@ -61,10 +61,16 @@ public:
     }
 
 private:
-    void settle() { QTest::qWait(700); }
+    /// Until nothing is read or compared any more.
+    void settle() {
+        QTest::qWait(200);
+        const app::JobLane* pool = m_window->session()->pool();
+        waitFor("previews", [pool] { return pool->activeCount() == 0; });
+        QTest::qWait(200);
+    }
 
     void shoot(const char* name) {
-        for (const QSize size : {QSize(1600, 1000), QSize(1100, 700)}) {
+        for (const QSize size : {QSize(1600, 1000), QSize(1280, 800), QSize(1100, 700)}) {
             m_window->resize(size);
             QTest::qWait(100);
             if (m_window->session()->model()) m_window->resetLayout();

@@ -59,7 +59,8 @@ private slots:
         const auto l = b.linear(keys("fused", false));
         QS_VERIFY_OK(l);
         QCOMPARE(l->weight, std::string("fused.weight#k"));
-        const auto w = readPlace(*c, l->place), bias = readPlace(*c, l->biasPlace);
+        const auto w = readPlace(PackedReader(*c), l->place),
+                   bias = readPlace(PackedReader(*c), l->biasPlace);
         QS_VERIFY_OK(w);
         QS_VERIFY_OK(bias);
         QCOMPARE(w->rows(), size_t(4));
@@ -71,7 +72,7 @@ private slots:
                 QCOMPARE((*w)(r, k), float(100 * rows[r] + k));
         }
         Matrix middle(2, 5); // a piece over the border of two ranges
-        QS_VERIFY_OK(readPlaceRows(*c, l->place, 1, middle.view()));
+        QS_VERIFY_OK(readPlaceRows(PackedReader(*c), l->place, 1, middle.view()));
         QCOMPARE(middle(0, 4), 304.0f);
         QCOMPARE(middle(1, 4), 804.0f);
     }
@@ -80,14 +81,14 @@ private slots:
         const SpecBuilder b(*c, "test", {});
         const auto l = b.linear(keys("conv", true));
         QS_VERIFY_OK(l);
-        const auto w = readPlace(*c, l->place);
+        const auto w = readPlace(PackedReader(*c), l->place);
         QS_VERIFY_OK(w);
         const size_t columns[] = {2, 3, 8, 9};
         for (size_t r = 0; r < 4; ++r)
             for (size_t k = 0; k < 5; ++k)
                 QCOMPARE((*w)(r, k), float(100 * k + columns[r]));
         Matrix last(1, 5);
-        QS_VERIFY_OK(readPlaceRows(*c, l->place, 3, last.view()));
+        QS_VERIFY_OK(readPlaceRows(PackedReader(*c), l->place, 3, last.view()));
         QCOMPARE(last(0, 4), 409.0f);
     }
     void scatterIsTheInverseOfGather() {

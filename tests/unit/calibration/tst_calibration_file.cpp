@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/calibrate/calibration.h"
-#include "core/store/h5_file.h"
+#include "core/hdf5/h5_file.h"
 #include "tests/support/qs_test.h"
 
 #include <fstream>

@@ -70,9 +70,8 @@ private slots:
 
     void foreignFormatsAreNamed() {
         const fs::path dir = scratchDir("foreign");
-        for (const auto& [name, format] : {std::pair("m.gguf", "GGUF"),
-                                           {"pytorch_model.bin", "PyTorch"},
-                                           {"M.PT", "PyTorch"},
+        for (const auto& [name, format] : {std::pair("weights.npz", "NumPy"),
+                                           {"M.MSGPACK", "Flax"},
                                            {"m.onnx", "ONNX"}}) {
             writeText(dir / name, "whatever it is that is in there");
             const Error e = openError(dir / name);
@@ -83,7 +82,12 @@ private slots:
         }
         const Error folder = openError(dir);
         QCOMPARE(folder.code, ErrorCode::Unsupported);
-        QVERIFY(mentions(folder, "m.gguf (GGUF)") && mentions(folder, "pytorch_model.bin (PyTorch)"));
+        QVERIFY(mentions(folder, "M.MSGPACK (Flax)") && mentions(folder, "weights.npz (NumPy)"));
+        writeText(dir / "m.h5", "whatever it is that is in there");
+        writeText(dir / "M.PT", "whatever it is that is in there");
+        const Error alone = openError(dir);
+        QCOMPARE(alone.code, ErrorCode::NotFound);
+        QVERIFY2(mentions(alone, "by themselves: M.PT, m.h5"), alone.describe().c_str());
     }
 
     void relativeAndOddPaths() {

@@ -126,7 +126,7 @@ private slots:
         row("unknown field", one(R"({"dtype":"F32","strides":[1],"shape":[2],"data_offsets":[0,8]})", 8),
             {"tensor 't'", "strides"});
         row("unknown dtype", one(tensor("F33", "[2]", "[0,8]"), 8), {"tensor 't'", "dtype", "'F33'"});
-        row("unread dtype", one(tensor("F8_E8M0", "[8]", "[0,8]"), 8), {"tensor 't'", "dtype", "'F8_E8M0'"});
+        row("unread dtype", one(tensor("F6_E2M3", "[8]", "[0,6]"), 6), {"tensor 't'", "dtype", "'F6_E2M3'"});
         row("dtype a number", one(R"({"dtype":1,"shape":[2],"data_offsets":[0,8]})", 8),
             {"tensor 't'", "dtype", "string"});
         row("rank 17", one(tensor("U8", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "[0,1]"), 1),

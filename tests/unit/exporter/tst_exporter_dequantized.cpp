@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/export/dequantized_format.h"
 #include "core/export/verify.h"
+#include "tests/support/gguf_llama.h"
 #include "tests/unit/exporter/export_fixture.h"
 
 #include <cstring>
@@ -61,6 +62,7 @@ private slots:
     void valuesAreTheRunsRounded();
     void everythingElseIsUnchanged();
     void shardsStay();
+    void fromAGguf();
     void changedTypeIsInTheConfig();
     void actOrderAndPerTensorScale();
     void roundingThatMergesCodesIsCounted();
@@ -164,6 +166,29 @@ void Exporter_dequantized::shardsStay() {
     QCOMPARE(w->receipt.bytesPlanned,
              uint64_t(std::filesystem::file_size(w->folder / "model-00001-of-00002.safetensors") +
                       std::filesystem::file_size(w->folder / "model-00002-of-00002.safetensors")));
+}
+
+// What is kept is written as the float32 values that its blocks stand for, in the original's layout.
+void Exporter_dequantized::fromAGguf() {
+    Fixture f = makeFixture();
+    const auto path = scratchDir("gguf-source") / "m.gguf";
+    llamaGguf(f.model->checkpoint(), kGgmlQ8_0).write(path);
+    const auto model = openModel(path);
+    QS_VERIFY_OK(model);
+    f.model = *model;
+    const auto w = writeAndVerify(dequantizedSource(f, kMixed, "source"), "from-gguf");
+    QS_VERIFY_OK(w);
+    QVERIFY2(w->receipt.verified, firstDifference(w->receipt).c_str());
+    QCOMPARE(w->checkpoint->tensors().size(), (*model)->checkpoint().tensors().size());
+    for (const char* name : {"model.embed_tokens.weight", "model.layers.1.self_attn.o_proj.weight",
+                             "model.layers.0.input_layernorm.weight"}) {
+        QCOMPARE(w->checkpoint->tensors()[w->checkpoint->find(name)].dtype, DType::F32);
+        const auto have = w->checkpoint->readMatrix(name), want = (*model)->checkpoint().readMatrix(name);
+        QS_VERIFY_OK(have);
+        QS_VERIFY_OK(want);
+        QVERIFY(std::memcmp(have->data(), want->data(), want->size() * sizeof(float)) == 0);
+    }
+    QCOMPARE(w->checkpoint->config(), (*model)->checkpoint().config());
 }
 
 void Exporter_dequantized::changedTypeIsInTheConfig() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/store/h5_file.h"
+#include "core/hdf5/h5_file.h"
 #include "core/store/quantized_store.h"
 #include "tests/support/qs_test.h"
 

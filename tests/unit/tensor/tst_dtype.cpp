@@ -32,6 +32,7 @@ private slots:
         QTest::newRow("BOOL") << "BOOL" << 8 << false << false;
         QTest::newRow("F8_E4M3") << "F8_E4M3" << 8 << true << false;
         QTest::newRow("F8_E5M2") << "F8_E5M2" << 8 << true << false;
+        QTest::newRow("F8_E8M0") << "F8_E8M0" << 8 << true << false;
     }
     void namesAndSizes() {
         QFETCH(QString, name);

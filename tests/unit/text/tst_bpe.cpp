@@ -199,7 +199,7 @@ private slots:
         QS_VERIFY_ERROR(fromJson(bpe(v, {"a b", "c"})), ErrorCode::Corrupt, "merges[1]"); // [HF]
         QS_VERIFY_ERROR(fromJson(bpe(v, json::array({"b a"}))), ErrorCode::Corrupt, "'ba'");
         QS_VERIFY_ERROR(fromJson(bpe(v, json::array({7}))), ErrorCode::Corrupt, "not 7");
-        QS_VERIFY_ERROR(fromJson(bpe(v, json::array(), {{"dropout", 0.1}})), ErrorCode::Unsupported,
+        QS_VERIFY_ERROR(fromJson(bpe(v, json::array(), {{"dropout", "much"}})), ErrorCode::Corrupt,
                         "dropout");
         QVERIFY(fromJson(bpe(v, json::array(), {{"dropout", 0.0}})).has_value());
         QS_VERIFY_ERROR(fromJson(bpe(v, json::array(), {{"fuse_unk", 1}})), ErrorCode::Corrupt, "fuse_unk");
@@ -212,9 +212,8 @@ private slots:
         QS_VERIFY_ERROR(fromJson(model({{"a", 1}, {"b", 1}})), ErrorCode::Corrupt, "id 1");
         QS_VERIFY_ERROR(fromJson(model(json::object())), ErrorCode::Corrupt, "empty");
         QS_VERIFY_ERROR(fromJson(model(json::array({"a"}))), ErrorCode::Corrupt, "'vocab'");
-        for (const char* type : {"Unigram", "WordPiece", "WordLevel"})
-            QS_VERIFY_ERROR(fromJson(bare({{"type", type}, {"vocab", json::array()}})),
-                            ErrorCode::Unsupported, type);
+        QS_VERIFY_ERROR(fromJson(bare({{"type", "Lzw"}, {"vocab", json::array()}})), ErrorCode::Unsupported,
+                        "'Lzw'");
     }
 };
 

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `inspect` says about linears that the checkpoint stores already quantized.
+#pragma once
+
+#include "core/base/job.h"
+#include "core/model/model.h"
+#include "core/model/packed/packed_linear.h"
+
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+
+namespace qs::cli {
+
+/// The packed linears of a model by the index of their first part, and which tensors are parts. Damaged ones
+/// are left out: the model says what is wrong with them.
+struct PackedLinears {
+    std::map<size_t, std::shared_ptr<const PackedInfo>> at;
+    std::vector<char> isPart;
+};
+PackedLinears packedLinears(const Model& model);
+
+/// "AWQ 4-bit, group 128, asymmetric (28 linears)", by descending count.
+std::vector<std::string> storedForms(const PackedLinears& packed);
+/// Parameters of the model: weights, not the words they are packed in.
+uint64_t parameterCount(const Model& model, const PackedLinears& packed);
+
+/// Codes and scales of one linear, read through.
+struct PackedDetails {
+    std::map<int, uint64_t> codeCounts; ///< codes that occur
+    float scaleMin = 0, scaleMax = 0, zeroMin = 0, zeroMax = 0;
+};
+Result<PackedDetails> measurePacked(const PackedLinear& linear, const JobContext& job);
+
+/// `details` may be null.
+nlohmann::json packedJson(const PackedInfo& info, const PackedDetails* details);
+
+/// One line a linear.
+class PackedTable {
+public:
+    void add(const std::string& tensor, const PackedInfo& info, const PackedDetails& details);
+    bool empty() const { return rows_.empty(); }
+    std::string text() const;
+
+private:
+    std::vector<std::vector<std::string>> rows_;
+};
+
+} // namespace qs::cli

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The document: schemes of the sample model's linears, edits and undo, recipes, results.
+#include "app/session/Session.h"
+#include "tests/support/qs_test.h"
+
+#include <QSignalSpy>
+#include <nlohmann/json.hpp>
+
+using namespace qs;
+using namespace qs::app;
+using qs::ui::SchemeEdit;
+using qs::ui::TargetState;
+
+namespace {
+
+std::shared_ptr<const Model> sample() {
+    static const auto model = qs::openModel(test::sampleModel());
+    return model ? *model : nullptr;
+}
+
+QVector<int> allOf(const SchemeTable& table) {
+    QVector<int> all;
+    for (int i = 0; i < table.count(); ++i)
+        all << i;
+    return all;
+}
+
+} // namespace
+
+class TstSchemeTable : public QObject {
+    Q_OBJECT
+
+private slots:
+    void initTestCase() { QVERIFY2(sample(), "the sample model does not open"); }
+
+    void everyLinearStartsWithASchemeThatFits() {
+        SchemeTable table;
+        table.setModel(sample());
+        QCOMPARE(size_t(table.count()), sample()->spec().blocks.size() * 7);
+        QVERIFY(!table.plan().hasErrors());
+        QVERIFY(table.plan().needsCalibration());
+        for (int t = 0; t < table.count(); ++t) {
+            QVERIFY(table.row(t).scheme);
+            QCOMPARE(table.row(t).state, TargetState::Planned);
+            QVERIFY(!table.row(t).edited);
+            QCOMPARE(table.row(t).bytesAfter, table.plan().entries[size_t(t)].bytesAfter);
+        }
+        QVERIFY(!table.undoStack()->canUndo());
+    }
+
+    void bitsOfManyRowsAreOneUndoStep() {
+        SchemeTable table;
+        table.setModel(sample());
+        QSignalSpy changed(&table, &ui::TargetTableSource::rowsChanged);
+        QCOMPARE(table.edit({0, 3, 6}, SchemeEdit::codecParam("bits", 8LL)), QString());
+        QCOMPARE(table.undoStack()->count(), 1);
+        QVERIFY(table.undoStack()->undoText().startsWith("Set 3 tensor"));
+        QVERIFY(table.undoStack()->undoText().endsWith("to 8 bits"));
+        QCOMPARE(changed.size(), 1);
+        const ui::TargetRow row = table.row(3);
+        QCOMPARE(row.bits, 8);
+        QVERIFY(row.edited && !table.row(1).edited);
+        // One byte per code, a 2-byte scale and a 1-byte zero point per group.
+        const quint64 groups = row.rows * row.cols / quint64(row.group);
+        QCOMPARE(row.bytesAfter, row.rows * row.cols + 3 * groups);
+        table.undoStack()->undo();
+        QCOMPARE(table.row(3).bits, 4);
+        QVERIFY(!table.row(3).edited);
+        table.undoStack()->redo();
+        QCOMPARE(table.row(3).bits, 8);
+        // Nothing changes, nothing to undo.
+        table.edit({0}, SchemeEdit::codecParam("bits", 8LL));
+        QCOMPARE(table.undoStack()->count(), 1);
+    }
+
+    void oneRowIsNamed() {
+        SchemeTable table;
+        table.setModel(sample());
+        table.edit({table.indexOf("layers.1.self_attn.q_proj")}, SchemeEdit::codecParam("bits", 3LL));
+        QCOMPARE(table.undoStack()->undoText(), QString("Set q_proj, block 1 to 3 bits"));
+    }
+
+    void aDragIsOneStep() {
+        SchemeTable table;
+        table.setModel(sample());
+        table.edit({0}, SchemeEdit::codecParam("bits", 5LL)); // the two rows differ when the drag begins
+        for (const long long bits : {5, 6, 7})
+            table.edit({0, 1}, SchemeEdit::codecParam("bits", bits), 11);
+        QCOMPARE(table.undoStack()->count(), 2);
+        QCOMPARE(table.row(1).bits, 7);
+        table.edit({0, 1}, SchemeEdit::codecParam("bits", 2LL), 12); // another drag
+        QCOMPARE(table.undoStack()->count(), 3);
+        table.undoStack()->undo();
+        table.undoStack()->undo();
+        QCOMPARE(table.row(0).bits, 5);
+        QCOMPARE(table.row(1).bits, 4);
+        // A drag that ends where it began leaves nothing.
+        table.edit({2}, SchemeEdit::codecParam("bits", 8LL), 13);
+        table.edit({2}, SchemeEdit::codecParam("bits", 4LL), 13);
+        QCOMPARE(table.undoStack()->undoText(), QString("Set q_proj, block 0 to 5 bits"));
+    }
+
+    void refusedEditsChangeNothing() {
+        SchemeTable table;
+        table.setModel(sample());
+        QVERIFY(table.edit({0}, SchemeEdit::codecParam("bits", 99LL)).contains("bits"));
+        QVERIFY(!table.edit({0}, SchemeEdit::method("nonsense")).isEmpty());
+        QVERIFY(!table.undoStack()->canUndo());
+    }
+
+    void problemsAreShownWhereTheyAre() {
+        SchemeTable table;
+        table.setModel(sample());
+        const int t = table.indexOf("layers.0.mlp.down_proj");
+        table.edit({t}, SchemeEdit::codecParam("group", 100LL));
+        QVERIFY(table.plan().hasErrors());
+        QCOMPARE(table.row(t).state, TargetState::Failed);
+        QVERIFY(table.row(t).message.contains("100"));
+        // q in another format than k and v: the whole fused group is warned.
+        const int q = table.indexOf("layers.0.self_attn.q_proj"),
+                  k = table.indexOf("layers.0.self_attn.k_proj");
+        table.edit({q}, SchemeEdit::codecParam("bits", 8LL));
+        QVERIFY(!table.row(k).message.isEmpty());
+        QCOMPARE(table.row(k).state, TargetState::Planned);
+        table.undoStack()->undo();
+        QVERIFY(table.row(k).message.isEmpty());
+    }
+
+    void keptAndBack() {
+        SchemeTable table;
+        table.setModel(sample());
+        table.edit({4}, table.editFor(ui::EditField::Bits, 0));
+        QCOMPARE(table.row(4).state, TargetState::Kept);
+        QCOMPARE(table.row(4).bytesAfter, table.row(4).bytesBefore);
+        QCOMPARE(table.row(4).format, table.row(4).sourceType);
+        QVERIFY(!table.editable(4, ui::EditField::Group));
+        table.edit({4}, table.editFor(ui::EditField::Bits, 6));
+        QCOMPARE(table.row(4).bits, 6);
+        QVERIFY(table.choices(4, ui::EditField::Bits).size() == 8); // 2..8 and keep
+        for (const ui::EditChoice& c : table.choices(4, ui::EditField::Group))
+            if (c.value.toInt() > 0) QCOMPARE(table.row(4).cols % quint64(c.value.toInt()), quint64(0));
+    }
+
+    void recipeSaysExactlyTheTable() {
+        SchemeTable table;
+        table.setModel(sample());
+        QCOMPARE(table.recipe().rules.size(), size_t(1));
+        QCOMPARE(table.recipe().rules[0].match, std::string("*"));
+        const auto role = [&](const char* name) {
+            QVector<int> rows;
+            for (int t = 0; t < table.count(); ++t)
+                if (table.row(t).name == QLatin1String(name)) rows << t;
+            return rows;
+        };
+        table.edit(role("down_proj"), SchemeEdit::codecParam("bits", 8LL));
+        table.edit({table.indexOf("layers.2.mlp.down_proj")}, SchemeEdit::keep());
+        const Recipe recipe = table.recipe("mix");
+        QCOMPARE(recipe.rules.size(), size_t(3));
+        QCOMPARE(recipe.rules[0].match, std::string("layers.2.mlp.down_proj"));
+        QVERIFY(!recipe.rules[0].scheme);
+        QCOMPARE(recipe.rules[1].match, std::string("layers.*.mlp.down_proj"));
+        const auto schemes = table.schemes();
+        // Random tables come back exactly, through JSON.
+        quint32 state = 7;
+        for (int round = 0; round < 20; ++round) {
+            for (int i = 0; i < 1 + round; ++i) {
+                state = state * 1664525u + 1013904223u;
+                const int t = int((state >> 8) % quint32(table.count()));
+                table.edit({t}, (state >> 4) % 4
+                                    ? SchemeEdit::codecParam("bits", (long long)(2 + (state >> 16) % 7))
+                                    : SchemeEdit::keep());
+            }
+            const auto wanted = table.schemes();
+            const auto parsed = Recipe::fromJson(table.recipe().toJson(), "test");
+            QS_VERIFY_OK(parsed);
+            table.edit(allOf(table), SchemeEdit::keep());
+            const int before = table.undoStack()->count();
+            table.applyRecipe(*parsed, "Load");
+            QCOMPARE(table.undoStack()->count(), before + 1);
+            QVERIFY(table.schemes() == wanted); // shared, so pointers compare as values
+            for (const LintIssue& i : table.plan().issues)
+                QVERIFY(i.rule != "rule-matches-nothing");
+            QVERIFY(!table.row(0).edited); // "edited" is measured from the recipe
+        }
+        table.applyRecipe(recipe, "Load mix");
+        QVERIFY(table.schemes() == schemes);
+        table.undoStack()->undo();
+        QVERIFY(table.schemes() != schemes);
+    }
+
+    void rulesThatMatchNothingAreTold() {
+        SchemeTable table;
+        table.setModel(sample());
+        Recipe recipe = table.recipe();
+        recipe.rules.insert(recipe.rules.begin(), {"mlp.*dwon", std::nullopt});
+        table.applyRecipe(recipe, "Load");
+        const auto told = [&] {
+            for (const LintIssue& i : table.plan().issues)
+                if (i.rule == "rule-matches-nothing" && i.message.find("mlp.*dwon") != std::string::npos)
+                    return true;
+            return false;
+        };
+        QVERIFY(told());
+        table.edit({0}, SchemeEdit::codecParam("bits", 8LL));
+        QVERIFY(!told());
+    }
+
+    void resultsGoStaleWithTheirScheme() {
+        SchemeTable table;
+        table.setModel(sample());
+        table.beginRun(table.schemes(), true);
+        QCOMPARE(table.row(0).state, TargetState::Queued);
+        TensorResult r;
+        r.module = table.row(0).module.toStdString();
+        r.planned = r.done = "int4 g128 asym";
+        r.error.weight = 0.01;
+        table.setResults({r});
+        QCOMPARE(table.row(0).state, TargetState::Done);
+        QCOMPARE(table.row(0).weightError, 0.01);
+        QVERIFY(std::isnan(table.row(0).outputError)); // -1 means: not measured
+        r.done = "int4 g32 asym";
+        table.setResults({r});
+        QVERIFY(table.row(0).different);
+        table.endRun();
+        QCOMPARE(table.row(1).state, TargetState::Planned);
+        QVERIFY(!table.runIsStale());
+        table.edit({0, 1}, SchemeEdit::codecParam("bits", 8LL));
+        QVERIFY(table.row(0).stale && !table.row(1).stale); // row 1 has no result
+        QVERIFY(table.runIsStale());
+        table.undoStack()->undo();
+        QVERIFY(!table.row(0).stale);
+        table.clearRun();
+        QVERIFY(std::isnan(table.row(0).weightError));
+        QCOMPARE(table.row(0).state, TargetState::Planned);
+    }
+};
+
+QS_TEST(TstSchemeTable)
+#include "tst_scheme_table.moc"
