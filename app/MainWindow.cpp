@@ -204,9 +204,8 @@ void MainWindow::showNote(const QString& text, const QString& action, std::funct
 void MainWindow::openPath(const QString& path) {
     const QFileInfo info(path);
     const QString suffix = info.suffix().toLower();
-    if (suffix == QLatin1String("h5")) {
-        if (!m_session.openCalibration(path))
-            showError(tr("Open the model first: a calibration belongs to one."));
+    if (suffix == QLatin1String("h5") || suffix == QLatin1String("hdf5")) {
+        m_session.openHdf5(path);
         return;
     }
     const bool recipe = suffix == QLatin1String("json") && info.fileName() != QLatin1String("config.json") &&

@@ -6,6 +6,7 @@
 #include "app/pages/InspectPage.h"
 #include "app/pages/ModelTreePane.h"
 #include "app/pages/TensorsPane.h"
+#include "core/checkpoint/reader.h"
 #include "core/linalg/blas.h"
 #include "widgets/theme/Icons.h"
 #include "widgets/views/SegmentedButtons.h"
@@ -189,8 +190,8 @@ void MainWindow::makeViewMenu() {
 void MainWindow::makeWorkMenus() {
     QMenu* calibration = menuBar()->addMenu(tr("&Calibrate"));
     addAction(calibration, "calibrate", tr("&Calibrate…"), "calibrate", {}, [this] { calibrate(); });
-    addAction(calibration, "openCalibration", tr("&Open calibration…"), "", {}, [this] {
-        openDialog(tr("Open calibration"), tr("Calibrations (*.h5)"),
+    addAction(calibration, "openCalibration", tr("&Open calibration or activations…"), "", {}, [this] {
+        openDialog(tr("Open a calibration or recorded activations"), tr("HDF5 files (*.h5 *.hdf5)"),
                    [this](const QString& p) { openPath(p); });
     });
     addAction(calibration, "scan", tr("Scan the &weights"), "", {}, [this] { m_session.scanWeights(); });
@@ -305,7 +306,11 @@ void MainWindow::openModelDialog(bool folder) {
     FileQuestion q;
     q.kind = folder ? FileQuestion::Kind::OpenFolder : FileQuestion::Kind::OpenFile;
     q.title = folder ? tr("Open a model folder") : tr("Open a model file");
-    q.filter = tr("Models (*.safetensors *.safetensors.index.json config.json *.gguf);;All files (*)");
+    QStringList patterns;
+    for (const ReaderDescriptor* reader : readers())
+        for (const std::string& extension : reader->extensions)
+            patterns << QLatin1Char('*') + QString::fromStdString(extension);
+    q.filter = tr("Models (%1 *.index.json config.json);;All files (*)").arg(patterns.join(QLatin1Char(' ')));
     m_dialogs->ask(this, q, [this](const QString& path) { openPath(path); });
 }
 

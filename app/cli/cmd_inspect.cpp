@@ -148,8 +148,10 @@ void showActivations(Console& out, json& result, const Calibration& calibration,
             result["activations"].push_back(activationJson(site, choice));
         return;
     }
-    out.text(fmt::format("\nActivations over {} tokens of {}\n\n", calibration.tokens().size(),
-                         calibration.info().source));
+    const std::string& source = calibration.info().source;
+    out.text(calibration.info().activations.empty()
+                 ? fmt::format("\nActivations over {} tokens of {}\n\n", calibration.tokens().size(), source)
+                 : fmt::format("\nActivations recorded in {}\n\n", source));
     out.text(activationTable(calibration.sites(), choice));
     out.text(fmt::format("\nOutlier channel: absmax at or above {}.\n", choice.text()));
 }
@@ -202,9 +204,9 @@ Result<void> inspectHdf5(Session& session, const InspectOptions& o) {
     if (hasTensors(*file) || recorded.empty()) {
         QS_TRY(const auto checkpoint, hdf5Checkpoint(file));
         QS_TRY(const auto model, openModel(checkpoint));
-        QS_TRY(const Selection selected, selectTensors(*model, o.glob));
+        QS_TRY(const auto selected, selectTensors(*model, o.glob));
         const OutlierChoice choice = o.choice(OutlierRule::MedianRatio);
-        QS_TRY(const auto reports, measure(*checkpoint, selected, choice, !o.headerOnly, session.job));
+        QS_TRY(const auto reports, measure(*model, selected, choice, !o.headerOnly, session.job));
         result = modelJson(*model);
         out.text(modelText(*model) + "\n");
         showTensors(out, result, reports, o, choice);

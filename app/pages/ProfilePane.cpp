@@ -181,8 +181,10 @@ ui::ChannelProfileDataPtr ProfilePane::activationsPicture(const ui::TargetRow& r
         return data;
     }
     const auto& tokens = session->calibration()->tokens();
-    data->title = tr("Activations, %1 × %2 tokens")
-                      .arg(ui::integerText(qint64(tokens.rows())), ui::integerText(qint64(tokens.cols())));
+    data->title = tokens.size() == 0 ? tr("Recorded activations")
+                                     : tr("Activations, %1 × %2 tokens")
+                                           .arg(ui::integerText(qint64(tokens.rows())),
+                                                ui::integerText(qint64(tokens.cols())));
     data->absmax = copied(stats->absmax);
     data->p999 = copied(stats->p999);
     data->median = median(stats->absmax);

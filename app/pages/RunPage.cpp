@@ -49,9 +49,11 @@ QVector<ui::KeyValue> recipeFacts(const SchemeTable& table) {
 QVector<ui::KeyValue> calibrationFacts(const Calibration& c) {
     QVector<ui::KeyValue> out;
     out.push_back({RunPage::tr("Text"), QString::fromStdString(c.info().source)});
-    out.push_back(
-        {RunPage::tr("Tokens"), QStringLiteral("%1 × %2").arg(ui::integerText(qint64(c.tokens().rows())),
-                                                              ui::integerText(qint64(c.tokens().cols())))});
+    // Recorded activations have no tokens of ours.
+    if (c.tokens().size() > 0)
+        out.push_back({RunPage::tr("Tokens"),
+                       QStringLiteral("%1 × %2").arg(ui::integerText(qint64(c.tokens().rows())),
+                                                     ui::integerText(qint64(c.tokens().cols())))});
     out.push_back({RunPage::tr("Sites"), ui::integerText(qint64(c.sites().size()))});
     out.push_back(
         {RunPage::tr("Fingerprint"), QString::fromStdString(c.info().fingerprint).left(12), {}, true});

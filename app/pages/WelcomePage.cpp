@@ -55,7 +55,9 @@ WelcomePage::WelcomePage(Settings* settings, QWidget* parent)
 }
 
 void WelcomePage::setBusy(const QString& text) {
-    m_empty->setText(text.isEmpty() ? tr("Drop a model folder, a .safetensors or a .gguf file here.") : text);
+    m_empty->setText(text.isEmpty()
+                         ? tr("Drop a model folder or a weight file here: safetensors, GGUF, PyTorch, HDF5.")
+                         : text);
 }
 
 void WelcomePage::fillRecent() {

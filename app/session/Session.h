@@ -71,6 +71,10 @@ public:
     QString calibrateBlocker() const;
     JobHandle* calibrate(const CalibrateRequest& request);
     JobHandle* openCalibration(const QString& file);
+    /// Statistics and Sigma from activations that another program recorded, as a calibration in the cache.
+    JobHandle* useActivations(const QString& file);
+    /// A calibration, recorded activations, or a model: whatever the HDF5 file is.
+    JobHandle* openHdf5(const QString& file);
     std::shared_ptr<const Calibration> calibration() const { return m_calibration; }
 
     // --- Run ---

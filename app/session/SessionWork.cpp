@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Session: calibrate and run. Long work on the engine thread; files are only touched there.
 #include "app/session/Session.h"
+#include "core/calibrate/activation_dump.h"
 
 #include <QDir>
 #include <QFileInfo>
@@ -43,6 +44,19 @@ Result<OpenedRun> loadRun(const fs::path& directory, const std::shared_ptr<const
     }
     QS_TRY(out.plan, planOfRun(*out.run, *model));
     return out;
+}
+
+Result<std::shared_ptr<const Calibration>> calibrateOnFile(const Model& model, const fs::path& file,
+                                                           const fs::path& folder, const JobScope& scope) {
+    QS_TRY(auto mapped, MappedHdf5::open(file));
+    QS_TRY(const auto dump, ActivationDump::open(std::move(mapped)));
+    QS_TRY(const std::string fingerprint, dump->fingerprint());
+    std::error_code ec;
+    fs::create_directories(folder / "calibrations", ec);
+    const fs::path output = folder / "calibrations" / ("activations-" + fingerprint.substr(0, 16) + ".h5");
+    QS_TRY(const DumpCalibration made,
+           calibrateFromActivations(*dump, model, {}, output, scope.backend(), scope.job()));
+    return made.calibration;
 }
 
 } // namespace
@@ -103,6 +117,43 @@ JobHandle* Session::openCalibration(const QString& file) {
     job->then(this, [this, model = m_model](const Outcome& outcome) {
         if (!isCurrent(model)) return;
         if (const auto c = outcome.as<Calibration>()) adoptCalibration(c);
+    });
+    return report(job);
+}
+
+JobHandle* Session::useActivations(const QString& file) {
+    if (!m_model) return nullptr;
+    const auto body = [model = m_model, file = fs::path(file.toStdString()),
+                       folder = cacheFolder().toStdString()](const JobScope& scope) -> Outcome {
+        return Outcome::from(calibrateOnFile(*model, file, folder, scope));
+    };
+    JobHandle* job = m_engine.post(
+        {QStringLiteral("calibrate"), tr("Read the activations of %1").arg(QFileInfo(file).fileName())},
+        body);
+    job->then(this, [this, model = m_model](const Outcome& outcome) {
+        if (!isCurrent(model)) return;
+        if (const auto c = outcome.as<Calibration>()) adoptCalibration(c);
+    });
+    return report(job);
+}
+
+JobHandle* Session::openHdf5(const QString& file) {
+    const JobRequest request{QStringLiteral("open"), tr("Look at %1").arg(QFileInfo(file).fileName()), false,
+                             kOpen};
+    JobHandle* job = m_pool.post(
+        request, [file = file.toStdString()](const JobScope&) { return Outcome::from(hdf5Kind(file)); });
+    job->then(this, [this, file](const Outcome& outcome) {
+        const auto kind = outcome.as<Hdf5Kind>();
+        if (!kind) return;
+        if (*kind == Hdf5Kind::Weights)
+            openModel(file);
+        else if (!m_model)
+            emit failed(tr("Open %1").arg(QFileInfo(file).fileName()),
+                        tr("Open the model first: a calibration belongs to one."));
+        else if (*kind == Hdf5Kind::Calibration)
+            openCalibration(file);
+        else
+            useActivations(file);
     });
     return report(job);
 }

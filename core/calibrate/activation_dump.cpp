@@ -209,4 +209,15 @@ Result<DumpCalibration> calibrateFromActivations(const ActivationDump& dump, con
                            std::move(matches.missingSites)};
 }
 
+Result<Hdf5Kind> hdf5Kind(const std::filesystem::path& path) {
+    {
+        QS_TRY(const auto file, H5Import::open(path));
+        if (isCalibration(file->listing())) return Hdf5Kind::Calibration;
+    }
+    QS_TRY(auto file, MappedHdf5::open(path));
+    if (hdf5Checkpoint(file)) return Hdf5Kind::Weights;
+    QS_TRY(const auto dump, ActivationDump::open(std::move(file)));
+    return Hdf5Kind::Activations;
+}
+
 } // namespace qs

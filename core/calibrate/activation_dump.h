@@ -42,6 +42,11 @@ private:
     std::vector<const H5MappedArray*> mapped_; // into *file_
 };
 
+/// What an HDF5 file is for a model that is open.
+enum class Hdf5Kind { Calibration, Activations, Weights };
+/// Looked at by the process that reads foreign files. A file with weights and activations counts as weights.
+Result<Hdf5Kind> hdf5Kind(const std::filesystem::path& path);
+
 /// A calibration made from a dump.
 struct DumpCalibration {
     std::shared_ptr<const Calibration> calibration;

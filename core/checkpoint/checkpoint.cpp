@@ -75,10 +75,11 @@ Error nothingInFolder(const fs::path& folder) {
                 firstNames(std::move(single)),
             folder.string());
     if (found.empty())
-        return Error::notFound("no weights in this folder; looked for model.safetensors, "
-                               "model.safetensors.index.json, any other "
-                               ".safetensors or .gguf file, pytorch_model.bin and pytorch_model.bin.index.json",
-                               folder.string());
+        return Error::notFound(
+            "no weights in this folder; looked for model.safetensors, "
+            "model.safetensors.index.json, any other "
+            ".safetensors or .gguf file, pytorch_model.bin and pytorch_model.bin.index.json",
+            folder.string());
     return Error::unsupported(fmt::format("the weights found are not supported yet: {}; supported: {}",
                                           firstNames(std::move(found)), supportedFormats()),
                               folder.string());

@@ -66,17 +66,14 @@ size_t elementBytes(const H5MappedArray& a) {
     return size_t(dtypeInfo(a.type).bits) / 8;
 }
 
-Result<void> refuseOwnFiles(const H5Listing& listing, const fs::path& path) {
-    if (listing.nodes.empty()) return {};
-    for (const H5TextAttribute& a : listing.nodes.front().attributes)
-        if (a.name == "schema" && a.values == std::vector<std::string>{kCalibrationSchema})
-            return Error::unsupported(
-                "a calibration file of this program, not a model: give it as the calibration of its model",
-                path.string());
-    return {};
-}
-
 } // namespace
+
+bool isCalibration(const H5Listing& listing) {
+    if (listing.nodes.empty()) return false;
+    for (const H5TextAttribute& a : listing.nodes.front().attributes)
+        if (a.name == "schema" && a.values == std::vector<std::string>{kCalibrationSchema}) return true;
+    return false;
+}
 
 Result<std::shared_ptr<const MappedHdf5>> MappedHdf5::open(const fs::path& path, const H5Mapping* mapping) {
     if (lowerExtension(path) == ".keras")
@@ -89,7 +86,10 @@ Result<std::shared_ptr<const MappedHdf5>> MappedHdf5::open(const fs::path& path,
     }
     auto file = std::make_shared<MappedHdf5>();
     QS_TRY(file->file_, H5Import::open(path));
-    QS_CHECK(refuseOwnFiles(file->listing(), path));
+    if (isCalibration(file->listing()))
+        return Error::unsupported(
+            "a calibration file of this program, not a model: give it as the calibration of its model",
+            path.string());
     auto arrays = mapH5Arrays(file->listing(), *mapping);
     if (!arrays) return arrays.takeError().at(path.string());
     file->arrays_ = std::move(*arrays);

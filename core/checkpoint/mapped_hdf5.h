@@ -12,6 +12,9 @@
 
 namespace qs {
 
+/// The listed file is a calibration of this program.
+bool isCalibration(const H5Listing& listing);
+
 /// Thread-safe.
 class MappedHdf5 {
 public:

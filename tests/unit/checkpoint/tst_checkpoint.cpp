@@ -70,9 +70,8 @@ private slots:
 
     void foreignFormatsAreNamed() {
         const fs::path dir = scratchDir("foreign");
-        for (const auto& [name, format] : {std::pair("weights.npz", "NumPy"),
-                                           {"M.MSGPACK", "Flax"},
-                                           {"m.onnx", "ONNX"}}) {
+        for (const auto& [name, format] :
+             {std::pair("weights.npz", "NumPy"), {"M.MSGPACK", "Flax"}, {"m.onnx", "ONNX"}}) {
             writeText(dir / name, "whatever it is that is in there");
             const Error e = openError(dir / name);
             QCOMPARE(e.code, ErrorCode::Unsupported);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/evaluate/evaluate.h"
-#include "core/run/run.h"
 #include "core/hdf5/h5_file.h"
+#include "core/run/run.h"
 #include "tests/support/killed_child.h"
 #include "tests/support/qs_test.h"
 #include "tests/support/small_model.h"
