@@ -77,7 +77,7 @@ private slots:
             const auto gguf = openModel(path);
             QS_VERIFY_OK(gguf);
             QVERIFY2((*gguf)->hasForward(), (*gguf)->noForwardReason().c_str());
-            QCOMPARE((*gguf)->spec().tiedHead, (*original)->spec().tiedHead);
+            QCOMPARE((*gguf)->spec().head.tied, (*original)->spec().head.tied);
             QCOMPARE((*gguf)->targets().size(), (*original)->targets().size());
             const double found = perplexity(**gguf, windows);
             qInfo("%s: %.6f, original (%s) %.6f", name, found, std::string(dtypeInfo(stored).name).c_str(),
