@@ -165,7 +165,11 @@ std::string SentencePieceTokenizer::display(int id) const {
 }
 
 std::string SentencePieceTokenizer::description() const {
-    return fmt::format("{} (SentencePiece BPE{})", setup_.format,
+    const char* kind = proto_.kind == SentencePieceKind::Bpe       ? "BPE"
+                       : proto_.kind == SentencePieceKind::Unigram ? "Unigram"
+                       : proto_.kind == SentencePieceKind::Word    ? "word"
+                                                                   : "character";
+    return fmt::format("{} (SentencePiece {}{})", setup_.format, kind,
                        proto_.byteFallback ? ", byte fallback" : "");
 }
 

@@ -16,6 +16,7 @@ import tempfile
 
 import numpy as np
 import sentencepiece as spm
+from sentencepiece import sentencepiece_model_pb2
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 OUT = ROOT / "tests/golden/text"
@@ -59,6 +60,17 @@ def train(name, options, rules):
     spm.SentencePieceTrainer.train(input=str(TRAINING), model_prefix=str(OUT / name), num_threads=1,
                                    hard_vocab_limit=False, minloglevel=2, **options)
     (OUT / f"{name}.vocab").unlink()
+    without_paths(OUT / f"{name}.model")
+
+
+def without_paths(path):
+    """Leaves out of the model where it was trained: TrainerSpec input and model_prefix, the rules' file name."""
+    model = sentencepiece_model_pb2.ModelProto()
+    model.ParseFromString(path.read_bytes())
+    model.trainer_spec.ClearField("input")
+    model.trainer_spec.ClearField("model_prefix")
+    model.normalizer_spec.ClearField("normalization_rule_tsv")
+    path.write_bytes(model.SerializeToString())
 
 
 def vectors(model):

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/export/dequantized_format.h"
 #include "core/export/verify.h"
+#include "core/model/packed/packed_linear.h"
 #include "tests/support/gguf_llama.h"
 #include "tests/unit/exporter/export_fixture.h"
 
@@ -294,7 +295,7 @@ void Exporter_dequantized::lint() {
     QVERIFY(hasRule(none, "nothing-quantized", Severity::Error));
     QVERIFY(lintDequantized(*f.model, planFor(f, kMixed)).empty());
     Plan packed = planFor(f, kMixed);
-    packed.entries[3].target.place.kind = WeightPlace::Kind::Packed;
+    packed.entries[3].target.packed = std::make_shared<const PackedInfo>();
     QVERIFY(hasRule(lintDequantized(*f.model, packed), "source-packed", Severity::Error));
 }
 

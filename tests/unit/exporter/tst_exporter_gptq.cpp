@@ -2,6 +2,7 @@
 #include "core/export/gptq_format.h"
 #include "core/export/gptq_settings.h"
 #include "core/export/verify.h"
+#include "core/model/packed/packed_linear.h"
 #include "tests/unit/exporter/export_fixture.h"
 
 #include <cstring>
@@ -395,7 +396,7 @@ void Exporter_gptq::lintWarnings() {
     QVERIFY(hasRule(lintGptq(*f.model, planFor(f, kept)), "gptq-dynamic", Severity::Warning));
     Plan plan = planFor(f, kept);
     plan.entries[0].target.rows = 48;
-    plan.entries[0].target.place.kind = WeightPlace::Kind::Packed;
+    plan.entries[0].target.packed = std::make_shared<const PackedInfo>();
     const auto issues = lintGptq(*f.model, plan);
     QVERIFY(hasRule(issues, "gptq-shape", Severity::Error));
     QVERIFY(hasRule(issues, "source-packed", Severity::Error));

@@ -64,8 +64,8 @@ inline bool readsEverything(const Checkpoint& c) {
     bool ok = true;
     for (size_t i = 0; i < c.tensors().size(); ++i) {
         const TensorInfo& t = c.tensors()[i];
-        ok = c.rawBytes(i).has_value() && ok;
-        ok = (!convertibleToFloat(t.dtype) || c.readMatrix(i).has_value()) && ok;
+        ok = (!t.verbatim || c.rawBytes(i).has_value()) && ok;
+        ok = (!t.readable() || c.readMatrix(i).has_value()) && ok;
     }
     return ok && c.fingerprint().has_value();
 }

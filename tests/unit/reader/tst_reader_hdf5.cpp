@@ -6,6 +6,7 @@
 #include "core/hdf5/h5_file.h"
 #include "core/model/model.h"
 #include "tests/support/qs_test.h"
+#include "tests/support/samples.h"
 #include "tests/unit/checkpoint/safetensors_file.h"
 
 #include <cmath>
@@ -55,6 +56,11 @@ QString mappingError(const std::string& json) {
 }
 
 } // namespace
+
+QS_SAMPLE(reader, hdf5, [](const fs::path& folder) {
+    fs::copy_file(foreign("keras3.weights.h5"), folder / "keras3.weights.h5");
+    return folder / "keras3.weights.h5";
+})
 
 #define VERIFY_TENSOR(checkpoint, name, shape, ...)                                                          \
     do {                                                                                                     \

@@ -182,11 +182,11 @@ private slots:
     void hostileExpression() {
         json j = bare({{"type", "WordLevel"}, {"vocab", vocabOf({"<unk>"})}, {"unk_token", "<unk>"}});
         j["pre_tokenizer"] = {
-            {"type", "Split"}, {"pattern", {{"Regex", "(a|a|aa)*b"}}}, {"behavior", "Isolated"}};
+            {"type", "Split"}, {"pattern", {{"Regex", "^(a|a)+(a|a)+$"}}}, {"behavior", "Isolated"}};
         const auto t = need(fromJson(j));
         QVERIFY(t);
         const clock_t start = clock();
-        QS_VERIFY_ERROR(t->encode(std::string(200, 'a')), ErrorCode::Unsupported, "gave up");
+        QS_VERIFY_ERROR(t->encode(std::string(60, 'a') + "b"), ErrorCode::Unsupported, "gave up");
         QVERIFY(double(clock() - start) / CLOCKS_PER_SEC < 60);
     }
 };

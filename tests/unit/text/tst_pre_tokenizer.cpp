@@ -151,7 +151,7 @@ private slots:
         const auto parse = [](const json& j) {
             return text::parsePreTokenizer(j, "tokenizer.json: pre_tokenizer");
         };
-        QS_VERIFY_ERROR(parse({{"type", "UnicodeScripts"}}), ErrorCode::Unsupported, "UnicodeScripts");
+        QS_VERIFY_ERROR(parse({{"type", "Upwards"}}), ErrorCode::Unsupported, "Upwards");
         QS_VERIFY_ERROR(parse(split({{"Regex", "(unclosed"}}, "Isolated")), ErrorCode::Unsupported,
                         "(unclosed");
         QS_VERIFY_ERROR(parse(split({{"Regex", "a"}}, "Sideways")), ErrorCode::Unsupported, "Sideways");

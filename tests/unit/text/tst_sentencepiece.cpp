@@ -258,9 +258,8 @@ private slots:
         QS_VERIFY_ERROR(made(plus({"<0x00>", 0, kByte}), bpeTrainer()), ErrorCode::Corrupt, "byte_fallback");
         QS_VERIFY_ERROR(made(plus({"<0x00>", 0, kByte}), bpeTrainer(true)), ErrorCode::Corrupt,
                         "256 byte pieces");
-        QS_VERIFY_ERROR(made(small(head(), kLetters), ProtoWriter()), ErrorCode::Unsupported, "UNIGRAM");
-        QS_VERIFY_ERROR(made(small(head(), kLetters), ProtoWriter().varint(3, 4)), ErrorCode::Unsupported,
-                        "CHAR");
+        QS_VERIFY_OK(made(small(head(), kLetters), ProtoWriter())); // Unigram is the default
+        QS_VERIFY_OK(made(small(head(), kLetters), ProtoWriter().varint(3, 4)));
         QS_VERIFY_ERROR(made(small(head(), kLetters), ProtoWriter().varint(3, 7)), ErrorCode::Corrupt,
                         "model_type");
         const std::string whole =
