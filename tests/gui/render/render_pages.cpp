@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Drives the real window with the real engine on the sample model and writes every page as PNG, light and
-// dark, in three sizes: QT_QPA_PLATFORM=offscreen render_pages <folder>.
+// dark, in three sizes: QT_QPA_PLATFORM=offscreen render_pages <folder>. With models behind the folder: only
+// how each of them looks once it is open.
 #include "app/MainWindow.h"
 #include "app/dialogs/TextDialogs.h"
 #include "app/pages/ExportPage.h"
@@ -57,6 +58,20 @@ public:
         inspectPages();
         runAndJudge();
         exportPage();
+        return true;
+    }
+
+    bool showModels(const QStringList& models) {
+        Session* s = m_window->session();
+        for (const QString& path : models) {
+            const auto before = s->model();
+            m_window->openPath(path);
+            if (!waitFor("open", [&] { return s->model() != before; })) return false;
+            if (!waitFor("scan", [s] { return s->scannedCount() == s->table()->count(); })) return false;
+            s->selection()->selectOne(0);
+            settle();
+            shoot(qPrintable(QStringLiteral("8-open-") + QFileInfo(path).completeBaseName()));
+        }
         return true;
     }
 
@@ -207,11 +222,13 @@ private:
 
 int main(int argc, char** argv) {
     if (argc < 2) {
-        std::fprintf(stderr, "usage: render_pages FOLDER\n");
+        std::fprintf(stderr, "usage: render_pages FOLDER [MODEL...]\n");
         return 2;
     }
     qputenv("QT_ENABLE_HIGHDPI_SCALING", "0");
     QApplication app(argc, argv);
     ui::applyTheme(app, ui::ThemeMode::Light);
-    return Renderer(QString::fromLocal8Bit(argv[1])).run() ? 0 : 1;
+    Renderer renderer(QString::fromLocal8Bit(argv[1]));
+    const QStringList models = app.arguments().mid(2);
+    return (models.isEmpty() ? renderer.run() : renderer.showModels(models)) ? 0 : 1;
 }
