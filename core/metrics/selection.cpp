@@ -43,23 +43,6 @@ BelowCounts CountBelow(const uint32_t* values, size_t n, uint32_t pivotA, uint32
     return counts;
 }
 
-size_t KeepRange(const uint32_t* values, size_t n, uint32_t lo, uint32_t hi, uint32_t* out) {
-    const DI d;
-    const size_t lanes = hn::Lanes(d);
-    const auto before = hn::Set(d, int32_t(lo) - 1), end = hn::Set(d, int32_t(hi));
-    size_t kept = 0, i = 0;
-    for (; i + lanes <= n; i += lanes) {
-        const auto x = hn::LoadU(d, asSigned(values + i));
-        const auto inside = hn::And(hn::Gt(x, before), hn::Lt(x, end));
-        // A whole vector, then the next over what is left of it: masked stores are slow on many processors.
-        hn::StoreU(hn::Compress(x, inside), d, reinterpret_cast<int32_t*>(out + kept));
-        kept += hn::CountTrue(d, inside);
-    }
-    for (; i < n; ++i)
-        if (values[i] >= lo && values[i] < hi) out[kept++] = values[i];
-    return kept;
-}
-
 void Magnitudes(const float* values, size_t n, uint32_t* out) {
     const hn::ScalableTag<uint32_t> d;
     const size_t lanes = hn::Lanes(d);
@@ -117,7 +100,6 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace qs {
 HWY_EXPORT(CountBelow);
-HWY_EXPORT(KeepRange);
 HWY_EXPORT(Magnitudes);
 HWY_EXPORT(Transposed);
 
@@ -125,7 +107,15 @@ BelowCounts countBelow(std::span<const uint32_t> values, uint32_t pivotA, uint32
     return HWY_DYNAMIC_DISPATCH(CountBelow)(values.data(), values.size(), pivotA, pivotB);
 }
 size_t keepRange(std::span<const uint32_t> values, uint32_t lo, uint32_t hi, uint32_t* out) {
-    return HWY_DYNAMIC_DISPATCH(KeepRange)(values.data(), values.size(), lo, hi, out);
+    // Without branches, one value at a time: Highway's Compress copies its table to the stack in every round
+    // when g++ 12 compiles it, which made this several times slower.
+    const uint32_t width = hi - lo;
+    size_t kept = 0;
+    for (const uint32_t v : values) {
+        out[kept] = v;
+        kept += v - lo < width;
+    }
+    return kept;
 }
 void magnitudes(std::span<const float> values, uint32_t* out) {
     HWY_DYNAMIC_DISPATCH(Magnitudes)(values.data(), values.size(), out);
