@@ -165,13 +165,10 @@ std::string outlierText(const std::vector<OutlierChannel>& outliers, size_t atMo
 json modelJson(const Model& model) {
     const Checkpoint& c = model.checkpoint();
     const PackedLinears packed = packedLinears(model);
-    json out = {{"path", c.root().string()},
-                {"reader", c.readerId()},
-                {"tensor_count", c.tensors().size()},
-                {"elements", parameterCount(model, packed)},
-                {"bytes", c.totalBytes()},
-                {"quantizable", quantizable(model)},
-                {"packed", storedForms(packed)}};
+    json out = {
+        {"path", c.root().string()},          {"reader", c.readerId()},  {"tensor_count", c.tensors().size()},
+        {"elements", model.parameterCount()}, {"bytes", c.totalBytes()}, {"quantizable", quantizable(model)},
+        {"packed", storedForms(packed)}};
     out["architecture"] = model.hasForward() ? json(model.spec().architecture) : json();
     if (model.hasForward()) {
         const ModelSpec& s = model.spec();
@@ -192,9 +189,8 @@ std::string modelText(const Model& model) {
     Fields f;
     f.add("Model", c.root().string());
     const PackedLinears packed = packedLinears(model);
-    f.add("Size",
-          fmt::format("{} parameters, {} in {} tensors ({})", humanCount(parameterCount(model, packed)),
-                      humanBytes(c.totalBytes()), c.tensors().size(), c.readerId()));
+    f.add("Size", fmt::format("{} parameters, {} in {} tensors ({})", humanCount(model.parameterCount()),
+                              humanBytes(c.totalBytes()), c.tensors().size(), c.readerId()));
     if (model.hasForward()) {
         const ModelSpec& s = model.spec();
         f.add("Architecture",

@@ -55,16 +55,6 @@ std::vector<std::string> storedForms(const PackedLinears& packed) {
     return out;
 }
 
-uint64_t parameterCount(const Model& model, const PackedLinears& packed) {
-    uint64_t count = 0;
-    const auto& tensors = model.checkpoint().tensors();
-    for (size_t i = 0; i < tensors.size(); ++i)
-        if (!packed.isPart[i]) count += tensors[i].elements();
-    for (const auto& [first, info] : packed.at)
-        count += uint64_t(info->out) * info->in;
-    return count;
-}
-
 Result<PackedDetails> measurePacked(const PackedLinear& linear, const JobContext& job) {
     PackedDetails d;
     const PackedInfo& info = linear.info();

@@ -21,8 +21,6 @@ PackedLinears packedLinears(const Model& model);
 
 /// "AWQ 4-bit, group 128, asymmetric (28 linears)", by descending count.
 std::vector<std::string> storedForms(const PackedLinears& packed);
-/// Parameters of the model: weights, not the words they are packed in.
-uint64_t parameterCount(const Model& model, const PackedLinears& packed);
 
 /// Codes and scales of one linear, read through.
 struct PackedDetails {

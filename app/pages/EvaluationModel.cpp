@@ -48,7 +48,7 @@ EvaluationModel::Row EvaluationModel::original() const {
     row.texts[Name] = tr("original");
     row.texts[Recipe] = m_session->title();
     row.texts[Size] = mebibytes(c.totalBytes());
-    const uint64_t n = c.totalElements();
+    const uint64_t n = m_session->model()->parameterCount();
     row.texts[Bits] = n ? QLocale().toString(8.0 * double(c.totalBytes()) / double(n), 'f', 2) : QString();
     const auto e = m_session->evaluation();
     if (e && e->before)

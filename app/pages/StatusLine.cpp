@@ -2,6 +2,7 @@
 #include "app/pages/StatusLine.h"
 
 #include "app/jobs/JobsModel.h"
+#include "core/model/packed/packed_linear.h"
 #include "widgets/models/Metric.h"
 
 #include <QLabel>
@@ -14,10 +15,12 @@ namespace qs::app {
 namespace {
 
 /// The type most weights are stored in.
-QString mainType(const Checkpoint& checkpoint) {
+QString mainType(const Model& model) {
     std::map<std::string_view, uint64_t> elements;
-    for (const TensorInfo& t : checkpoint.tensors())
+    for (const TensorInfo& t : model.checkpoint().tensors())
         elements[t.typeName()] += t.elements();
+    for (const QuantTarget& t : model.targets())
+        if (t.packed) elements[t.packed->format] += uint64_t(t.rows) * t.cols;
     const auto most = std::max_element(elements.begin(), elements.end(),
                                        [](const auto& a, const auto& b) { return a.second < b.second; });
     return most == elements.end() ? QString() : QString::fromStdString(std::string(most->first));
@@ -126,13 +129,14 @@ void StatusLine::refresh() {
         fit();
         return;
     }
-    const Checkpoint& c = model->checkpoint();
     show(m_model, tr("%1 · %2 parameters · %3")
-                      .arg(m_session->title(), parametersText(c.totalElements()), mainType(c)));
+                      .arg(m_session->title(), parametersText(model->parameterCount()), mainType(*model)));
     const Plan& plan = m_session->table()->plan();
     show(m_recipe,
-         tr("Recipe <b>%1</b> · %2 bpw linears")
-             .arg(ui::bytesText(plan.totalBytesAfter), QLocale().toString(plan.bitsPerWeight(), 'f', 2)));
+         plan.bitsPerWeight() > 0
+             ? tr("Recipe <b>%1</b> · %2 bpw linears")
+                   .arg(ui::bytesText(plan.totalBytesAfter), QLocale().toString(plan.bitsPerWeight(), 'f', 2))
+             : tr("Recipe <b>%1</b> · all linears kept").arg(ui::bytesText(plan.totalBytesAfter)));
     m_recipe->setToolTip(tr("%1 bytes exactly, was %2. Stored bits per weight of what is quantized: %3.")
                              .arg(ui::integerText(qint64(plan.totalBytesAfter)),
                                   ui::integerText(qint64(plan.totalBytesBefore)),

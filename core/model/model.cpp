@@ -93,6 +93,18 @@ std::vector<QuantTarget> targetsOfTensors(const Checkpoint& checkpoint, const Pa
     return out;
 }
 
+uint64_t countParameters(const Checkpoint& checkpoint, const PackedReader& packed) {
+    uint64_t count = checkpoint.totalElements();
+    for (const std::string& module : packed.modules()) {
+        const auto info = packedInfo(packed, module);
+        if (!info || !*info) continue;
+        for (const size_t part : (*info)->tensors)
+            count -= checkpoint.tensors()[part].elements();
+        count += uint64_t((*info)->out) * (*info)->in;
+    }
+    return count;
+}
+
 // A GGUF file carries its vocabulary; elsewhere it lies beside the weights.
 Result<std::shared_ptr<const Tokenizer>> tokenizerOf(const Checkpoint& checkpoint) {
     if (const GgufMetadata* metadata = checkpoint.ggufMetadata()) {
@@ -115,6 +127,7 @@ Model::Model(std::shared_ptr<const Checkpoint> checkpoint, std::optional<ModelSp
     , noForwardReason_(std::move(noForwardReason))
     , noTokenizerReason_(std::move(noTokenizerReason))
     , tokenizer_(std::move(tokenizer)) {
+    parameterCount_ = countParameters(*checkpoint_, *packed_);
     std::string problem;
     targets_ = spec_ ? targetsOfSpec(*packed_, *spec_) : targetsOfTensors(*checkpoint_, *packed_, problem);
     if (!problem.empty() && noForwardReason_.find(problem) == std::string::npos)

@@ -52,6 +52,8 @@ public:
     const std::vector<QuantTarget>& targets() const { return targets_; }
     /// Weights that the checkpoint stores already quantized.
     const PackedReader& packed() const { return *packed_; }
+    /// Weights, biases and gains; those that are stored packed count as what they stand for.
+    uint64_t parameterCount() const { return parameterCount_; }
     /// nullptr when absent.
     const QuantTarget* findTarget(const std::string& module) const;
     /// Values of rows [firstRow, firstRow + out.rows) of a target; out.cols = target.cols.
@@ -68,6 +70,7 @@ private:
     std::string noForwardReason_, noTokenizerReason_;
     std::shared_ptr<const Tokenizer> tokenizer_;
     std::vector<QuantTarget> targets_;
+    uint64_t parameterCount_ = 0;
 };
 
 /// A checkpoint that is open already, with the architecture and tokenizer that belong to it.
