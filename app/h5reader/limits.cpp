@@ -15,8 +15,6 @@ namespace {
 
 /// A chunk of 128 MiB, its unpacked copy and the cache of chunks.
 [[maybe_unused]] constexpr rlim_t kMemoryBytes = rlim_t(1) << 30;
-constexpr rlim_t kOpenFiles = 4; // standard streams and the file
-
 #if defined(__SANITIZE_ADDRESS__)
 constexpr bool kSanitized = true;
 #elif defined(__has_feature)
@@ -24,6 +22,9 @@ constexpr bool kSanitized = __has_feature(address_sanitizer);
 #else
 constexpr bool kSanitized = false;
 #endif
+
+/// Standard streams and the file; the sanitizer asks through a pipe whether memory can be read.
+constexpr rlim_t kOpenFiles = kSanitized ? 6 : 4;
 
 bool limit(int resource, rlim_t value) {
     const rlimit both{value, value};

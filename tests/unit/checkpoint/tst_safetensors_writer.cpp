@@ -14,7 +14,7 @@ namespace {
 
 SafetensorsItem item(const std::string& name, DType type, std::vector<uint64_t> shape, char fill) {
     return {name, type, std::move(shape), [fill](std::span<std::byte> out) -> Result<void> {
-                std::memset(out.data(), fill, out.size());
+                std::fill(out.begin(), out.end(), std::byte(fill));
                 return {};
             }};
 }
