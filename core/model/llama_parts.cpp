@@ -125,6 +125,23 @@ Result<BlockSpec> llamaBlock(const SpecBuilder& b, const std::string& layer,
     return block;
 }
 
+Result<void> llamaBody(SpecBuilder& b, const RopeDefaults& rope, const AttentionOptions& attention,
+                       const std::vector<size_t>& reach, const FinishBlock& finish) {
+    QS_TRY(const RopeSpec rotation, ropeFromConfig(b.config, b.spec.headDim, rope));
+    const int ropeIndex = b.addRope(rotation);
+    QS_CHECK(b.embeddingAndHead("model.embed_tokens.weight", "lm_head.weight", false));
+    QS_TRY(b.spec.head.norm, llamaNorm(b, "norm"));
+    for (size_t i = 0; i < b.blocks; ++i) {
+        const std::string layer = layerModule(i);
+        QS_TRY(BlockSpec block, llamaBlock(b, layer, attention));
+        block.attention.rope = ropeIndex;
+        block.attention.reach = reach[i];
+        QS_CHECK(finish(i, layer, block));
+        b.addBlock(std::move(block));
+    }
+    return {};
+}
+
 Result<std::vector<size_t>> qwenReach(const SpecBuilder& b) {
     QS_TRY(const bool sliding, b.config.booleanOr("use_sliding_window", false));
     if (!sliding) return std::vector<size_t>(b.blocks, 0);

@@ -43,6 +43,14 @@ Result<NormSpec> llamaNorm(const SpecBuilder& b, const std::string& module);
 Result<BlockSpec> llamaBlock(const SpecBuilder& b, const std::string& layer,
                              const AttentionOptions& options = {});
 
+/// Adds to block `index`, whose module is `layer`, what llamaBody leaves out: the feed-forward half above
+/// all.
+using FinishBlock = std::function<Result<void>(size_t index, const std::string& layer, BlockSpec& block)>;
+/// A model of the Llama shape: one rotation for all blocks, embedding, final norm, head, and a block per
+/// layer.
+Result<void> llamaBody(SpecBuilder& b, const RopeDefaults& rope, const AttentionOptions& attention,
+                       const std::vector<size_t>& reach, const FinishBlock& finish);
+
 /// Qwen's rule: no sliding window unless `use_sliding_window`, then from layer `max_window_layers` on, or by
 /// `layer_types`.
 Result<std::vector<size_t>> qwenReach(const SpecBuilder& b);

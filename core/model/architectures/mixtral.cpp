@@ -14,23 +14,16 @@ Result<ModelSpec> resolve(const Checkpoint& c) {
     SpecBuilder b(c, "mixtral", {{"rms_norm_eps", 1e-5}});
     b.prefix = "model.";
     QS_CHECK(b.dimensions());
-    QS_TRY(const RopeSpec rope,
-           ropeFromConfig(b.config, b.spec.headDim, {.theta = 1e6, .context = b.spec.context}));
-    const int ropeIndex = b.addRope(rope);
     MixtureOptions mixture{.expertsKey = "num_local_experts", .renormalize = true};
     mixture.mlp = {.bias = Bias::None, .gate = "w1", .up = "w3", .down = "w2"};
     QS_TRY(mixture.mlp.activation, b.activation("hidden_act", "silu"));
     QS_TRY(const std::vector<size_t> reach, layerReach(b, [](size_t) { return true; }));
-    QS_CHECK(b.embeddingAndHead("model.embed_tokens.weight", "lm_head.weight", false));
-    QS_TRY(b.spec.head.norm, llamaNorm(b, "norm"));
-    for (size_t i = 0; i < b.blocks; ++i) {
-        const std::string layer = layerModule(i);
-        QS_TRY(BlockSpec block, llamaBlock(b, layer, {.qkvBias = Bias::None, .oBias = Bias::None}));
-        block.attention.rope = ropeIndex;
-        block.attention.reach = reach[i];
-        QS_TRY(block.mixture, mixtureOfExperts(b, layer + "block_sparse_moe.", mixture));
-        b.addBlock(std::move(block));
-    }
+    QS_CHECK(llamaBody(b, {.theta = 1e6, .context = b.spec.context},
+                       {.qkvBias = Bias::None, .oBias = Bias::None}, reach,
+                       [&](size_t, const std::string& layer, BlockSpec& block) -> Result<void> {
+                           QS_TRY(block.mixture, mixtureOfExperts(b, layer + "block_sparse_moe.", mixture));
+                           return {};
+                       }));
     return std::move(b.spec);
 }
 

@@ -27,8 +27,6 @@ Result<ModelSpec> resolve(const Checkpoint& c) {
     SpecBuilder b(c, "qwen3_moe", {{"attention_bias", false}, {"sliding_window", 4096}});
     b.prefix = "model.";
     QS_CHECK(b.dimensions());
-    QS_TRY(const RopeSpec rope, ropeFromConfig(b.config, b.spec.headDim, {.context = b.spec.context}));
-    const int ropeIndex = b.addRope(rope);
     AttentionOptions attention;
     QS_TRY(attention.qkvBias, b.bias("attention_bias"));
     attention.oBias = attention.qkvBias;
@@ -36,17 +34,11 @@ Result<ModelSpec> resolve(const Checkpoint& c) {
     mlp.bias = Bias::None;
     QS_TRY(mlp.activation, b.activation("hidden_act", "silu"));
     QS_TRY(const std::vector<size_t> reach, qwenReach(b));
-    QS_CHECK(b.embeddingAndHead("model.embed_tokens.weight", "lm_head.weight", false));
-    QS_TRY(b.spec.head.norm, llamaNorm(b, "norm"));
-    for (size_t i = 0; i < b.blocks; ++i) {
-        const std::string layer = layerModule(i);
-        QS_TRY(BlockSpec block, llamaBlock(b, layer, attention));
-        QS_CHECK(addHeadNorms(b, layer, block.attention));
-        block.attention.rope = ropeIndex;
-        block.attention.reach = reach[i];
-        QS_CHECK(addFeedForward(b, i, mlp, block));
-        b.addBlock(std::move(block));
-    }
+    QS_CHECK(llamaBody(b, {.context = b.spec.context}, attention, reach,
+                       [&](size_t i, const std::string& layer, BlockSpec& block) -> Result<void> {
+                           QS_CHECK(addHeadNorms(b, layer, block.attention));
+                           return addFeedForward(b, i, mlp, block);
+                       }));
     return std::move(b.spec);
 }
 
