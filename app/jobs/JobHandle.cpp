@@ -34,6 +34,7 @@ JobHandle::JobHandle(QString tag, QString title, bool listed, std::shared_ptr<Jo
     , m_record(std::move(record)) {}
 
 JobHandle::~JobHandle() {
+    emit aboutToBeDestroyed();
     m_record->requestStop();
     m_record->withdraw();
 }

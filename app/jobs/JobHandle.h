@@ -61,6 +61,7 @@ public slots:
 signals:
     void changed(); ///< state or progress
     void ended();
+    void aboutToBeDestroyed(); ///< while it is still a JobHandle, unlike QObject::destroyed
 
 private:
     friend class JobLane;

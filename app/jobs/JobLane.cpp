@@ -19,7 +19,7 @@ JobLane::~JobLane() {
     // half-destroyed lane.
     const auto handles = std::exchange(m_handles, {});
     for (JobHandle* h : handles) {
-        h->disconnect();
+        h->disconnect(this);
         delete h;
     }
 }

@@ -66,12 +66,11 @@ void JobsModel::add(JobHandle* job) {
         const int row = rowOf(job);
         if (row >= 0) emit dataChanged(index(row, 0), index(row, ColumnCount - 1));
     });
-    connect(job, &QObject::destroyed, this, &JobsModel::remove);
+    connect(job, &JobHandle::aboutToBeDestroyed, this, [this, job] { remove(job); });
     emit activeCountChanged(activeCount());
 }
 
-void JobsModel::remove(QObject* job) {
-    // Only the address is used: the object is already a bare QObject.
+void JobsModel::remove(const JobHandle* job) {
     const int row = rowOf(job);
     if (row < 0) return;
     beginRemoveRows({}, row, row);
@@ -79,9 +78,9 @@ void JobsModel::remove(QObject* job) {
     endRemoveRows();
 }
 
-int JobsModel::rowOf(const QObject* job) const {
+int JobsModel::rowOf(const JobHandle* job) const {
     for (size_t i = 0; i < m_jobs.size(); ++i)
-        if (static_cast<const void*>(m_jobs[i]) == static_cast<const void*>(job)) return int(i);
+        if (m_jobs[i] == job) return int(i);
     return -1;
 }
 

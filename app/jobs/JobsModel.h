@@ -35,8 +35,8 @@ signals:
 
 private:
     void add(JobHandle* job);
-    void remove(QObject* job);
-    int rowOf(const QObject* job) const;
+    void remove(const JobHandle* job);
+    int rowOf(const JobHandle* job) const;
     QVariant display(const JobHandle& job, Column column) const;
 
     std::vector<JobHandle*> m_jobs;

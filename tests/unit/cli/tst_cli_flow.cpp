@@ -212,7 +212,8 @@ private slots:
             cli({"inspect", model(), "--header-only", "--calibration", text(file), "--json"});
         QS_EXIT(seen, 0);
         QCOMPARE(seen.json()["activations"].size(), c["sites"].get<size_t>());
-        for (const json& site : seen.json()["activations"])
+        const json report = seen.json(); // outlives the loop over a part of it
+        for (const json& site : report["activations"])
             QCOMPARE(site["tokens"].get<int>(), 6 * 64);
         const Outcome used = cli({"quantize", model(), "--method", "gptq", "--bits", "3", "--group", "32",
                                   "--calibration", text(file), "--output", text(dir_ / "given")});
