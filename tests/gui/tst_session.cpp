@@ -124,8 +124,9 @@ private slots:
         for (int t = 0; t < 5; ++t)
             session.requestComparison(t); // only the last one counts
         QTRY_COMPARE_WITH_TIMEOUT(ready.size(), 1, 30000);
-        QVERIFY(session.comparison());
-        const WeightComparison& c = *session.comparison();
+        const auto first = session.comparison(); // held: the next one replaces it
+        QVERIFY(first);
+        const WeightComparison& c = *first;
         QCOMPARE(c.target, 4);
         QVERIFY(c.preview);
         const QuantTarget& t = session.model()->targets()[4];
