@@ -28,6 +28,7 @@
 #include <QMimeData>
 #include <QScreen>
 #include <QStackedWidget>
+#include <QStatusBar>
 #include <QVBoxLayout>
 
 namespace qs::app {
@@ -74,6 +75,7 @@ MainWindow::~MainWindow() {
     delete takeCentralWidget();
     for (const Dock& d : m_docks)
         delete d.dock;
+    delete findChild<QStatusBar*>();
 }
 
 void MainWindow::makePages() {
