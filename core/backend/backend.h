@@ -57,6 +57,7 @@ struct AttentionShape {
 struct ColumnBlock {
     MatrixView weight;           ///< in: [n, rows] current weights of the block's columns; destroyed
     MatrixView error;            ///< out: [n, rows] (w - w') / U_jj, for the update of later columns
+    MatrixView dequantized;      ///< out: [n, rows] w'
     ConstMatrixView factor;      ///< [n, n] upper triangle of U for the block
     MatrixViewT<uint8_t> codes;  ///< out: [n, rows]
     ConstMatrixView scale, zero; ///< [n, rows], of each column
@@ -105,12 +106,12 @@ public:
     /// rows, float64 sums.
     virtual Result<void> accumulateSigma(const Tensor& x, MatrixD& sigma) = 0;
 
-    /// U upper triangular with H^-1 = U^T U, for symmetric positive definite H [n, n] (host, float64). H is
+    /// R upper triangular with H = R R^T, for symmetric positive definite H [n, n] (host, float64). H is
     /// destroyed. Error::Backend when H is not positive definite. The strict lower triangle of the result is
-    /// 0.
-    virtual Result<MatrixD> inverseFactor(MatrixD h) = 0;
-    /// c [m, n] -= a^T b, a [k, m], b [k, n] (host, float32).
-    virtual Result<void> subtractProduct(MatrixView c, ConstMatrixView a, ConstMatrixView b) = 0;
+    /// 0. n^3 / 3 flops.
+    virtual Result<MatrixD> upperFactor(MatrixD h) = 0;
+    /// c [m, n] += alpha a^T b, a [k, m], b [k, n] (host, float32).
+    virtual Result<void> addProduct(float alpha, MatrixView c, ConstMatrixView a, ConstMatrixView b) = 0;
     virtual Result<void> gptqColumnBlock(const ColumnBlock& block) = 0;
 };
 

@@ -34,7 +34,7 @@ void syrkUpper(ConstMatrixView a, MatrixView c);
 /// strict upper triangle is left as it was. Error::Backend, with the failing pivot, when h is not positive
 /// definite. n^3 / 3 flops.
 Result<void> choleskyLower(MatrixViewT<double> h);
-/// Inverse of a lower triangular matrix in place. n^3 / 3 flops.
+/// Inverse of a lower triangular matrix in place; the strict upper triangle is left as it was. n^3 / 3 flops.
 Result<void> invertLower(MatrixViewT<double> l);
 
 } // namespace qs::linalg

@@ -68,7 +68,7 @@ void gptqOf(size_t rows, size_t cols, double referenceSeconds, const qs::bench::
     report.line("  the same in processor time: Sigma", sigmaTime.cpu, "s");
     report.line("  the same in processor time: Sigma + solve", sigmaTime.cpu + solveTime.cpu, "s");
     const double n = double(cols), m = double(rows),
-                 flops = n * n * 2048 + 2.0 / 3.0 * n * n * n * 2 + m * n * n;
+                 flops = n * n * 2048 + 1.0 / 3.0 * n * n * n * 2 + m * n * n;
     report.line("GEMM-bound share (flops at the sgemm rate / time), " + shape,
                 flops / (rate * 1e9) / (sigmaTime.cpu + solveTime.cpu), "");
 }

@@ -46,8 +46,8 @@ public:
     }
     Result<void> add(Tensor&, const Tensor&) override { return no(); }
     Result<void> accumulateSigma(const Tensor&, MatrixD&) override { return no(); }
-    Result<MatrixD> inverseFactor(MatrixD) override { return no(); }
-    Result<void> subtractProduct(MatrixView, ConstMatrixView, ConstMatrixView) override { return no(); }
+    Result<MatrixD> upperFactor(MatrixD) override { return no(); }
+    Result<void> addProduct(float, MatrixView, ConstMatrixView, ConstMatrixView) override { return no(); }
     Result<void> gptqColumnBlock(const ColumnBlock&) override { return no(); }
 
 private:

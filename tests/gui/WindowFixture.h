@@ -59,12 +59,12 @@ public:
     Result<void> accumulateSigma(const Tensor& x, MatrixD& sigma) override {
         return m_inner->accumulateSigma(x, sigma);
     }
-    Result<MatrixD> inverseFactor(MatrixD h) override {
+    Result<MatrixD> upperFactor(MatrixD h) override {
         std::this_thread::sleep_for(std::chrono::milliseconds(m_pause));
-        return m_inner->inverseFactor(std::move(h));
+        return m_inner->upperFactor(std::move(h));
     }
-    Result<void> subtractProduct(MatrixView c, ConstMatrixView a, ConstMatrixView b) override {
-        return m_inner->subtractProduct(c, a, b);
+    Result<void> addProduct(float alpha, MatrixView c, ConstMatrixView a, ConstMatrixView b) override {
+        return m_inner->addProduct(alpha, c, a, b);
     }
     Result<void> gptqColumnBlock(const ColumnBlock& block) override {
         return m_inner->gptqColumnBlock(block);

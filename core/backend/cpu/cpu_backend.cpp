@@ -209,26 +209,23 @@ public:
         return {};
     }
 
-    Result<MatrixD> inverseFactor(MatrixD h) override {
+    Result<MatrixD> upperFactor(MatrixD h) override {
         const size_t n = h.rows();
         if (h.cols() != n)
-            return Error::invalid(fmt::format("[inverseFactor] H must be square, got [{}, {}]", n, h.cols()));
-        // With the order of rows and columns reversed, H = R R^T (R upper) becomes an ordinary Cholesky
-        // factor, and U = R^-1 satisfies U^T U = H^-1: one factorization and one triangular inverse instead
-        // of factor, inverse, factor.
-        reverseSymmetric(h);
+            return Error::invalid(fmt::format("[upperFactor] H must be square, got [{}, {}]", n, h.cols()));
+        // With the order of rows and columns reversed, H = R R^T is an ordinary Cholesky factorization.
+        std::reverse(h.data(), h.data() + h.size());
         QS_CHECK(linalg::choleskyLower(h.view()));
-        QS_CHECK(linalg::invertLower(h.view()));
         for (size_t r = 0; r < n; ++r)
             std::fill(h.row(r) + r + 1, h.row(r) + n, 0.0);
-        reverseSymmetric(h);
+        std::reverse(h.data(), h.data() + h.size());
         return h;
     }
 
-    Result<void> subtractProduct(MatrixView c, ConstMatrixView a, ConstMatrixView b) override {
+    Result<void> addProduct(float alpha, MatrixView c, ConstMatrixView a, ConstMatrixView b) override {
         if (a.rows != b.rows || c.rows != a.cols || c.cols != b.cols)
-            return Error::invalid("[subtractProduct] c [m, n], a [k, m], b [k, n] do not fit");
-        linalg::gemm(true, false, -1.0f, a, b, 1.0f, c);
+            return Error::invalid("[addProduct] c [m, n], a [k, m], b [k, n] do not fit");
+        linalg::gemm(true, false, alpha, a, b, 1.0f, c);
         return {};
     }
 
@@ -289,9 +286,6 @@ private:
                     for (size_t c = std::max(c0, r + 1); c < std::min(n, c0 + kTile); ++c)
                         m(c, r) = m(r, c);
     }
-
-    /// Reverses the order of all elements: rows and columns at once.
-    static void reverseSymmetric(MatrixD& m) { std::reverse(m.data(), m.data() + m.size()); }
 };
 
 } // namespace

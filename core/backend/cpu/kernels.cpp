@@ -200,7 +200,7 @@ constexpr size_t kGptqRows = 32;
 struct GptqTile {
     explicit GptqTile(size_t columns) : weight(columns * kGptqRows) {}
     std::vector<float> weight; ///< [columns, kGptqRows]
-    HWY_ALIGN float scale[kGptqRows], zero[kGptqRows], error[kGptqRows], code[kGptqRows];
+    HWY_ALIGN float scale[kGptqRows], zero[kGptqRows], value[kGptqRows], error[kGptqRows], code[kGptqRows];
 };
 
 // Column i of the recursion: nearest codes, scaled errors, update of the block's later columns.
@@ -214,7 +214,9 @@ void GptqColumn(const ColumnBlock& b, size_t i, GptqTile& t) {
                    zero = hn::Load(d, t.zero + r);
         const auto q = hn::Min(hn::Max(hn::Add(hn::Round(hn::Div(w, scale)), zero), hn::Zero(d)), maxCode);
         hn::Store(q, d, t.code + r);
-        hn::Store(hn::Div(hn::Sub(w, hn::Mul(scale, hn::Sub(q, zero))), pivot), d, t.error + r);
+        const auto value = hn::Mul(scale, hn::Sub(q, zero));
+        hn::Store(value, d, t.value + r);
+        hn::Store(hn::Div(hn::Sub(w, value), pivot), d, t.error + r);
     }
     const float* factor = b.factor.row(i);
     for (size_t j = i + 1; j < n; ++j) {
@@ -239,6 +241,7 @@ void GptqRows(const ColumnBlock& b, size_t firstRow, size_t count) {
             std::copy_n(b.zero.row(i) + first, rows, t.zero);
             GptqColumn(b, i, t);
             std::copy_n(t.error, rows, b.error.row(i) + first);
+            std::copy_n(t.value, rows, b.dequantized.row(i) + first);
             for (size_t r = 0; r < rows; ++r)
                 b.codes.row(i)[first + r] = uint8_t(t.code[r]);
         }

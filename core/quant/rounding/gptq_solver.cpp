@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/quant/rounding/gptq_solver.h"
 
+#include "core/linalg/blas.h"
 #include "core/linalg/parallel.h"
 
 #include <algorithm>
@@ -21,10 +22,10 @@ std::vector<size_t> columnOrder(const MatrixD& sigma, bool actOrder) {
     return order;
 }
 
-// U as float32 in the solving order. Inputs that never fire (zero diagonal) get a unit diagonal: they neither
-// give nor take updates.
-Result<Matrix> factor(const MatrixD& sigma, const std::vector<size_t>& order, double damping,
-                      Backend& backend) {
+// R in the solving order. Inputs that never fire (zero row and column) get the mean as their diagonal: they
+// neither give nor take updates.
+Result<MatrixD> factor(const MatrixD& sigma, const std::vector<size_t>& order, double damping,
+                       Backend& backend) {
     const size_t n = order.size();
     double trace = 0;
     for (size_t i = 0; i < n; ++i) {
@@ -40,19 +41,13 @@ Result<Matrix> factor(const MatrixD& sigma, const std::vector<size_t>& order, do
                 h(r, c) = sigma(order[r], order[c]);
         for (size_t i = 0; i < n; ++i)
             h(i, i) = (h(i, i) == 0 ? mean : h(i, i)) + tried * mean;
-        auto u = backend.inverseFactor(std::move(h));
-        if (!u) {
-            if (u.error().code != ErrorCode::Backend || tried >= 1.0) return u.takeError();
-            continue;
-        }
-        Matrix out(n, n);
-        for (size_t i = 0; i < out.size(); ++i)
-            out.data()[i] = float(u->data()[i]);
-        return out;
+        auto r = backend.upperFactor(std::move(h));
+        if (r || r.error().code != ErrorCode::Backend || tried >= 1.0) return r;
     }
 }
 
-// State of one solve: weights transposed to [columns in solving order, rows], so that a column is contiguous.
+// State of one solve. Matrices over weights are transposed to [columns in solving order, rows], so that a
+// column is contiguous.
 class Solver {
 public:
     Solver(const QuantizeInput& in, const GptqOptions& options, QuantizedTensor& q)
@@ -60,7 +55,8 @@ public:
         , options_(options)
         , q_(q)
         , order_(columnOrder(*in.sigma, options.actOrder))
-        , weight_(q.cols, q.rows)
+        , original_(q.cols, q.rows)
+        , update_(q.cols, q.rows)
         ,
         // One scale for all rows, and static groups, are fitted once on the original weights.
         fitOnTheWay_(!options.actOrder && q.layout.scaleRows == q.rows) {}
@@ -68,6 +64,10 @@ public:
     Result<void> run(const JobContext& job) {
         QS_TRY(factor_, factor(*in_.sigma, order_, options_.damping, *in_.backend));
         QS_CHECK(job.checkpoint());
+        factorF_ = Matrix(q_.cols, q_.cols);
+        for (size_t r = 0; r < q_.cols; ++r)
+            std::transform(factor_.row(r) + r, factor_.row(r) + q_.cols, factorF_.row(r) + r,
+                           [](double v) { return float(v); });
         transposeWeights();
         if (fitOnTheWay_) {
             q_.scale = Matrix(q_.layout.scaleRows, q_.layout.groups);
@@ -77,7 +77,9 @@ public:
         }
         const size_t n = q_.cols;
         const size_t block = std::min(options_.blockSize, n);
+        weight_ = Matrix(block, q_.rows);
         error_ = Matrix(block, q_.rows);
+        dequantized_ = Matrix(block, q_.rows);
         codes_ = MatrixT<uint8_t>(block, q_.rows);
         scale_ = Matrix(block, q_.rows);
         zero_ = Matrix(block, q_.rows);
@@ -106,41 +108,87 @@ private:
             for (size_t r0 = 0; r0 < q_.rows; r0 += kTile)
                 for (size_t c = begin; c < end; ++c)
                     for (size_t r = r0; r < std::min(q_.rows, r0 + kTile); ++r)
-                        weight_(c, r) = in_.weight(r, order_[c]);
+                        original_(c, r) = in_.weight(r, order_[c]);
         });
         // An input that was never active has no evidence for any value: 0 is the cheapest. As the published
         // code does.
         for (size_t c = 0; c < q_.cols; ++c)
-            if ((*in_.sigma)(order_[c], order_[c]) == 0) std::fill_n(weight_.row(c), q_.rows, 0.0f);
+            if ((*in_.sigma)(order_[c], order_[c]) == 0) std::fill_n(original_.row(c), q_.rows, 0.0f);
+    }
+
+    /// U of the columns [first, first + n): the inverse of that block of R.
+    Result<Matrix> inverseBlock(size_t first, size_t n) const {
+        MatrixD lower(n, n); // rows and columns in reverse
+        for (size_t i = 0; i < n; ++i)
+            for (size_t j = 0; j <= i; ++j)
+                lower(i, j) = factor_(first + n - 1 - i, first + n - 1 - j);
+        QS_CHECK(linalg::invertLower(lower.view()));
+        Matrix u(n, n);
+        for (size_t i = 0; i < n; ++i)
+            for (size_t j = i; j < n; ++j)
+                u(i, j) = float(lower(n - 1 - i, n - 1 - j));
+        return u;
+    }
+
+    /// Weights of the columns [first, first + n) after the updates of all columns before them, into out [n,
+    /// rows]; `u` is inverseBlock of the same columns.
+    Result<void> currentWeights(size_t first, const Matrix& u, MatrixView out) const {
+        const size_t n = out.rows;
+        std::copy_n(original_.row(first), n * q_.rows, out.data);
+        if (first == 0) return {};
+        return in_.backend->addProduct(1.0f, out, u.view(), update_.view().block(first, n, 0, q_.rows));
     }
 
     // Within a block, segments end where a new group starts, so that its grid sees every update so far.
     Result<void> solveBlock(size_t first, size_t count) {
+        QS_TRY(u_, inverseBlock(first, count));
+        QS_CHECK(currentWeights(first, u_, weight_.view().block(0, count, 0, q_.rows)));
         for (size_t begin = 0; begin < count;) {
             size_t end = count;
             if (fitOnTheWay_) {
                 const size_t group = (first + begin) / q_.layout.groupSize;
                 end = std::min(count, (group + 1) * q_.layout.groupSize - first);
-                if ((first + begin) % q_.layout.groupSize == 0) fitGroup(group);
+                if ((first + begin) % q_.layout.groupSize == 0) QS_CHECK(fitGroup(group, begin, count));
             }
-            QS_CHECK(solveSegment(first, begin, end - begin));
-            if (end < count) QS_CHECK(propagate(first, begin, end - begin, first + end, count - end));
+            const size_t n = end - begin;
+            QS_CHECK(solveSegment(first, begin, n));
+            if (end < count)
+                QS_CHECK(in_.backend->addProduct(-1.0f, weight_.view().block(end, count - end, 0, q_.rows),
+                                                 u_.view().block(begin, n, end, count - end),
+                                                 error_.view().block(begin, n, 0, q_.rows)));
             begin = end;
         }
         const size_t rest = first + count;
-        return rest < q_.cols ? propagate(first, 0, count, rest, q_.cols - rest) : Result<void>();
+        if (rest == q_.cols) return {};
+        MatrixView change = dequantized_.view().block(0, count, 0, q_.rows); // becomes W - W'
+        for (size_t i = 0; i < change.size(); ++i)
+            change.data[i] = original_.row(first)[i] - change.data[i];
+        return in_.backend->addProduct(1.0f, update_.view().block(rest, q_.cols - rest, 0, q_.rows),
+                                       factorF_.view().block(first, count, rest, q_.cols - rest), change);
     }
 
-    // weight columns [to, to + toCount) -= U[from.., to..]^T * errors of the block's columns [begin, begin +
-    // n).
-    Result<void> propagate(size_t first, size_t begin, size_t n, size_t to, size_t toCount) {
-        return in_.backend->subtractProduct(weight_.view().block(to, toCount, 0, q_.rows),
-                                            factor_.view().block(first + begin, n, to, toCount),
-                                            error_.view().block(begin, n, 0, q_.rows));
+    /// The group whose first column is column `begin` of the block of `count` columns. One that is larger
+    /// than the block starts with it.
+    Result<void> fitGroup(size_t group, size_t begin, size_t count) {
+        const size_t size = q_.layout.groupSize;
+        if (begin + size <= count) {
+            fitGroupOn(group, weight_.view().block(begin, size, 0, q_.rows));
+            return {};
+        }
+        const size_t first = group * size;
+        Matrix all(size, q_.rows);
+        Matrix u;
+        if (first > 0) {
+            QS_TRY(u, inverseBlock(first, size));
+        }
+        QS_CHECK(currentWeights(first, u, all.view()));
+        fitGroupOn(group, all.view());
+        return {};
     }
 
-    void fitGroup(size_t group) {
-        const size_t first = group * q_.layout.groupSize, size = q_.layout.groupSize;
+    /// `weights` [group size, rows].
+    void fitGroupOn(size_t group, ConstMatrixView weights) {
+        const size_t size = weights.rows;
         linalg::parallelFor(q_.rows, 32, [&](size_t begin, size_t end) {
             RangeSearch search(*in_.codec, options_.range);
             // Gathered a cache line of rows at a time: the columns are rows of the transposed matrix.
@@ -150,7 +198,7 @@ private:
                 const size_t n = std::min(kRows, end - r0);
                 for (size_t c = 0; c < size; ++c)
                     for (size_t r = 0; r < n; ++r)
-                        values[r * size + c] = weight_(first + c, r0 + r);
+                        values[r * size + c] = weights(c, r0 + r);
                 for (size_t r = 0; r < n; ++r)
                     search.fit({values.data() + r * size, size}, q_.scale(r0 + r, group),
                                q_.zero(r0 + r, group));
@@ -174,9 +222,10 @@ private:
             }
         }
         ColumnBlock b;
-        b.weight = weight_.view().block(first + begin, n, 0, q_.rows);
+        b.weight = weight_.view().block(begin, n, 0, q_.rows);
         b.error = error_.view().block(begin, n, 0, q_.rows);
-        b.factor = factor_.view().block(first + begin, n, first + begin, n);
+        b.dequantized = dequantized_.view().block(begin, n, 0, q_.rows);
+        b.factor = u_.view().block(begin, n, begin, n);
         b.codes = codes_.view().block(begin, n, 0, q_.rows);
         b.scale = scale_.view().block(begin, n, 0, q_.rows);
         b.zero = zero_.view().block(begin, n, 0, q_.rows);
@@ -195,7 +244,12 @@ private:
     const GptqOptions& options_;
     QuantizedTensor& q_;
     std::vector<size_t> order_;
-    Matrix weight_, factor_, error_, scale_, zero_;
+    MatrixD factor_;            ///< R
+    Matrix factorF_;            ///< R in float32
+    Matrix original_;           ///< W
+    Matrix update_;             ///< (W - W') R of the columns solved so far
+    Matrix u_, weight_, error_; ///< of the present block
+    Matrix dequantized_, scale_, zero_;
     MatrixT<uint8_t> codes_;
     bool fitOnTheWay_;
 };
