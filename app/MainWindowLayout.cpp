@@ -8,6 +8,7 @@
 #include "app/pages/ModelTreePane.h"
 #include "app/pages/OutliersPane.h"
 #include "app/pages/ProblemsPane.h"
+#include "app/pages/StoredCodesPane.h"
 #include "app/pages/TensorsPane.h"
 #include "widgets/views/DockTitleBar.h"
 
@@ -22,7 +23,7 @@ namespace {
 
 constexpr int kLeftWidth = 248, kRightWidth = 310, kBottomHeight = 240;
 const char* const kLayoutKeys[] = {"layout/inspect", "layout/run", "layout/judge", "layout/export"};
-const char* const kBottomDocks[] = {"outliersDock", "tensorsDock", "problemsDock", "jobsDock"};
+const char* const kBottomDocks[] = {"outliersDock", "tensorsDock", "codesDock", "problemsDock", "jobsDock"};
 
 QString counted(const QString& title, int n) {
     return n > 0 ? QStringLiteral("%1 %2").arg(title).arg(n) : title;
@@ -73,6 +74,7 @@ void MainWindow::makeDocks() {
     addDock("inspectorDock", tr("Inspector"), m_inspector, Qt::RightDockWidgetArea);
     auto* outliers = addDock("outliersDock", tr("Outlier channels"), m_outliers, Qt::BottomDockWidgetArea);
     auto* tensors = addDock("tensorsDock", tr("Tensors"), m_tensors, Qt::BottomDockWidgetArea);
+    addDock("codesDock", tr("Stored codes"), new StoredCodesPane(&m_state), Qt::BottomDockWidgetArea);
     auto* problems = addDock("problemsDock", tr("Problems"), m_problems, Qt::BottomDockWidgetArea);
     auto* jobs = addDock("jobsDock", tr("Jobs"), m_jobs, Qt::BottomDockWidgetArea);
     connect(m_outliers, &OutliersPane::countChanged, outliers,

@@ -11,19 +11,6 @@ namespace qs::cli {
 
 using nlohmann::json;
 
-namespace {
-
-constexpr size_t kCodesAtOnce = size_t(1) << 18;
-
-void rangeOf(const Matrix& m, float& lo, float& hi) {
-    if (m.empty()) return;
-    const auto [least, most] = std::minmax_element(m.span().begin(), m.span().end());
-    lo = *least;
-    hi = *most;
-}
-
-} // namespace
-
 PackedLinears packedLinears(const Model& model) {
     PackedLinears out;
     out.isPart.assign(model.checkpoint().tensors().size(), 0);
@@ -53,26 +40,6 @@ std::vector<std::string> storedForms(const PackedLinears& packed) {
     for (const auto& [label, count] : sorted)
         out.push_back(fmt::format("{} ({} linear{})", label, count, count == 1 ? "" : "s"));
     return out;
-}
-
-Result<PackedDetails> measurePacked(const PackedLinear& linear, const JobContext& job) {
-    PackedDetails d;
-    const PackedInfo& info = linear.info();
-    std::vector<uint64_t> counts(1u << 16);
-    PackedCodes codes(std::clamp<size_t>(kCodesAtOnce / info.in, 1, info.out), info.in);
-    for (size_t r = 0; r < info.out; r += codes.rows()) {
-        QS_CHECK(job.checkpoint());
-        const auto block = codes.view().block(0, std::min(codes.rows(), info.out - r), 0, info.in);
-        QS_CHECK(linear.readCodes(r, block));
-        for (size_t i = 0; i < block.size(); ++i)
-            ++counts[uint16_t(block.data[i])];
-    }
-    for (size_t i = 0; i < counts.size(); ++i)
-        if (counts[i]) d.codeCounts[int16_t(uint16_t(i))] = counts[i];
-    QS_TRY(const PackedScales scales, linear.scales());
-    rangeOf(scales.scale, d.scaleMin, d.scaleMax);
-    rangeOf(scales.zero, d.zeroMin, d.zeroMax);
-    return d;
 }
 
 json packedJson(const PackedInfo& p, const PackedDetails* details) {

@@ -2,9 +2,8 @@
 // What `inspect` says about linears that the checkpoint stores already quantized.
 #pragma once
 
-#include "core/base/job.h"
 #include "core/model/model.h"
-#include "core/model/packed/packed_linear.h"
+#include "core/model/packed/packed_details.h"
 
 #include <map>
 #include <nlohmann/json_fwd.hpp>
@@ -21,13 +20,6 @@ PackedLinears packedLinears(const Model& model);
 
 /// "AWQ 4-bit, group 128, asymmetric (28 linears)", by descending count.
 std::vector<std::string> storedForms(const PackedLinears& packed);
-
-/// Codes and scales of one linear, read through.
-struct PackedDetails {
-    std::map<int, uint64_t> codeCounts; ///< codes that occur
-    float scaleMin = 0, scaleMax = 0, zeroMin = 0, zeroMax = 0;
-};
-Result<PackedDetails> measurePacked(const PackedLinear& linear, const JobContext& job);
 
 /// `details` may be null.
 nlohmann::json packedJson(const PackedInfo& info, const PackedDetails* details);

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The window opens every kind of file: GGUF, PyTorch, HDF5, already quantized folders, and architectures with
 // fused weights, experts or no causal order; it shows how weights are stored, and runs what can be run.
+#include "app/pages/StoredCodesPane.h"
 #include "tests/gui/WindowFixture.h"
+#include "widgets/charts/HistogramWidget.h"
+
+#include <numeric>
 
 namespace fs = std::filesystem;
 using namespace qs;
@@ -59,6 +63,61 @@ private slots:
             QCOMPARE(s->table()->editable(i, ui::EditField::Bits), !packed);
         }
         if (!stored.isEmpty()) QCOMPARE(s->table()->row(0).sourceType, stored);
+    }
+
+    void codesAreShown_data() {
+        QTest::addColumn<QString>("folder");
+        for (const auto& entry : fs::directory_iterator(sourceDir() / "tests/golden/packed/models"))
+            if (entry.is_directory())
+                QTest::newRow(entry.path().filename().c_str())
+                    << QString::fromStdString(entry.path().string());
+    }
+
+    /// Every code of a block is there, with the value that the plain twin of the model holds.
+    void codesAreShown() {
+        QFETCH(QString, folder);
+        const WindowHome home("formats-codes");
+        const WindowFixture f(home);
+        QVERIFY2(open(f, folder), qPrintable(f->messageBar()->text()));
+        f.session()->selection()->selectOne(1);
+        const PackedInfo& info = *f.session()->model()->targets()[1].packed;
+        const auto* pane = f->findChild<StoredCodesPane*>();
+        QVERIFY(pane);
+        const ui::StoredCodesModel* codes = pane->model();
+        QTRY_VERIFY_WITH_TIMEOUT(codes->info() && codes->info()->module == info.module, 10000);
+        QCOMPARE(codes->rowCount(), int(info.out));
+        QCOMPARE(codes->columnCount(), int(info.in));
+        const auto bins = pane->histogram()->data()->before;
+        QCOMPARE(std::accumulate(bins.begin(), bins.end(), quint64(0)), quint64(info.out * info.in));
+        (void)codes->index(0, 0).data(); // asks for the rows
+        QTRY_VERIFY_WITH_TIMEOUT(codes->index(0, 0).data().isValid(), 10000);
+
+        const auto plain = openCheckpoint(fs::path(folder.toStdString()) / "plain.safetensors");
+        QS_VERIFY_OK(plain);
+        const size_t tensor = (*plain)->find(info.module + ".weight");
+        const int rows = int(std::min<size_t>(info.out, ui::StoredCodesModel::kBlockRows));
+        Matrix expected(size_t(rows), info.in);
+        QS_VERIFY_OK((*plain)->readRows(tensor, 0, expected.view()));
+        for (int r = 0; r < rows; ++r)
+            for (int c = 0; c < int(info.in); ++c) {
+                const QModelIndex cell = codes->index(r, c);
+                QVERIFY(cell.data().isValid());
+                const QString tip = cell.data(Qt::ToolTipRole).toString();
+                bool ok = false;
+                const double value = QLocale().toDouble(tip.section(QStringLiteral("value "), -1), &ok);
+                const double want = double(expected(size_t(r), size_t(c)));
+                QVERIFY2(ok && std::fabs(value - want) <= 1e-5 * std::fabs(want) + 1e-9, qPrintable(tip));
+            }
+    }
+
+    void aPlainTensorHasNoCodes() {
+        const WindowHome home("formats-plain");
+        const WindowFixture f(home);
+        QVERIFY(open(f, QString::fromStdString((sourceDir() / "tests/golden/arch/phi3").string())));
+        f.session()->selection()->selectOne(0);
+        const auto* pane = f->findChild<StoredCodesPane*>();
+        QTRY_VERIFY(!pane->model()->info());
+        QCOMPARE(pane->model()->rowCount(), 0);
     }
 
     /// Recorded activations for the model that is open become its calibration; weights open as a model.
