@@ -2,11 +2,21 @@
 #include "core/checkpoint/reader.h"
 #include "core/model/model.h"
 #include "tests/support/gguf_llama.h"
+#include "tests/support/samples.h"
 #include "tests/unit/reader/gguf_fixture.h"
 
 namespace fs = std::filesystem;
 using namespace qs;
 using namespace qs::test;
+
+/// The data is a hole.
+QS_SAMPLE(large_reader, gguf, [](const fs::path& folder) {
+    GgufBuilder b;
+    b.text("general.architecture", "none").tensor("w", {4096, 8192}, kGgmlF32, "");
+    b.write(folder / "w.gguf");
+    fs::resize_file(folder / "w.gguf", fs::file_size(folder / "w.gguf") + 134217728);
+    return folder / "w.gguf";
+})
 
 class Reader_gguf : public QObject {
     Q_OBJECT

@@ -62,6 +62,14 @@ QS_SAMPLE(reader, hdf5, [](const fs::path& folder) {
     return folder / "keras3.weights.h5";
 })
 
+QS_SAMPLE(large_reader, hdf5, [](const fs::path& folder) {
+    const auto writer = H5Writer::begin(folder / "w.h5");
+    const Matrix zeros(4096, 8192);
+    if (!writer || !(*writer)->matrix("/w", zeros, H5Filter::Checksum) || !(*writer)->commit())
+        return fs::path();
+    return folder / "w.h5";
+})
+
 #define VERIFY_TENSOR(checkpoint, name, shape, ...)                                                          \
     do {                                                                                                     \
         const QString problem = problemOf(checkpoint, name, shape, __VA_ARGS__);                             \

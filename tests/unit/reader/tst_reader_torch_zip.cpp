@@ -3,6 +3,7 @@
 #include "core/checkpoint/reader.h"
 #include "core/evaluate/evaluate.h"
 #include "tests/support/qs_test.h"
+#include "tests/support/samples.h"
 #include "tests/unit/checkpoint/safetensors_file.h"
 #include "tests/unit/reader/torch_bytes.h"
 
@@ -57,6 +58,26 @@ double perplexityOf(const char* folder, QString& error) {
 }
 
 } // namespace
+
+/// The data is a hole between the local headers and the directory.
+QS_SAMPLE(large_reader, torch_zip, [](const fs::path& folder) {
+    constexpr uint32_t kHole = 134217728;
+    auto items =
+        torchItems(pickleOf(tensor(storage("FloatStorage", "0", kHole / 4), 0, {4096, 8192}, {8192, 1})), 0);
+    std::swap(items[2], items[3]); // the storage comes last
+    items[3].size = items[3].packed = items[3].localSize = kHole;
+    std::string bytes = zipBytes(items);
+    const size_t directory = bytes.find("PK\1\2"), field = bytes.size() - 6; // its offset, in the end record
+    uint32_t at = 0;
+    std::memcpy(&at, bytes.data() + field, sizeof at);
+    at += kHole;
+    std::memcpy(bytes.data() + field, &at, sizeof at);
+    std::ofstream out(folder / "w.pt", std::ios::binary);
+    out.write(bytes.data(), std::streamsize(directory));
+    out.seekp(kHole, std::ios::cur);
+    out.write(bytes.data() + directory, std::streamsize(bytes.size() - directory));
+    return folder / "w.pt";
+})
 
 class Reader_torch_zip : public QObject {
     Q_OBJECT
