@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/export/gptq_format.h"
-#include "core/export/gptq_settings.h"
 #include "core/export/verify.h"
-#include "core/model/packed/packed_linear.h"
-#include "tests/unit/exporter/export_fixture.h"
+#include "tests/unit/exporter/packed_export.h"
 
-#include <cstring>
 #include <regex>
 
 using namespace qs;
@@ -14,35 +11,6 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 namespace {
-
-SchemeOf all(json params) {
-    return [params](const QuantTarget&) { return intScheme(params); };
-}
-
-struct Written {
-    std::filesystem::path folder;
-    Receipt receipt;
-    std::shared_ptr<const Checkpoint> checkpoint;
-    ordered_json settings;
-};
-
-Result<Written> writeAndVerify(const ExportSource& s, const char* name) {
-    Written w;
-    w.folder = scratchDir(name);
-    QS_CHECK(writeGptq(s, w.folder, JobContext()));
-    QS_TRY(w.receipt, verifyGptq(s, w.folder, JobContext()));
-    QS_TRY(w.checkpoint, openCheckpoint(w.folder));
-    w.settings = ordered_json::parse(readAll(w.folder / "config.json")).at("quantization_config");
-    return w;
-}
-
-template<class T>
-std::vector<T> raw(const Checkpoint& c, const std::string& name) {
-    const auto bytes = c.rawBytes(c.find(name));
-    std::vector<T> out(bytes ? bytes->size() / sizeof(T) : 0);
-    if (bytes) std::memcpy(out.data(), bytes->data(), out.size() * sizeof(T));
-    return out;
-}
 
 /// Field `i` of a row of words, by the layout's description (not for 3 bits).
 int field(uint32_t word, int bits, size_t i) {
@@ -113,8 +81,8 @@ void Exporter_gptq::roundTrip() {
     QFETCH(bool, actOrder);
     Fixture f = makeFixture();
     const ExportSource s =
-        sourceFor(f, all({{"bits", bits}, {"group", group}, {"grid", grid.toStdString()}}), actOrder);
-    const auto w = writeAndVerify(s, "gptq-out");
+        sourceFor(f, everywhere({{"bits", bits}, {"group", group}, {"grid", grid.toStdString()}}), actOrder);
+    const auto w = exportPacked(s, makeGptqFormat, "gptq-out");
     QS_VERIFY_OK(w);
     QVERIFY2(w->receipt.verified, w->receipt.summary().c_str());
     QCOMPARE(w->receipt.maxDelta, 0.0);
@@ -148,15 +116,15 @@ void Exporter_gptq::roundTrip() {
 // Independent of the unpacker: fields picked out of the words as the layout is written down.
 void Exporter_gptq::wordsByDefinition() {
     Fixture f = makeFixture();
-    const ExportSource s = sourceFor(f, all({{"bits", 2}, {"group", 32}}), true);
-    const auto w = writeAndVerify(s, "gptq-out");
+    const ExportSource s = sourceFor(f, everywhere({{"bits", 2}, {"group", 32}}), true);
+    const auto w = exportPacked(s, makeGptqFormat, "gptq-out");
     QS_VERIFY_OK(w);
     const QuantizedTensor& q = f.tensors.at("layers.0.mlp.up_proj"); // [96, 64], 2 groups
     const std::string p = "model.layers.0.mlp.up_proj.";
-    const auto qweight = raw<uint32_t>(*w->checkpoint, p + "qweight"),
-               qzeros = raw<uint32_t>(*w->checkpoint, p + "qzeros");
-    const auto scales = raw<uint16_t>(*w->checkpoint, p + "scales");
-    const auto index = raw<int32_t>(*w->checkpoint, p + "g_idx");
+    const auto qweight = rawValues<uint32_t>(*w->checkpoint, p + "qweight"),
+               qzeros = rawValues<uint32_t>(*w->checkpoint, p + "qzeros");
+    const auto scales = rawValues<uint16_t>(*w->checkpoint, p + "scales");
+    const auto index = rawValues<int32_t>(*w->checkpoint, p + "g_idx");
     using Shape = std::vector<uint64_t>;
     const auto shapeOf = [&](const char* part) {
         return w->checkpoint->tensors()[w->checkpoint->find(p + part)].shape;
@@ -179,14 +147,15 @@ void Exporter_gptq::wordsByDefinition() {
 void Exporter_gptq::symmetricZeroWords() {
     for (const auto& [bits, word] : {std::pair(4, 0x77777777u), std::pair(8, 0x7f7f7f7fu)}) {
         Fixture f = makeFixture();
-        const ExportSource s = sourceFor(f, all({{"bits", bits}, {"group", 32}, {"grid", "symmetric"}}));
-        const auto w = writeAndVerify(s, "gptq-out");
+        const ExportSource s =
+            sourceFor(f, everywhere({{"bits", bits}, {"group", 32}, {"grid", "symmetric"}}));
+        const auto w = exportPacked(s, makeGptqFormat, "gptq-out");
         QS_VERIFY_OK(w);
-        const auto zeros = raw<uint32_t>(*w->checkpoint, "model.layers.1.self_attn.q_proj.qzeros");
+        const auto zeros = rawValues<uint32_t>(*w->checkpoint, "model.layers.1.self_attn.q_proj.qzeros");
         QVERIFY(!zeros.empty());
         for (uint32_t z : zeros)
             QCOMPARE(z, word);
-        const auto index = raw<int32_t>(*w->checkpoint, "model.layers.1.mlp.down_proj.g_idx");
+        const auto index = rawValues<int32_t>(*w->checkpoint, "model.layers.1.mlp.down_proj.g_idx");
         QCOMPARE(index.size(), size_t(96));
         for (size_t k = 0; k < index.size(); ++k)
             QCOMPARE(index[k], int32_t(k / 32));
@@ -195,8 +164,8 @@ void Exporter_gptq::symmetricZeroWords() {
 
 void Exporter_gptq::configKeepsTheRest() {
     Fixture f = makeFixture();
-    const ExportSource s = sourceFor(f, all({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}}));
-    const auto w = writeAndVerify(s, "gptq-out");
+    const ExportSource s = sourceFor(f, everywhere({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}}));
+    const auto w = exportPacked(s, makeGptqFormat, "gptq-out");
     QS_VERIFY_OK(w);
     auto config = ordered_json::parse(readAll(w->folder / "config.json"));
     QVERIFY(ordered_json::parse(readAll(w->folder / "quantize_config.json")) ==
@@ -210,8 +179,8 @@ void Exporter_gptq::configKeepsTheRest() {
 
 void Exporter_gptq::keptTensorsAndBias() {
     Fixture f = makeFixture(DType::BF16);
-    const ExportSource s = sourceFor(f, all({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}}));
-    const auto w = writeAndVerify(s, "gptq-out");
+    const ExportSource s = sourceFor(f, everywhere({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}}));
+    const auto w = exportPacked(s, makeGptqFormat, "gptq-out");
     QS_VERIFY_OK(w);
     const Checkpoint& original = f.model->checkpoint();
     size_t kept = 0;
@@ -239,7 +208,7 @@ void Exporter_gptq::dynamicRules() {
         return intScheme({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}});
     };
     const ExportSource s = sourceFor(f, schemes);
-    const auto w = writeAndVerify(s, "gptq-out");
+    const auto w = exportPacked(s, makeGptqFormat, "gptq-out");
     QS_VERIFY_OK(w);
     QVERIFY2(w->receipt.verified, w->receipt.summary().c_str());
     bool positiveSeen = false;
@@ -275,7 +244,7 @@ void Exporter_gptq::allKeptKindsAreSkipped() {
         return intScheme({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}});
     };
     const ExportSource s = sourceFor(f, schemes);
-    const auto w = writeAndVerify(s, "gptq-out");
+    const auto w = exportPacked(s, makeGptqFormat, "gptq-out");
     QS_VERIFY_OK(w);
     QVERIFY2(w->receipt.verified, w->receipt.summary().c_str());
     for (const PlanEntry& e : s.plan.entries)
@@ -284,12 +253,12 @@ void Exporter_gptq::allKeptKindsAreSkipped() {
 
 void Exporter_gptq::perTensorScaleIsRepeated() {
     Fixture f = makeFixture();
-    const ExportSource s = sourceFor(f, all({{"bits", 8}, {"group", 0}, {"grid", "absmax"}}));
-    const auto w = writeAndVerify(s, "gptq-out");
+    const ExportSource s = sourceFor(f, everywhere({{"bits", 8}, {"group", 0}, {"grid", "absmax"}}));
+    const auto w = exportPacked(s, makeGptqFormat, "gptq-out");
     QS_VERIFY_OK(w);
     QVERIFY2(w->receipt.verified, w->receipt.summary().c_str());
     QCOMPARE(w->settings.at("group_size").get<int>(), -1);
-    const auto scales = raw<uint16_t>(*w->checkpoint, "model.layers.0.mlp.gate_proj.scales");
+    const auto scales = rawValues<uint16_t>(*w->checkpoint, "model.layers.0.mlp.gate_proj.scales");
     QCOMPARE(scales.size(), size_t(96));
     for (uint16_t v : scales)
         QCOMPARE(halfToFloat(v), f.tensors.at("layers.0.mlp.gate_proj").scale(0, 0));
@@ -297,13 +266,14 @@ void Exporter_gptq::perTensorScaleIsRepeated() {
 
 void Exporter_gptq::actOrderMustAgreeInAFusedGroup() {
     Fixture f = makeFixture();
-    const ExportSource s = sourceFor(f, all({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}}), true);
-    QS_VERIFY_OK(writeAndVerify(s, "gptq-out"));
+    const ExportSource s =
+        sourceFor(f, everywhere({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}}), true);
+    QS_VERIFY_OK(exportPacked(s, makeGptqFormat, "gptq-out"));
     auto& order = f.tensors.at("layers.1.self_attn.v_proj").groupOfColumn;
     const auto other = std::find_if(order.begin(), order.end(), [&](int32_t g) { return g != order[0]; });
     std::iter_swap(order.begin(), other);
     const auto folder = scratchDir("gptq-refused");
-    const auto refused = writeGptq(s, folder, JobContext());
+    const auto refused = writePacked(s, makeGptqFormat, folder, JobContext());
     QVERIFY(!refused);
     QVERIFY2(refused.error().describe().find("layers.1.self_attn.q_proj") != std::string::npos,
              refused.error().describe().c_str());
@@ -313,10 +283,10 @@ void Exporter_gptq::actOrderMustAgreeInAFusedGroup() {
 void Exporter_gptq::whatCannotBeHeldIsRefusedBeforeWriting() {
     const auto attempt = [](const json& params, const std::function<void(QuantizedTensor&)>& edit) {
         Fixture f = makeFixture();
-        const ExportSource s = sourceFor(f, all(params));
+        const ExportSource s = sourceFor(f, everywhere(params));
         edit(f.tensors.at("layers.1.mlp.down_proj"));
         const auto folder = scratchDir("gptq-refused");
-        const auto written = writeGptq(s, folder, JobContext());
+        const auto written = writePacked(s, makeGptqFormat, folder, JobContext());
         if (written || !std::filesystem::is_empty(folder)) return std::string("written");
         return written.error().describe();
     };
@@ -347,10 +317,11 @@ void Exporter_gptq::lint_data() {
         QTest::newRow(name) << schemes << QString(rule);
     };
     for (int bits : {5, 6, 7})
-        row("gptq-bits", qPrintable(QString("%1 bits").arg(bits)), all({{"bits", bits}, {"group", 32}}));
-    row("gptq-scale-type", "f32 scales", all({{"bits", 4}, {"group", 32}, {"scale_dtype", "f32"}}));
-    row("gptq-scale-type", "bf16 scales", all({{"bits", 4}, {"group", 32}, {"scale_dtype", "bf16"}}));
-    row("group-divides-row", "group 64 of 96", all({{"bits", 4}, {"group", 64}}));
+        row("gptq-bits", qPrintable(QString("%1 bits").arg(bits)),
+            everywhere({{"bits", bits}, {"group", 32}}));
+    row("gptq-scale-type", "f32 scales", everywhere({{"bits", 4}, {"group", 32}, {"scale_dtype", "f32"}}));
+    row("gptq-scale-type", "bf16 scales", everywhere({{"bits", 4}, {"group", 32}, {"scale_dtype", "bf16"}}));
+    row("group-divides-row", "group 64 of 96", everywhere({{"bits", 4}, {"group", 64}}));
     row("nothing-quantized", "nothing", [](const auto&) { return std::nullopt; });
     row("fused-group", "k kept", [=](const QuantTarget& t) -> std::optional<Scheme> {
         if (t.role == "k") return std::nullopt;
@@ -384,11 +355,13 @@ void Exporter_gptq::lint() {
 
 void Exporter_gptq::lintWarnings() {
     Fixture f = makeFixture();
-    QVERIFY(lintGptq(*f.model, planFor(f, all({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}}))).empty());
-    QVERIFY(hasRule(lintGptq(*f.model, planFor(f, all({{"bits", 4}, {"group", 32}}))), "gptq-v2",
+    QVERIFY(lintGptq(*f.model, planFor(f, everywhere({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}})))
+                .empty());
+    QVERIFY(hasRule(lintGptq(*f.model, planFor(f, everywhere({{"bits", 4}, {"group", 32}}))), "gptq-v2",
                     Severity::Warning));
-    QVERIFY(hasRule(lintGptq(*f.model, planFor(f, all({{"bits", 8}, {"group", 16}, {"grid", "absmax"}}))),
-                    "gptq-group", Severity::Warning));
+    QVERIFY(
+        hasRule(lintGptq(*f.model, planFor(f, everywhere({{"bits", 8}, {"group", 16}, {"grid", "absmax"}}))),
+                "gptq-group", Severity::Warning));
     const auto kept = [](const QuantTarget& t) -> std::optional<Scheme> {
         if (t.role == "o") return std::nullopt;
         return intScheme({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}});
@@ -412,8 +385,8 @@ void Exporter_gptq::lintNeedsArchitectureAndConfig() {
     Fixture tensors;
     tensors.model = *lone;
     QVERIFY(!tensors.model->hasForward());
-    const auto issues =
-        lintGptq(*tensors.model, planFor(tensors, all({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}})));
+    const auto issues = lintGptq(
+        *tensors.model, planFor(tensors, everywhere({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}})));
     QVERIFY(hasRule(issues, "gptq-config", Severity::Error));
     QVERIFY(hasRule(issues, "gptq-layout", Severity::Error));
 }
@@ -422,8 +395,9 @@ void Exporter_gptq::damageIsFound() {
     const std::string p = "model.layers.0.self_attn.k_proj.";
     for (const char* part : {"qweight", "qzeros", "scales", "g_idx"}) {
         Fixture f = makeFixture();
-        const ExportSource s = sourceFor(f, all({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}}), true);
-        const auto w = writeAndVerify(s, "gptq-out");
+        const ExportSource s =
+            sourceFor(f, everywhere({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}}), true);
+        const auto w = exportPacked(s, makeGptqFormat, "gptq-out");
         QS_VERIFY_OK(w);
         const size_t i = w->checkpoint->find(p + part);
         const auto bytes = w->checkpoint->rawBytes(i);
@@ -437,19 +411,19 @@ void Exporter_gptq::damageIsFound() {
         out.seekp(std::streamoff(at));
         out.put(char(whole[at] ^ 1));
         out.close();
-        const auto again = verifyGptq(s, w->folder, JobContext());
+        const auto again = verifyPacked(s, makeGptqFormat, w->folder, JobContext());
         QS_VERIFY_OK(again);
         QVERIFY2(!again->verified, part);
         QVERIFY2(firstDifference(*again).find("differ") != std::string::npos, again->summary().c_str());
     }
     Fixture f = makeFixture();
-    const ExportSource s = sourceFor(f, all({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}}));
-    const auto w = writeAndVerify(s, "gptq-out");
+    const ExportSource s = sourceFor(f, everywhere({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}}));
+    const auto w = exportPacked(s, makeGptqFormat, "gptq-out");
     QS_VERIFY_OK(w);
     auto settings = w->settings;
     settings["desc_act"] = true;
     std::ofstream(w->folder / "quantize_config.json") << settings.dump();
-    const auto again = verifyGptq(s, w->folder, JobContext());
+    const auto again = verifyPacked(s, makeGptqFormat, w->folder, JobContext());
     QS_VERIFY_OK(again);
     QVERIFY(!again->verified);
     QVERIFY(firstDifference(*again).starts_with("quantize_config.json"));
@@ -457,8 +431,8 @@ void Exporter_gptq::damageIsFound() {
 
 void Exporter_gptq::shardsStay() {
     Fixture f = makeFixture(DType::F16, true);
-    const ExportSource s = sourceFor(f, all({{"bits", 3}, {"group", 32}}));
-    const auto w = writeAndVerify(s, "gptq-out");
+    const ExportSource s = sourceFor(f, everywhere({{"bits", 3}, {"group", 32}}));
+    const auto w = exportPacked(s, makeGptqFormat, "gptq-out");
     QS_VERIFY_OK(w);
     QVERIFY2(w->receipt.verified, w->receipt.summary().c_str());
     for (const PlanEntry& e : s.plan.entries) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/export/export_folder.h"
-#include "core/export/gptq_format.h"
-#include "core/export/gptq_settings.h"
+#include "core/export/packed_format.h"
 #include "core/export/verify.h"
 #include "core/model/packed/packed_linear.h"
 
@@ -31,12 +30,12 @@ Differences compareParts(const PackedCodes& codes, const PackedScales& s, const 
         d.codes += codes.data()[i] != q.codes[i];
     for (size_t n = 0; n < q.rows; ++n)
         for (size_t g = 0; g < q.layout.groups; ++g) {
-            const size_t row = q.layout.scaleRows == 1 ? 0 : n;
-            d.scales += !(s.scale(n, g) == q.scale(row, g));
-            d.zeros += !(s.zero(n, g) == q.zero(row, g));
+            d.scales += !(s.scale(n, g) == parameterAt(q.scale, n, g));
+            d.zeros += !((s.zero.empty() ? 0.0f : s.zero(n, g)) == parameterAt(q.zero, n, g));
         }
     for (size_t c = 0; c < q.cols; ++c)
-        d.indices += size_t(s.groupOfColumn[c]) != q.groupOf(c);
+        d.indices +=
+            (s.groupOfColumn.empty() ? c / q.layout.groupSize : size_t(s.groupOfColumn[c])) != q.groupOf(c);
     return d;
 }
 
@@ -50,26 +49,30 @@ void compareValues(const Matrix& have, const Matrix& want, ReceiptLine& line) {
     }
 }
 
-Result<void> compareLinear(const QuantizedTensor& q, const Codec& codec, const PackedReader& written,
-                           const std::string& prefix, ReceiptLine& line) {
+/// "" when all are there.
+std::string missingPart(const std::vector<PackedPart>& parts, const Checkpoint& written,
+                        const std::string& prefix) {
+    for (const PackedPart& p : parts)
+        if (written.find(prefix + p.suffix) == Checkpoint::npos) return "no " + p.suffix.substr(1);
+    return {};
+}
+
+Result<void> compareLinear(const QuantizedTensor& q, const Codec& codec, const char* layout,
+                           const PackedReader& written, const std::string& prefix, ReceiptLine& line) {
     QS_TRY(const auto packed, written.find(prefix));
     if (!packed) {
         line.done = "missing";
         return {};
     }
     const PackedInfo& info = packed->info();
-    if (info.layout != "gptq" || info.out != q.rows || info.in != q.cols || info.bits != codec.bits() ||
-        info.groups != q.layout.groups) {
+    if (info.layout != layout || info.out != q.rows || info.in != q.cols || info.bits != codec.bits() ||
+        info.groups != q.layout.groups || info.scaleRows != q.rows) {
         line.done = fmt::format("{} of {} bits [{}, {}] in {} groups", info.layout, info.bits, info.out,
                                 info.in, info.groups);
         return {};
     }
     QS_TRY(const PackedCodes codes, packed->codes());
     QS_TRY(const PackedScales scales, packed->scales());
-    if (scales.groupOfColumn.size() != q.cols) {
-        line.done = "no g_idx";
-        return {};
-    }
     const Differences d = compareParts(codes, scales, q);
     line.codesDiffering = d.codes;
     line.done += d.text();
@@ -79,32 +82,52 @@ Result<void> compareLinear(const QuantizedTensor& q, const Codec& codec, const P
     return {};
 }
 
-Result<void> verifyConfig(const ExportSource& source, const GptqSettings& settings, const Checkpoint& written,
+Result<void> verifyConfig(const ExportSource& source, const PackedFormat& format, const Checkpoint& written,
                           const std::filesystem::path& directory, Receipt& receipt) {
     QS_TRY(const auto original, sourceConfig(source.checkpoint()));
     nlohmann::json planned = original;
-    planned["quantization_config"] = settings.config();
+    planned["quantization_config"] = format.config();
     addFileLine("config.json", "source plus quantization_config", planned == written.config(), "differs",
                 receipt);
-    QS_TRY(const std::string text, readTextFile(directory / "quantize_config.json", size_t(64) << 20));
-    // Order counts in `dynamic`: compare as ordered text.
+    if (!format.configFile()) return {};
+    QS_TRY(const std::string text, readTextFile(directory / format.configFile(), size_t(64) << 20));
+    // Order counts in GPTQ's `dynamic`: compare as ordered text.
     const auto stored = nlohmann::ordered_json::parse(text, nullptr, false);
-    addFileLine("quantize_config.json", "quantization_config",
-                !stored.is_discarded() && stored.dump() == settings.config().dump(), "differs", receipt);
+    addFileLine(format.configFile(), "quantization_config",
+                !stored.is_discarded() && stored.dump() == format.config().dump(), "differs", receipt);
+    return {};
+}
+
+Result<void> verifyLinear(const ExportSource& source, const PlanEntry& entry, PackedFormat& format,
+                          const PackedReader& written, std::set<std::string>& expected, Receipt& receipt) {
+    const std::string prefix = linearPrefix(entry.target);
+    QS_TRY(const QuantizedTensor q, source.tensor(entry));
+    QS_TRY(const auto codec, codecOf(q));
+    QS_CHECK(format.add(size_t(&entry - source.plan.entries.data()), q));
+    QS_TRY(const auto parts, format.parts(entry.target, *codec));
+    for (const PackedPart& p : parts)
+        expected.insert(prefix + p.suffix);
+    ReceiptLine line;
+    line.tensor = entry.target.place.tensor;
+    line.planned = line.done = codec->label();
+    QS_CHECK(compareLinear(q, *codec, format.layout(), written, prefix, line));
+    if (const std::string missing = missingPart(parts, written.checkpoint(), prefix); !missing.empty())
+        line.done = missing;
+    receipt.lines.push_back(std::move(line));
     return {};
 }
 
 } // namespace
 
-Result<Receipt> verifyGptq(const ExportSource& source, const std::filesystem::path& directory,
-                           const JobContext& job) {
+Result<Receipt> verifyPacked(const ExportSource& source, MakePackedFormat make,
+                             const std::filesystem::path& directory, const JobContext& job) {
     Receipt receipt;
-    QS_TRY(receipt.bytesPlanned, gptqBytes(source));
+    QS_TRY(receipt.bytesPlanned, packedBytes(source, make));
     QS_TRY(const auto written, openCheckpoint(directory));
     const Checkpoint& checkpoint = source.checkpoint();
     const PackedReader reader(*written);
     const auto entries = source.entriesOfTensor();
-    GptqSettings settings(source.plan);
+    const auto format = make(*source.model, source.plan);
     std::set<std::string> expected;
     for (size_t i = 0; i < entries.size(); ++i) {
         QS_CHECK(job.checkpoint());
@@ -113,23 +136,12 @@ Result<Receipt> verifyGptq(const ExportSource& source, const std::filesystem::pa
         if (entries[i].empty()) {
             expected.insert(name);
             QS_CHECK(verifyKept(checkpoint, i, *written, receipt, job));
-            continue;
+        } else {
+            QS_CHECK(verifyLinear(source, *entries[i].front(), *format, reader, expected, receipt));
         }
-        const PlanEntry& entry = *entries[i].front();
-        const std::string prefix = gptqPrefix(entry.target);
-        for (const char* part : {".qweight", ".qzeros", ".scales", ".g_idx"})
-            expected.insert(prefix + part);
-        QS_TRY(const QuantizedTensor q, source.tensor(entry));
-        QS_TRY(const auto codec, codecOf(q));
-        QS_CHECK(settings.add(size_t(&entry - source.plan.entries.data()), q));
-        ReceiptLine line;
-        line.tensor = name;
-        line.planned = line.done = codec->label();
-        QS_CHECK(compareLinear(q, *codec, reader, prefix, line));
-        receipt.lines.push_back(std::move(line));
     }
     verifyNothingElse(expected, *written, receipt);
-    QS_CHECK(verifyConfig(source, settings, *written, directory, receipt));
+    QS_CHECK(verifyConfig(source, *format, *written, directory, receipt));
     QS_CHECK(finishReceipt(directory, receipt, job));
     return receipt;
 }

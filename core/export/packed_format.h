@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exports in which a quantized linear becomes a few tensors of packed integers (GPTQ, AWQ,
+// compressed-tensors). What a layout stores is a PackedFormat; sizes, writing and the check of what was
+// written are shared.
+#pragma once
+
+#include "core/export/export_source.h"
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace qs {
+
+/// One of the tensors that a linear X becomes.
+struct PackedPart {
+    std::string suffix; ///< X's tensor is named X + suffix
+    DType type = DType::I32;
+    std::vector<uint64_t> shape;
+};
+
+/// One layout with what it has learned about one run. Used on one thread.
+class PackedFormat {
+public:
+    virtual ~PackedFormat() = default;
+    /// PackedInfo::layout of what it writes.
+    virtual const char* layout() const = 0;
+    /// A file beside config.json that repeats config(); nullptr for none.
+    virtual const char* configFile() const { return nullptr; }
+
+    /// Shown every quantized tensor, in the order of the plan, before the first byte is written. Unsupported
+    /// when the layout cannot hold it exactly.
+    virtual Result<void> add(size_t entry, const QuantizedTensor& q) = 0;
+    /// quantization_config of config.json, once all were added.
+    virtual nlohmann::ordered_json config() const = 0;
+
+    /// The same for every tensor of this shape and codec.
+    virtual Result<std::vector<PackedPart>> parts(const QuantTarget& target, const Codec& codec) const = 0;
+    /// The bytes of these parts, in their order. InvalidArgument when a value does not fit.
+    virtual Result<std::vector<std::vector<std::byte>>> pack(const QuantizedTensor& q,
+                                                             const Codec& codec) const = 0;
+};
+
+/// Both must outlive the format.
+using MakePackedFormat = std::unique_ptr<PackedFormat> (*)(const Model& model, const Plan& plan);
+
+/// Exact size of the weight files.
+Result<uint64_t> packedBytes(const ExportSource& source, MakePackedFormat make);
+Result<void> writePacked(const ExportSource& source, MakePackedFormat make, const std::filesystem::path& into,
+                         const JobContext& job);
+/// Good when every code, scale, zero point and group index read back equals the run's, every other tensor
+/// equals the source's bytes, and config.json is the source's plus what the tensors say.
+Result<Receipt> verifyPacked(const ExportSource& source, MakePackedFormat make,
+                             const std::filesystem::path& directory, const JobContext& job);
+
+/// The functions of an exporter that is a PackedFormat.
+template<const ExporterDescriptor& (*Self)(), MakePackedFormat make>
+void exportAs(ExporterDescriptor& d) {
+    d.weightBytes = [](const ExportRequest& request) -> Result<uint64_t> {
+        QS_TRY(const ExportSource source, exportSource(request, Self()));
+        return packedBytes(source, make);
+    };
+    d.write = [](const ExportRequest& request, const std::filesystem::path& into,
+                 const JobContext& job) -> Result<void> {
+        QS_TRY(const ExportSource source, exportSource(request, Self()));
+        return writePacked(source, make, into, job);
+    };
+    d.verify = [](const ExportRequest& request, const std::filesystem::path& directory,
+                  const JobContext& job) -> Result<Receipt> {
+        QS_TRY(const ExportSource source, exportSource(request, Self()));
+        return verifyPacked(source, make, directory, job);
+    };
+}
+
+// --- What the layouts share ---
+
+/// Tensor name without ".weight": X above.
+std::string linearPrefix(const QuantTarget& target);
+
+/// What a config says about a linear on an integer grid.
+struct IntSetting {
+    int bits = 4;
+    long long groupSize = -1; ///< -1: one group per row
+    bool symmetric = true;    ///< every zero point is 2^(bits - 1)
+    bool actOrder = false;    ///< group indices are not in column order
+    bool operator==(const IntSetting&) const = default;
+};
+/// Unsupported when a scale is not a value of `scaleType`, or a zero point not an integer of `bits`.
+Result<IntSetting> intSettingOf(const PlanEntry& entry, const QuantizedTensor& q, DType scaleType);
+/// The setting that most linears have; the first of equals.
+IntSetting commonSetting(const std::vector<std::optional<IntSetting>>& settings);
+
+/// Regular expression for exactly the linears `targets` of one parent module and the name that runtimes fuse
+/// them under, if any ("^model\.layers\.0\.self_attn\.(?:q_proj|k_proj|v_proj|qkv_proj)$").
+std::string modulePattern(const std::vector<const QuantTarget*>& targets);
+
+/// Modules with a matrix that stays as it is, by the prefixes of their tensors, but the token embedding; what
+/// "ignore" lists of configs name. With a tied head "lm_head" is one of them.
+std::vector<std::string> keptModules(const Model& model, const Plan& plan);
+
+/// Entries whose linears runtimes fuse stand together, all others alone; in the order of the plan.
+std::vector<std::vector<size_t>> fusedSets(const Plan& plan);
+
+/// Values as stored: of [out, groups] parameters the element at (row, group), a single row serving all.
+inline float parameterAt(const Matrix& m, size_t row, size_t group) {
+    return m(m.rows() == 1 ? 0 : row, group);
+}
+template<class T>
+std::vector<std::byte> bytesOf(const std::vector<T>& values) {
+    const auto bytes = std::as_bytes(std::span(values));
+    return {bytes.begin(), bytes.end()};
+}
+
+} // namespace qs
