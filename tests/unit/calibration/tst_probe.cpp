@@ -108,10 +108,10 @@ private slots:
     void parallelBlock() {
         const auto model = openCase("falcon_7b");
         const auto weights = modelWeights(*model);
-        const auto result = probeCase("falcon_7b", {"embedding", "layers.0.o", "layers.0.down",
+        const BlockSpec& b = model->spec().blocks[0];
+        const auto result = probeCase("falcon_7b", {"embedding", b.attention.o.site, b.mlp.down.site,
                                                     "layers.0.residual_attn", "layers.0.residual"});
         QS_VERIFY_OK(result);
-        const BlockSpec& b = model->spec().blocks[0];
         QVERIFY(b.parallel);
         const auto o = weights->matrix(b.attention.o.weight), down = weights->matrix(b.mlp.down.weight);
         QS_VERIFY_OK(o);
@@ -124,8 +124,8 @@ private slots:
         };
         for (size_t t = 0; t < 24; t += 5)
             for (size_t c = 0; c < model->spec().hidden; c += 3) {
-                const double attention = product(*o, c, at(*result, "layers.0.o"), t);
-                const double feed = product(*down, c, at(*result, "layers.0.down"), t);
+                const double attention = product(*o, c, at(*result, b.attention.o.site), t);
+                const double feed = product(*down, c, at(*result, b.mlp.down.site), t);
                 const double before = at(*result, "embedding")(t, c);
                 QVERIFY(std::fabs(before + attention - at(*result, "layers.0.residual_attn")(t, c)) <= 1e-4);
                 QVERIFY(std::fabs(before + attention + feed - at(*result, "layers.0.residual")(t, c)) <=
