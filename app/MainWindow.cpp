@@ -17,6 +17,7 @@
 #include "app/pages/RunPage.h"
 #include "app/pages/StatusLine.h"
 #include "app/pages/TensorsPane.h"
+#include "app/pages/TokensPage.h"
 #include "app/pages/WelcomePage.h"
 #include "app/session/SampleData.h"
 #include "widgets/theme/Icons.h"
@@ -254,6 +255,14 @@ void MainWindow::setBits(int bits) {
     const QString refused =
         m_session.table()->edit(targets, m_session.table()->editFor(ui::EditField::Bits, bits));
     if (!refused.isEmpty()) showError(refused);
+}
+
+void MainWindow::traceChannel() {
+    const bool fromMap = m_workspace == Workspace::Inspect && m_inspect->tokens()->isVisible();
+    setWorkspace(Workspace::Inspect);
+    m_inspect->showTokens();
+    const QString why = m_inspect->tokens()->traceChannel(fromMap);
+    if (!why.isEmpty()) showNote(why);
 }
 
 void MainWindow::calibrate() {

@@ -82,6 +82,7 @@ public slots:
     void stop();
     void evaluate();
     void setBits(int bits); ///< of the selection; 0 keeps the source format
+    void traceChannel();    ///< the one looked at, on the Tokens tab
 
 signals:
     /// The window was closed while a job did not answer in time; the process may be ended, files are safe.

@@ -5,6 +5,7 @@
 #include "app/pages/ExportPage.h"
 #include "app/pages/InspectPage.h"
 #include "app/pages/ModelTreePane.h"
+#include "app/pages/OutliersPane.h"
 #include "app/pages/TensorsPane.h"
 #include "core/checkpoint/reader.h"
 #include "core/linalg/blas.h"
@@ -19,6 +20,7 @@
 #include <QMenuBar>
 #include <QMessageBox>
 #include <QPainter>
+#include <QTableView>
 #include <QToolBar>
 #include <QToolButton>
 #include <QUndoStack>
@@ -160,6 +162,14 @@ void MainWindow::makeViewMenu() {
         setWorkspace(Workspace::Inspect);
         m_inspect->showDistribution();
     });
+    addAction(view, "tokens", tr("To&kens"), "", QKeySequence(tr("K")), [this] {
+        setWorkspace(Workspace::Inspect);
+        m_inspect->showTokens();
+    });
+    QAction* trace = addAction(view, "trace", tr("&Trace the channel"), "", QKeySequence(tr("T")),
+                               [this] { traceChannel(); });
+    m_outliers->view()->addAction(trace);
+    m_outliers->view()->setContextMenuPolicy(Qt::ActionsContextMenu);
     view->addSeparator();
     m_dockMenu = view->addMenu(tr("Doc&ks"));
     m_dockMenu->setObjectName(QStringLiteral("dockMenu"));
@@ -284,9 +294,9 @@ void MainWindow::updateActions() {
     const QString noSelection = !noModel.isEmpty()                           ? noModel
                                 : m_session.selection()->targets().isEmpty() ? tr("Select a tensor first.")
                                                                              : QString();
-    for (const char* name :
-         {"loadRecipe", "saveRecipe", "close", "selectAll", "openCalibration", "scan", "goInspect", "goRun",
-          "goJudge", "goExport", "profile", "distribution", "filter", "export", "maximize", "resetLayout"})
+    for (const char* name : {"loadRecipe", "saveRecipe", "close", "selectAll", "openCalibration", "scan",
+                             "goInspect", "goRun", "goJudge", "goExport", "profile", "distribution", "tokens",
+                             "trace", "filter", "export", "maximize", "resetLayout"})
         allow(name, noModel);
     for (int b = 2; b <= 8; ++b)
         allow(qPrintable(QStringLiteral("bits%1").arg(b)), noSelection);

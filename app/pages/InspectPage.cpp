@@ -4,6 +4,7 @@
 #include "app/pages/DistributionPage.h"
 #include "app/pages/HeatMapPane.h"
 #include "app/pages/ProfilePane.h"
+#include "app/pages/TokensPage.h"
 #include "widgets/charts/ChannelProfileWidget.h"
 
 #include <QSplitter>
@@ -15,6 +16,7 @@ InspectPage::InspectPage(InspectState* state, Settings* settings, QWidget* paren
     , m_heatMap(new HeatMapPane(state, settings))
     , m_profile(new ProfilePane(state))
     , m_distribution(new DistributionPage(state))
+    , m_tokens(new TokensPage(state))
     , m_split(new QSplitter(Qt::Vertical)) {
     setObjectName(QStringLiteral("inspectPage"));
     setDocumentMode(true);
@@ -27,6 +29,7 @@ InspectPage::InspectPage(InspectState* state, Settings* settings, QWidget* paren
     m_split->setSizes({330, 300});
     addTab(m_split, tr("Overview"));
     addTab(m_distribution, tr("Distribution"));
+    addTab(m_tokens, tr("Tokens"));
     connect(m_heatMap, &HeatMapPane::profileRequested, this, &InspectPage::showProfile);
 }
 
@@ -37,6 +40,10 @@ void InspectPage::showProfile() {
 
 void InspectPage::showDistribution() {
     setCurrentIndex(1);
+}
+
+void InspectPage::showTokens() {
+    setCurrentWidget(m_tokens);
 }
 
 } // namespace qs::app

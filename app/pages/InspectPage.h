@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The Inspect workspace: Overview (map above profile) and Distribution.
+// The Inspect workspace: Overview (map above profile), Distribution and Tokens.
 #pragma once
 
 #include "app/pages/InspectState.h"
@@ -14,6 +14,7 @@ namespace qs::app {
 class DistributionPage;
 class HeatMapPane;
 class ProfilePane;
+class TokensPage;
 
 class InspectPage : public QTabWidget {
     Q_OBJECT
@@ -22,9 +23,11 @@ public:
 
     void showProfile(); ///< Overview, keyboard focus in the profile
     void showDistribution();
+    void showTokens();
     HeatMapPane* heatMap() const { return m_heatMap; }
     ProfilePane* profile() const { return m_profile; }
     DistributionPage* distribution() const { return m_distribution; }
+    TokensPage* tokens() const { return m_tokens; }
     /// Divides the height: the map gets what its rows need.
     QSplitter* splitter() const { return m_split; }
 
@@ -32,6 +35,7 @@ private:
     HeatMapPane* m_heatMap;
     ProfilePane* m_profile;
     DistributionPage* m_distribution;
+    TokensPage* m_tokens;
     QSplitter* m_split;
 };
 

@@ -72,14 +72,28 @@ size_t Forward::batchRows(size_t totalRows) const {
     return std::min(totalRows, windows * windowLength_);
 }
 
+Result<void> Forward::showOutput(BlockHalf half, const Tensor& y) const {
+    return watch_.output ? watch_.output(half, y) : Result<void>();
+}
+
+Result<void> Forward::showResidual(BlockHalf half, const Tensor& hidden) const {
+    return watch_.residual ? watch_.residual(half, hidden) : Result<void>();
+}
+
 Result<void> Forward::sequentialBlock(const BlockSpec& b, const DeviceBlock& w, Tensor& hidden,
                                       const SiteHook& hook) {
-    QS_CHECK(
-        sublayer(w.attentionNorms, b.residualFromNorm, hidden, *backend_, [&](const Tensor& x, Tensor& y) {
-            return attention(b.attention, w.attention, x, y, hook);
-        }));
-    return sublayer(w.mlpNorms, b.residualFromNorm, hidden, *backend_,
-                    [&](const Tensor& x, Tensor& y) { return feedForward(b, w, x, y, hook); });
+    const auto attend = [&](const Tensor& x, Tensor& y) -> Result<void> {
+        QS_CHECK(attention(b.attention, w.attention, x, y, hook));
+        return showOutput(BlockHalf::Attention, y);
+    };
+    const auto feed = [&](const Tensor& x, Tensor& y) -> Result<void> {
+        QS_CHECK(feedForward(b, w, x, y, hook));
+        return showOutput(BlockHalf::FeedForward, y);
+    };
+    QS_CHECK(sublayer(w.attentionNorms, b.residualFromNorm, hidden, *backend_, attend));
+    QS_CHECK(showResidual(BlockHalf::Attention, hidden));
+    QS_CHECK(sublayer(w.mlpNorms, b.residualFromNorm, hidden, *backend_, feed));
+    return showResidual(BlockHalf::FeedForward, hidden);
 }
 
 Result<void> Forward::parallelBlock(const BlockSpec& b, const DeviceBlock& w, Tensor& hidden,
@@ -88,6 +102,7 @@ Result<void> Forward::parallelBlock(const BlockSpec& b, const DeviceBlock& w, Te
     QS_TRY(Tensor x, normedOr(w.attentionNorms.before, hidden, be));
     QS_TRY(Tensor y, be.allocate(hidden.rows, hidden.cols));
     QS_CHECK(attention(b.attention, w.attention, x, y, hook));
+    QS_CHECK(showOutput(BlockHalf::Attention, y));
     if (w.mlpNorms.before.kind != NormSpec::Kind::None) {
         QS_TRY(x, normedOr(w.mlpNorms.before, hidden, be));
     }
@@ -97,8 +112,11 @@ Result<void> Forward::parallelBlock(const BlockSpec& b, const DeviceBlock& w, Te
         return site == b.attention.q.site ? Result<void>() : hook(site, at);
     };
     QS_CHECK(feedForward(b, w, x, z, hook ? once : hook));
+    QS_CHECK(showOutput(BlockHalf::FeedForward, z));
     QS_CHECK(be.add(hidden, y));
-    return be.add(hidden, z);
+    QS_CHECK(showResidual(BlockHalf::Attention, hidden));
+    QS_CHECK(be.add(hidden, z));
+    return showResidual(BlockHalf::FeedForward, hidden);
 }
 
 Result<void> Forward::runBlock(size_t index, const DeviceBlock& block, Tensor& hidden, const SiteHook& hook) {

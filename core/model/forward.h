@@ -16,6 +16,19 @@ namespace qs {
 /// error stops the pass.
 using SiteHook = std::function<Result<void>(const std::string& site, const Tensor& x)>;
 
+enum class BlockHalf { Attention, FeedForward };
+
+/// What a pass shows of a block beside the inputs of its sites. Empty members are not called; an error stops
+/// the pass.
+struct BlockWatch {
+    /// What the scores are made from, after norms and rotation: q [tokens, heads d], k [tokens, kvHeads d].
+    std::function<Result<void>(const Tensor& q, const Tensor& k, const AttentionShape& shape)> attention;
+    /// y [tokens, hidden]: what a half computes, before its output norm: what its o_proj or down_proj gives.
+    std::function<Result<void>(BlockHalf half, const Tensor& y)> output;
+    /// The residual stream [tokens, hidden] once a half is in it. A parallel block adds attention first.
+    std::function<Result<void>(BlockHalf half, const Tensor& hidden)> residual;
+};
+
 /// Not thread-safe (the backend is not).
 class Forward {
 public:
@@ -30,6 +43,9 @@ public:
 
     /// Hidden states of `ids` before the first block, into out [ids, hidden].
     Result<void> embed(std::span<const int32_t> ids, const WeightSource& weights, ActivationStore& out) const;
+
+    /// Shown every block that runs from now on.
+    void watch(BlockWatch watch) { watch_ = std::move(watch); }
 
     const ModelSpec& spec() const { return *spec_; }
     Backend& backend() const { return *backend_; }
@@ -52,10 +68,13 @@ private:
                                  const SiteHook& hook);
     Result<void> parallelBlock(const BlockSpec& b, const DeviceBlock& w, Tensor& hidden,
                                const SiteHook& hook);
+    Result<void> showOutput(BlockHalf half, const Tensor& y) const;
+    Result<void> showResidual(BlockHalf half, const Tensor& hidden) const;
 
     const ModelSpec* spec_ = nullptr;
     Backend* backend_ = nullptr;
     size_t windowLength_ = 0;
+    BlockWatch watch_;
     std::vector<RopeTable> ropes_; ///< of spec().ropes
 };
 

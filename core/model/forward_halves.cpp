@@ -51,6 +51,7 @@ Result<void> Forward::attention(const AttentionSpec& a, const DeviceAttention& w
     if (a.alibi) {
         QS_TRY(shape.keyBias, keyBias(a.alibi, windowLength_, be));
     }
+    if (watch_.attention) QS_CHECK(watch_.attention(q, k, shape));
     QS_TRY(Tensor mixed, be.allocate(x.rows, a.q.out));
     QS_CHECK(be.attention(q, k, v, shape, mixed));
     if (hook) QS_CHECK(hook(a.o.site, mixed));

@@ -8,6 +8,7 @@
 #include "app/pages/HeatMapPane.h"
 #include "app/pages/InspectPage.h"
 #include "app/pages/MessageBar.h"
+#include "app/pages/TokensPage.h"
 #include "widgets/theme/Theme.h"
 
 #include <QApplication>
@@ -173,6 +174,14 @@ private:
         m_window->inspectPage()->showDistribution();
         raise("problemsDock");
         shoot("2-distribution");
+        select("q", 2);
+        m_window->inspectPage()->showTokens();
+        ProbeState* probe = m_window->inspectPage()->tokens()->probe();
+        waitFor("probe", [probe] { return probe->trace() && probe->trace()->complete; });
+        m_window->inspectState()->setChannel(210);
+        m_window->action(QStringLiteral("trace"))->trigger();
+        settle();
+        shoot("3-tokens");
         m_window->openPath(m_home.filePath(QStringLiteral("absent")));
         raise("jobsDock");
         shoot("2-jobs");
