@@ -31,6 +31,7 @@ struct EvaluateRequest {
     TextRequest text;
     bool original = true; ///< the model itself
     bool run = true;      ///< the run, if there is one, compared with the model
+    std::vector<std::shared_ptr<const Run>> others; ///< further runs of the model, measured likewise
 };
 
 struct ExportOptions {
@@ -43,6 +44,7 @@ struct ExportOptions {
 struct EvaluationPair {
     std::optional<Evaluation> before, after;
     std::string planFingerprint; ///< of the run behind `after`
+    std::vector<std::shared_ptr<const Evaluation>> others; ///< of EvaluateRequest::others
 };
 
 /// Original and quantized values of one tensor, for the histogram and the channel profile.

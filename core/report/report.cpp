@@ -62,10 +62,10 @@ public:
     Result<std::string> html() {
         QS_TRY(const std::string runs, runsSection());
         const std::string title = "Quantoscope report: " + in_.title;
-        return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+        return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\n"
                "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
-               "'unsafe-inline'; img-src data:\">\n"
-               "<meta name=\"viewport\" content=\"width=device-width\">\n<title>" +
+               "'unsafe-inline'; img-src data:\"/>\n"
+               "<meta name=\"viewport\" content=\"width=device-width\"/>\n<title>" +
                escape(title) + "</title>\n<style>" + kStyle + "</style></head><body>\n<h1>" +
                escape(in_.title) + "</h1>\n<p class=\"hint\">Quantoscope " QS_VERSION ", " +
                escape(in_.createdUtc) + "</p>\n" + modelSection() + runs + protocolSection() + mapsSection() +
@@ -165,7 +165,7 @@ private:
         }
         for (const ReportPicture& p : in_.pictures)
             out += "<h3>" + escape(p.title) + "</h3>\n<img alt=\"" + escape(p.title) +
-                   "\" src=\"data:image/svg+xml;base64," + report::base64(p.svg) + "\">\n";
+                   "\" src=\"data:image/svg+xml;base64," + report::base64(p.svg) + "\"/>\n";
         return out.empty() ? out : "<h2>Maps</h2>\n" + out;
     }
 

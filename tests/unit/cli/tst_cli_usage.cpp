@@ -16,7 +16,7 @@ using nlohmann::json;
 namespace {
 
 const QStringList kCommands = {"inspect",    "calibrate", "plan",     "quantize", "evaluate",
-                               "export",     "verify",    "generate", "logits",   "tokenize",
+                               "compare",    "report",    "export",     "verify",    "generate", "logits",   "tokenize",
                                "detokenize", "list",      "demo"};
 
 template<class Entries>
