@@ -82,12 +82,13 @@ std::string oneLine(std::string text) {
 
 std::string worstText(const ReportRun& r, const Tokenizer& tokenizer) {
     const Evaluation& e = *r.evaluation;
-    Table table({{"KL", true}, {"window", true}, {"token", true}, {"context"}, {"A top-1"}, {r.letter + " top-1"}});
+    Table table(
+        {{"KL", true}, {"window", true}, {"token", true}, {"context"}, {"A top-1"}, {r.letter + " top-1"}});
     for (const size_t i : worstTokens(e, kWorst)) {
         const TokenContext c = tokenContext(e, tokenizer, i, kContextTokens);
-        table.add({fmt::format("{:.3f}", e.tokenKl[i]), fmt::format("{}", c.window), fmt::format("{}", c.position),
-                   oneLine(c.before) + "[" + oneLine(c.token) + "]", tokenizer.display(e.referenceTop[i]),
-                   tokenizer.display(e.tokenTop[i])});
+        table.add({fmt::format("{:.3f}", e.tokenKl[i]), fmt::format("{}", c.window),
+                   fmt::format("{}", c.position), oneLine(c.before) + "[" + oneLine(c.token) + "]",
+                   tokenizer.display(e.referenceTop[i]), tokenizer.display(e.tokenTop[i])});
     }
     return fmt::format("\nTokens that {} changed most\n{}", r.letter, table.text());
 }
@@ -96,7 +97,12 @@ Result<void> runCompare(Session& session, const CompareCommand& o) {
     QS_TRY(const auto backend, o.backend.make());
     QS_TRY(const ComparedRuns all, measureRuns(o.runs, o.reference, o.tokens, *backend, session.job));
     const ReportRun& other = all.runs[referenceOf(all.runs)];
-    Table table({{""}, {"run"}, {"KL, nats", true}, {"perplexity", true}, {"top-1, %", true}, {"99 % KL", true},
+    Table table({{""},
+                 {"run"},
+                 {"KL, nats", true},
+                 {"perplexity", true},
+                 {"top-1, %", true},
+                 {"99 % KL", true},
                  {"against " + other.letter}});
     json rows = json::array();
     std::string worst;
@@ -120,8 +126,8 @@ Result<void> runCompare(Session& session, const CompareCommand& o) {
     const Evaluation& e = *other.evaluation;
     session.console.text(fmt::format("{}\n{}, {} tokens scored\n\n{}\n± is one standard error; against {}: "
                                      "paired bootstrap over {} windows.\n{}",
-                                     all.source, e.protocol, e.tokens, table.text(), other.letter, e.windows(),
-                                     worst));
+                                     all.source, e.protocol, e.tokens, table.text(), other.letter,
+                                     e.windows(), worst));
     session.console.result({{"text", all.source}, {"runs", rows}});
     return {};
 }
@@ -153,10 +159,11 @@ void addCompare(Commands& commands) {
     auto o = std::make_shared<CompareCommand>();
     CLI::App& app = commands.add(
         "compare", "Measure runs on the same tokens and say which is better, with a paired bootstrap",
-        {"compare runs/gptq4 runs/gptq3 --text wiki.txt --window 512", "compare runs/gptq4 --samples 32 --json",
-         "compare exports/a exports/b --reference MODEL"},
+        {"compare runs/gptq4 runs/gptq3 --text wiki.txt --window 512",
+         "compare runs/gptq4 --samples 32 --json", "compare exports/a exports/b --reference MODEL"},
         [o](Session& session) { return runCompare(session, *o); });
-    app.add_option("runs", o->runs, "One to three runs or exports; the first is what the others are held against")
+    app.add_option("runs", o->runs,
+                   "One to three runs or exports; the first is what the others are held against")
         ->required()
         ->expected(1, 3);
     app.add_option("--reference", o->reference, "The original, when none of them is a run");
@@ -167,11 +174,11 @@ void addCompare(Commands& commands) {
 
 void addReport(Commands& commands) {
     auto o = std::make_shared<ReportCommand>();
-    CLI::App& app = commands.add(
-        "report", "Write model, runs, what they cost and where as one HTML file",
-        {"report MODEL --run runs/gptq4 --output report.html",
-         "report MODEL --run runs/gptq4 --run runs/gptq3 --text wiki.txt --output report.html"},
-        [o](Session& session) { return runReport(session, *o); });
+    CLI::App& app =
+        commands.add("report", "Write model, runs, what they cost and where as one HTML file",
+                     {"report MODEL --run runs/gptq4 --output report.html",
+                      "report MODEL --run runs/gptq4 --run runs/gptq3 --text wiki.txt --output report.html"},
+                     [o](Session& session) { return runReport(session, *o); });
     app.add_option("path", o->model, "Model folder or file")->required();
     app.add_option("--run", o->runs, "A run of the model; up to three")->required()->expected(1, 3);
     app.add_option("--output,-o", o->output, "File to write (.html)")->required()->type_name("FILE");

@@ -46,8 +46,8 @@ Result<ComparedRuns> measureRuns(const std::vector<std::string>& paths, const st
             r.plan = std::make_shared<const Plan>(std::move(plan));
         }
         const double n = double(subjects.size());
-        QS_TRY(Evaluation e, evaluate(out.model->spec(), *s.weights, original.get(), input.windows, {}, backend,
-                                      job.part(double(i) / n, double(i + 1) / n)));
+        QS_TRY(Evaluation e, evaluate(out.model->spec(), *s.weights, original.get(), input.windows, {},
+                                      backend, job.part(double(i) / n, double(i + 1) / n)));
         e.source = input.source;
         if (!out.runs.front().evaluation)
             out.runs.front().evaluation = std::make_shared<const Evaluation>(evaluationOfReference(e));

@@ -28,7 +28,8 @@ void AgainstDelegate::paint(QPainter* painter, const QStyleOptionViewItem& optio
     ui::Chip::paintChip(*painter, box, o.fontMetrics.elidedText(chip, Qt::ElideRight, width - 10),
                         ui::Chip::Tone(tone.toInt()));
     painter->setPen(ui::theme().text);
-    const QRect text(box.right() + 8, option.rect.top(), option.rect.right() - box.right() - 10, option.rect.height());
+    const QRect text(box.right() + 8, option.rect.top(), option.rect.right() - box.right() - 10,
+                     option.rect.height());
     painter->drawText(text, Qt::AlignLeft | Qt::AlignVCenter,
                       o.fontMetrics.elidedText(rest, Qt::ElideRight, text.width()));
     painter->restore();

@@ -66,9 +66,10 @@ void DifferenceMapPane::refresh() {
         data = bits ? bitsDifference(m_grid, *a, *b)
                     : errorDifference(m_grid, *m_set->session()->table(), *a, *b);
     const bool pair = a && b && a != b;
-    m_title->setText(!pair ? tr("Difference by tensor")
-                     : bits ? tr("Bits, %1 against %2").arg(QLatin1Char(m_subject)).arg(QLatin1Char(m_reference))
-                            : tr("Error, %1 against %2").arg(QLatin1Char(m_subject)).arg(QLatin1Char(m_reference)));
+    m_title->setText(
+        !pair  ? tr("Difference by tensor")
+        : bits ? tr("Bits, %1 against %2").arg(QLatin1Char(m_subject)).arg(QLatin1Char(m_reference))
+               : tr("Error, %1 against %2").arg(QLatin1Char(m_subject)).arg(QLatin1Char(m_reference)));
     m_text->setText(!data ? QString() : bits ? bitsDifferenceText(*data) : data->valueHint);
     m_text->setVisible(bool(data));
     m_map->setData(std::move(data));

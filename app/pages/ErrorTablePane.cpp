@@ -57,8 +57,9 @@ ErrorTablePane::ErrorTablePane(JudgeSet* set, QWidget* parent)
     layout->addWidget(row);
     m_view->setObjectName(QStringLiteral("worstTable"));
     m_view->setAccessibleName(tr("Largest errors"));
-    m_view->setToolTip(tr("Relative error of the tensor's output, ‖(W − W′)X‖² / ‖WX‖²; of the weights where no "
-                          "activations were measured"));
+    m_view->setToolTip(
+        tr("Relative error of the tensor's output, ‖(W − W′)X‖² / ‖WX‖²; of the weights where no "
+           "activations were measured"));
     ui::setupTable(m_view);
     m_view->setModel(m_model);
     m_view->setTextElideMode(Qt::ElideMiddle); // both ends of a name matter
@@ -79,7 +80,8 @@ void ErrorTablePane::setPair(char subject, char reference) {
 void ErrorTablePane::refresh() {
     const ComparedRun *a = m_set->find(m_subject), *b = m_set->find(m_reference);
     m_model->clear();
-    m_title->setText(a && a->run ? tr("Largest errors of %1").arg(QLatin1Char(m_subject)) : tr("Largest errors"));
+    m_title->setText(a && a->run ? tr("Largest errors of %1").arg(QLatin1Char(m_subject))
+                                 : tr("Largest errors"));
     if (!a || !a->run) return;
     const bool paired = b && b->run && b != a;
     std::unordered_map<std::string, const TensorResult*> other;
@@ -93,7 +95,8 @@ void ErrorTablePane::refresh() {
         m_model->horizontalHeaderItem(c)->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
     for (const TensorResult* r : largest(*a->run, kShown)) {
         QList<QStandardItem*> items = {item(QString::fromStdString(r->module), false),
-                                       item(QString::fromStdString(r->done), false), item(percent(errorOf(r)), true)};
+                                       item(QString::fromStdString(r->done), false),
+                                       item(percent(errorOf(r)), true)};
         if (paired) {
             const auto it = other.find(r->module);
             const double error = errorOf(it == other.end() ? nullptr : it->second);

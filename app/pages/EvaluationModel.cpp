@@ -70,8 +70,9 @@ void EvaluationModel::addAgainst(Row& row, const ComparedRun& run) const {
         row.texts[Against] = row.chip = against.problem;
         row.tone = int(ui::Chip::Tone::Warning);
         row.greyed = true;
-        row.chipToolTip = tr("Numbers of different protocols say nothing about each other. Evaluate both on the "
-                             "same text with the same windows.");
+        row.chipToolTip =
+            tr("Numbers of different protocols say nothing about each other. Evaluate both on the "
+               "same text with the same windows.");
         return;
     }
     if (!against.difference) return;
@@ -82,8 +83,9 @@ void EvaluationModel::addAgainst(Row& row, const ComparedRun& run) const {
     row.tone = int(!certain                   ? ui::Chip::Tone::Neutral
                    : d.probabilityBelow > 0.5 ? ui::Chip::Tone::Ok
                                               : ui::Chip::Tone::Selection);
-    row.texts[Against] = tr("%1  %2 %3").arg(row.chip, against.difference->kl ? tr("ΔKL") : tr("Δloss"),
-                                             plusMinus(d.mean, d.standardError));
+    row.texts[Against] = tr("%1  %2 %3")
+                             .arg(row.chip, against.difference->kl ? tr("ΔKL") : tr("Δloss"),
+                                  plusMinus(d.mean, d.standardError));
     const QLocale l;
     row.chipToolTip =
         tr("Mean difference in nats per token, 95 % interval %1 to %2.\nPaired bootstrap: %3 resamples of %4 "
@@ -195,8 +197,9 @@ namespace {
 QString headerToolTip(int section) {
     switch (section) {
     case EvaluationModel::Kl:
-        return EvaluationModel::tr("Mean KL divergence from the original's next-token distribution. 0 is equal; "
-                                   "below 0.01 is hard to notice. The mark is the 95 % interval.");
+        return EvaluationModel::tr(
+            "Mean KL divergence from the original's next-token distribution. 0 is equal; "
+            "below 0.01 is hard to notice. The mark is the 95 % interval.");
     case EvaluationModel::Perplexity:
         return EvaluationModel::tr(
             "exp of the mean loss; lower is better. ± is one standard error, the mark the 95 % interval.");
@@ -222,16 +225,12 @@ QVariant EvaluationModel::headerData(int section, Qt::Orientation orientation, i
         return int((isNumeric(section) ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignVCenter);
     if (role == Qt::ToolTipRole) return headerToolTip(section);
     if (role != Qt::DisplayRole) return {};
-    const QString titles[ColumnCount] = {QString(),
-                                         tr("run"),
-                                         tr("recipe"),
-                                         tr("size, MiB"),
-                                         tr("bpw"),
-                                         tr("KL, nats per token"),
-                                         tr("perplexity"),
-                                         tr("top-1 agreement"),
-                                         tr("99 % KL"),
-                                         tr("against %1, paired bootstrap").arg(QLatin1Char(m_set->against()))};
+    const QString titles[ColumnCount] = {
+        QString(),        tr("run"),
+        tr("recipe"),     tr("size, MiB"),
+        tr("bpw"),        tr("KL, nats per token"),
+        tr("perplexity"), tr("top-1 agreement"),
+        tr("99 % KL"),    tr("against %1, paired bootstrap").arg(QLatin1Char(m_set->against()))};
     return titles[section];
 }
 

@@ -68,7 +68,8 @@ JudgePage::JudgePage(Session* session, QWidget* parent)
     setObjectName(QStringLiteral("judgePage"));
     auto* texts = splitter(Qt::Horizontal, "judgeTexts", {m_text, m_worstTokens}, {760, 330});
     texts->setStretchFactor(0, 1);
-    auto* lower = splitter(Qt::Horizontal, "judgeSplit", {makeLossChange(), m_map, m_errors}, {380, 360, 360});
+    auto* lower =
+        splitter(Qt::Horizontal, "judgeSplit", {makeLossChange(), m_map, m_errors}, {380, 360, 360});
     auto* centre = splitter(Qt::Vertical, "judgeCentre", {texts, lower}, {420, 260});
     centre->setStretchFactor(0, 1);
     auto* layout = bareLayout(this);
@@ -129,9 +130,9 @@ QWidget* JudgePage::makeRuns() {
     m_runs->setFixedHeight(rows + std::max(24, m_runs->fontMetrics().height() + 8) + 2);
     m_runs->setVerticalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     layout->addWidget(m_runs);
-    layout->addWidget(new ui::HintStrip(
-        tr("± is one standard error. Runs are measured on the same tokens, so the paired difference is surer than "
-           "either column.")));
+    layout->addWidget(new ui::HintStrip(tr("± is one standard error. Runs are measured on the same tokens, "
+                                           "so the paired difference is surer than "
+                                           "either column.")));
     connect(m_runs->selectionModel(), &QItemSelectionModel::currentRowChanged, this, &JudgePage::showSubject);
     return box;
 }
@@ -187,8 +188,9 @@ void JudgePage::showSubject() {
     const char letter = subject();
     const ComparedRun* run = m_set.find(letter);
     m_remove->setEnabled(run && run->run);
-    m_remove->setToolTip(run && run->run ? tr("Takes %1 out of the comparison; its folder stays").arg(QLatin1Char(letter))
-                                         : tr("Choose a run in the table. The original always stays."));
+    m_remove->setToolTip(run && run->run
+                             ? tr("Takes %1 out of the comparison; its folder stays").arg(QLatin1Char(letter))
+                             : tr("Choose a run in the table. The original always stays."));
     // Against itself there is nothing to see: then against the original.
     const char reference = letter == m_set.against() ? 'A' : m_set.against();
     m_change->setData(lossChange(run, m_set.find(reference)));
@@ -208,10 +210,10 @@ void JudgePage::showProtocol() {
     m_protocol->setText(!e      ? QString()
                         : stale ? tr("recipe changed since")
                         : same  ? tr("same protocol: %1, %2 tokens, %3 windows")
-                                      .arg(e->source.empty() ? tr("text") : QString::fromStdString(e->source))
-                                      .arg(e->windowLength())
-                                      .arg(e->windows())
-                                : tr("protocols differ"));
+                                     .arg(e->source.empty() ? tr("text") : QString::fromStdString(e->source))
+                                     .arg(e->windowLength())
+                                     .arg(e->windows())
+                               : tr("protocols differ"));
 }
 
 QString JudgePage::reportBlocker() const {
@@ -228,12 +230,15 @@ JobHandle* JudgePage::writeReport(const QString& file) {
     };
     if (m_change->data() && m_change->data()->bins() > 0)
         add(m_change->data()->title, ui::pictureSvg(*m_change, kReportPicture));
-    const JobRequest request{QStringLiteral("report"), tr("Write %1").arg(QFileInfo(file).fileName()), true, 0, true};
-    JobHandle* job = m_session->pool()->post(request, [input, path = file.toStdString()](const JobScope& scope) {
-        return Outcome::from(qs::writeReport(path, input, scope.job()));
-    });
+    const JobRequest request{QStringLiteral("report"), tr("Write %1").arg(QFileInfo(file).fileName()), true,
+                             0, true};
+    JobHandle* job =
+        m_session->pool()->post(request, [input, path = file.toStdString()](const JobScope& scope) {
+            return Outcome::from(qs::writeReport(path, input, scope.job()));
+        });
     return job->then(this, [this, title = job->title()](const Outcome& outcome) {
-        if (outcome.failed()) emit m_session->failed(title, QString::fromStdString(outcome.error().describe()));
+        if (outcome.failed())
+            emit m_session->failed(title, QString::fromStdString(outcome.error().describe()));
     });
 }
 

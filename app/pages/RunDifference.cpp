@@ -14,8 +14,8 @@ namespace {
 
 constexpr size_t kChangeBins = 120;
 
-QString tr(const char* text, const char* = nullptr, int n = -1) {
-    return QCoreApplication::translate("RunDifference", text, nullptr, n);
+QString tr(const char* text) {
+    return QCoreApplication::translate("RunDifference", text);
 }
 
 std::shared_ptr<ui::HeatMapData> emptyMap(const LayerGrid& grid) {
@@ -64,7 +64,7 @@ ui::HistogramDataPtr lossChange(const ComparedRun* a, const ComparedRun* b) {
         data->emptyText = tr("not comparable: %1").arg(QString::fromStdString(why));
         return data;
     }
-    const std::vector<float> &x = a->evaluation->tokenNll, &y = b->evaluation->tokenNll;
+    const std::vector<float>&x = a->evaluation->tokenNll, &y = b->evaluation->tokenNll;
     std::vector<float> change(x.size());
     float reach = 1e-6f;
     for (size_t i = 0; i < x.size(); ++i) {
@@ -95,7 +95,8 @@ ui::HeatMapDataPtr bitsDifference(const LayerGrid& grid, const ComparedRun& a, c
         data->values[i] = bits(a, plan->entries[target], target) - bits(b, plan->entries[target], target);
         data->cellTexts[i] = QString::fromStdString(report::signedBits(data->values[i]));
     }
-    data->valueTitle = tr("Bits per weight, %1 minus %2").arg(QLatin1Char(a.letter)).arg(QLatin1Char(b.letter));
+    data->valueTitle =
+        tr("Bits per weight, %1 minus %2").arg(QLatin1Char(a.letter)).arg(QLatin1Char(b.letter));
     data->unit = tr("bits");
     data->valueHint = tr("Stored bits, scales and zero points included. Purple: more, orange: fewer.");
     setReach(*data, 1);
@@ -115,7 +116,8 @@ ui::HeatMapDataPtr errorDifference(const LayerGrid& grid, const SchemeTable& tab
         const double mine = errorOf(x->second), theirs = errorOf(y->second);
         if (!(mine > 0) || !(theirs > 0)) continue;
         data->values[i] = std::log2(theirs / mine);
-        data->cellTexts[i] = QString::fromStdString(report::signedBits(std::round(10 * data->values[i]) / 10));
+        data->cellTexts[i] =
+            QString::fromStdString(report::signedBits(std::round(10 * data->values[i]) / 10));
     }
     data->valueTitle =
         tr("Error of %1 over error of %2").arg(QLatin1Char(b.letter)).arg(QLatin1Char(a.letter));
@@ -134,8 +136,9 @@ QString bitsDifferenceText(const ui::HeatMapData& data) {
         more += v > 0.005;
     }
     if (fewer + more == 0) return tr("Every tensor has the same bits.");
-    return tr("%1 have fewer bits (orange), %2 have more (purple). Empty cells are equal.")
-        .arg(tr("%n tensor(s)", nullptr, fewer), QString::number(more));
+    return tr("Tensors with fewer bits (orange): %1, with more (purple): %2. Empty cells are equal.")
+        .arg(fewer)
+        .arg(more);
 }
 
 } // namespace qs::app

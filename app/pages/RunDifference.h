@@ -20,7 +20,7 @@ ui::HeatMapDataPtr bitsDifference(const LayerGrid& grid, const ComparedRun& a, c
 ui::HeatMapDataPtr errorDifference(const LayerGrid& grid, const SchemeTable& table, const ComparedRun& a,
                                    const ComparedRun& b);
 
-/// "17 tensors have fewer bits (orange), 24 have more (purple). Empty cells are equal."
+/// "Tensors with fewer bits (orange): 17, with more (purple): 24. Empty cells are equal."
 QString bitsDifferenceText(const ui::HeatMapData& data);
 
 /// Relative error of a tensor as the run measured it: of its output, else of its weights; NaN when it was

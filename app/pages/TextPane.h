@@ -4,24 +4,17 @@
 // models again. Greedy: how every model goes on after the same prompt.
 #pragma once
 
-#include "app/session/JudgeSet.h"
-#include "app/session/JudgeText.h"
-#include "widgets/views/TopTokensCard.h"
+#include "app/pages/TextContents.h"
 
 #include <QPointer>
 #include <QWidget>
 
 class QComboBox;
-class QLabel;
 class QLineEdit;
 class QPushButton;
-class QSplitter;
 
 namespace qs::ui {
 class SegmentedButtons;
-class TokenTextView;
-class ToolRow;
-class TokenTintLegend;
 } // namespace qs::ui
 
 namespace qs::app {
@@ -40,9 +33,10 @@ public:
     void setMode(Mode mode);
     void setOwnText(const QString& text);
     int passage() const; ///< held-out window, -1 for the user's own text
-    ui::TokenTextView* view(char letter) const;
+    ui::TokenTextView* view(char letter) const { return m_columns->view(letter); }
     ui::TopTokensCard* card() const { return m_card; }
-    const std::shared_ptr<const GreedyTexts>& greedy() const { return m_greedy; }
+    /// What the models wrote last, whole or so far; null before.
+    const std::shared_ptr<const GreedyTexts>& greedy() const { return m_greedy.begun; }
     bool busy() const { return m_job && !m_job->isEnded(); }
 
 public slots:
@@ -50,36 +44,26 @@ public slots:
     void start();
     void stop();
 
-protected:
-    bool eventFilter(QObject* object, QEvent* event) override;
-
 private:
-    struct Column {
-        char letter = 'A';
-        QWidget* box = nullptr;
-        QLabel* title = nullptr;
-        QLabel* note = nullptr;
-        ui::TokenTextView* view = nullptr;
-    };
-
     QWidget* makeToolRow();
     void refresh();
     void fillPrompts();
-    void makeColumns(const std::vector<char>& letters);
-    Column makeColumn(char letter);
     std::vector<const ComparedRun*> shownRuns() const;
     const ComparedRun* source() const; ///< whose evaluation holds the passages
+    std::vector<int32_t> heldOutIds() const;
     void showPassage();
-    void showMeasured();
     void showForced();
-    void requestModels();
     void showGreedy();
+    void showEmpty(const QString& text);
+    void setText(char letter, ColumnText text);
+    void readPassage();
+    void readByModels();
+    void continueText();
+    void takeGreedy(const std::vector<Payload>& partials);
+    PassageRequest request() const;
     void chooseToken(int token);
     void showCard(int token);
     void placeCard();
-    ui::TopTokensData cardData(int token) const;
-    PassageRequest request() const;
-    void setText(Column& column, ui::TokenTextPtr data, const QString& note);
     void updateControls();
 
     JudgeSet* m_set;
@@ -88,20 +72,16 @@ private:
     ui::SegmentedButtons* m_mode;
     QPushButton* m_start;
     QPushButton* m_stop;
-    QSplitter* m_split;
+    TextColumns* m_columns;
     ui::TopTokensCard* m_card;
-    std::vector<Column> m_columns;
-    QStringList m_pieces; ///< of the passage shown
-    std::vector<int32_t> m_ids;
+    std::vector<int32_t> m_ids; ///< of the text shown
+    QStringList m_pieces;
     std::shared_ptr<const Passage> m_forced; ///< the models' answer for m_ids; null until asked
-    std::shared_ptr<const GreedyTexts> m_greedy;
-    std::vector<QStringList> m_greedyPieces; ///< [models], streamed in
-    std::vector<std::vector<int>> m_greedyIds;
+    GreedyProgress m_greedy;
     QPointer<JobHandle> m_job;
     QString m_problem; ///< why the last job gave nothing
     int m_token = -1;
     int m_wanted = -1; ///< token to choose once the passage is there
-    bool m_syncing = false;
 };
 
 } // namespace qs::app

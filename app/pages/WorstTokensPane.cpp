@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/pages/WorstTokensPane.h"
 
+#include "app/pages/ContextDelegate.h"
 #include "core/evaluate/token_text.h"
 #include "widgets/models/Metric.h"
 #include "widgets/theme/Theme.h"
@@ -21,7 +22,7 @@ constexpr size_t kContextTokens = 6;
 constexpr int kWindowRole = Qt::UserRole + 1, kTokenRole = Qt::UserRole + 2;
 
 struct WorstRow {
-    QString context, top, referenceTop;
+    QString before, text, top, referenceTop;
     double kl = 0, otherKl = ui::kNotMeasured;
     int window = 0, token = 0;
     bool flip = false;
@@ -40,7 +41,8 @@ std::vector<WorstRow> worstRows(const Evaluation& e, const Evaluation* other, co
     for (const size_t i : worstTokens(e, WorstTokensPane::kShown)) {
         const TokenContext c = tokenContext(e, tokenizer, i, kContextTokens);
         WorstRow r;
-        r.context = QStringLiteral("%1⟦%2⟧").arg(oneLine(c.before).trimmed(), oneLine(c.token));
+        r.before = oneLine(c.before);
+        r.text = oneLine(c.token);
         r.kl = double(e.tokenKl[i]);
         if (paired) r.otherKl = double(other->tokenKl[i]);
         r.referenceTop = QString::fromStdString(tokenizer.display(e.referenceTop[i]));
@@ -80,11 +82,12 @@ WorstTokensPane::WorstTokensPane(JudgeSet* set, QWidget* parent)
     m_view->setModel(m_model);
     m_view->setSelectionMode(QAbstractItemView::SingleSelection);
     m_view->setEditTriggers(QAbstractItemView::NoEditTriggers);
-    m_view->setTextElideMode(Qt::ElideLeft); // the token stands at the end
+    m_view->setItemDelegateForColumn(0, new ContextDelegate(m_view));
     layout->addWidget(m_view, 1);
     const auto open = [this](const QModelIndex& i) {
         const QModelIndex first = i.siblingAtColumn(0);
-        if (first.isValid()) emit tokenChosen(first.data(kWindowRole).toInt(), first.data(kTokenRole).toInt());
+        if (first.isValid())
+            emit tokenChosen(first.data(kWindowRole).toInt(), first.data(kTokenRole).toInt());
     };
     connect(m_view, &QTableView::clicked, this, open);
     connect(m_view, &QTableView::activated, this, open);
@@ -104,7 +107,8 @@ void WorstTokensPane::refresh() {
         if (r.run && r.letter != m_subject && (!other || r.letter == m_set->against())) other = &r;
     const auto e = run && run->evaluation && run->evaluation->hasReference ? run->evaluation : nullptr;
     const auto o = other ? other->evaluation : nullptr;
-    m_title->setText(run && run->run ? tr("Worst tokens, %1").arg(QLatin1Char(m_subject)) : tr("Worst tokens"));
+    m_title->setText(run && run->run ? tr("Worst tokens, %1").arg(QLatin1Char(m_subject))
+                                     : tr("Worst tokens"));
     if (e && e == m_shown && o == m_other) return;
     m_shown = e;
     m_other = o;
@@ -117,8 +121,11 @@ void WorstTokensPane::refresh() {
     if (!e || !model || !model->tokenizer()) return;
     JobHandle* job = m_set->session()->pool()->post(
         {QStringLiteral("judge-worst"), tr("Decode the worst tokens"), false, 1},
-        [e, o, model](const JobScope&) -> Outcome { return Payload::of(worstRows(*e, o.get(), *model->tokenizer())); });
-    const QString letter(QLatin1Char(m_subject)), otherLetter(other ? QLatin1Char(other->letter) : QLatin1Char(' '));
+        [e, o, model](const JobScope&) -> Outcome {
+            return Payload::of(worstRows(*e, o.get(), *model->tokenizer()));
+        });
+    const QString letter(QLatin1Char(m_subject)),
+        otherLetter(other ? QLatin1Char(other->letter) : QLatin1Char(' '));
     job->then(this, [this, e, letter, otherLetter](const Outcome& outcome) {
         const auto rows = outcome.as<std::vector<WorstRow>>();
         if (!rows || e != m_shown) return;
@@ -131,12 +138,15 @@ void WorstTokensPane::refresh() {
         for (int c = 1; c < (paired ? 3 : 2); ++c)
             m_model->horizontalHeaderItem(c)->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
         for (const WorstRow& r : *rows) {
-            QList<QStandardItem*> items = {item(r.context), item(ui::numberText(r.kl, 3), true)};
+            QList<QStandardItem*> items = {item(r.before + r.text), item(ui::numberText(r.kl, 3), true)};
             if (paired) items << item(ui::numberText(r.otherKl, 3), true);
             items << item(r.referenceTop) << item(r.top);
+            items[0]->setData(r.before, ContextDelegate::BeforeRole);
+            items[0]->setData(r.text, ContextDelegate::TokenRole);
             items[0]->setData(r.window, kWindowRole);
             items[0]->setData(r.token, kTokenRole);
-            items[0]->setToolTip(tr("%1\nPassage %2, token %3").arg(r.context).arg(r.window + 1).arg(r.token));
+            items[0]->setToolTip(
+                tr("%1\nPassage %2, token %3").arg(r.before + r.text).arg(r.window + 1).arg(r.token));
             for (QStandardItem* mono : items.last(2))
                 mono->setFont(ui::monoFont());
             if (r.flip) items.back()->setForeground(ui::theme().error);

@@ -198,18 +198,21 @@ void JudgeSet::onModelChanged() {
 
 void JudgeSet::restore() {
     m_restoring = true;
-    const auto body = [model = m_session->model(), folder = m_session->cacheFolder()](const JobScope&) -> Outcome {
+    const auto body = [model = m_session->model(),
+                       folder = m_session->cacheFolder()](const JobScope&) -> Outcome {
         Restored out;
         out.modelFingerprint = modelWeights(*model)->fingerprint();
         const auto text = readTextFile(listFile(folder), kMaxList);
         const json list = text ? json::parse(*text, nullptr, false) : json();
         const json runs = list.is_object() ? list.value("runs", json::array()) : json::array();
         for (const json& r : runs) {
-            if (!r.is_object() || !r.contains("letter") || !r["letter"].is_string() || !r.contains("directory") ||
-                !r["directory"].is_string() || !isLetter(r["letter"]) || out.runs.size() >= kMostRuns)
+            if (!r.is_object() || !r.contains("letter") || !r["letter"].is_string() ||
+                !r.contains("directory") || !r["directory"].is_string() || !isLetter(r["letter"]) ||
+                out.runs.size() >= kMostRuns)
                 continue;
             Loaded loaded;
-            loaded.directory = (fs::path(folder.toStdString()) / r["directory"].get<std::string>()).lexically_normal();
+            loaded.directory =
+                (fs::path(folder.toStdString()) / r["directory"].get<std::string>()).lexically_normal();
             auto run = Run::open(loaded.directory);
             if (!run) continue; // removed meanwhile
             auto weights = runWeights(*run, model);
@@ -332,14 +335,16 @@ void JudgeSet::compare() {
 }
 
 void JudgeSet::save() {
-    json list = {{"version", 1}, {"runs", json::array()}, {"against", std::string(1, m_chosen ? m_against : 'A')}};
+    json list = {
+        {"version", 1}, {"runs", json::array()}, {"against", std::string(1, m_chosen ? m_against : 'A')}};
     const QDir cache(m_session->cacheFolder());
     for (const ComparedRun& r : m_runs) {
         if (!r.run) continue;
         const QString relative = cache.relativeFilePath(r.directory);
         list["runs"].push_back(
             {{"letter", std::string(1, r.letter)},
-             {"directory", (relative.startsWith(QLatin1String("..")) ? r.directory : relative).toStdString()}});
+             {"directory",
+              (relative.startsWith(QLatin1String("..")) ? r.directory : relative).toStdString()}});
     }
     const JobRequest request{QStringLiteral("judge-save"), tr("Remember the runs compared"), false, 0, true};
     m_session->pool()->post(request, [list, file = listFile(m_session->cacheFolder())](const JobScope&) {

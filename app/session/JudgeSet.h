@@ -13,10 +13,10 @@ namespace qs::app {
 
 struct ComparedRun {
     char letter = 'A';
-    QString directory;                            ///< "" for the original
-    QString name, summary;                        ///< "run 3f2a91"; what its plan does
-    std::shared_ptr<const Run> run;               ///< null: the original
-    std::shared_ptr<const Plan> plan;             ///< null: the original
+    QString directory;                ///< "" for the original
+    QString name, summary;            ///< "run 3f2a91"; what its plan does
+    std::shared_ptr<const Run> run;   ///< null: the original
+    std::shared_ptr<const Plan> plan; ///< null: the original
     std::string weightsFingerprint;
     std::shared_ptr<const Evaluation> evaluation; ///< null: not measured
 };

@@ -27,7 +27,8 @@ Result<std::vector<int32_t>> idsOf(const PassageRequest& request) {
     if (!request.ids.empty()) return request.ids;
     QS_CHECK(request.model->requireTokenizer());
     QS_TRY(const std::vector<int> ids, request.model->tokenizer()->encode(request.text.toStdString()));
-    return std::vector<int32_t>(ids.begin(), ids.begin() + std::ptrdiff_t(std::min(ids.size(), request.most)));
+    return std::vector<int32_t>(ids.begin(),
+                                ids.begin() + std::ptrdiff_t(std::min(ids.size(), request.most)));
 }
 
 std::vector<char> lettersOf(const PassageRequest& request) {

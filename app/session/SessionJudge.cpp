@@ -71,7 +71,8 @@ Result<EvaluationPair> measureAll(const EvaluateWork& work, const TokenWindows& 
 JobHandle* Session::evaluate(const EvaluateRequest& request) {
     if (!evaluateBlocker().isEmpty()) return nullptr;
     const auto run = request.run && m_run && m_run->complete() ? m_run : nullptr;
-    const EvaluateWork work{m_model, run, request, (cacheFolder() + QStringLiteral("/evaluations")).toStdString()};
+    const EvaluateWork work{m_model, run, request,
+                            (cacheFolder() + QStringLiteral("/evaluations")).toStdString()};
     const auto body = [work](const JobScope& scope) -> Outcome {
         scope.job().report("Tokenize", 0, 1);
         auto tokens = windowsFor(*work.model, work.request.text, true);

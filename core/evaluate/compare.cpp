@@ -77,10 +77,9 @@ std::vector<size_t> worstTokens(const Evaluation& e, size_t count) {
     std::vector<size_t> order(values.size());
     std::iota(order.begin(), order.end(), size_t(0));
     count = std::min(count, order.size());
-    std::partial_sort(order.begin(), order.begin() + std::ptrdiff_t(count), order.end(),
-                      [&](size_t i, size_t j) {
-                          return values[i] > values[j] || (values[i] == values[j] && i < j);
-                      });
+    std::partial_sort(
+        order.begin(), order.begin() + std::ptrdiff_t(count), order.end(),
+        [&](size_t i, size_t j) { return values[i] > values[j] || (values[i] == values[j] && i < j); });
     order.resize(count);
     return order;
 }

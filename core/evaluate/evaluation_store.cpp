@@ -56,13 +56,15 @@ Result<void> readMeta(const std::string& text, const std::string& where, Evaluat
 Result<void> checkPositions(const Evaluation& e) {
     const size_t count = e.tokenAt.size(), windows = e.windows(), length = e.windowLength();
     if (count == 0 || count % windows != 0 || count / windows > length)
-        return Error::corrupt(fmt::format("{} scored tokens do not fit {} windows of {}", count, windows, length));
+        return Error::corrupt(
+            fmt::format("{} scored tokens do not fit {} windows of {}", count, windows, length));
     for (size_t i = 0; i < count; ++i) {
         const int64_t at = e.tokenAt[i];
         const bool ascends = i == 0 || at > e.tokenAt[i - 1];
         if (at < 0 || size_t(at) / length != i / (count / windows) || !ascends)
-            return Error::corrupt(fmt::format("token_at[{}] is {}, not a place in window {} after the last one",
-                                              i, at, i / (count / windows)));
+            return Error::corrupt(
+                fmt::format("token_at[{}] is {}, not a place in window {} after the last one", i, at,
+                            i / (count / windows)));
     }
     return {};
 }
@@ -77,7 +79,8 @@ Result<void> checkValues(const char* name, const std::vector<float>& values) {
 
 Result<void> checkIds(const char* name, std::span<const int32_t> ids) {
     for (size_t i = 0; i < ids.size(); ++i)
-        if (ids[i] < 0) return Error::corrupt(fmt::format("{}[{}] is {}, expected 0 or more", name, i, ids[i]));
+        if (ids[i] < 0)
+            return Error::corrupt(fmt::format("{}[{}] is {}, expected 0 or more", name, i, ids[i]));
     return {};
 }
 
@@ -94,8 +97,8 @@ Result<void> checkContent(const Evaluation& e) {
 Result<void> readText(const H5Reader& file, Evaluation& e) {
     QS_TRY(const H5Shape shape, file.shape("/text"));
     if (shape.size() != 2 || shape[0] < 1 || shape[1] < 2 || shape[0] > kMaxTokens / shape[1])
-        return Error::corrupt(fmt::format("must be [windows, length >= 2] with at most {} tokens", kMaxTokens),
-                              "/text");
+        return Error::corrupt(
+            fmt::format("must be [windows, length >= 2] with at most {} tokens", kMaxTokens), "/text");
     QS_TRY(TokenWindows text, file.matrix<int32_t>("/text", shape[0], shape[1]));
     e.textFingerprint = sha256Hex(std::as_bytes(text.span()));
     e.text = std::make_shared<const TokenWindows>(std::move(text));
@@ -168,10 +171,9 @@ Result<Evaluation> loadEvaluation(const fs::path& file) {
 fs::path evaluationFile(const fs::path& folder, const std::string& weightsFingerprint,
                         const std::string& referenceFingerprint, const TokenWindows& text,
                         uint64_t maskSeed) {
-    const std::string protocol =
-        fmt::format("{} {}\nreference {}\ntext {} [{}, {}]\nmask seed {}\n", kSchema, kSchemaVersion,
-                    referenceFingerprint, sha256Hex(std::as_bytes(text.span())), text.rows(), text.cols(),
-                    maskSeed);
+    const std::string protocol = fmt::format(
+        "{} {}\nreference {}\ntext {} [{}, {}]\nmask seed {}\n", kSchema, kSchemaVersion,
+        referenceFingerprint, sha256Hex(std::as_bytes(text.span())), text.rows(), text.cols(), maskSeed);
     return folder / (weightsFingerprint.substr(0, kKeyDigits) + "-" +
                      sha256Hex(protocol).substr(0, kKeyDigits) + ".h5");
 }
@@ -191,7 +193,8 @@ Result<Evaluation> newestEvaluation(const fs::path& folder, const std::string& w
     std::sort(files.rbegin(), files.rend());
     for (const auto& [time, path] : files) {
         auto e = loadEvaluation(path);
-        if (e && e->weightsFingerprint == weightsFingerprint && e->referenceFingerprint == referenceFingerprint)
+        if (e && e->weightsFingerprint == weightsFingerprint &&
+            e->referenceFingerprint == referenceFingerprint)
             return e;
     }
     return Error::notFound("these weights were not evaluated yet", folder.string());

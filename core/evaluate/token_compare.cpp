@@ -60,9 +60,9 @@ Result<void> predictAll(const ModelSpec& spec, std::vector<ModelStream>& streams
         for (size_t m = 0; m < streams.size(); ++m)
             linalg::parallelFor(n, 4, [&](size_t begin, size_t end) {
                 for (size_t r = begin; r < end; ++r)
-                    out.models[m][first + r] = predictionOf(
-                        {logits[m].row(r), logits[m].cols()}, {logits[0].row(r), logits[0].cols()},
-                        size_t(out.ids[first + r + 1]), top);
+                    out.models[m][first + r] = predictionOf({logits[m].row(r), logits[m].cols()},
+                                                            {logits[0].row(r), logits[0].cols()},
+                                                            size_t(out.ids[first + r + 1]), top);
             });
         job.report("Compare tokens", double(first + n), double(count));
     }

@@ -18,7 +18,8 @@ std::string pieceOf(const Tokenizer& tokenizer, std::span<const int32_t> ids, si
     const std::string before = decoded(tokenizer, ids.subspan(first, i - first)),
                       all = decoded(tokenizer, ids.subspan(first, i - first + 1));
     // A character that is not complete yet decodes to U+FFFD, which the next token replaces.
-    const bool grows = all.size() > before.size() && all.starts_with(before) && !all.ends_with("\xEF\xBF\xBD");
+    const bool grows =
+        all.size() > before.size() && all.starts_with(before) && !all.ends_with("\xEF\xBF\xBD");
     return grows ? all.substr(before.size()) : tokenizer.display(ids[i]);
 }
 

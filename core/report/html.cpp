@@ -58,12 +58,14 @@ std::string base64(std::string_view bytes) {
 std::string Table::html() const {
     std::string out = "<div class=\"scroll\"><table>\n<thead><tr>";
     for (const Column& c : columns_)
-        out += (c.numeric ? "<th class=\"n\" scope=\"col\">" : "<th scope=\"col\">") + escape(c.title) + "</th>";
+        out +=
+            (c.numeric ? "<th class=\"n\" scope=\"col\">" : "<th scope=\"col\">") + escape(c.title) + "</th>";
     out += "</tr></thead>\n<tbody>\n";
     for (const auto& row : rows_) {
         out += "<tr>";
         for (size_t c = 0; c < columns_.size(); ++c)
-            out += (columns_[c].numeric ? "<td class=\"n\">" : "<td>") + (c < row.size() ? row[c] : "") + "</td>";
+            out += (columns_[c].numeric ? "<td class=\"n\">" : "<td>") + (c < row.size() ? row[c] : "") +
+                   "</td>";
         out += "</tr>\n";
     }
     return out + "</tbody>\n</table></div>\n";

@@ -30,7 +30,8 @@ Rgb at(const std::array<Rgb, 5>& stops, double position) {
     const auto i = std::min<size_t>(3, size_t(x));
     const double t = x - double(i);
     const auto mix = [t](double a, double b) { return a + t * (b - a); };
-    return {mix(stops[i].r, stops[i + 1].r), mix(stops[i].g, stops[i + 1].g), mix(stops[i].b, stops[i + 1].b)};
+    return {mix(stops[i].r, stops[i + 1].r), mix(stops[i].g, stops[i + 1].g),
+            mix(stops[i].b, stops[i + 1].b)};
 }
 
 double linear(double channel) {
@@ -75,10 +76,10 @@ std::string svg(const BitsGrid& grid, const std::string& title,
         for (size_t b = 0; b < grid.blocks; ++b) {
             const Cell c = cell(r, b);
             const int x = left + int(b) * kCell;
-            const std::string fill =
-                c.measured ? fmt::format("#{:02x}{:02x}{:02x}", int(std::lround(c.fill.r)),
-                                         int(std::lround(c.fill.g)), int(std::lround(c.fill.b)))
-                           : std::string("none");
+            const std::string fill = c.measured
+                                         ? fmt::format("#{:02x}{:02x}{:02x}", int(std::lround(c.fill.r)),
+                                                       int(std::lround(c.fill.g)), int(std::lround(c.fill.b)))
+                                         : std::string("none");
             out += fmt::format("<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\"/>", x, top,
                                kCell - 1, kRow - 1, fill);
             if (c.measured && !c.text.empty())

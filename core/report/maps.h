@@ -8,8 +8,8 @@ namespace qs::report {
 
 /// Stored bits per weight; pale = few, dark = many.
 std::string bitsMapSvg(const BitsGrid& grid, const std::string& title);
-/// Bits of `grid` minus those of `other`: orange = fewer, purple = more, grey = equal. Empty when the two have
-/// other rows or columns.
+/// Bits of `grid` minus those of `other`: orange = fewer, purple = more, grey = equal. Empty when the two
+/// have other rows or columns.
 std::string bitsDifferenceSvg(const BitsGrid& grid, const BitsGrid& other, const std::string& title);
 
 /// "+1", "-0.5", "" for zero: what stands in a cell of the difference.

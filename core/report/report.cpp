@@ -69,7 +69,8 @@ public:
                escape(title) + "</title>\n<style>" + kStyle + "</style></head><body>\n<h1>" +
                escape(in_.title) + "</h1>\n<p class=\"hint\">Quantoscope " QS_VERSION ", " +
                escape(in_.createdUtc) + "</p>\n" + modelSection() + runs + protocolSection() + mapsSection() +
-               worstSection() + tensorsSection() + recipesSection() + provenanceSection() + "</body></html>\n";
+               worstSection() + tensorsSection() + recipesSection() + provenanceSection() +
+               "</body></html>\n";
     }
 
 private:
@@ -80,8 +81,8 @@ private:
                       {"architecture", escape(m.hasForward() ? m.spec().architecture : m.noForwardReason())},
                       {"parameters", fmt::format("{}", m.parameterCount())},
                       {"size", mebibytes(m.checkpoint().totalBytes()) + " MiB"},
-                      {"tokenizer", escape(m.tokenizer() ? m.tokenizer()->description()
-                                                         : m.noTokenizerReason())}});
+                      {"tokenizer",
+                       escape(m.tokenizer() ? m.tokenizer()->description() : m.noTokenizerReason())}});
     }
 
     /// "B is better, 99.8 %" and the difference, of a run against the chosen one.
@@ -112,16 +113,23 @@ private:
     }
 
     Result<std::string> runsSection() const {
-        Table table({{""}, {"run"}, {"recipe"}, {"size, MiB", true}, {"bits per weight", true},
-                     {"KL, nats per token", true}, {"perplexity", true}, {"top-1 agreement, %", true},
-                     {"99 % KL", true}, {"against " + in_.runs[in_.against].letter}});
+        Table table({{""},
+                     {"run"},
+                     {"recipe"},
+                     {"size, MiB", true},
+                     {"bits per weight", true},
+                     {"KL, nats per token", true},
+                     {"perplexity", true},
+                     {"top-1 agreement, %", true},
+                     {"99 % KL", true},
+                     {"against " + in_.runs[in_.against].letter}});
         for (const ReportRun& r : in_.runs) {
             std::vector<std::string> cells = {escape(r.letter), escape(r.name)};
             addSizes(r, cells);
             const Evaluation* e = r.evaluation.get();
             const bool kl = e && e->hasReference;
             cells.push_back(kl ? plusMinus(e->kl, e->klStderr) : e ? "0" : "not measured");
-            cells.push_back(!e               ? ""
+            cells.push_back(!e                ? ""
                             : e->maskedTokens ? "masked-token loss " + plusMinus(e->nll, e->nllStderr)
                                               : plusMinus(e->perplexity, e->perplexityStderr));
             cells.push_back(kl ? fmt::format("{:.2f}", 100 * e->top1) : e ? "100" : "");
@@ -179,15 +187,22 @@ private:
         for (const ReportRun& r : in_.runs) {
             const Evaluation* e = r.evaluation.get();
             if (!e || !e->hasReference || !tokenizer) continue;
-            Table table({{"context"}, {"window", true}, {"token", true}, {"KL, nats", true},
-                         {"loss of A", true}, {"loss of " + r.letter, true}, {"A top-1"}, {r.letter + " top-1"}});
+            Table table({{"context"},
+                         {"window", true},
+                         {"token", true},
+                         {"KL, nats", true},
+                         {"loss of A", true},
+                         {"loss of " + r.letter, true},
+                         {"A top-1"},
+                         {r.letter + " top-1"}});
             for (const size_t i : worstTokens(*e, in_.worstTokens)) {
                 const TokenContext c = tokenContext(*e, *tokenizer, i, kContextTokens);
-                table.add({escape(c.before) + "<b>" + escape(c.token) + "</b>",
-                           fmt::format("{}", c.window + 1), fmt::format("{}", c.position),
-                           fmt::format("{:.3f}", e->tokenKl[i]), fmt::format("{:.3f}", e->referenceTokenNll[i]),
-                           fmt::format("{:.3f}", e->tokenNll[i]), topOf(*tokenizer, e->referenceTop[i], false),
-                           topOf(*tokenizer, e->tokenTop[i], e->tokenTop[i] != e->referenceTop[i])});
+                table.add(
+                    {escape(c.before) + "<b>" + escape(c.token) + "</b>", fmt::format("{}", c.window + 1),
+                     fmt::format("{}", c.position), fmt::format("{:.3f}", e->tokenKl[i]),
+                     fmt::format("{:.3f}", e->referenceTokenNll[i]), fmt::format("{:.3f}", e->tokenNll[i]),
+                     topOf(*tokenizer, e->referenceTop[i], false),
+                     topOf(*tokenizer, e->tokenTop[i], e->tokenTop[i] != e->referenceTop[i])});
             }
             out += "<h3>" + escape(labelOf(r)) + "</h3>\n" + table.html();
         }
@@ -198,8 +213,14 @@ private:
         std::string out;
         for (const ReportRun& r : in_.runs) {
             if (!r.plan || !r.run) continue;
-            Table table({{"tensor"}, {"planned"}, {"done"}, {"method"}, {"bytes", true}, {"bits", true},
-                         {"weight error, %", true}, {"output error, %", true}});
+            Table table({{"tensor"},
+                         {"planned"},
+                         {"done"},
+                         {"method"},
+                         {"bytes", true},
+                         {"bits", true},
+                         {"weight error, %", true},
+                         {"output error, %", true}});
             for (const PlanEntry& p : r.plan->entries) {
                 const TensorResult* done = r.run->result(p.target.module);
                 const auto percent = [](double v) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The report: model, runs, what they cost and where, as one HTML file. It needs nothing else: no scripts, no
-// files from elsewhere (its own Content-Security-Policy forbids both), pictures inside. It can be sent by mail
-// and opened in ten years.
+// files from elsewhere (its own Content-Security-Policy forbids both), pictures inside. It can be sent by
+// mail and opened in ten years.
 #pragma once
 
 #include "core/evaluate/compare.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// IntervalDelegate: a number with its error bar: the text at the right, before it a dot with the 95 % interval
-// on a scale that all rows of the column share.
+// IntervalDelegate: a number with its error bar: the text at the right, before it a dot with the 95 %
+// interval on a scale that all rows of the column share.
 #pragma once
 
 #include <QStyledItemDelegate>

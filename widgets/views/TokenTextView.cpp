@@ -19,7 +19,7 @@ namespace qs::ui {
 
 namespace {
 
-constexpr double kTintLow = 0.03, kTintHigh = 2, kTintMost = 0.85;
+constexpr double kTintMost = 0.85;
 constexpr double kMargin = 14, kLineFactor = 1.55;
 constexpr double kSlack = 2; ///< tint around the ink
 
@@ -44,17 +44,17 @@ qsizetype leadingBlanks(const QString& text) {
     return n;
 }
 
-QColor tint(double kl) {
-    QColor c = theme().tokenTint;
-    c.setAlphaF(float(tokenTintAlpha(kl)));
-    return c;
-}
-
 } // namespace
 
 double tokenTintAlpha(double kl) {
     if (!(kl > kTintLow)) return 0;
     return kTintMost * std::min(1.0, std::log(kl / kTintLow) / std::log(kTintHigh / kTintLow));
+}
+
+QColor tokenTint(double kl) {
+    QColor c = theme().tokenTint;
+    c.setAlphaF(float(tokenTintAlpha(kl)));
+    return c;
 }
 
 TokenTextView::TokenTextView(QWidget* parent) : QAbstractScrollArea(parent) {
@@ -117,7 +117,8 @@ TokenTextView::Layout TokenTextView::layoutFor(double width) const {
         const QString ink = blanks == texts[i].size() ? texts[i] : texts[i].mid(blanks);
         const double inkWidth = fm.horizontalAdvance(ink);
         const double top = kMargin / 2 + line * l.lineHeight + (l.lineHeight - fm.height()) / 2;
-        l.tokens.push_back({QRectF(x + (blanks == texts[i].size() ? 0 : gap), top, inkWidth, fm.height()), ink, line});
+        l.tokens.push_back(
+            {QRectF(x + (blanks == texts[i].size() ? 0 : gap), top, inkWidth, fm.height()), ink, line});
         x += (blanks == texts[i].size() ? inkWidth : gap + inkWidth);
         if (breaksLine(tokens[i].text)) {
             line += int(std::min<qsizetype>(2, tokens[i].text.count(QLatin1Char('\n'))));
@@ -176,7 +177,7 @@ void TokenTextView::paintTokens(QPainter& painter, const Layout& layout, const Q
         const QRectF box = it->rect.adjusted(-kSlack, -1, kSlack, 1);
         if (tokenTintAlpha(token.kl) > 0) {
             painter.setPen(Qt::NoPen);
-            painter.setBrush(tint(token.kl));
+            painter.setBrush(tokenTint(token.kl));
             painter.drawRoundedRect(box, 3, 3);
         }
         if (i == m_data->mark) {
@@ -245,8 +246,8 @@ QString TokenTextView::describe(int token) const {
     const TextToken& t = m_data->tokens[token];
     QString text = tr("“%1”, token %2").arg(visible(t.text).trimmed()).arg(token);
     if (std::isnan(t.kl)) return text;
-    text += QLatin1Char('\n') + tr("KL to the original %1 nats; below 0.03 is hard to notice")
-                                    .arg(formatNumber(t.kl, 3));
+    text += QLatin1Char('\n') +
+            tr("KL to the original %1 nats; below 0.03 is hard to notice").arg(formatNumber(t.kl, 3));
     if (t.flip) text += QLatin1Char('\n') + tr("the most likely token is not the original's");
     return text;
 }
@@ -262,9 +263,8 @@ bool TokenTextView::viewportEvent(QEvent* event) {
         return true;
     }
     if (event->type() == QEvent::MouseMove || event->type() == QEvent::Leave) {
-        const int hover = event->type() == QEvent::Leave
-                              ? -1
-                              : tokenAt(static_cast<QMouseEvent*>(event)->position());
+        const int hover =
+            event->type() == QEvent::Leave ? -1 : tokenAt(static_cast<QMouseEvent*>(event)->position());
         if (hover != m_hover) {
             m_hover = hover;
             viewport()->update();
@@ -311,9 +311,8 @@ int TokenTextView::verticalNeighbour(int lines) const {
         line += lines;
         if (line < 0 || line > last) return m_current;
         for (int i = 0; i < l.tokens.size(); ++i)
-            if (l.tokens[i].line == line &&
-                (best < 0 || std::abs(l.tokens[i].rect.center().x() - x) <
-                                 std::abs(l.tokens[best].rect.center().x() - x)))
+            if (l.tokens[i].line == line && (best < 0 || std::abs(l.tokens[i].rect.center().x() - x) <
+                                                             std::abs(l.tokens[best].rect.center().x() - x)))
                 best = i;
     }
     return best;
@@ -375,57 +374,6 @@ void TokenTextView::focusOutEvent(QFocusEvent* event) {
 }
 void TokenTextView::scrollContentsBy(int, int) {
     viewport()->update();
-}
-
-// --- Legend ---
-
-namespace {
-constexpr double kBarWidth = 90, kBarHeight = 10;
-} // namespace
-
-TokenTintLegend::TokenTintLegend(QWidget* parent) : QWidget(parent) {
-    setAccessibleName(tr("Legend: tint is the KL to the original from 0.03 to 2 nats, logarithmic; an underline "
-                         "marks a token whose first choice changed"));
-    setToolTip(tr("KL divergence from the original's next-token distribution, nats. A token below 0.03 has no "
-                  "tint. Underlined: the most likely token is another one."));
-    connect(&ThemeNotifier::instance(), &ThemeNotifier::changed, this, qOverload<>(&QWidget::update));
-}
-
-QSize TokenTintLegend::sizeHint() const {
-    const QFontMetricsF fm(chartFont());
-    const double width = fm.horizontalAdvance(tr("KL to A")) + kBarWidth +
-                         fm.horizontalAdvance(tr("nats (log)")) + 18 +
-                         fm.horizontalAdvance(tr("top-1 differs from A")) + 48;
-    return {int(std::ceil(width)), int(std::ceil(fm.height() + kBarHeight + 4))};
-}
-
-void TokenTintLegend::paintEvent(QPaintEvent*) {
-    QPainter p(this);
-    const Theme& t = theme();
-    p.setFont(chartFont());
-    const QFontMetricsF fm(chartFont());
-    const auto label = [&](double x, const QString& text) {
-        p.setPen(t.text2);
-        p.drawText(QPointF(x, kBarHeight), text);
-        return x + fm.horizontalAdvance(text);
-    };
-    const double bar = label(0, tr("KL to A")) + 8;
-    for (int i = 0; i < int(kBarWidth); ++i) {
-        const double kl = kTintLow * std::pow(kTintHigh / kTintLow, (i + 0.5) / kBarWidth);
-        p.fillRect(QRectF(bar + i, 1, 1, kBarHeight), tint(kl));
-    }
-    p.setPen(t.strongBorder);
-    p.drawRect(QRectF(bar - 0.5, 0.5, kBarWidth, kBarHeight));
-    p.setPen(t.text2);
-    for (const double tick : {kTintLow, 0.3, kTintHigh}) {
-        const double x = bar + kBarWidth * std::log(tick / kTintLow) / std::log(kTintHigh / kTintLow);
-        p.drawText(QRectF(x - 20, kBarHeight + 2, 40, fm.height()), Qt::AlignHCenter | Qt::AlignTop,
-                   formatNumber(tick, 2));
-    }
-    double x = label(bar + kBarWidth + 6, tr("nats (log)")) + 14;
-    p.setPen(QPen(t.error, 2));
-    p.drawLine(QPointF(x, kBarHeight + 1), QPointF(x + 16, kBarHeight + 1));
-    label(x + 22, tr("top-1 differs from A"));
 }
 
 } // namespace qs::ui

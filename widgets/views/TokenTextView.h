@@ -30,8 +30,11 @@ struct TokenTextData {
 };
 using TokenTextPtr = std::shared_ptr<const TokenTextData>;
 
+/// Where the tint begins and where it is full, nats.
+inline constexpr double kTintLow = 0.03, kTintHigh = 2;
 /// Opacity of the tint, 0 to 0.85: linear in log KL from 0.03 to 2 nats; 0 for NaN.
 double tokenTintAlpha(double kl);
+QColor tokenTint(double kl);
 
 class TokenTextView : public QAbstractScrollArea, public Picture {
     Q_OBJECT
@@ -95,18 +98,6 @@ private:
     TokenTextPtr m_data;
     mutable Layout m_layout;
     int m_current = -1, m_hover = -1;
-};
-
-/// Legend for a tool row: the tint's scale, and what the underline means.
-class TokenTintLegend : public QWidget {
-    Q_OBJECT
-public:
-    explicit TokenTintLegend(QWidget* parent = nullptr);
-    QSize sizeHint() const override;
-    QSize minimumSizeHint() const override { return sizeHint(); }
-
-protected:
-    void paintEvent(QPaintEvent* event) override;
 };
 
 } // namespace qs::ui

@@ -30,8 +30,9 @@ QString letter(int run) {
 
 TopTokensCard::TopTokensCard(QWidget* parent) : QWidget(parent) {
     setAccessibleName(tr("Most likely tokens"));
-    setToolTip(tr("The most likely next tokens of each model after the text before, with their probability in "
-                  "percent. The token in the text is bold."));
+    setToolTip(
+        tr("The most likely next tokens of each model after the text before, with their probability in "
+           "percent. The token in the text is bold."));
     installExportMenu(this, this);
     connect(&ThemeNotifier::instance(), &ThemeNotifier::changed, this, qOverload<>(&QWidget::update));
 }
@@ -41,8 +42,9 @@ void TopTokensCard::setData(TopTokensData data) {
     QStringList spoken = {m_data.headline};
     for (const auto& c : m_data.columns)
         if (!c.choices.isEmpty())
-            spoken << tr("%1: %2, %3 %").arg(letter(c.run), c.choices.front().text,
-                                             formatFixed(100 * c.choices.front().probability, 1));
+            spoken << tr("%1: %2, %3 %")
+                          .arg(letter(c.run), c.choices.front().text,
+                               formatFixed(100 * c.choices.front().probability, 1));
     setAccessibleDescription(spoken.join(QStringLiteral("; ")));
     updateGeometry();
     update();
@@ -69,14 +71,15 @@ void TopTokensCard::renderTo(QPainter& p, const QSize& size) const {
     p.fillRect(QRect(QPoint(0, 0), size), t.base);
     p.setFont(boldFont());
     p.setPen(t.text);
-    p.drawText(QRectF(kPad, kPad, size.width() - 2 * kPad, headHeight()), Qt::AlignLeft | Qt::AlignTop,
-               QFontMetrics(boldFont()).elidedText(m_data.headline, Qt::ElideRight, int(size.width() - 2 * kPad)));
+    p.drawText(
+        QRectF(kPad, kPad, size.width() - 2 * kPad, headHeight()), Qt::AlignLeft | Qt::AlignTop,
+        QFontMetrics(boldFont()).elidedText(m_data.headline, Qt::ElideRight, int(size.width() - 2 * kPad)));
     const double top = kPad + headHeight();
     if (m_data.columns.isEmpty()) {
         p.setFont(bodyFont());
         p.setPen(t.text3);
-        p.drawText(QRectF(kPad, top, size.width() - 2 * kPad, size.height() - top), Qt::AlignLeft | Qt::AlignTop,
-                   m_data.note);
+        p.drawText(QRectF(kPad, top, size.width() - 2 * kPad, size.height() - top),
+                   Qt::AlignLeft | Qt::AlignTop, m_data.note);
         return;
     }
     const double column = std::min(kColumn, (size.width() - 2 * kPad) / double(m_data.columns.size()));
@@ -102,8 +105,8 @@ void TopTokensCard::renderTo(QPainter& p, const QSize& size) const {
                        blend(ink, t.base, 0.75));
             p.setFont(chartFont());
             p.setPen(t.text2);
-            p.drawText(QRectF(x + text + kBar + 4, y, kNumber, rowHeight()), Qt::AlignRight | Qt::AlignVCenter,
-                       formatFixed(100 * choice.probability, 1));
+            p.drawText(QRectF(x + text + kBar + 4, y, kNumber, rowHeight()),
+                       Qt::AlignRight | Qt::AlignVCenter, formatFixed(100 * choice.probability, 1));
         }
     }
 }

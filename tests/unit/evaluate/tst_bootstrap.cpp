@@ -24,8 +24,7 @@ class BootstrapTest : public QObject {
 private slots:
     /// tests/golden/gen/bootstrap.py computes the definition of the header in NumPy.
     void golden() {
-        const json cases =
-            json::parse(std::ifstream(sourceDir() / "tests/golden/evaluate/bootstrap.json"));
+        const json cases = json::parse(std::ifstream(sourceDir() / "tests/golden/evaluate/bootstrap.json"));
         QCOMPARE(cases.size(), size_t(3));
         for (const json& c : cases) {
             const auto a = c.at("a").get<std::vector<float>>(), b = c.at("b").get<std::vector<float>>();
@@ -46,7 +45,8 @@ private slots:
         }
     }
     void byHand() {
-        // Two windows of two tokens, differences -1 and 3: a resample's mean is -1, 1, 1 or 3, each as likely.
+        // Two windows of two tokens, differences -1 and 3: a resample's mean is -1, 1, 1 or 3, each as
+        // likely.
         const std::vector<float> a = {0, 1, 5, 4}, b = {1, 2, 2, 1};
         const auto d = pairedBootstrap(a, b, 2, {100000, 5}, {});
         QS_VERIFY_OK(d);
@@ -98,7 +98,8 @@ private slots:
     }
     void seedDecides() {
         const std::vector<float> a = {1, 2, 3, 4, 5, 7}, b = {2, 2, 2, 4, 4, 9};
-        const auto first = pairedBootstrap(a, b, 1, {500, 1}, {}), again = pairedBootstrap(a, b, 1, {500, 1}, {}),
+        const auto first = pairedBootstrap(a, b, 1, {500, 1}, {}),
+                   again = pairedBootstrap(a, b, 1, {500, 1}, {}),
                    other = pairedBootstrap(a, b, 1, {500, 2}, {});
         QS_VERIFY_OK(first);
         QCOMPARE(first->standardError, again->standardError);

@@ -137,7 +137,8 @@ private slots:
         QCOMPARE(whyNotComparable(*back, e), std::string());
         // Another protocol has another place; the newest of the same weights is found.
         const Evaluation longer = withText(e, 2, 10);
-        QVERIFY(evaluationFile(folder, e.weightsFingerprint, e.referenceFingerprint, *longer.text, 0) != file);
+        QVERIFY(evaluationFile(folder, e.weightsFingerprint, e.referenceFingerprint, *longer.text, 0) !=
+                file);
         const auto newest = newestEvaluation(folder, e.weightsFingerprint, e.referenceFingerprint);
         QS_VERIFY_OK(newest);
         QCOMPARE(newest->kl, e.kl);

@@ -89,7 +89,8 @@ private slots:
                 QCOMPARE(e->tokenAt[i], int32_t(w * 48 + t + 1));
                 QVERIFY(std::fabs(double(e->tokenKl[i]) - divergence(pp, qq)) <= 2e-5);
                 QVERIFY(std::fabs(double(e->tokenNll[i]) + std::log(qq[size_t(ids[t + 1])])) <= 2e-4);
-                QVERIFY(std::fabs(double(e->referenceTokenNll[i]) + std::log(pp[size_t(ids[t + 1])])) <= 2e-4);
+                QVERIFY(std::fabs(double(e->referenceTokenNll[i]) + std::log(pp[size_t(ids[t + 1])])) <=
+                        2e-4);
                 QCOMPARE(size_t(e->tokenTop[i]), argmax(qq));
                 QCOMPARE(size_t(e->referenceTop[i]), argmax(pp));
                 flips += argmax(pp) != argmax(qq);
@@ -148,7 +149,8 @@ private slots:
         ModelSpec encoder = m_model->spec();
         encoder.causal = false;
         const std::vector<int32_t> two = {1, 2};
-        QCOMPARE(compareTokens(encoder, models, two, {}, *m_backend, {}).error().code, ErrorCode::Unsupported);
+        QCOMPARE(compareTokens(encoder, models, two, {}, *m_backend, {}).error().code,
+                 ErrorCode::Unsupported);
         std::stop_source stop;
         stop.request_stop();
         QVERIFY(compareTokens(m_model->spec(), models, two, {}, *m_backend, JobContext(stop.get_token()))
