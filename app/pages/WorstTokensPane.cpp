@@ -124,8 +124,8 @@ void WorstTokensPane::refresh() {
         [e, o, model](const JobScope&) -> Outcome {
             return Payload::of(worstRows(*e, o.get(), *model->tokenizer()));
         });
-    const QString letter(QLatin1Char(m_subject)),
-        otherLetter(other ? QLatin1Char(other->letter) : QLatin1Char(' '));
+    const QString letter = QString(QLatin1Char(m_subject)),
+                  otherLetter = other ? QString(QLatin1Char(other->letter)) : QString();
     job->then(this, [this, e, letter, otherLetter](const Outcome& outcome) {
         const auto rows = outcome.as<std::vector<WorstRow>>();
         if (!rows || e != m_shown) return;
