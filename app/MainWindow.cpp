@@ -112,6 +112,11 @@ void MainWindow::makePages() {
     connect(m_runPage, &RunPage::stopRequested, this, &MainWindow::stop);
     connect(m_runPage, &RunPage::calibrateRequested, this, &MainWindow::calibrate);
     connect(m_judge, &JudgePage::evaluateRequested, this, &MainWindow::evaluate);
+    connect(m_judge, &JudgePage::addRunRequested, this, [this] {
+        m_dialogs->ask(this, {FileQuestion::Kind::OpenFolder, tr("Add a run to the comparison")},
+                       [this](const QString& path) { m_judge->runs()->addRun(path); });
+    });
+    connect(m_judge->runs(), &JudgeSet::changed, this, &MainWindow::updateActions);
     connect(m_judge, &JudgePage::targetActivated, this, [this](int target) {
         m_session.selection()->selectOne(target);
         setWorkspace(Workspace::Inspect);
@@ -178,6 +183,7 @@ void MainWindow::onJobEnded(JobHandle* job) {
     const bool done = job->state() == JobState::Done;
     if (job->tag() == QLatin1String("evaluate") && done && m_workspace != Workspace::Judge)
         showNote(tr("Evaluation finished."), tr("Show results"), [this] { setWorkspace(Workspace::Judge); });
+    if (job->tag() == QLatin1String("report") && done) showNote(tr("Report written."));
     if (job->tag() == QLatin1String("run") && done && m_workspace != Workspace::Run)
         showNote(tr("Run finished. Evaluate measures what it costs."), tr("Evaluate…"),
                  [this] { evaluate(); });
@@ -292,7 +298,7 @@ void MainWindow::stop() {
 
 void MainWindow::evaluate() {
     if (!m_session.evaluateBlocker().isEmpty()) return;
-    auto* dialog = new EvaluateDialog(&m_session, m_dialogs.get(), this);
+    auto* dialog = new EvaluateDialog(&m_session, m_dialogs.get(), m_judge->runs()->others(), this);
     connect(dialog, &QDialog::accepted, this, [this, dialog] { m_session.evaluate(dialog->request()); });
     dialog->open();
 }

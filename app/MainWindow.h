@@ -127,6 +127,7 @@ private:
     void openModelDialog(bool folder);
     void openDialog(const QString& title, const QString& filter, std::function<void(const QString&)> then);
     void saveRecipe();
+    void exportReport();
     void about();
 
     // MainWindowLayout.cpp

@@ -4,6 +4,7 @@
 
 #include "app/pages/ExportPage.h"
 #include "app/pages/InspectPage.h"
+#include "app/pages/JudgePage.h"
 #include "app/pages/ModelTreePane.h"
 #include "app/pages/OutliersPane.h"
 #include "app/pages/TensorsPane.h"
@@ -99,6 +100,8 @@ void MainWindow::makeFileMenu() {
         });
     });
     addAction(file, "saveRecipe", tr("Sa&ve recipe…"), "save", QKeySequence::Save, [this] { saveRecipe(); });
+    addAction(file, "exportReport", tr("Export &report…"), "", QKeySequence(tr("Ctrl+Shift+R")),
+              [this] { exportReport(); });
     file->addSeparator();
     addAction(file, "close", tr("&Close model"), "", QKeySequence::Close, [this] { m_session.closeModel(); });
     QAction* quit = addAction(file, "quit", tr("&Quit"), "", QKeySequence(tr("Ctrl+Q")), [this] { close(); });
@@ -305,6 +308,7 @@ void MainWindow::updateActions() {
     allow("run", m_session.runBlocker());
     allow("evaluate", m_session.evaluateBlocker());
     allow("exportNow", m_export->blocker());
+    allow("exportReport", m_judge->reportBlocker());
     allow("stop", m_session.engine()->activeCount() > 0 ? QString() : tr("Nothing is running."));
     action(QStringLiteral("maximize"))->setChecked(m_maximized);
     for (int i = 0; m_workspaces && i < m_workspaces->count(); ++i)
@@ -357,6 +361,16 @@ void MainWindow::setThemeMode(ui::ThemeMode mode) {
     ui::applyTheme(*qApp, mode);
     const char* names[] = {"themeLight", "themeDark", "themeSystem"};
     action(QString::fromLatin1(names[int(mode)]))->setChecked(true);
+}
+
+void MainWindow::exportReport() {
+    FileQuestion q;
+    q.kind = FileQuestion::Kind::SaveFile;
+    q.title = tr("Export report");
+    q.filter = tr("Web page, one file (*.html)");
+    q.suffix = QStringLiteral("html");
+    q.start = m_session.title() + QStringLiteral(".html");
+    m_dialogs->ask(this, q, [this](const QString& path) { m_judge->writeReport(path); });
 }
 
 void MainWindow::about() {

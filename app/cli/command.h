@@ -56,6 +56,8 @@ void addCalibrate(Commands& commands);
 void addPlan(Commands& commands);
 void addQuantize(Commands& commands);
 void addEvaluate(Commands& commands);
+void addCompare(Commands& commands);
+void addReport(Commands& commands);
 void addExport(Commands& commands);
 void addVerify(Commands& commands);
 void addGenerate(Commands& commands);

@@ -31,6 +31,8 @@ void declare(CLI::App& app, Commands& commands) {
     addPlan(commands);
     addQuantize(commands);
     addEvaluate(commands);
+    addCompare(commands);
+    addReport(commands);
     addExport(commands);
     addVerify(commands);
     addGenerate(commands);

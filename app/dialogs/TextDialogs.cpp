@@ -59,16 +59,19 @@ CalibrateRequest CalibrateDialog::request() const {
     return r;
 }
 
-EvaluateDialog::EvaluateDialog(Session* session, FileDialogs* files, QWidget* parent)
+EvaluateDialog::EvaluateDialog(Session* session, FileDialogs* files,
+                               std::vector<std::shared_ptr<const Run>> others, QWidget* parent)
     : TextDialog(session, files, true, tr("Evaluate"),
                  tr("Measures perplexity with its standard error and, for the run, the KL divergence to the "
                     "original "
                     "and how often both choose the same token."),
                  tr("Evaluate"), parent)
+    , m_others(std::move(others))
     , m_original(new QCheckBox(tr("The original")))
-    , m_run(new QCheckBox(tr("The run, compared with the original"))) {
+    , m_run(new QCheckBox(m_others.empty() ? tr("The run, compared with the original")
+                                           : tr("The runs, compared with the original"))) {
     setObjectName(QStringLiteral("evaluateDialog"));
-    const bool complete = session->run() && session->run()->complete();
+    const bool complete = (session->run() && session->run()->complete()) || !m_others.empty();
     m_original->setChecked(true);
     m_run->setChecked(complete);
     m_run->setEnabled(complete);
@@ -84,6 +87,7 @@ EvaluateRequest EvaluateDialog::request() const {
     r.text = textRequest();
     r.original = m_original->isChecked() || !m_run->isChecked();
     r.run = m_run->isChecked();
+    if (r.run) r.others = m_others;
     return r;
 }
 

@@ -40,10 +40,13 @@ public:
 class EvaluateDialog : public TextDialog {
     Q_OBJECT
 public:
-    EvaluateDialog(Session* session, FileDialogs* files, QWidget* parent = nullptr);
+    /// `others`: runs beside the session's that are measured with it.
+    EvaluateDialog(Session* session, FileDialogs* files, std::vector<std::shared_ptr<const Run>> others,
+                   QWidget* parent = nullptr);
     EvaluateRequest request() const;
 
 private:
+    std::vector<std::shared_ptr<const Run>> m_others;
     QCheckBox* m_original;
     QCheckBox* m_run;
 };

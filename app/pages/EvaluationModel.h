@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The runs compared: A is the original, B the run.
+// The runs compared, one row each: A is the original.
 #pragma once
 
-#include "app/session/Session.h"
+#include "app/session/JudgeSet.h"
 
 #include <QAbstractTableModel>
 
@@ -11,11 +11,21 @@ namespace qs::app {
 class EvaluationModel : public QAbstractTableModel {
     Q_OBJECT
 public:
-    enum Column { Letter, Name, Recipe, Size, Bits, Kl, Perplexity, Top1, Tokens, Note, ColumnCount };
-    enum Roles { LetterRole = Qt::UserRole + 1, StaleRole };
+    enum Column { Letter, Name, Recipe, Size, Bits, Kl, Perplexity, Top1, Kl99, Against, ColumnCount };
+    enum Roles {
+        LetterRole = Qt::UserRole + 1,
+        ToneRole,  ///< int of ui::Chip::Tone, for the Against column; invalid without a chip
+        ChipRole,  ///< the chip's text; DisplayRole is the whole cell
+        ValueRole, ///< Kl and Perplexity: the number, its standard error, ends of the column's scale
+        ErrorRole,
+        LowRole,
+        HighRole
+    };
 
-    explicit EvaluationModel(Session* session, QObject* parent = nullptr);
+    explicit EvaluationModel(JudgeSet* set, QObject* parent = nullptr);
     void refresh();
+    char letterAt(int row) const;
+    int rowOf(char letter) const; ///< -1 when it is not there
 
     int rowCount(const QModelIndex& parent = {}) const override;
     int columnCount(const QModelIndex& parent = {}) const override;
@@ -23,17 +33,30 @@ public:
     QVariant headerData(int section, Qt::Orientation orientation, int role) const override;
 
 private:
+    struct Number {
+        double value = std::numeric_limits<double>::quiet_NaN(), error = value;
+    };
     struct Row {
         QString texts[ColumnCount];
-        QString toolTip;
-        bool stale = false, measured = false;
+        QString toolTip, chip, chipToolTip;
+        int tone = -1;
+        char letter = 'A';
+        bool greyed = false; ///< not comparable with the reference
+        Number kl, perplexity;
     };
-    Row original() const;
-    Row run() const;
-    static void measure(Row& row, const Evaluation& e);
+    struct Scale {
+        double low = 0, high = 0;
+    };
+    Row rowOf(const ComparedRun& run) const;
+    void addSizes(Row& row, const ComparedRun& run) const;
+    static void addMeasures(Row& row, const Evaluation& e);
+    void addAgainst(Row& row, const ComparedRun& run) const;
+    Scale scaleOf(Number Row::*number) const;
+    QVariant interval(const Row& row, int column, int role) const;
 
-    Session* m_session;
+    JudgeSet* m_set;
     std::vector<Row> m_rows;
+    Scale m_klScale, m_perplexityScale;
 };
 
 } // namespace qs::app

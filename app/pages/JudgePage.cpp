@@ -1,30 +1,33 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/pages/JudgePage.h"
 
+#include "app/pages/AgainstDelegate.h"
+#include "app/pages/DifferenceMapPane.h"
+#include "app/pages/ErrorTablePane.h"
+#include "app/pages/RunDifference.h"
 #include "app/pages/RunLetterDelegate.h"
+#include "app/pages/TextPane.h"
+#include "app/pages/WorstTokensPane.h"
 #include "widgets/charts/ExportMenu.h"
-#include "widgets/charts/HistogramWidget.h"
-#include "widgets/models/Metric.h"
 #include "widgets/views/Chip.h"
+#include "widgets/views/IntervalDelegate.h"
 #include "widgets/views/ToolRow.h"
 #include "widgets/views/ViewSetup.h"
 
+#include <QComboBox>
+#include <QFileInfo>
 #include <QHeaderView>
 #include <QLabel>
 #include <QPushButton>
 #include <QSplitter>
-#include <QStandardItemModel>
 #include <QTableView>
 #include <QVBoxLayout>
-#include <cmath>
 
 namespace qs::app {
 
 namespace {
 
-constexpr int kWorstShown = 200;
-constexpr size_t kChangeBins = 120;
-constexpr int kTargetRole = Qt::UserRole + 1;
+constexpr QSize kReportPicture(720, 300);
 
 QVBoxLayout* bareLayout(QWidget* widget) {
     auto* layout = new QVBoxLayout(widget);
@@ -33,31 +36,15 @@ QVBoxLayout* bareLayout(QWidget* widget) {
     return layout;
 }
 
-/// Histogram of after - before per scored token; null when they cannot be paired.
-ui::HistogramDataPtr changePicture(const EvaluationPair* pair) {
-    auto data = std::make_shared<ui::HistogramData>();
-    data->xTitle = JudgePage::tr("loss of B minus loss of A, nats per token");
-    data->title = JudgePage::tr("Loss change by token");
-    if (!pair || !pair->before || !pair->after ||
-        pair->before->tokenNll.size() != pair->after->tokenNll.size() || pair->before->tokenNll.empty()) {
-        data->emptyText = JudgePage::tr("Evaluate the original and a run to see which tokens changed.");
-        return data;
-    }
-    const size_t n = pair->after->tokenNll.size();
-    std::vector<float> change(n);
-    float reach = 0;
-    for (size_t i = 0; i < n; ++i) {
-        change[i] = pair->after->tokenNll[i] - pair->before->tokenNll[i];
-        if (std::isfinite(change[i])) reach = std::max(reach, std::abs(change[i]));
-    }
-    reach = std::max(reach, 1e-6f);
-    const Histogram h = histogram(change, -reach, reach, kChangeBins);
-    data->title = JudgePage::tr("Loss change by token, %1 tokens").arg(ui::integerText(qint64(n)));
-    data->lo = h.lo;
-    data->hi = h.hi;
-    data->before = QVector<quint64>(h.counts.begin(), h.counts.end());
-    data->beforeLabel = JudgePage::tr("tokens");
-    return data;
+QSplitter* splitter(Qt::Orientation orientation, const char* name, std::initializer_list<QWidget*> parts,
+                    const QList<int>& sizes) {
+    auto* s = new QSplitter(orientation);
+    s->setObjectName(QLatin1String(name));
+    s->setChildrenCollapsible(false);
+    for (QWidget* part : parts)
+        s->addWidget(part);
+    s->setSizes(sizes);
+    return s;
 }
 
 } // namespace
@@ -65,138 +52,194 @@ ui::HistogramDataPtr changePicture(const EvaluationPair* pair) {
 JudgePage::JudgePage(Session* session, QWidget* parent)
     : QWidget(parent)
     , m_session(session)
-    , m_model(session)
+    , m_set(session)
+    , m_model(&m_set)
     , m_runs(new QTableView)
+    , m_against(new QComboBox)
+    , m_add(new QPushButton(tr("Add run…")))
+    , m_remove(new QPushButton(tr("Remove")))
     , m_evaluate(new QPushButton(tr("Evaluate…")))
     , m_protocol(new ui::Chip)
+    , m_text(new TextPane(&m_set))
+    , m_worstTokens(new WorstTokensPane(&m_set))
     , m_change(new ui::HistogramWidget)
-    , m_worstModel(new QStandardItemModel(this))
-    , m_worst(new QTableView) {
+    , m_map(new DifferenceMapPane(&m_set))
+    , m_errors(new ErrorTablePane(&m_set)) {
     setObjectName(QStringLiteral("judgePage"));
-    auto* lower = new QSplitter;
-    lower->setObjectName(QStringLiteral("judgeSplit"));
-    lower->setChildrenCollapsible(false);
-    auto* change = new QWidget;
-    auto* changeLayout = bareLayout(change);
-    auto* row = new ui::ToolRow;
-    row->addTitle(tr("Where B differs"));
-    changeLayout->addWidget(row);
-    m_change->setObjectName(QStringLiteral("lossChange"));
-    changeLayout->addWidget(m_change, 1);
-    ui::installExportMenu(m_change, m_change);
-    lower->addWidget(change);
-    lower->addWidget(makeWorst());
-    lower->setSizes({560, 600});
+    auto* texts = splitter(Qt::Horizontal, "judgeTexts", {m_text, m_worstTokens}, {760, 330});
+    texts->setStretchFactor(0, 1);
+    auto* lower =
+        splitter(Qt::Horizontal, "judgeSplit", {makeLossChange(), m_map, m_errors}, {380, 360, 360});
+    auto* centre = splitter(Qt::Vertical, "judgeCentre", {texts, lower}, {420, 260});
+    centre->setStretchFactor(0, 1);
     auto* layout = bareLayout(this);
     layout->addWidget(makeRuns());
-    layout->addWidget(lower, 1);
-    connect(session, &Session::evaluationChanged, this, &JudgePage::refresh);
-    connect(session, &Session::runChanged, this, &JudgePage::refresh);
-    connect(session, &Session::modelChanged, this, &JudgePage::refresh);
-    connect(session->table(), &SchemeTable::planChanged, this, &JudgePage::refresh);
-    connect(m_evaluate, &QPushButton::clicked, this, &JudgePage::evaluateRequested);
+    layout->addWidget(centre, 1);
+    connect(&m_set, &JudgeSet::changed, this, &JudgePage::refresh);
+    connect(&m_set, &JudgeSet::differencesChanged, &m_model, &EvaluationModel::refresh);
+    connect(session->table(), &SchemeTable::planChanged, this, &JudgePage::showProtocol);
+    connect(m_worstTokens, &WorstTokensPane::tokenChosen, m_text, &TextPane::showToken);
+    connect(m_map, &DifferenceMapPane::targetActivated, this, &JudgePage::targetActivated);
+    connect(m_errors, &ErrorTablePane::targetActivated, this, &JudgePage::targetActivated);
     refresh();
+}
+
+QWidget* JudgePage::makeToolRow() {
+    auto* row = new ui::ToolRow;
+    row->addTitle(tr("Runs compared"));
+    row->addWidget(m_protocol);
+    row->addStretch();
+    row->addLabel(tr("against"))->setBuddy(m_against);
+    m_against->setObjectName(QStringLiteral("judgeAgainst"));
+    m_against->setAccessibleName(tr("Reference"));
+    m_against->setToolTip(tr("The run that the others are compared with"));
+    m_add->setObjectName(QStringLiteral("judgeAdd"));
+    m_remove->setObjectName(QStringLiteral("judgeRemove"));
+    m_evaluate->setObjectName(QStringLiteral("judgeEvaluate"));
+    for (QWidget* w : {static_cast<QWidget*>(m_against), static_cast<QWidget*>(m_add),
+                       static_cast<QWidget*>(m_remove), static_cast<QWidget*>(m_evaluate)})
+        row->addWidget(w);
+    connect(m_against, &QComboBox::activated, this,
+            [this] { m_set.setAgainst(char(m_against->currentData().toInt())); });
+    connect(m_add, &QPushButton::clicked, this, &JudgePage::addRunRequested);
+    connect(m_remove, &QPushButton::clicked, this, [this] { m_set.removeRun(subject()); });
+    connect(m_evaluate, &QPushButton::clicked, this, &JudgePage::evaluateRequested);
+    return row;
 }
 
 QWidget* JudgePage::makeRuns() {
     auto* box = new QWidget;
     auto* layout = bareLayout(box);
-    auto* row = new ui::ToolRow;
-    row->addTitle(tr("Runs compared"));
-    row->addStretch();
-    row->addWidget(m_protocol);
-    m_evaluate->setObjectName(QStringLiteral("judgeEvaluate"));
-    row->addWidget(m_evaluate);
-    layout->addWidget(row);
+    layout->addWidget(makeToolRow());
     m_runs->setObjectName(QStringLiteral("runsTable"));
     m_runs->setAccessibleName(tr("Runs compared"));
     ui::setupTable(m_runs);
+    m_runs->setSelectionMode(QAbstractItemView::SingleSelection);
     m_runs->setModel(&m_model);
     m_runs->setItemDelegateForColumn(EvaluationModel::Letter, new RunLetterDelegate(m_runs));
-    constexpr int widths[] = {40, 110, 190, 90, 70, 170, 160, 130, 90, 200};
+    m_runs->setItemDelegateForColumn(EvaluationModel::Against, new AgainstDelegate(m_runs));
+    auto* interval = new ui::IntervalDelegate({EvaluationModel::ValueRole, EvaluationModel::ErrorRole,
+                                               EvaluationModel::LowRole, EvaluationModel::HighRole},
+                                              m_runs);
+    m_runs->setItemDelegateForColumn(EvaluationModel::Kl, interval);
+    m_runs->setItemDelegateForColumn(EvaluationModel::Perplexity, interval);
+    constexpr int widths[] = {36, 110, 210, 72, 56, 184, 172, 112, 72, 260};
     for (int c = 0; c < EvaluationModel::ColumnCount; ++c)
         m_runs->setColumnWidth(c, widths[c]);
-    const int rows = m_runs->verticalHeader()->defaultSectionSize() * 2;
+    const int rows = m_runs->verticalHeader()->defaultSectionSize() * int(JudgeSet::kMostRuns + 1);
     m_runs->setFixedHeight(rows + std::max(24, m_runs->fontMetrics().height() + 8) + 2);
     m_runs->setVerticalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     layout->addWidget(m_runs);
-    layout->addWidget(new ui::HintStrip(tr("± is one standard error. Both are measured on the same tokens; "
-                                           "the first token of a window is context only.")));
+    layout->addWidget(new ui::HintStrip(tr("± is one standard error. Runs are measured on the same tokens, "
+                                           "so the paired difference is surer than "
+                                           "either column.")));
+    connect(m_runs->selectionModel(), &QItemSelectionModel::currentRowChanged, this, &JudgePage::showSubject);
     return box;
 }
 
-QWidget* JudgePage::makeWorst() {
+QWidget* JudgePage::makeLossChange() {
     auto* box = new QWidget;
     auto* layout = bareLayout(box);
     auto* row = new ui::ToolRow;
-    row->addTitle(tr("Largest output errors"));
-    row->addStretch();
-    row->addLabel(tr("double-click shows the tensor"));
+    row->addTitle(tr("Where losses moved"));
     layout->addWidget(row);
-    m_worst->setObjectName(QStringLiteral("worstTable"));
-    m_worst->setAccessibleName(tr("Largest output errors"));
-    ui::setupTable(m_worst);
-    m_worst->setModel(m_worstModel);
-    m_worst->setTextElideMode(Qt::ElideMiddle); // both ends of a name matter
-    m_worst->setEditTriggers(QAbstractItemView::NoEditTriggers);
-    m_worst->horizontalHeader()->setStretchLastSection(false);
-    layout->addWidget(m_worst, 1);
-    connect(m_worst, &QTableView::doubleClicked, this, [this](const QModelIndex& i) {
-        emit targetActivated(i.siblingAtColumn(0).data(kTargetRole).toInt());
-    });
+    m_change->setObjectName(QStringLiteral("lossChange"));
+    m_change->setAccessibleName(tr("Loss change by token"));
+    layout->addWidget(m_change, 1);
+    ui::installExportMenu(m_change, m_change);
     return box;
+}
+
+char JudgePage::subject() const {
+    return m_model.letterAt(m_runs->currentIndex().row());
+}
+
+void JudgePage::setSubject(char letter) {
+    m_runs->setCurrentIndex(m_model.index(std::max(0, m_model.rowOf(letter)), EvaluationModel::Name));
+}
+
+void JudgePage::fillReferences() {
+    const QSignalBlocker blocker(m_against);
+    m_against->clear();
+    for (const ComparedRun& r : m_set.runs())
+        m_against->addItem(tr("%1 %2").arg(QLatin1Char(r.letter)).arg(r.name), int(r.letter));
+    m_against->setCurrentIndex(m_against->findData(int(m_set.against())));
+    m_against->setEnabled(m_set.runs().size() > 1);
 }
 
 void JudgePage::refresh() {
     m_model.refresh();
-    const auto e = m_session->evaluation();
-    const Evaluation* any = !e ? nullptr : e->after ? &*e->after : e->before ? &*e->before : nullptr;
-    const bool stale = m_session->evaluationIsStale();
-    m_protocol->setTone(stale ? ui::Chip::Tone::Warning : ui::Chip::Tone::Ok);
-    m_protocol->setText(!any    ? QString()
+    fillReferences();
+    const QString why = m_set.addBlocker();
+    m_add->setEnabled(why.isEmpty());
+    m_add->setToolTip(why.isEmpty() ? tr("Opens another run folder of this model") : why);
+    // What is most worth looking at: the first run that is not the reference.
+    if (!m_runs->currentIndex().isValid() || subject() == 'A')
+        for (const ComparedRun& r : m_set.runs())
+            if (r.run && (r.letter != m_set.against() || m_set.runs().size() == 2)) {
+                setSubject(r.letter);
+                break;
+            }
+    showSubject();
+    showProtocol();
+}
+
+void JudgePage::showSubject() {
+    const char letter = subject();
+    const ComparedRun* run = m_set.find(letter);
+    m_remove->setEnabled(run && run->run);
+    m_remove->setToolTip(run && run->run
+                             ? tr("Takes %1 out of the comparison; its folder stays").arg(QLatin1Char(letter))
+                             : tr("Choose a run in the table. The original always stays."));
+    // Against itself there is nothing to see: then against the original.
+    const char reference = letter == m_set.against() ? 'A' : m_set.against();
+    m_change->setData(lossChange(run, m_set.find(reference)));
+    m_map->setPair(letter, reference);
+    m_errors->setPair(letter, reference);
+    m_worstTokens->setSubject(letter);
+}
+
+void JudgePage::showProtocol() {
+    const ComparedRun* reference = m_set.find(m_set.against());
+    const Evaluation* e = reference ? reference->evaluation.get() : nullptr;
+    bool same = true;
+    for (const ComparedRun& r : m_set.runs())
+        same = same && m_set.problem(r).isEmpty();
+    const bool stale = m_session->run() && m_session->table()->runIsStale();
+    m_protocol->setTone(stale || !same ? ui::Chip::Tone::Warning : ui::Chip::Tone::Ok);
+    m_protocol->setText(!e      ? QString()
                         : stale ? tr("recipe changed since")
-                                : tr("same protocol: %1").arg(QString::fromStdString(any->protocol)));
-    refreshChange();
-    refreshWorst();
+                        : same  ? tr("same protocol: %1, %2 tokens, %3 windows")
+                                     .arg(e->source.empty() ? tr("text") : QString::fromStdString(e->source))
+                                     .arg(e->windowLength())
+                                     .arg(e->windows())
+                               : tr("protocols differ"));
 }
 
-void JudgePage::refreshChange() {
-    const auto e = m_session->evaluation();
-    m_change->setData(changePicture(e.get()));
+QString JudgePage::reportBlocker() const {
+    if (!m_session->model()) return tr("Open a model first.");
+    if (m_set.runs().size() < 2) return tr("Nothing was quantized yet. Run the recipe first.");
+    return {};
 }
 
-void JudgePage::refreshWorst() {
-    const SchemeTable* table = m_session->table();
-    std::vector<int> order;
-    for (int t = 0; t < table->count(); ++t)
-        if (!std::isnan(table->row(t).outputError)) order.push_back(t);
-    const size_t shown = std::min<size_t>(order.size(), kWorstShown);
-    std::partial_sort(order.begin(), order.begin() + long(shown), order.end(), [table](int a, int b) {
-        return table->row(a).outputError > table->row(b).outputError;
+JobHandle* JudgePage::writeReport(const QString& file) {
+    if (!reportBlocker().isEmpty()) return nullptr;
+    ReportInput input = m_set.reportInput();
+    const auto add = [&](const QString& title, const QByteArray& svg) {
+        input.pictures.push_back({title.toStdString(), svg.toStdString()});
+    };
+    if (m_change->data() && m_change->data()->bins() > 0)
+        add(m_change->data()->title, ui::pictureSvg(*m_change, kReportPicture));
+    const JobRequest request{QStringLiteral("report"), tr("Write %1").arg(QFileInfo(file).fileName()), true,
+                             0, true};
+    JobHandle* job =
+        m_session->pool()->post(request, [input, path = file.toStdString()](const JobScope& scope) {
+            return Outcome::from(qs::writeReport(path, input, scope.job()));
+        });
+    return job->then(this, [this, title = job->title()](const Outcome& outcome) {
+        if (outcome.failed())
+            emit m_session->failed(title, QString::fromStdString(outcome.error().describe()));
     });
-    order.resize(shown);
-    m_worstModel->clear();
-    m_worstModel->setHorizontalHeaderLabels(
-        {tr("tensor"), tr("format"), tr("method"), tr("output err, %"), tr("weight err, %"), tr("MiB")});
-    for (int c = 3; c < 6; ++c)
-        m_worstModel->horizontalHeaderItem(c)->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
-    for (const int t : order) {
-        const ui::TargetRow& r = table->row(t);
-        QList<QStandardItem*> items;
-        for (const QString& text :
-             {r.module, r.done, r.method, ui::metricText(ui::Metric::OutputError, 100 * r.outputError),
-              ui::metricText(ui::Metric::WeightError, 100 * r.weightError),
-              QLocale().toString(double(r.bytesAfter) / double(1 << 20), 'f', 3)})
-            items << new QStandardItem(text);
-        for (int c = 3; c < 6; ++c)
-            items[c]->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
-        items[0]->setData(t, kTargetRole);
-        m_worstModel->appendRow(items);
-    }
-    constexpr int widths[] = {0, 112, 70, 92, 96, 60};
-    m_worst->horizontalHeader()->setSectionResizeMode(0, QHeaderView::Stretch);
-    for (int c = 1; c < 6; ++c)
-        m_worst->setColumnWidth(c, widths[c]);
 }
 
 } // namespace qs::app

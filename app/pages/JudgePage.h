@@ -1,50 +1,76 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The Judge workspace: the original against the run, where the losses moved, which tensors lost most.
+// The Judge workspace: the original and up to three runs side by side: what they cost, which is better and
+// how sure that is, what the texts say, which tokens and tensors lost most. The row chosen in the table is
+// held against the reference.
 #pragma once
 
 #include "app/pages/EvaluationModel.h"
 
 #include <QWidget>
 
-class QLabel;
+class QComboBox;
 class QPushButton;
-class QStandardItemModel;
 class QTableView;
 
 namespace qs::ui {
 class Chip;
-class EmptyState;
 class HistogramWidget;
 } // namespace qs::ui
 
 namespace qs::app {
 
+class DifferenceMapPane;
+class ErrorTablePane;
+class TextPane;
+class WorstTokensPane;
+
 class JudgePage : public QWidget {
     Q_OBJECT
 public:
     explicit JudgePage(Session* session, QWidget* parent = nullptr);
+    JudgeSet* runs() { return &m_set; }
     EvaluationModel* model() { return &m_model; }
     QPushButton* evaluateButton() const { return m_evaluate; }
+    TextPane* text() const { return m_text; }
+    WorstTokensPane* worstTokens() const { return m_worstTokens; }
+    DifferenceMapPane* differenceMap() const { return m_map; }
+    ui::Chip* protocol() const { return m_protocol; }
+    /// The run that is looked at: the current row.
+    char subject() const;
+    void setSubject(char letter);
+    /// Why there is nothing to report, "" when there is.
+    QString reportBlocker() const;
+    /// Writes the report as a job; its pictures are those of this page.
+    JobHandle* writeReport(const QString& file);
 
 signals:
     void evaluateRequested();
+    void addRunRequested();
     void targetActivated(int target);
 
 private:
     QWidget* makeRuns();
-    QWidget* makeWorst();
+    QWidget* makeToolRow();
+    QWidget* makeLossChange();
     void refresh();
-    void refreshChange();
-    void refreshWorst();
+    void fillReferences();
+    void showSubject();
+    void showProtocol();
 
     Session* m_session;
+    JudgeSet m_set;
     EvaluationModel m_model;
     QTableView* m_runs;
+    QComboBox* m_against;
+    QPushButton* m_add;
+    QPushButton* m_remove;
     QPushButton* m_evaluate;
     ui::Chip* m_protocol;
+    TextPane* m_text;
+    WorstTokensPane* m_worstTokens;
     ui::HistogramWidget* m_change;
-    QStandardItemModel* m_worstModel;
-    QTableView* m_worst;
+    DifferenceMapPane* m_map;
+    ErrorTablePane* m_errors;
 };
 
 } // namespace qs::app

@@ -29,8 +29,9 @@ struct CalibrateRequest {
 
 struct EvaluateRequest {
     TextRequest text;
-    bool original = true; ///< the model itself
-    bool run = true;      ///< the run, if there is one, compared with the model
+    bool original = true;                           ///< the model itself
+    bool run = true;                                ///< the run, if there is one, compared with the model
+    std::vector<std::shared_ptr<const Run>> others; ///< further runs of the model, measured likewise
 };
 
 struct ExportOptions {
@@ -42,7 +43,8 @@ struct ExportOptions {
 /// The original and the run (or the model alone), under one protocol. `after` is empty without a run.
 struct EvaluationPair {
     std::optional<Evaluation> before, after;
-    std::string planFingerprint; ///< of the run behind `after`
+    std::string planFingerprint;                           ///< of the run behind `after`
+    std::vector<std::shared_ptr<const Evaluation>> others; ///< of EvaluateRequest::others
 };
 
 /// Original and quantized values of one tensor, for the histogram and the channel profile.

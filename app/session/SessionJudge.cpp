@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Session: evaluate and export.
 #include "app/session/Session.h"
+#include "core/evaluate/evaluation_store.h"
 
 #include <QFileInfo>
 #include <filesystem>
@@ -13,33 +14,54 @@ QString Session::evaluateBlocker() const {
 
 namespace {
 
-/// Scored under the same protocol: the same ids, cut into as many windows (a window's first token is not
-/// scored).
-bool sameProtocol(const Evaluation& e, const TokenWindows& tokens) {
-    return e.textFingerprint == sha256Hex(std::as_bytes(tokens.span())) &&
-           e.tokens == uint64_t(tokens.size() - tokens.rows());
+/// What an evaluation job works with.
+struct EvaluateWork {
+    std::shared_ptr<const Model> model;
+    std::shared_ptr<const Run> run;
+    EvaluateRequest request;
+    std::filesystem::path folder; ///< where evaluations are kept
+};
+
+/// Kept from an earlier time under the same protocol, else measured and kept. `reference` may be null.
+Result<Evaluation> measured(const EvaluateWork& work, const WeightSource& weights,
+                            const WeightSource* reference, const TokenWindows& tokens, const JobScope& scope,
+                            const JobContext& job) {
+    const std::string against = reference ? reference->fingerprint() : std::string();
+    const auto file = evaluationFile(work.folder, weights.fingerprint(), against, tokens, 0);
+    if (auto known = loadEvaluation(file);
+        known && known->weightsFingerprint == weights.fingerprint() && known->referenceFingerprint == against)
+        return known;
+    QS_TRY(Evaluation e, evaluate(work.model->spec(), weights, reference, tokens, {}, scope.backend(), job));
+    e.source = textName(work.request.text).toStdString();
+    QS_CHECK(saveEvaluation(file, e));
+    return e;
 }
 
-/// The model itself, unless `known` is already that under the same protocol; then the run against it.
-Result<EvaluationPair> evaluatePair(const std::shared_ptr<const Model>& model,
-                                    const std::shared_ptr<const Run>& run, const TokenWindows& tokens,
-                                    bool original, const std::optional<Evaluation>& known,
-                                    const JobScope& scope) {
+/// Every run against the model, whose own losses come along; the model alone when there is no run.
+Result<EvaluationPair> measureAll(const EvaluateWork& work, const TokenWindows& tokens,
+                                  const JobScope& scope) {
     EvaluationPair out;
-    const auto weights = modelWeights(*model);
-    // The second pass streams two models.
-    const double split = run ? 1.0 / 3 : 1.0;
-    if (known && sameProtocol(*known, tokens)) {
-        out.before = known;
-    } else if (original || !run) {
-        QS_TRY(out.before, evaluate(model->spec(), *weights, nullptr, tokens, {}, scope.backend(),
-                                    scope.job().part(0, split)));
+    const auto original = modelWeights(*work.model);
+    const double steps = double(work.request.others.size()) + (work.run ? 1 : 0);
+    double done = 0;
+    const auto step = [&](const std::shared_ptr<const Run>& run) -> Result<Evaluation> {
+        QS_TRY(const auto quantized, runWeights(run, work.model));
+        const JobContext part = scope.job().part(done / steps, (done + 1) / steps);
+        ++done;
+        QS_TRY(Evaluation e, measured(work, *quantized, original.get(), tokens, scope, part));
+        if (!out.before) out.before = evaluationOfReference(e);
+        return e;
+    };
+    if (work.run) {
+        QS_TRY(out.after, step(work.run));
+        out.planFingerprint = work.run->manifest().planFingerprint;
     }
-    if (run) {
-        QS_TRY(const auto quantized, runWeights(run, model));
-        QS_TRY(out.after, evaluate(model->spec(), *quantized, weights.get(), tokens, {}, scope.backend(),
-                                   scope.job().part(out.before ? split : 0, 1)));
-        out.planFingerprint = run->manifest().planFingerprint;
+    for (const auto& run : work.request.others) {
+        QS_TRY(Evaluation e, step(run));
+        out.others.push_back(std::make_shared<const Evaluation>(std::move(e)));
+    }
+    if (!out.before) {
+        QS_TRY(out.before, measured(work, *original, nullptr, tokens, scope, scope.job()));
     }
     return out;
 }
@@ -49,12 +71,13 @@ Result<EvaluationPair> evaluatePair(const std::shared_ptr<const Model>& model,
 JobHandle* Session::evaluate(const EvaluateRequest& request) {
     if (!evaluateBlocker().isEmpty()) return nullptr;
     const auto run = request.run && m_run && m_run->complete() ? m_run : nullptr;
-    const auto known = m_evaluation ? m_evaluation->before : std::nullopt;
-    const auto body = [model = m_model, run, request, known](const JobScope& scope) -> Outcome {
+    const EvaluateWork work{m_model, run, request,
+                            (cacheFolder() + QStringLiteral("/evaluations")).toStdString()};
+    const auto body = [work](const JobScope& scope) -> Outcome {
         scope.job().report("Tokenize", 0, 1);
-        auto tokens = windowsFor(*model, request.text, true);
+        auto tokens = windowsFor(*work.model, work.request.text, true);
         if (!tokens) return tokens.takeError();
-        return Outcome::from(evaluatePair(model, run, *tokens, request.original, known, scope));
+        return Outcome::from(measureAll(work, *tokens, scope));
     };
     JobHandle* job = m_engine.post(
         {QStringLiteral("evaluate"), tr("Evaluate %1 on %2").arg(title(), textName(request.text))}, body);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/evaluate/evaluate.h"
 
+#include "core/evaluate/log_softmax.h"
+#include "core/evaluate/model_stream.h"
 #include "core/evaluate/scored_tokens.h"
 #include "core/linalg/parallel.h"
-#include "core/model/forward.h"
 
 #include <cmath>
 #include <fmt/format.h>
@@ -15,55 +16,22 @@ using nlohmann::json;
 
 namespace {
 
-struct LogSoftmax {
-    size_t argmax = 0;
-    double logSum = 0; ///< log of the sum of exp(x), so that log p_i = x_i - logSum
-};
-
-LogSoftmax logSoftmax(std::span<const float> logits) {
-    LogSoftmax s;
-    for (size_t i = 1; i < logits.size(); ++i)
-        if (logits[i] > logits[s.argmax]) s.argmax = i;
-    const double top = logits[s.argmax];
-    double sum = 0;
-    for (float x : logits)
-        sum += std::exp(double(x) - top);
-    s.logSum = top + std::log(sum);
-    return s;
-}
-
-/// sum_i p_i (log p_i - log q_i), in nats.
-double klDivergence(std::span<const float> p, const LogSoftmax& sp, std::span<const float> q,
-                    const LogSoftmax& sq) {
-    double sum = 0;
-    for (size_t i = 0; i < p.size(); ++i) {
-        const double lp = double(p[i]) - sp.logSum;
-        sum += std::exp(lp) * (lp - (double(q[i]) - sq.logSum));
-    }
-    return std::max(0.0, sum); // rounding can leave -1e-17 for equal distributions
-}
-
-struct TokenScore {
-    float nll = 0, referenceNll = 0, kl = 0;
-    bool sameTop = false;
-};
-
-// Scores of `scored`, whose rows are firstRow and later rows of the logits.
-void scoreBatch(std::span<const ScoredToken> scored, size_t firstRow, const Matrix& logits,
-                const Matrix* reference, TokenScore* scores) {
-    linalg::parallelFor(scored.size(), 16, [&](size_t begin, size_t end) {
-        for (size_t i = begin; i < end; ++i) {
-            const size_t r = scored[i].row - firstRow, target = scored[i].target;
-            TokenScore& s = scores[i];
+// Scores tokens [first, first + count), whose rows are firstRow and later rows of the logits.
+void scoreBatch(const ScoredWindows& windows, size_t first, size_t count, size_t firstRow,
+                const Matrix& logits, const Matrix* reference, Evaluation& out) {
+    linalg::parallelFor(count, 16, [&](size_t begin, size_t end) {
+        for (size_t i = first + begin; i < first + end; ++i) {
+            const size_t r = windows.scored[i].row - firstRow, target = windows.scored[i].target;
             const std::span<const float> row(logits.row(r), logits.cols());
             const LogSoftmax own = logSoftmax(row);
-            s.nll = float(own.logSum - double(row[target]));
+            out.tokenNll[i] = float(own.logSum - double(row[target]));
+            out.tokenTop[i] = int32_t(own.argmax);
             if (!reference) continue;
             const std::span<const float> other(reference->row(r), reference->cols());
             const LogSoftmax ref = logSoftmax(other);
-            s.referenceNll = float(ref.logSum - double(other[target]));
-            s.kl = float(klDivergence(other, ref, row, own));
-            s.sameTop = own.argmax == ref.argmax;
+            out.referenceTokenNll[i] = float(ref.logSum - double(other[target]));
+            out.referenceTop[i] = int32_t(ref.argmax);
+            out.tokenKl[i] = float(klDivergence(other, ref, row, own));
         }
     });
 }
@@ -72,55 +40,40 @@ struct MeanAndError {
     double mean = 0, standardError = 0;
 };
 
-template<class F>
-MeanAndError meanAndError(const std::vector<TokenScore>& scores, const F& value) {
+MeanAndError meanAndError(const std::vector<float>& values) {
     MeanAndError m;
-    const double n = double(scores.size());
-    for (const TokenScore& s : scores)
-        m.mean += value(s);
+    const double n = double(values.size());
+    for (const float v : values)
+        m.mean += double(v);
     m.mean /= n;
     double squares = 0;
-    for (const TokenScore& s : scores)
-        squares += (value(s) - m.mean) * (value(s) - m.mean);
+    for (const float v : values)
+        squares += (double(v) - m.mean) * (double(v) - m.mean);
     if (n > 1) m.standardError = std::sqrt(squares / (n - 1) / n);
     return m;
 }
 
-// One or two models over the same tokens, a block of each at a time.
-class Stream {
-public:
-    static Result<Stream> create(const ModelSpec& spec, const WeightSource& weights,
-                                 const TokenWindows& tokens, size_t budget, Backend& backend) {
-        QS_TRY(Forward forward, Forward::create(spec, backend, tokens.cols()));
-        QS_TRY(ActivationStore hidden, ActivationStore::create(tokens.size(), spec.hidden, budget));
-        QS_CHECK(forward.embed(tokens.span(), weights, hidden));
-        return Stream(weights, std::move(forward), std::move(hidden));
-    }
+double percentile(std::vector<float> values, double p) {
+    const double h = double(values.size() - 1) * p;
+    const auto k = std::ptrdiff_t(std::floor(h));
+    std::nth_element(values.begin(), values.begin() + k, values.end());
+    const double low = values[size_t(k)];
+    if (size_t(k) + 1 == values.size()) return low;
+    const double high = *std::min_element(values.begin() + k + 1, values.end());
+    return low + (h - double(k)) * (high - low);
+}
 
-    Result<void> runBlock(size_t index, const JobContext& job) {
-        QS_TRY(DeviceBlock block, forward_.loadBlock(index, *weights_));
-        return forward_.runBlock(index, block, hidden_, {}, false, job);
-    }
-    Result<Head> head() const { return Head::create(forward_.spec(), *weights_, forward_.backend()); }
-    ConstMatrixView rows(size_t first, size_t count) const { return hidden_.rows(first, count); }
-
-private:
-    Stream(const WeightSource& weights, Forward forward, ActivationStore hidden)
-        : weights_(&weights), forward_(std::move(forward)), hidden_(std::move(hidden)) {}
-    const WeightSource* weights_;
-    Forward forward_;
-    ActivationStore hidden_;
-};
-
-Result<std::vector<TokenScore>> scoreAll(const ModelSpec& spec, Stream& own, Stream* reference,
-                                         const ScoredWindows& windows, const JobContext& job) {
-    // Logits of a batch stay near 64 MiB whatever the vocabulary.
-    const size_t batch = std::clamp<size_t>((size_t(64) << 20) / sizeof(float) / spec.vocabulary, 1, 1024);
-    const std::span<const ScoredToken> all(windows.scored);
-    std::vector<TokenScore> scores(all.size());
+Result<void> scoreAll(const ModelSpec& spec, ModelStream& own, ModelStream* reference,
+                      const ScoredWindows& windows, Evaluation& out, const JobContext& job) {
+    const size_t batch = ModelStream::logitRows(spec), count = windows.scored.size();
+    out.tokenNll.resize(count);
+    out.tokenTop.resize(count);
     QS_TRY(Head head, own.head());
     std::optional<Head> referenceHead;
     if (reference) {
+        out.tokenKl.resize(count);
+        out.referenceTokenNll.resize(count);
+        out.referenceTop.resize(count);
         QS_TRY(Head h, reference->head());
         referenceHead.emplace(std::move(h));
     }
@@ -128,7 +81,7 @@ Result<std::vector<TokenScore>> scoreAll(const ModelSpec& spec, Stream& own, Str
         QS_CHECK(job.checkpoint());
         const size_t n = std::min(batch, windows.input.size() - first);
         size_t end = done;
-        while (end < all.size() && all[end].row < first + n)
+        while (end < count && windows.scored[end].row < first + n)
             ++end;
         if (end == done) continue;
         QS_TRY(const Matrix logits, head.logits(own.rows(first, n)));
@@ -137,12 +90,11 @@ Result<std::vector<TokenScore>> scoreAll(const ModelSpec& spec, Stream& own, Str
             QS_TRY(Matrix m, referenceHead->logits(reference->rows(first, n)));
             other.emplace(std::move(m));
         }
-        scoreBatch(all.subspan(done, end - done), first, logits, other ? &*other : nullptr,
-                   scores.data() + done);
+        scoreBatch(windows, done, end - done, first, logits, other ? &*other : nullptr, out);
         done = end;
         job.report("Score tokens", double(first + n), double(windows.input.size()));
     }
-    return scores;
+    return {};
 }
 
 Result<ScoredWindows> scoredWindows(const ModelSpec& spec, const TokenWindows& tokens,
@@ -156,6 +108,27 @@ Result<ScoredWindows> scoredWindows(const ModelSpec& spec, const TokenWindows& t
     return maskedTokens(tokens, spec.maskToken, options.maskSeed);
 }
 
+/// What is known before a block has run.
+Evaluation described(const ModelSpec& spec, const WeightSource& weights, const WeightSource* reference,
+                     const TokenWindows& tokens, const ScoredWindows& windows,
+                     const EvaluateOptions& options) {
+    Evaluation e;
+    e.maskedTokens = !spec.causal;
+    e.maskSeed = spec.causal ? 0 : options.maskSeed;
+    e.text = std::make_shared<const TokenWindows>(tokens.clone());
+    for (const ScoredToken& s : windows.scored)
+        e.tokenAt.push_back(int32_t(spec.causal ? s.row + 1 : s.row));
+    e.protocol = windows.protocol;
+    e.textFingerprint = sha256Hex(std::as_bytes(tokens.span()));
+    e.weights = weights.label();
+    e.weightsFingerprint = weights.fingerprint();
+    if (!reference) return e;
+    e.hasReference = true;
+    e.reference = reference->label();
+    e.referenceFingerprint = reference->fingerprint();
+    return e;
+}
+
 } // namespace
 
 Result<Evaluation> evaluate(const ModelSpec& spec, const WeightSource& weights, const WeightSource* reference,
@@ -165,12 +138,15 @@ Result<Evaluation> evaluate(const ModelSpec& spec, const WeightSource& weights, 
     if (tokens.rows() == 0 || tokens.cols() < 2)
         return Error::invalid(fmt::format("windows of at least 2 tokens are needed, got [{}, {}]",
                                           tokens.rows(), tokens.cols()));
+    if (tokens.size() > size_t(std::numeric_limits<int32_t>::max()))
+        return Error::invalid(fmt::format("at most {} tokens are evaluated at once, got [{}, {}]",
+                                          std::numeric_limits<int32_t>::max(), tokens.rows(), tokens.cols()));
     QS_TRY(const ScoredWindows windows, scoredWindows(spec, tokens, options));
-    QS_TRY(Stream own, Stream::create(spec, weights, windows.input, options.activationBudgetBytes, backend));
-    std::optional<Stream> other;
+    const size_t budget = options.activationBudgetBytes;
+    QS_TRY(ModelStream own, ModelStream::create(spec, weights, windows.input, budget, backend));
+    std::optional<ModelStream> other;
     if (reference) {
-        QS_TRY(Stream s,
-               Stream::create(spec, *reference, windows.input, options.activationBudgetBytes, backend));
+        QS_TRY(ModelStream s, ModelStream::create(spec, *reference, windows.input, budget, backend));
         other.emplace(std::move(s));
     }
     const double steps = double(spec.blocks.size()) + 1;
@@ -179,34 +155,48 @@ Result<Evaluation> evaluate(const ModelSpec& spec, const WeightSource& weights, 
         QS_CHECK(own.runBlock(b, job.part(from, other ? (from + to) / 2 : to)));
         if (other) QS_CHECK(other->runBlock(b, job.part((from + to) / 2, to)));
     }
-    QS_TRY(const std::vector<TokenScore> scores,
-           scoreAll(spec, own, other ? &*other : nullptr, windows, job.part(1 - 1 / steps, 1)));
-
-    Evaluation e;
-    const MeanAndError nll = meanAndError(scores, [](const TokenScore& s) { return double(s.nll); });
-    e.nll = nll.mean;
-    e.nllStderr = nll.standardError;
-    e.perplexity = std::exp(e.nll);
-    e.perplexityStderr = e.perplexity * e.nllStderr;
-    e.tokens = scores.size();
-    for (const TokenScore& s : scores)
-        e.tokenNll.push_back(s.nll);
-    if (reference) {
-        e.hasReference = true;
-        e.referenceNll =
-            meanAndError(scores, [](const TokenScore& s) { return double(s.referenceNll); }).mean;
-        const MeanAndError kl = meanAndError(scores, [](const TokenScore& s) { return double(s.kl); });
-        e.kl = kl.mean;
-        e.klStderr = kl.standardError;
-        e.top1 = meanAndError(scores, [](const TokenScore& s) { return s.sameTop ? 1.0 : 0.0; }).mean;
-        e.reference = reference->label();
-    }
-    e.maskedTokens = !spec.causal;
-    e.protocol = windows.protocol;
-    e.textFingerprint = sha256Hex(std::as_bytes(tokens.span()));
-    e.weights = weights.label();
+    Evaluation e = described(spec, weights, reference, tokens, windows, options);
+    QS_CHECK(scoreAll(spec, own, other ? &*other : nullptr, windows, e, job.part(1 - 1 / steps, 1)));
+    e.summarize();
     if (!std::isfinite(e.nll))
         return Error{ErrorCode::Backend, "the model's loss is not finite", weights.label()};
+    return e;
+}
+
+void Evaluation::summarize() {
+    tokens = tokenNll.size();
+    if (tokens == 0) return;
+    const MeanAndError loss = meanAndError(tokenNll);
+    nll = loss.mean;
+    nllStderr = loss.standardError;
+    perplexity = std::exp(nll);
+    perplexityStderr = perplexity * nllStderr;
+    if (!hasReference) return;
+    referenceNll = meanAndError(referenceTokenNll).mean;
+    const MeanAndError divergence = meanAndError(tokenKl);
+    kl = divergence.mean;
+    klStderr = divergence.standardError;
+    kl99 = percentile(tokenKl, 0.99);
+    size_t same = 0;
+    for (size_t i = 0; i < tokens; ++i)
+        same += tokenTop[i] == referenceTop[i];
+    top1 = double(same) / double(tokens);
+}
+
+Evaluation evaluationOfReference(const Evaluation& compared) {
+    Evaluation e;
+    e.maskedTokens = compared.maskedTokens;
+    e.maskSeed = compared.maskSeed;
+    e.text = compared.text;
+    e.tokenAt = compared.tokenAt;
+    e.tokenNll = compared.referenceTokenNll;
+    e.tokenTop = compared.referenceTop;
+    e.protocol = compared.protocol;
+    e.textFingerprint = compared.textFingerprint;
+    e.source = compared.source;
+    e.weights = compared.reference;
+    e.weightsFingerprint = compared.referenceFingerprint;
+    e.summarize();
     return e;
 }
 
@@ -228,6 +218,7 @@ json Evaluation::toJson() const {
         if (!maskedTokens) j["reference_ppl"] = std::exp(referenceNll);
         j["kl"] = kl;
         j["kl_stderr"] = klStderr;
+        j["kl_p99"] = kl99;
         j["top1"] = top1;
     }
     return j;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Evaluation: perplexity, KL divergence and top-1 agreement. Protocol: rows of `tokens` are separate
-// contexts; the first token of a row is context only; mean natural-log loss over the rest. Encoders (BERT)
-// are measured by their masked-token loss instead, see scored_tokens.h.
+// Evaluation: perplexity, KL divergence and top-1 agreement, per token and as means. Protocol: rows of
+// `tokens` are separate contexts; the first token of a row is context only; mean natural-log loss over the
+// rest. Encoders (BERT) are measured by their masked-token loss instead, see scored_tokens.h.
 #pragma once
 
 #include "core/calibrate/calibration.h"
@@ -9,8 +9,10 @@
 
 namespace qs {
 
+/// Scored tokens stand in the order of the text: window by window, scoredPerWindow() of each.
 struct Evaluation {
     bool maskedTokens = false; ///< the loss is over masked tokens: comparable with itself, no perplexity
+    uint64_t maskSeed = 0;     ///< which tokens were masked; 0 for next-token prediction
     double nll = 0;            ///< nats per token
     double perplexity = 0;     ///< exp(nll)
     double nllStderr =
@@ -19,16 +21,33 @@ struct Evaluation {
     uint64_t tokens = 0;         ///< scored
     bool hasReference = false;
     double referenceNll = 0;
-    double kl = 0, klStderr = 0;    ///< mean KL(reference || this), nats per scored token
-    double top1 = 0;                ///< share of scored tokens whose argmax is the reference's, 0..1
-    std::vector<float> tokenNll;    ///< [scored], row by row
+    double kl = 0, klStderr = 0; ///< mean KL(reference || this), nats per scored token
+    double kl99 = 0;             ///< 99th percentile of tokenKl, interpolated between order statistics
+    double top1 = 0;             ///< share of scored tokens whose argmax is the reference's, 0..1
+
+    std::shared_ptr<const TokenWindows> text; ///< [windows, length]: what was scored
+    std::vector<int32_t> tokenAt;             ///< [scored]: where the token stands in `text`, ascending
+    std::vector<float> tokenNll;              ///< [scored]
+    std::vector<int32_t> tokenTop;            ///< [scored]: the id with the largest logit
+    std::vector<float> tokenKl;               ///< [scored], >= 0; empty without a reference, and so the rest:
+    std::vector<float> referenceTokenNll;
+    std::vector<int32_t> referenceTop;
+
     std::string protocol;           ///< "256-token windows x 128, first token context"
     std::string textFingerprint;    ///< SHA-256 of the tokens
+    std::string source;             ///< name of the text, for people; set by the caller
     std::string weights, reference; ///< labels
-    const char* measure() const;    ///< "perplexity", "masked-token loss"
+    std::string weightsFingerprint, referenceFingerprint;
+
+    size_t windows() const { return text ? text->rows() : 0; }
+    size_t windowLength() const { return text ? text->cols() : 0; }
+    size_t scoredPerWindow() const { return windows() ? tokenNll.size() / windows() : 0; }
+    const char* measure() const; ///< "perplexity", "masked-token loss"
     /// Keys measure, nll, stderr, tokens, protocol, ...; ppl, ppl_stderr for perplexity; kl, top1, ... when
     /// compared.
     nlohmann::json toJson() const;
+    /// Sets tokens, nll, kl, ... from the values per token.
+    void summarize();
 };
 
 struct EvaluateOptions {
@@ -41,5 +60,9 @@ struct EvaluateOptions {
 Result<Evaluation> evaluate(const ModelSpec& spec, const WeightSource& weights, const WeightSource* reference,
                             const TokenWindows& tokens, const EvaluateOptions& options, Backend& backend,
                             const JobContext& job);
+
+/// What `compared` says about its reference: an evaluation of it without a reference of its own. Needs
+/// compared.hasReference.
+Evaluation evaluationOfReference(const Evaluation& compared);
 
 } // namespace qs

@@ -62,6 +62,7 @@ Result<std::vector<int>> generate(const ModelSpec& spec, const WeightSource& wei
         if (next == options.stopId) break;
         context.push_back(next);
         made.push_back(next);
+        if (options.tokenMade) options.tokenMade(next);
         job.report("Generate", double(made.size()), double(options.maxNewTokens));
     }
     return made;

@@ -4,13 +4,16 @@
 
 #include "core/model/forward.h"
 
+#include <functional>
+
 namespace qs {
 
 struct GenerateOptions {
     size_t maxNewTokens = 100;
     double temperature = 0; ///< 0: always the most likely token
     uint64_t seed = 0;
-    int stopId = -1; ///< end early after this id (kept out of the result)
+    int stopId = -1;                            ///< end early after this id (kept out of the result)
+    std::function<void(int id)> tokenMade = {}; ///< told each new id as it is made, on the running thread
 };
 
 /// New ids that follow `prompt` (not empty). The context is the last spec.context tokens. All weights are

@@ -13,6 +13,7 @@
 #include "widgets/charts/ChannelProfileWidget.h"
 #include "widgets/heatmaps/HeatMapWidget.h"
 #include "widgets/models/TensorTableModel.h"
+#include "widgets/views/Chip.h"
 
 #include <QTableView>
 #include <QTreeView>
@@ -207,8 +208,7 @@ private slots:
         m_window->session()->selection()->selectOne(0);
         (*m_window)->setBits(8);
         QVERIFY(m_window->session()->evaluationIsStale());
-        QCOMPARE(runs->index(1, app::EvaluationModel::Note).data().toString(),
-                 QStringLiteral("recipe changed since"));
+        QCOMPARE((*m_window)->judgePage()->protocol()->text(), QStringLiteral("recipe changed since"));
         m_window->trigger("undo");
         QVERIFY(!m_window->session()->evaluationIsStale());
     }

@@ -12,6 +12,7 @@ import sys
 LAYERS = [
     ["app"],
     ["widgets"],
+    ["core/report"],
     ["core/run", "core/evaluate", "core/export", "core/allocate"],
     ["core/recipe", "core/calibrate", "core/store"],
     ["core/quant"],

@@ -7,7 +7,9 @@
 #include "app/pages/ExportPage.h"
 #include "app/pages/HeatMapPane.h"
 #include "app/pages/InspectPage.h"
+#include "app/pages/JudgePage.h"
 #include "app/pages/MessageBar.h"
+#include "app/pages/TextPane.h"
 #include "app/pages/TokensPage.h"
 #include "widgets/theme/Theme.h"
 
@@ -204,6 +206,39 @@ private:
         waitFor("evaluate", [s] { return bool(s->evaluation()); });
         settle();
         shoot("5-judge");
+        judgeTwo();
+    }
+
+    /// A second run at fewer bits, a token's card, greedy texts, and one under another protocol.
+    void judgeTwo() {
+        Session* s = m_window->session();
+        JudgePage* page = m_window->judgePage();
+        QVector<int> all;
+        for (int t = 0; t < s->table()->count(); t += 2)
+            all << t;
+        s->selection()->set(all, 0);
+        m_window->setBits(3);
+        m_window->run();
+        if (!waitFor("run", [s, page] { return !s->running() && page->runs()->runs().size() == 3; })) return;
+        m_window->evaluate();
+        const auto before = s->evaluation();
+        if (!start("evaluateDialog", 128, 40, "7-evaluate-two")) return;
+        waitFor("evaluate", [s, &before] { return s->evaluation() != before; });
+        settle();
+        m_window->setWorkspace(Workspace::Judge);
+        page->setSubject('B');
+        page->text()->showToken(3, 40);
+        waitFor("passage", [page] { return page->text()->card()->data().columns.size() == 3; });
+        settle();
+        shoot("5-judge-two");
+        page->text()->setMode(TextPane::Greedy);
+        page->text()->start();
+        waitFor("greedy", [page] { return !page->text()->busy(); });
+        settle();
+        shoot("5-judge-greedy");
+        page->text()->setMode(TextPane::TeacherForced);
+        JobHandle* report = page->writeReport(m_out + QStringLiteral("/report.html"));
+        waitFor("report", [report] { return report->isEnded(); });
     }
 
     void exportPage() {
