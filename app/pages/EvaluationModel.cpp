@@ -61,7 +61,7 @@ EvaluationModel::Row EvaluationModel::original() const {
 EvaluationModel::Row EvaluationModel::run() const {
     Row row;
     const auto run = m_session->run();
-    const Plan& plan = m_session->table()->plan();
+    const PlanSummary& plan = m_session->table()->summary();
     row.texts[Letter] = QStringLiteral("B");
     row.texts[Name] = tr("run");
     const auto e = m_session->evaluation();

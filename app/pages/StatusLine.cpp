@@ -131,7 +131,7 @@ void StatusLine::refresh() {
     }
     show(m_model, tr("%1 · %2 parameters · %3")
                       .arg(m_session->title(), parametersText(model->parameterCount()), mainType(*model)));
-    const Plan& plan = m_session->table()->plan();
+    const PlanSummary& plan = m_session->table()->summary();
     show(m_recipe,
          plan.bitsPerWeight() > 0
              ? tr("Recipe <b>%1</b> · %2 bpw linears")
