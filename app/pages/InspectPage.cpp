@@ -2,6 +2,7 @@
 #include "app/pages/InspectPage.h"
 
 #include "app/pages/DistributionPage.h"
+#include "app/pages/ExpertsPane.h"
 #include "app/pages/HeatMapPane.h"
 #include "app/pages/ProfilePane.h"
 #include "widgets/charts/ChannelProfileWidget.h"
@@ -15,6 +16,7 @@ InspectPage::InspectPage(InspectState* state, Settings* settings, QWidget* paren
     , m_heatMap(new HeatMapPane(state, settings))
     , m_profile(new ProfilePane(state))
     , m_distribution(new DistributionPage(state))
+    , m_experts(new ExpertsPane(state, settings))
     , m_split(new QSplitter(Qt::Vertical)) {
     setObjectName(QStringLiteral("inspectPage"));
     setDocumentMode(true);
@@ -27,6 +29,10 @@ InspectPage::InspectPage(InspectState* state, Settings* settings, QWidget* paren
     m_split->setSizes({330, 300});
     addTab(m_split, tr("Overview"));
     addTab(m_distribution, tr("Distribution"));
+    addTab(m_experts, tr("Experts"));
+    const auto showTab = [this](bool any) { setTabVisible(indexOf(m_experts), any); };
+    showTab(m_experts->hasExperts());
+    connect(m_experts, &ExpertsPane::expertsChanged, this, showTab);
     connect(m_heatMap, &HeatMapPane::profileRequested, this, &InspectPage::showProfile);
 }
 

@@ -12,6 +12,7 @@ class QSplitter;
 namespace qs::app {
 
 class DistributionPage;
+class ExpertsPane;
 class HeatMapPane;
 class ProfilePane;
 
@@ -25,6 +26,7 @@ public:
     HeatMapPane* heatMap() const { return m_heatMap; }
     ProfilePane* profile() const { return m_profile; }
     DistributionPage* distribution() const { return m_distribution; }
+    ExpertsPane* experts() const { return m_experts; }
     /// Divides the height: the map gets what its rows need.
     QSplitter* splitter() const { return m_split; }
 
@@ -32,6 +34,7 @@ private:
     HeatMapPane* m_heatMap;
     ProfilePane* m_profile;
     DistributionPage* m_distribution;
+    ExpertsPane* m_experts; ///< its tab is there for mixtures only
     QSplitter* m_split;
 };
 
