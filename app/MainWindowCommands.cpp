@@ -19,20 +19,25 @@ namespace qs::app {
 
 namespace {
 
-/// Every entry of the menus that does something, submenus included.
-void collectActions(const QList<QAction*>& actions, QList<QAction*>& out) {
-    for (QAction* a : actions) {
-        if (a->menu())
-            collectActions(a->menu()->actions(), out);
-        else if (!a->isSeparator() && !a->objectName().isEmpty() && a->isVisible())
-            out << a;
-    }
-}
+struct MenuEntry {
+    QAction* action;
+    QString name; ///< "Set bits: 4 bits" in a submenu
+};
 
 QString plainText(const QAction& action) {
     QString text = action.text();
     text.remove(QLatin1Char('&'));
     return text;
+}
+
+/// Every entry of the menus that does something, submenus included.
+void collect(const QList<QAction*>& actions, const QString& menu, std::vector<MenuEntry>& out) {
+    for (QAction* a : actions) {
+        if (a->menu())
+            collect(a->menu()->actions(), plainText(*a) + QStringLiteral(": "), out);
+        else if (!a->isSeparator() && a->isVisible() && (!a->objectName().isEmpty() || a->isCheckable()))
+            out.push_back({a, menu + plainText(*a)});
+    }
 }
 
 } // namespace
@@ -85,7 +90,7 @@ void MainWindow::describeActions() {
         if (QAction* a = action(it.key())) a->setStatusTip(it.value());
     for (int b = 2; b <= 8; ++b)
         action(QStringLiteral("bits%1").arg(b))
-            ->setStatusTip(tr("Gives the selected tensors %n bit(s).", nullptr, b));
+            ->setStatusTip(tr("Gives the selected tensors %n bits.", nullptr, b));
     for (const Dock& d : m_docks)
         d.dock->toggleViewAction()->setStatusTip(tr("Shows or hides the dock."));
 }
@@ -98,15 +103,14 @@ void MainWindow::makePalette() {
 }
 
 void MainWindow::showPalette() {
-    QList<QAction*> actions;
-    collectActions(menuBar()->actions(), actions);
+    std::vector<MenuEntry> entries;
+    for (const QAction* menu : menuBar()->actions())
+        collect(menu->menu()->actions(), {}, entries);
     std::vector<PaletteModel::Command> commands;
-    for (int i = 0; i < int(actions.size()); ++i) {
-        const QAction& a = *actions[i];
+    for (const MenuEntry& e : entries)
         // allow() makes the reason the tool tip of a disabled action.
-        commands.push_back({plainText(a), a.shortcut().toString(QKeySequence::NativeText),
-                            a.isEnabled() ? QString() : a.toolTip(), i});
-    }
+        commands.push_back({e.name, e.action->shortcut().toString(QKeySequence::NativeText),
+                            e.action->isEnabled() ? QString() : e.action->toolTip()});
     QStringList files;
     for (const Settings::RecentFile& f : m_settings.recentFiles())
         if (f.exists) files << f.path;
@@ -115,10 +119,10 @@ void MainWindow::showPalette() {
                                    [this](int target) { return m_session.table()->row(target).module; });
     // What was listed last time is gone.
     disconnect(m_palette, &CommandPalette::chosen, this, nullptr);
-    connect(m_palette, &CommandPalette::chosen, this, [this, actions, files](PaletteModel::Hit hit) {
+    connect(m_palette, &CommandPalette::chosen, this, [this, entries, files](PaletteModel::Hit hit) {
         switch (hit.kind) {
         case PaletteModel::Kind::Action:
-            actions[hit.id]->trigger();
+            entries[size_t(hit.id)].action->trigger();
             break;
         case PaletteModel::Kind::File:
             openPath(files[hit.id]);
@@ -148,10 +152,13 @@ void MainWindow::makeSessionFiles(const QString& cacheDirectory, int autosaveMs)
                 if (!file.isEmpty() && QFileInfo::exists(file)) m_settings.addRecent(file);
                 if (problems.isEmpty()) return;
                 m_messageAction = {};
-                m_message->showMessage(MessageBar::Tone::Warning,
-                                       tr("%n part(s) of the session could not be restored as saved: %1",
-                                          nullptr, int(problems.size()))
-                                           .arg(problems.join(QStringLiteral("; "))));
+                const QString list = problems.join(QStringLiteral("; "));
+                const int n = int(problems.size());
+                m_message->showMessage(
+                    MessageBar::Tone::Warning,
+                    n == 1
+                        ? tr("A part of the session is not as it was saved: %1").arg(list)
+                        : tr("%n parts of the session are not as they were saved: %1", nullptr, n).arg(list));
             });
     if (auto* metric = m_inspect->heatMap()->findChild<QComboBox*>(QStringLiteral("metric")))
         connect(metric, &QComboBox::currentIndexChanged, m_sessionFiles, &WindowSession::touch);

@@ -56,7 +56,8 @@ private:
 } // namespace
 
 QAction* MainWindow::action(const QString& name) const {
-    return findChild<QAction*>(name);
+    // Asked for every action after every selection: not to look through every widget.
+    return findChild<QAction*>(name, Qt::FindDirectChildrenOnly);
 }
 
 QAction* MainWindow::addAction(QMenu* menu, const char* name, const QString& text, const char* icon,

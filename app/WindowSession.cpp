@@ -17,8 +17,9 @@ namespace {
 /// Writes a session; a worker's work: the rules of a large model and syncing the disk take their time.
 JobBody writing(SessionState state, const Session& session, const QString& file) {
     return [state = std::move(state), model = session.model(), schemes = session.table()->schemes(),
-            seed = session.table()->seed(), file](const JobScope&) mutable -> Outcome {
+            seed = session.table()->seed(), file](const JobScope& scope) mutable -> Outcome {
         state.recipe = recipeOf(*model, schemes, seed, QFileInfo(file).completeBaseName().toStdString());
+        if (scope.job().stopRequested()) return Outcome::cancelled();
         const std::filesystem::path path = file.toStdString();
         return Outcome::from(writeFileAtomically(path, sessionText(state, path.parent_path())));
     };
@@ -44,7 +45,10 @@ WindowSession::WindowSession(MainWindow* window, FileDialogs* dialogs, const QSt
     watch();
 }
 
-WindowSession::~WindowSession() = default;
+WindowSession::~WindowSession() {
+    // Nothing to recover from: only a process that ends in the middle leaves it behind.
+    m_autosave.discard();
+}
 
 void WindowSession::watch() {
     Session* session = m_window->session();

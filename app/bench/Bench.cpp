@@ -69,7 +69,7 @@ double sweep(int i, int count) {
 
 class Bench : public QObject {
 public:
-    explicit Bench(FrameMeter* meter) : m_script(meter, &m_report) {
+    explicit Bench(FrameMeter* meter) : m_meter(meter), m_script(meter, &m_report) {
         WindowOptions options;
         options.session.cacheDirectory = m_home.filePath(QStringLiteral("cache"));
         options.settingsFile = m_home.filePath(QStringLiteral("settings.ini"));
@@ -103,19 +103,16 @@ private:
     QWidget* mapView() const { return m_window->inspectPage()->heatMap()->map()->viewport(); }
     QWidget* tableView() const { return m_window->tensorsPane()->view()->viewport(); }
     QWidget* treeView() const { return m_window->treePane()->view()->viewport(); }
-    QPointF mapPoint(double x, double y) const {
-        const QRectF cells = m_window->inspectPage()->heatMap()->map()->currentLayout().view;
-        return {cells.left() + x * (cells.width() - 1), cells.top() + y * (cells.height() - 1)};
-    }
-
     void firstWindow() {
-        m_script.frames(
-            1, [this] { return m_window.get(); }, [this](int) { m_window->show(); });
-        m_script.call([this] { m_report.firstWindowMs = processAgeMs(); });
+        m_script.call([this] {
+            m_meter->drive(
+                m_window.get(), [this] { m_window->show(); },
+                [this](const Frame*) { m_report.firstWindowMs = processAgeMs(); });
+        });
+        m_script.waitUntil("the window is painted", [this] { return m_report.firstWindowMs > 0; });
         m_script.pause(kIdleMs);
         m_script.call([this] {
             m_report.rssMib = residentMib();
-            m_report.scenarios.clear(); // the first paint is no answer to an input
             say("first window " + QByteArray::number(m_report.firstWindowMs, 'f', 0) + " ms, idle " +
                 QByteArray::number(m_report.rssMib, 'f', 1) + " MiB");
         });
@@ -161,6 +158,7 @@ private:
         open("large", [this] { return m_large; });
         views("large");
         filterAndSort();
+        m_script.rest();
         m_script.call([this] {
             m_report.rssLargeMib = residentMib();
             m_report.backgroundRuns += m_loop->runs();
@@ -204,23 +202,32 @@ private:
             120, [this] { return treeView(); }, [this, wheel](int i) { wheel(treeView(), i); });
     }
 
+    /// The middle of a cell; `share` runs over the grid's diagonal.
+    QPointF cellPoint(int row, int column) const {
+        return m_window->inspectPage()->heatMap()->map()->currentLayout().cellRect(row, column).center();
+    }
+    QPointF diagonal(double share) const {
+        const ui::HeatMapLayout l = m_window->inspectPage()->heatMap()->map()->currentLayout();
+        return cellPoint(int(share * (l.rows - 1)), int(share * (l.columns - 1)));
+    }
+
     void map(const QByteArray& name) {
-        constexpr int kHovers = 160, kBrush = 60;
+        constexpr int kHovers = 160, kBrush = 40;
         m_script.scenario(name + ".hover_map");
         m_script.frames(
             kHovers, [this] { return mapView(); },
-            [this](int i) {
-                postMove(mapView(), mapPoint(sweep(i, kHovers), sweep((3 * i) % kHovers, kHovers)));
+            [this](int i) { // another cell each time
+                const ui::HeatMapLayout l = m_window->inspectPage()->heatMap()->map()->currentLayout();
+                const int cell = (i * 3) % (l.rows * l.columns);
+                postMove(mapView(), cellPoint(cell / l.columns, cell % l.columns));
             });
         m_script.scenario(name + ".brush_map");
         for (int turn = 0; turn < 2; ++turn) {
-            m_script.call([this] { postPress(mapView(), mapPoint(0.02, 0.02)); });
+            m_script.call([this] { postPress(mapView(), diagonal(0)); });
             m_script.frames(
                 kBrush, [this] { return mapView(); },
-                [this](int i) {
-                    postMove(mapView(), mapPoint(double(i + 1) / kBrush, double(i + 1) / kBrush), true);
-                });
-            m_script.call([this] { postRelease(mapView(), mapPoint(1, 1)); });
+                [this](int i) { postMove(mapView(), diagonal(double(i + 1) / kBrush), true); });
+            m_script.call([this] { postRelease(mapView(), diagonal(1)); });
             m_script.pause(150);
         }
         m_script.scenario(name + ".drag_splitter");
@@ -288,6 +295,7 @@ private:
             [model](int i) { model()->sort(kColumns[i], i % 2 ? Qt::AscendingOrder : Qt::DescendingOrder); });
     }
 
+    FrameMeter* m_meter;
     QTemporaryDir m_home;
     QString m_large, m_failed;
     BenchReport m_report;

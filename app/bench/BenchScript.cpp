@@ -51,6 +51,13 @@ void BenchScript::scenario(const QByteArray& name) {
     });
 }
 
+void BenchScript::rest() {
+    m_steps.push_back([this] {
+        closeScenario();
+        next();
+    });
+}
+
 void BenchScript::call(std::function<void()> act) {
     m_steps.push_back([this, act = std::move(act)] {
         act();

@@ -18,6 +18,8 @@ public:
 
     /// From here on what happens belongs to a scenario of this name.
     void scenario(const QByteArray& name);
+    /// What follows belongs to none.
+    void rest();
     void call(std::function<void()> act);
     /// Goes on when `done` says yes; gives up, and fails the script, after `timeoutMs`.
     void waitUntil(const QByteArray& what, std::function<bool()> done, int timeoutMs = 120000);

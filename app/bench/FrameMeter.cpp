@@ -11,7 +11,7 @@ namespace qs::app {
 
 namespace {
 
-constexpr int kNoPaintMs = 250; ///< an input that changed nothing
+constexpr int kNoPaintMs = 120; ///< an input that changed nothing
 
 double threadCpuMs() {
     timespec t{};

@@ -33,11 +33,10 @@ public:
         QString name;    ///< "Set 4 bits"
         QString detail;  ///< shortcut
         QString blocker; ///< why it cannot be done now; "" when it can
-        int id = -1;     ///< for the caller
     };
     struct Hit {
         Kind kind = Kind::Action;
-        int id = -1; ///< of a command, index of a file, target of a tensor
+        int id = -1; ///< index of the action or file, target of the tensor
     };
 
     using QAbstractListModel::QAbstractListModel;
@@ -57,7 +56,7 @@ private:
     std::shared_ptr<const ui::TargetNames> m_names;
     std::function<QString(int)> m_tensor;
     ui::NameIndex m_actionNames, m_fileNames;
-    std::vector<Hit> m_hits; ///< ids: index into m_actions, m_files; target
+    std::vector<Hit> m_hits;
 };
 
 class CommandPalette : public QFrame {

@@ -73,7 +73,7 @@ ExpertsPane::ExpertsPane(InspectState* state, Settings* settings, QWidget* paren
         m_fromMap = true; // the map already shows what it tells
         m_state->session()->selection()->set(m_grid.targetsOf(cells), m_grid.target(at.y(), at.x()));
         m_fromMap = false;
-        m_brushed->setText(cells.size() > 1 ? tr("%n cell(s)", nullptr, int(cells.size())) : QString());
+        m_brushed->setText(cells.size() > 1 ? tr("%n cells", nullptr, int(cells.size())) : QString());
     });
     onReset();
 }

@@ -2,10 +2,8 @@
 #include "app/pages/LayerGrid.h"
 
 #include <QCoreApplication>
-#include <QHash>
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <set>
 
 namespace qs::app {
@@ -51,13 +49,13 @@ QVector<double> byteShares(const LayerGrid& grid, const ui::TargetTableSource& s
     return out;
 }
 
-QString roleOf(const ui::TargetRow& row) {
+const QString& roleOf(const ui::TargetRow& row) {
     return row.role.isEmpty() ? row.name : row.role;
 }
 
 /// Grid of the rows that `rowOf` places (-1: not at all); `rows` holds their labels.
-LayerGrid arranged(const ui::TargetTableSource& source, const QStringList& rows,
-                   const std::function<int(const ui::TargetRow&)>& rowOf) {
+template<class RowOf>
+LayerGrid arranged(const ui::TargetTableSource& source, const QStringList& rows, const RowOf& rowOf) {
     LayerGrid grid;
     grid.rows = rows;
     int blocks = 0;
@@ -102,23 +100,32 @@ QString bitsText(const QVector<int>& targets, const ui::TargetTableSource& sourc
 } // namespace
 
 LayerGrid LayerGrid::of(const ui::TargetTableSource& source) {
-    QStringList rows;
-    QHash<QPair<QString, bool>, int> rowOf;
-    QHash<int, int> experts; ///< by row: how many
-    const auto key = [](const ui::TargetRow& r) { return qMakePair(roleOf(r), r.expert >= 0); };
+    struct Known {
+        QString role;
+        bool ofExperts;
+        int experts = 0;
+    };
+    std::vector<Known> known; // few: found by looking at each
+    const auto rowOf = [&](const ui::TargetRow& r) {
+        const QString& role = roleOf(r);
+        for (size_t i = 0; i < known.size(); ++i)
+            if (known[i].ofExperts == (r.expert >= 0) && known[i].role == role) return int(i);
+        return -1;
+    };
     for (int t = 0; t < source.count(); ++t) {
         const ui::TargetRow& r = source.row(t);
         if (r.block < 0) continue;
-        auto at = rowOf.find(key(r));
-        if (at == rowOf.end()) {
-            at = rowOf.insert(key(r), int(rows.size()));
-            rows << roleOf(r);
+        int at = rowOf(r);
+        if (at < 0) {
+            at = int(known.size());
+            known.push_back({roleOf(r), r.expert >= 0});
         }
-        if (r.expert >= 0) experts[*at] = std::max(experts.value(*at), r.expert + 1);
+        known[size_t(at)].experts = std::max(known[size_t(at)].experts, r.expert + 1);
     }
-    for (auto it = experts.cbegin(); it != experts.cend(); ++it)
-        rows[it.key()] += QStringLiteral(" ×%1").arg(it.value());
-    LayerGrid grid = arranged(source, rows, [&](const ui::TargetRow& r) { return rowOf.value(key(r), -1); });
+    QStringList rows;
+    for (const Known& k : known)
+        rows << (k.ofExperts ? QStringLiteral("%1 ×%2").arg(k.role).arg(k.experts) : k.role);
+    LayerGrid grid = arranged(source, rows, rowOf);
     grid.rowTitle = tr("module");
     return grid;
 }

@@ -94,8 +94,8 @@ void describePlan(TargetRow& r, const LivePlan& plan, size_t target, SchemeBook&
     r.bytesAfter = plan.bytesAfter(target);
     const double weights = double(r.rows) * double(r.cols);
     r.bitsPerWeight = weights > 0 ? 8.0 * double(r.bytesAfter) / weights : 0;
-    const SchemeInfo info =
-        r.scheme ? book.infoOf(r.scheme) : SchemeInfo{r.sourceType, {}, r.sourceBits, false, 0};
+    const SchemeInfo kept{r.sourceType, {}, r.sourceBits, false, 0};
+    const SchemeInfo& info = r.scheme ? book.infoOf(r.scheme) : kept;
     r.format = info.format;
     r.method = info.method;
     r.bits = info.bits;

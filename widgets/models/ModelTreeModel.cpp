@@ -95,11 +95,12 @@ void ModelTreeModel::rebuild() {
 std::vector<std::unique_ptr<ModelTreeModel::Node>> ModelTreeModel::childrenOf(Node* node) const {
     std::vector<std::unique_ptr<Node>> out;
     QHash<QString, Node*> branches;
+    Node* last = nullptr; // most tensors go where the one before went
     for (const int i : node->tensors) {
         const QStringList& path = m_paths->parts[size_t(i)];
         const QString& part = path[node->depth];
         const bool leaf = path.size() == node->depth + 1;
-        Node* branch = leaf ? nullptr : branches.value(part);
+        Node* branch = leaf ? nullptr : last && last->title == part ? last : branches.value(part);
         if (!branch) {
             auto child = std::make_unique<Node>();
             child->parent = node;
@@ -116,6 +117,7 @@ std::vector<std::unique_ptr<ModelTreeModel::Node>> ModelTreeModel::childrenOf(No
             out.push_back(std::move(child));
         }
         if (branch) branch->tensors.push_back(i);
+        last = branch ? branch : last;
     }
     return out;
 }
