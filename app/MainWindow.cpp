@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/MainWindow.h"
 
+#include "app/WindowSession.h"
 #include "app/dialogs/TextDialogs.h"
 #include "app/pages/DistributionPage.h"
+#include "app/pages/ExpertsPane.h"
 #include "app/pages/ExportPage.h"
 #include "app/pages/HeatMapPane.h"
 #include "app/pages/InspectPage.h"
@@ -49,7 +51,7 @@ MainWindow::MainWindow(WindowOptions options, QWidget* parent)
     : QMainWindow(parent)
     , m_settings(options.settingsFile)
     , m_dialogs(options.dialogs ? std::move(options.dialogs) : std::make_unique<FileDialogs>())
-    , m_session(std::move(options.session))
+    , m_session(options.session)
     , m_state(&m_session) {
     setObjectName(QStringLiteral("mainWindow"));
     setWindowIcon(ui::applicationIcon());
@@ -61,13 +63,17 @@ MainWindow::MainWindow(WindowOptions options, QWidget* parent)
     makeDocks();
     makeMenus();
     makeToolBar();
+    makePalette();
     setStatusBar(new StatusLine(&m_session, this));
     connectSession();
+    makeSessionFiles(options.session.cacheDirectory, options.autosaveMs);
     restoreLayout();
     onModelChanged();
+    offerRecovery();
 }
 
 MainWindow::~MainWindow() {
+    delete m_sessionFiles;
     // The panes look at the session, which is a member: it must not speak to what is being destroyed.
     m_session.disconnect();
     m_session.table()->disconnect();
@@ -107,6 +113,7 @@ void MainWindow::makePages() {
     connect(m_welcome, &WelcomePage::sampleRequested, this, &MainWindow::openSample);
     connect(m_welcome, &WelcomePage::pathChosen, this, &MainWindow::openPath);
     connect(m_inspect->heatMap(), &HeatMapPane::bitsRequested, this, &MainWindow::setBits);
+    connect(m_inspect->experts(), &ExpertsPane::bitsRequested, this, &MainWindow::setBits);
     connect(m_inspect->profile(), &ProfilePane::calibrateRequested, this, &MainWindow::calibrate);
     connect(m_runPage, &RunPage::runRequested, this, &MainWindow::run);
     connect(m_runPage, &RunPage::stopRequested, this, &MainWindow::stop);
@@ -169,8 +176,7 @@ void MainWindow::onModelChanged() {
             showNote(tr("Opened at tensor level: %1 Inspection and data-free methods work.")
                          .arg(QString::fromStdString(model.noForwardReason())));
     }
-    const QString title = m_session.title();
-    setWindowTitle(open ? tr("%1 — Quantoscope").arg(title) : tr("Quantoscope"));
+    updateTitle();
     // The first tensor, so that every pane has something to show.
     if (open && m_session.table()->count() > 0) m_session.selection()->selectOne(0);
     showWorkspaceLayout();
@@ -217,6 +223,10 @@ void MainWindow::openPath(const QString& path) {
         m_session.openHdf5(path);
         return;
     }
+    if (suffix == QLatin1String(WindowSession::kSuffix)) {
+        m_sessionFiles->open(path);
+        return;
+    }
     const bool recipe = suffix == QLatin1String("json") && info.fileName() != QLatin1String("config.json") &&
                         !info.fileName().endsWith(QLatin1String(".index.json"));
     if (recipe) {
@@ -251,6 +261,7 @@ void MainWindow::dropEvent(QDropEvent* event) {
 void MainWindow::setWorkspace(Workspace workspace) {
     if (m_maximized) unmaximize();
     m_workspace = workspace;
+    if (m_sessionFiles) m_sessionFiles->touch();
     m_workspaces->setCurrentIndex(int(workspace));
     showWorkspaceLayout();
 }
@@ -308,6 +319,7 @@ void MainWindow::evaluate() {
 void MainWindow::closeEvent(QCloseEvent* event) {
     if (!m_shutdown && !m_closing) {
         saveLayout();
+        m_sessionFiles->close();
         m_closing = !stopBeforeClosing();
     }
     // Asked again while jobs still end: once is enough.

@@ -22,6 +22,7 @@ class SegmentedButtons;
 
 namespace qs::app {
 
+class CommandPalette;
 class ExportPage;
 class InspectorPane;
 class InspectPage;
@@ -34,11 +35,13 @@ class ProblemsPane;
 class RunPage;
 class TensorsPane;
 class WelcomePage;
+class WindowSession;
 
 struct WindowOptions {
     SessionOptions session;
     QString settingsFile;                 ///< "": the user's own
     std::unique_ptr<FileDialogs> dialogs; ///< null: real ones
+    int autosaveMs = 3000;                ///< from a change to its autosave
 };
 
 enum class Workspace { Inspect, Run, Judge, Export };
@@ -52,8 +55,8 @@ public:
     Session* session() { return &m_session; }
     Settings* settings() { return &m_settings; }
     InspectState* inspectState() { return &m_state; }
-    /// What was dropped, given as argument or chosen: a model, a run folder, a calibration (.h5) or a recipe
-    /// (.json).
+    /// What was dropped, given as argument or chosen: a model, a run folder, a calibration (.h5), a recipe
+    /// (.json) or a session (.quantoscope).
     void openPath(const QString& path);
     void openSample();
 
@@ -73,6 +76,8 @@ public:
     ModelTreePane* treePane() const { return m_tree; }
     InspectorPane* inspectorPane() const { return m_inspector; }
     JobsPane* jobsPane() const { return m_jobs; }
+    WindowSession* sessionFiles() const { return m_sessionFiles; }
+    CommandPalette* palette() const { return m_palette; }
     /// By its objectName; null when unknown.
     QAction* action(const QString& name) const;
 
@@ -130,6 +135,14 @@ private:
     void exportReport();
     void about();
 
+    // MainWindowCommands.cpp
+    void describeActions();
+    void makePalette();
+    void showPalette();
+    void makeSessionFiles(const QString& cacheDirectory, int autosaveMs);
+    void offerRecovery();
+    void updateTitle();
+
     // MainWindowLayout.cpp
     void makeDocks();
     QDockWidget* addDock(const char* name, const QString& title, QWidget* content, Qt::DockWidgetArea area);
@@ -160,6 +173,8 @@ private:
     TensorsPane* m_tensors = nullptr;
     ProblemsPane* m_problems = nullptr;
     JobsPane* m_jobs = nullptr;
+    WindowSession* m_sessionFiles = nullptr;
+    CommandPalette* m_palette = nullptr;
 
     std::vector<Dock> m_docks;
     ui::SegmentedButtons* m_workspaces = nullptr;

@@ -2,12 +2,15 @@
 // MainWindow: menus, tool bar, and when each action may be used.
 #include "app/MainWindow.h"
 
+#include "app/WindowSession.h"
+#include "app/dialogs/CommandPalette.h"
 #include "app/pages/ExportPage.h"
 #include "app/pages/InspectPage.h"
 #include "app/pages/JudgePage.h"
 #include "app/pages/ModelTreePane.h"
 #include "app/pages/OutliersPane.h"
 #include "app/pages/TensorsPane.h"
+#include "app/session/RecipeOf.h"
 #include "core/checkpoint/reader.h"
 #include "core/linalg/blas.h"
 #include "widgets/theme/Icons.h"
@@ -56,7 +59,8 @@ private:
 } // namespace
 
 QAction* MainWindow::action(const QString& name) const {
-    return findChild<QAction*>(name);
+    // Asked for every action after every selection: not to look through every widget.
+    return findChild<QAction*>(name, Qt::FindDirectChildrenOnly);
 }
 
 QAction* MainWindow::addAction(QMenu* menu, const char* name, const QString& text, const char* icon,
@@ -76,9 +80,10 @@ void MainWindow::makeMenus() {
     makeViewMenu();
     makeWorkMenus();
     QMenu* help = menuBar()->addMenu(tr("&Help"));
-    addAction(help, "about", tr("&About Quantoscope"), "info", {}, [this] { about(); });
+    addAction(help, "about", tr("&About Quantoscope"), "info", tr("F1"), [this] { about(); });
     for (QMenu* m : menuBar()->findChildren<QMenu*>())
         m->setToolTipsVisible(true);
+    describeActions();
     menuBar()->setCornerWidget(new CornerTitle(this, menuBar()->sizeHint().height()));
 }
 
@@ -88,18 +93,28 @@ void MainWindow::makeFileMenu() {
               [this] { openModelDialog(true); });
     addAction(file, "openFile", tr("Open model &file…"), "", tr("Ctrl+Shift+O"),
               [this] { openModelDialog(false); });
-    addAction(file, "openSample", tr("Open the &sample"), "model", {}, [this] { openSample(); });
+    addAction(file, "openSample", tr("Open the &sample"), "model", tr("Ctrl+Alt+S"),
+              [this] { openSample(); });
     m_recent = file->addMenu(tr("Open &recent"));
     m_recent->setObjectName(QStringLiteral("recentMenu"));
     fillRecentMenu();
     file->addSeparator();
-    addAction(file, "loadRecipe", tr("&Load recipe…"), "", {}, [this] {
+    addAction(file, "openSession", tr("Open sess&ion…"), "", tr("Ctrl+Alt+O"), [this] {
+        openDialog(tr("Open session"), tr("Sessions (*.quantoscope)"),
+                   [this](const QString& path) { openPath(path); });
+    });
+    addAction(file, "saveSession", tr("Sav&e session"), "save", QKeySequence::Save,
+              [this] { m_sessionFiles->save(); });
+    addAction(file, "saveSessionAs", tr("Save session &as…"), "", QKeySequence(tr("Ctrl+Shift+S")),
+              [this] { m_sessionFiles->saveAs(); });
+    file->addSeparator();
+    addAction(file, "loadRecipe", tr("&Load recipe…"), "", tr("Ctrl+L"), [this] {
         openDialog(tr("Load recipe"), tr("Recipes (*.json)"), [this](const QString& path) {
             const QString why = m_session.loadRecipe(path);
             if (!why.isEmpty()) showError(why);
         });
     });
-    addAction(file, "saveRecipe", tr("Sa&ve recipe…"), "save", QKeySequence::Save, [this] { saveRecipe(); });
+    addAction(file, "saveRecipe", tr("Sa&ve recipe…"), "", tr("Ctrl+Shift+L"), [this] { saveRecipe(); });
     addAction(file, "exportReport", tr("Export &report…"), "", QKeySequence(tr("Ctrl+Shift+R")),
               [this] { exportReport(); });
     file->addSeparator();
@@ -121,6 +136,8 @@ void MainWindow::makeEditMenu() {
     edit->addAction(undo);
     edit->addAction(redo);
     edit->addSeparator();
+    addAction(edit, "palette", tr("Find a &command or tensor…"), "search", QKeySequence(tr("Ctrl+K")),
+              [this] { showPalette(); });
     QMenu* bits = edit->addMenu(tr("Set &bits"));
     bits->setObjectName(QStringLiteral("bitsMenu"));
     for (int b = 2; b <= 8; ++b)
@@ -129,7 +146,7 @@ void MainWindow::makeEditMenu() {
     addAction(bits, "bitsKeep", tr("&Keep the source format"), "", QKeySequence(tr("Shift+6")),
               [this] { setBits(0); });
     edit->addSeparator();
-    addAction(edit, "selectAll", tr("Select &all tensors"), "", {}, [this] {
+    addAction(edit, "selectAll", tr("Select &all tensors"), "", tr("Ctrl+Shift+A"), [this] {
         QVector<int> all(m_session.table()->count());
         std::iota(all.begin(), all.end(), 0);
         m_session.selection()->set(all);
@@ -182,45 +199,49 @@ void MainWindow::makeViewMenu() {
         m_dockMenu->addAction(toggle);
         QMainWindow::addAction(toggle);
     }
-    addAction(view, "resetLayout", tr("Reset &layout"), "", {}, [this] { resetLayout(); });
+    addAction(view, "resetLayout", tr("Reset &layout"), "", tr("Ctrl+Shift+0"), [this] { resetLayout(); });
     QAction* maximise = addAction(view, "maximize", tr("&Maximise pane"), "maximize", QKeySequence(tr("F11")),
                                   [this] { toggleMaximized(); });
     maximise->setCheckable(true);
     view->addSeparator();
     QMenu* themes = view->addMenu(tr("&Theme"));
     auto* group = new QActionGroup(this);
-    const auto add = [&](const char* name, const QString& text, const char* icon, ui::ThemeMode mode) {
-        QAction* a = addAction(themes, name, text, icon, {}, [this, mode] { setThemeMode(mode); });
+    const auto add = [&](const char* name, const QString& text, const char* icon, const QString& key,
+                         ui::ThemeMode mode) {
+        QAction* a = addAction(themes, name, text, icon, key, [this, mode] { setThemeMode(mode); });
         a->setCheckable(true);
         a->setChecked(m_settings.themeMode() == mode);
         group->addAction(a);
     };
-    add("themeLight", tr("&Light"), "sun", ui::ThemeMode::Light);
-    add("themeDark", tr("&Dark"), "moon", ui::ThemeMode::Dark);
-    add("themeSystem", tr("&System"), "", ui::ThemeMode::System);
+    add("themeLight", tr("&Light"), "sun", tr("Ctrl+Alt+1"), ui::ThemeMode::Light);
+    add("themeDark", tr("&Dark"), "moon", tr("Ctrl+Alt+2"), ui::ThemeMode::Dark);
+    add("themeSystem", tr("&System"), "", tr("Ctrl+Alt+3"), ui::ThemeMode::System);
 }
 
 void MainWindow::makeWorkMenus() {
     QMenu* calibration = menuBar()->addMenu(tr("&Calibrate"));
-    addAction(calibration, "calibrate", tr("&Calibrate…"), "calibrate", {}, [this] { calibrate(); });
-    addAction(calibration, "openCalibration", tr("&Open calibration or activations…"), "", {}, [this] {
-        openDialog(tr("Open a calibration or recorded activations"), tr("HDF5 files (*.h5 *.hdf5)"),
-                   [this](const QString& p) { openPath(p); });
-    });
-    addAction(calibration, "scan", tr("Scan the &weights"), "", {}, [this] { m_session.scanWeights(); });
+    addAction(calibration, "calibrate", tr("&Calibrate…"), "calibrate", tr("Ctrl+Shift+C"),
+              [this] { calibrate(); });
+    addAction(calibration, "openCalibration", tr("&Open calibration or activations…"), "", tr("Ctrl+Alt+C"),
+              [this] {
+                  openDialog(tr("Open a calibration or recorded activations"), tr("HDF5 files (*.h5 *.hdf5)"),
+                             [this](const QString& p) { openPath(p); });
+              });
+    addAction(calibration, "scan", tr("Scan the &weights"), "", tr("Ctrl+Shift+W"),
+              [this] { m_session.scanWeights(); });
     QMenu* runs = menuBar()->addMenu(tr("&Run"));
     addAction(runs, "run", tr("&Run"), "run", QKeySequence(tr("Ctrl+R")), [this] { run(); });
-    addAction(runs, "stop", tr("&Stop"), "stop", {}, [this] { stop(); });
-    addAction(runs, "openRun", tr("&Open run…"), "", {}, [this] {
+    addAction(runs, "stop", tr("&Stop"), "stop", tr("Ctrl+."), [this] { stop(); });
+    addAction(runs, "openRun", tr("&Open run…"), "", tr("Ctrl+Alt+R"), [this] {
         m_dialogs->ask(this, {FileQuestion::Kind::OpenFolder, tr("Open run folder")},
                        [this](const QString& path) { openPath(path); });
     });
     QMenu* evaluation = menuBar()->addMenu(tr("Eval&uate"));
-    addAction(evaluation, "evaluate", tr("&Evaluate…"), "verify", {}, [this] { evaluate(); });
+    addAction(evaluation, "evaluate", tr("&Evaluate…"), "verify", tr("Ctrl+J"), [this] { evaluate(); });
     QMenu* exporting = menuBar()->addMenu(tr("E&xport"));
     addAction(exporting, "export", tr("&Export…"), "export", QKeySequence(tr("Ctrl+E")),
               [this] { setWorkspace(Workspace::Export); });
-    addAction(exporting, "exportNow", tr("Export and &verify"), "", {}, [this] {
+    addAction(exporting, "exportNow", tr("Export and &verify"), "", tr("Ctrl+Shift+E"), [this] {
         setWorkspace(Workspace::Export);
         m_export->startExport();
     });
@@ -260,6 +281,13 @@ void MainWindow::makeToolBar() {
     m_workspaces->addSegment(tr("Export"), tr("Write a format that runtimes load (F9)"));
     m_workspaces->setCurrentIndex(0);
     bar->addWidget(m_workspaces);
+    auto* space = new QWidget;
+    space->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Preferred);
+    bar->addWidget(space);
+    const QAction* palette = action(QStringLiteral("palette"));
+    auto* search = new PaletteButton(tr("Tensors and commands"), palette->shortcut());
+    bar->addWidget(search);
+    connect(search, &QAbstractButton::clicked, this, &MainWindow::showPalette);
     connect(m_workspaces, &ui::SegmentedButtons::currentChanged, this, [this](int i) {
         if (i >= 0 && i != int(m_workspace)) setWorkspace(Workspace(i));
     });
@@ -297,9 +325,10 @@ void MainWindow::updateActions() {
     const QString noSelection = !noModel.isEmpty()                           ? noModel
                                 : m_session.selection()->targets().isEmpty() ? tr("Select a tensor first.")
                                                                              : QString();
-    for (const char* name : {"loadRecipe", "saveRecipe", "close", "selectAll", "openCalibration", "scan",
-                             "goInspect", "goRun", "goJudge", "goExport", "profile", "distribution", "tokens",
-                             "trace", "filter", "export", "maximize", "resetLayout"})
+    for (const char* name :
+         {"saveSession", "saveSessionAs", "loadRecipe", "saveRecipe", "close", "selectAll", "openCalibration",
+          "scan", "goInspect", "goRun", "goJudge", "goExport", "profile", "distribution", "tokens", "trace",
+          "filter", "export", "maximize", "resetLayout"})
         allow(name, noModel);
     for (int b = 2; b <= 8; ++b)
         allow(qPrintable(QStringLiteral("bits%1").arg(b)), noSelection);
@@ -340,14 +369,15 @@ void MainWindow::saveRecipe() {
     q.filter = tr("Recipes (*.json)");
     q.suffix = QStringLiteral("json");
     m_dialogs->ask(this, q, [this](const QString& path) {
-        // Saving syncs the disk, which may take its time: not on this thread.
-        const Recipe recipe = m_session.table()->recipe(QFileInfo(path).completeBaseName().toStdString());
+        // The rules of a large model, and syncing the disk, take their time: not on this thread.
         const int state = m_session.undoStack()->index();
         JobRequest request{{}, tr("Save recipe %1").arg(QFileInfo(path).fileName())};
         request.essential = true;
-        JobHandle* job =
-            m_session.pool()->post(request, [recipe, file = path.toStdString()](const JobScope&) {
-                return Outcome::from(recipe.save(file));
+        JobHandle* job = m_session.pool()->post(
+            request, [model = m_session.model(), schemes = m_session.table()->schemes(),
+                      seed = m_session.table()->seed(), file = path.toStdString(),
+                      name = QFileInfo(path).completeBaseName().toStdString()](const JobScope&) {
+                return Outcome::from(recipeOf(*model, schemes, seed, name).save(file));
             });
         job->then(this, [this, state](const Outcome& outcome) {
             if (outcome.failed()) showError(QString::fromStdString(outcome.error().describe()));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The window program.
 #include "app/MainWindow.h"
+#include "app/bench/Bench.h"
 
 #include <QApplication>
 #include <QCommandLineParser>
@@ -51,7 +52,13 @@ int main(int argc, char** argv) {
     const QCommandLineOption version = parser.addVersionOption();
     const QCommandLineOption sample(QStringLiteral("sample"),
                                     QStringLiteral("Open the model that comes with the program."));
-    parser.addOption(sample);
+    const QCommandLineOption bench(
+        QStringLiteral("bench"),
+        QStringLiteral("Measure frames, stalls and memory of the window, offscreen."));
+    const QCommandLineOption json(
+        QStringLiteral("json"),
+        QStringLiteral("With --bench: the results as one JSON object in the last line."));
+    parser.addOptions({sample, bench, json});
     parser.addPositionalArgument(QStringLiteral("model"),
                                  QStringLiteral("Model folder or file, or a run folder."),
                                  QStringLiteral("[model]"));
@@ -65,9 +72,11 @@ int main(int argc, char** argv) {
         return 0;
     }
     if (understood && parser.isSet(help)) {
-        std::fputs(qPrintable(parser.helpText()), stdout);
+        std::fputs(qPrintable(parser.helpText() + QStringLiteral("\n--bench:\n") + qs::app::benchHelp()),
+                   stdout);
         return 0;
     }
+    if (understood && parser.isSet(bench)) return qs::app::runBench(argc, argv, {parser.isSet(json)});
     if (!displayMayExist(argc, argv)) {
         printHint();
         return kNoDisplay;

@@ -94,7 +94,7 @@ ExportPage::ExportPage(Session* session, FileDialogs* files, QWidget* parent)
 
 void ExportPage::connectSession() {
     const auto later = qOverload<>(&QTimer::start);
-    connect(m_session->table(), &SchemeTable::planChanged, &m_later, later);
+    connect(m_session, &Session::issuesChanged, &m_later, later);
     connect(m_session, &Session::runChanged, &m_later, later);
     connect(m_session, &Session::modelChanged, this, [this] {
         m_directoryChosen = false;

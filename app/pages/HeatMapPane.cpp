@@ -95,6 +95,7 @@ void HeatMapPane::connectSession() {
     connect(session->table(), &ui::TargetTableSource::rowsChanged, this, [this] {
         if (!m_refresh.isActive()) m_refresh.start();
     });
+    connect(session->filter(), &ui::SharedFilter::changed, &m_refresh, qOverload<>(&QTimer::start));
     connect(session->selection(), &ui::TargetSelection::changed, this, &HeatMapPane::showSelection);
     connect(session, &Session::calibrationChanged, this, &HeatMapPane::showNote);
     connect(session, &Session::runChanged, this, &HeatMapPane::showNote);
@@ -135,9 +136,12 @@ void HeatMapPane::rebuildGrid() {
 }
 
 void HeatMapPane::refresh() {
+    Session* session = m_state->session();
+    const auto passes = session->filtered();
     const auto data = m_grid.isEmpty() ? nullptr
-                                       : m_grid.picture(*m_state->session()->table(), metric(),
-                                                        CellText(m_cellText->currentData().toInt()));
+                                       : m_grid.picture(*session->table(), metric(),
+                                                        CellText(m_cellText->currentData().toInt()),
+                                                        passes.empty() ? nullptr : &passes);
     m_map->setData(data);
     const bool any = data && std::any_of(data->values.begin(), data->values.end(),
                                          [](double v) { return !std::isnan(v); });
@@ -151,7 +155,7 @@ void HeatMapPane::showSelection() {
     const ui::TargetSelection* selection = m_state->session()->selection();
     const QVector<QPoint> cells = m_grid.cellsOf(selection->targets());
     m_map->setSelectedCells(cells);
-    const QPoint at = m_grid.cellOf.value(selection->current(), {-1, -1});
+    const QPoint at = m_grid.cell(selection->current());
     m_map->setCurrentCell(at.y(), at.x());
     m_brushed->setText(m_grid.describe(cells));
 }
@@ -162,6 +166,12 @@ void HeatMapPane::showNote() {
     switch (metric()) {
     case ui::Metric::OutlierRatioActivations:
         if (!session->calibration()) note = tr("Activations are not measured yet. Calibrate first.");
+        break;
+    case ui::Metric::CalibrationTokens:
+        if (!session->calibration()) note = tr("Tokens are counted by a calibration. Calibrate first.");
+        break;
+    case ui::Metric::ChangeSinceRun:
+        if (!session->table()->hasRun()) note = tr("Needs two runs.");
         break;
     case ui::Metric::OutputError:
     case ui::Metric::WeightError:

@@ -2,6 +2,7 @@
 #include "app/pages/InspectPage.h"
 
 #include "app/pages/DistributionPage.h"
+#include "app/pages/ExpertsPane.h"
 #include "app/pages/HeatMapPane.h"
 #include "app/pages/ProfilePane.h"
 #include "app/pages/TokensPage.h"
@@ -17,6 +18,7 @@ InspectPage::InspectPage(InspectState* state, Settings* settings, QWidget* paren
     , m_profile(new ProfilePane(state))
     , m_distribution(new DistributionPage(state))
     , m_tokens(new TokensPage(state))
+    , m_experts(new ExpertsPane(state, settings))
     , m_split(new QSplitter(Qt::Vertical)) {
     setObjectName(QStringLiteral("inspectPage"));
     setDocumentMode(true);
@@ -30,6 +32,10 @@ InspectPage::InspectPage(InspectState* state, Settings* settings, QWidget* paren
     addTab(m_split, tr("Overview"));
     addTab(m_distribution, tr("Distribution"));
     addTab(m_tokens, tr("Tokens"));
+    addTab(m_experts, tr("Experts"));
+    const auto showTab = [this](bool any) { setTabVisible(indexOf(m_experts), any); };
+    showTab(m_experts->hasExperts());
+    connect(m_experts, &ExpertsPane::expertsChanged, this, showTab);
     connect(m_heatMap, &HeatMapPane::profileRequested, this, &InspectPage::showProfile);
 }
 

@@ -12,6 +12,7 @@ class QSplitter;
 namespace qs::app {
 
 class DistributionPage;
+class ExpertsPane;
 class HeatMapPane;
 class ProfilePane;
 class TokensPage;
@@ -28,6 +29,7 @@ public:
     ProfilePane* profile() const { return m_profile; }
     DistributionPage* distribution() const { return m_distribution; }
     TokensPage* tokens() const { return m_tokens; }
+    ExpertsPane* experts() const { return m_experts; }
     /// Divides the height: the map gets what its rows need.
     QSplitter* splitter() const { return m_split; }
 
@@ -36,6 +38,7 @@ private:
     ProfilePane* m_profile;
     DistributionPage* m_distribution;
     TokensPage* m_tokens;
+    ExpertsPane* m_experts; ///< its tab is there for mixtures only
     QSplitter* m_split;
 };
 

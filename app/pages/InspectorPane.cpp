@@ -193,9 +193,13 @@ void InspectorPane::refresh() {
 
 void InspectorPane::refreshScheme() {
     Session* session = m_state->session();
-    std::vector<std::shared_ptr<const Scheme>> schemes;
+    std::vector<std::shared_ptr<const Scheme>> schemes; // each once: many tensors share few
+    QSet<const Scheme*> seen;
     for (const int t : session->selection()->targets())
-        schemes.push_back(session->table()->schemes()[size_t(t)]);
+        if (const auto& scheme = session->table()->schemes()[size_t(t)]; !seen.contains(scheme.get())) {
+            seen.insert(scheme.get());
+            schemes.push_back(scheme);
+        }
     m_editor->setSchemes(schemes);
     m_editor->setCalibrated(bool(session->calibration()));
     const auto model = session->model();

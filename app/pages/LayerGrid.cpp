@@ -28,7 +28,8 @@ quint8 flagsOf(const ui::TargetRow& row, ui::Metric metric) {
     quint8 flags = 0;
     if (row.edited) flags |= ui::kCellEdited;
     if (row.different || row.state == ui::TargetState::Failed) flags |= ui::kCellFailed;
-    const bool ofRun = metric == ui::Metric::WeightError || metric == ui::Metric::OutputError;
+    const bool ofRun = metric == ui::Metric::WeightError || metric == ui::Metric::OutputError ||
+                       metric == ui::Metric::ChangeSinceRun;
     if (row.stale && ofRun) flags |= ui::kCellStale;
     return flags;
 }
@@ -37,73 +38,154 @@ quint8 flagsOf(const ui::TargetRow& row, ui::Metric metric) {
 QVector<double> byteShares(const LayerGrid& grid, const ui::TargetTableSource& source) {
     QVector<double> out(grid.rows.size(), 0.0);
     double total = 0;
-    for (qsizetype i = 0; i < grid.targets.size(); ++i) {
-        if (grid.targets[i] < 0) continue;
-        const double bytes = double(source.row(grid.targets[i]).bytesAfter);
-        out[i / grid.columns.size()] += bytes;
-        total += bytes;
-    }
+    for (qsizetype i = 0; i < grid.cells.size(); ++i)
+        for (const int t : grid.cells[i]) {
+            const double bytes = double(source.row(t).bytesAfter);
+            out[i / grid.columns.size()] += bytes;
+            total += bytes;
+        }
     for (double& v : out)
         v = total > 0 ? 100 * v / total : 0;
     return out;
 }
 
-} // namespace
+const QString& roleOf(const ui::TargetRow& row) {
+    return row.role.isEmpty() ? row.name : row.role;
+}
 
-LayerGrid LayerGrid::of(const ui::TargetTableSource& source) {
+/// Grid of the rows that `rowOf` places (-1: not at all); `rows` holds their labels.
+template<class RowOf>
+LayerGrid arranged(const ui::TargetTableSource& source, const QStringList& rows, const RowOf& rowOf) {
     LayerGrid grid;
+    grid.rows = rows;
     int blocks = 0;
-    QHash<QString, int> rowOf;
-    const auto key = [](const ui::TargetRow& r) { return r.role.isEmpty() ? r.name : r.role; };
-    for (int t = 0; t < source.count(); ++t) {
-        const ui::TargetRow& r = source.row(t);
-        if (r.block < 0) continue;
-        blocks = std::max(blocks, r.block + 1);
-        if (rowOf.contains(key(r))) continue;
-        rowOf.insert(key(r), int(grid.rows.size()));
-        grid.rows << key(r);
-    }
+    for (int t = 0; t < source.count(); ++t)
+        blocks = std::max(blocks, source.row(t).block + 1);
+    if (rows.isEmpty()) blocks = 0;
     for (int b = 0; b < blocks; ++b)
         grid.columns << QString::number(b);
-    grid.targets.fill(-1, grid.rows.size() * blocks);
-    for (int t = 0; t < source.count(); ++t) {
+    grid.cells.resize(rows.size() * blocks);
+    grid.cellOf.fill({-1, -1}, source.count());
+    for (int t = 0; t < source.count() && blocks > 0; ++t) {
         const ui::TargetRow& r = source.row(t);
-        if (r.block < 0) continue;
-        const QPoint cell(r.block, rowOf.value(key(r)));
-        grid.targets[cell.y() * blocks + cell.x()] = t;
-        grid.cellOf.insert(t, cell);
+        const int y = r.block < 0 ? -1 : rowOf(r);
+        if (y < 0) continue;
+        grid.cells[y * blocks + r.block].push_back(t);
+        grid.cellOf[t] = {r.block, y};
     }
     return grid;
 }
 
-int LayerGrid::target(int row, int column) const {
-    if (row < 0 || row >= rows.size() || column < 0 || column >= columns.size()) return -1;
-    return targets[row * columns.size() + column];
+/// The worst of a cell's values: NaN when none is measured.
+double worst(const QVector<int>& targets, const ui::TargetTableSource& source, ui::Metric metric) {
+    const bool least = ui::metricInfo(metric).more;
+    double out = ui::kNotMeasured;
+    for (const int t : targets) {
+        const double v = ui::metricValue(source.row(t), metric);
+        out = least ? std::fmin(out, v) : std::fmax(out, v);
+    }
+    return out;
 }
 
-QVector<int> LayerGrid::targetsOf(const QVector<QPoint>& cells) const {
+/// "4", or "3–8" where the targets of a cell differ.
+QString bitsText(const QVector<int>& targets, const ui::TargetTableSource& source) {
+    int lo = source.row(targets.front()).bits, hi = lo;
+    for (const int t : targets) {
+        lo = std::min(lo, source.row(t).bits);
+        hi = std::max(hi, source.row(t).bits);
+    }
+    return lo == hi ? QString::number(lo) : QStringLiteral("%1–%2").arg(lo).arg(hi);
+}
+
+} // namespace
+
+LayerGrid LayerGrid::of(const ui::TargetTableSource& source) {
+    struct Known {
+        QString role;
+        bool ofExperts;
+        int experts = 0;
+    };
+    std::vector<Known> known; // few: found by looking at each
+    const auto rowOf = [&](const ui::TargetRow& r) {
+        const QString& role = roleOf(r);
+        for (size_t i = 0; i < known.size(); ++i)
+            if (known[i].ofExperts == (r.expert >= 0) && known[i].role == role) return int(i);
+        return -1;
+    };
+    for (int t = 0; t < source.count(); ++t) {
+        const ui::TargetRow& r = source.row(t);
+        if (r.block < 0) continue;
+        int at = rowOf(r);
+        if (at < 0) {
+            at = int(known.size());
+            known.push_back({roleOf(r), r.expert >= 0});
+        }
+        known[size_t(at)].experts = std::max(known[size_t(at)].experts, r.expert + 1);
+    }
+    QStringList rows;
+    for (const Known& k : known)
+        rows << (k.ofExperts ? QStringLiteral("%1 ×%2").arg(k.role).arg(k.experts) : k.role);
+    LayerGrid grid = arranged(source, rows, rowOf);
+    grid.rowTitle = tr("module");
+    return grid;
+}
+
+LayerGrid LayerGrid::ofExperts(const ui::TargetTableSource& source, const QString& role) {
+    const auto rowOf = [&](const ui::TargetRow& r) { return roleOf(r) == role ? r.expert : -1; };
+    int experts = 0;
+    for (int t = 0; t < source.count(); ++t)
+        experts = std::max(experts, rowOf(source.row(t)) + 1);
+    QStringList rows;
+    for (int e = 0; e < experts; ++e)
+        rows << QString::number(e);
+    LayerGrid grid = arranged(source, rows, rowOf);
+    grid.rowTitle = tr("expert");
+    return grid;
+}
+
+QStringList LayerGrid::expertRoles(const ui::TargetTableSource& source) {
+    QStringList out;
+    for (int t = 0; t < source.count(); ++t)
+        if (const ui::TargetRow& r = source.row(t); r.expert >= 0 && !out.contains(roleOf(r)))
+            out << roleOf(r);
+    return out;
+}
+
+int LayerGrid::target(int row, int column) const {
+    if (row < 0 || row >= rows.size() || column < 0 || column >= columns.size()) return -1;
+    const QVector<int>& cell = cells[row * columns.size() + column];
+    return cell.isEmpty() ? -1 : cell.front();
+}
+
+QVector<int> LayerGrid::targetsOf(const QVector<QPoint>& list) const {
     QVector<int> out;
-    for (const QPoint& c : cells)
-        if (const int t = target(c.y(), c.x()); t >= 0) out.push_back(t);
+    for (const QPoint& c : list)
+        if (target(c.y(), c.x()) >= 0) out += cells[c.y() * columns.size() + c.x()];
     return out;
 }
 
 QVector<QPoint> LayerGrid::cellsOf(const QVector<int>& list) const {
     QVector<QPoint> out;
-    for (const int t : list)
-        if (const auto it = cellOf.find(t); it != cellOf.end()) out.push_back(*it);
+    std::vector<char> seen(size_t(cells.size()), 0);
+    for (const int t : list) {
+        const QPoint at = cell(t);
+        if (at.x() < 0) continue;
+        char& known = seen[size_t(at.y() * columns.size() + at.x())];
+        if (!known) out.push_back(at);
+        known = 1;
+    }
     return out;
 }
 
-QString LayerGrid::describe(const QVector<QPoint>& cells) const {
-    if (cells.size() < 2) return {};
+QString LayerGrid::describe(const QVector<QPoint>& list) const {
+    if (list.size() < 2) return {};
     std::set<int> xs, ys;
-    for (const QPoint& c : cells) {
+    for (const QPoint& c : list) {
         xs.insert(c.x());
         ys.insert(c.y());
     }
-    const QString count = tr("%1 cells").arg(cells.size());
-    if (size_t(cells.size()) != xs.size() * ys.size()) return count;
+    const QString count = tr("%1 cells").arg(list.size());
+    if (size_t(list.size()) != xs.size() * ys.size()) return count;
     QStringList names;
     for (const int y : ys)
         names << rows.value(y);
@@ -113,30 +195,34 @@ QString LayerGrid::describe(const QVector<QPoint>& cells) const {
         .arg(count, rangeText(xs), modules);
 }
 
-ui::HeatMapDataPtr LayerGrid::picture(const ui::TargetTableSource& source, ui::Metric metric,
-                                      CellText text) const {
+ui::HeatMapDataPtr LayerGrid::picture(const ui::TargetTableSource& source, ui::Metric metric, CellText text,
+                                      const std::vector<char>* passes) const {
     auto data = std::make_shared<ui::HeatMapData>();
     const ui::MetricInfo& info = ui::metricInfo(metric);
     data->rowLabels = rows;
     data->columnLabels = columns;
-    data->rowTitle = tr("module");
+    data->rowTitle = rowTitle;
     data->columnTitle = tr("block");
     data->valueTitle = info.label;
     data->unit = info.unit;
     data->valueHint = info.help;
     data->log = info.log;
-    data->values.fill(ui::kNotMeasured, targets.size());
-    data->flags.fill(0, targets.size());
-    if (text != CellText::None) data->cellTexts.resize(targets.size());
-    for (qsizetype i = 0; i < targets.size(); ++i) {
-        if (targets[i] < 0) continue;
-        const ui::TargetRow& row = source.row(targets[i]);
-        data->values[i] = ui::metricValue(row, metric);
-        data->flags[i] = flagsOf(row, metric);
-        if (text == CellText::Bits) data->cellTexts[i] = QString::number(row.bits);
+    data->diverging = info.diverging;
+    data->values.fill(ui::kNotMeasured, cells.size());
+    data->flags.fill(0, cells.size());
+    if (text != CellText::None) data->cellTexts.resize(cells.size());
+    for (qsizetype i = 0; i < cells.size(); ++i) {
+        const QVector<int>& members = cells[i];
+        if (members.isEmpty()) continue;
+        data->values[i] = worst(members, source, metric);
+        for (const int t : members)
+            data->flags[i] |= flagsOf(source.row(t), metric);
+        if (passes &&
+            std::none_of(members.begin(), members.end(), [&](int t) { return (*passes)[size_t(t)]; }))
+            data->flags[i] |= ui::kCellDimmed;
+        if (text == CellText::Bits) data->cellTexts[i] = bitsText(members, source);
         if (text == CellText::Value) data->cellTexts[i] = ui::metricText(metric, data->values[i]);
     }
-    // A kept tensor has no error, and log scales have no place for zero.
     data->rowBars = byteShares(*this, source);
     data->rowBarTitle = tr("share of size, %");
     return data;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The tensors of the blocks as a grid: one row per role (q, k, v, ...), one column per block.
+// The tensors of the blocks as a grid: one row per role (q, k, v, ...), one column per block. The experts of
+// a mixture share a cell; a grid of their own has one row per expert.
 #pragma once
 
 #include "widgets/heatmaps/HeatMapData.h"
 #include "widgets/models/Metric.h"
 #include "widgets/models/TargetTableSource.h"
 
-#include <QHash>
 #include <QPoint>
 
 namespace qs::app {
@@ -15,20 +15,31 @@ enum class CellText { Bits, Value, None };
 
 struct LayerGrid {
     QStringList rows, columns;
-    QVector<int> targets;      ///< [rows, columns]; -1 where a block lacks the role
-    QHash<int, QPoint> cellOf; ///< target -> x = column, y = row
+    QString rowTitle;
+    QVector<QVector<int>> cells; ///< [rows, columns]: the targets of each; none where a block lacks the role
+    QVector<QPoint> cellOf;      ///< by target: x = column, y = row; (-1, -1) without a cell
 
     /// Tensors outside of blocks have no cell. Rows in the order of the model.
     static LayerGrid of(const ui::TargetTableSource& source);
-    bool isEmpty() const { return targets.isEmpty(); }
-    int target(int row, int column) const;
-    QVector<int> targetsOf(const QVector<QPoint>& cells) const;
-    /// Cells of the targets that have one.
-    QVector<QPoint> cellsOf(const QVector<int>& targets) const;
-    /// "12 cells: blocks 2-5 x gate, up, down"; "" for one cell or none.
-    QString describe(const QVector<QPoint>& cells) const;
+    /// Experts by blocks, of one role ("gate").
+    static LayerGrid ofExperts(const ui::TargetTableSource& source, const QString& role);
+    /// Roles that experts have, in the order of the model; empty without a mixture.
+    static QStringList expertRoles(const ui::TargetTableSource& source);
 
-    ui::HeatMapDataPtr picture(const ui::TargetTableSource& source, ui::Metric metric, CellText text) const;
+    bool isEmpty() const { return cells.isEmpty(); }
+    /// The first of a cell, -1 when there is none.
+    int target(int row, int column) const;
+    QVector<int> targetsOf(const QVector<QPoint>& list) const;
+    /// Cells of the targets that have one, each once.
+    QVector<QPoint> cellsOf(const QVector<int>& targets) const;
+    QPoint cell(int target) const { return cellOf.value(target, {-1, -1}); }
+    /// "12 cells: blocks 2-5 x gate, up, down"; "" for one cell or none.
+    QString describe(const QVector<QPoint>& list) const;
+
+    /// A cell shows the worst of its targets. `passes`: per target, what the filter lets through; cells of
+    /// which nothing passes are dimmed. Null: no filter.
+    ui::HeatMapDataPtr picture(const ui::TargetTableSource& source, ui::Metric metric, CellText text,
+                               const std::vector<char>* passes = nullptr) const;
 };
 
 } // namespace qs::app

@@ -50,8 +50,8 @@ ModelTreePane::ModelTreePane(Session* session, QWidget* parent)
     layout->addLayout(top);
     layout->addWidget(m_view, 1);
     layout->addWidget(m_counts);
-    connect(m_filter, &ui::SearchLineEdit::textSettled, this, &ModelTreePane::applyFilter);
-    connect(m_filter, &ui::SearchLineEdit::regexToggled, this, &ModelTreePane::applyFilter);
+    ui::bindFilter(m_filter, session->filter());
+    connect(session->filter(), &ui::SharedFilter::changed, this, &ModelTreePane::applyFilter);
     connect(m_view->selectionModel(), &QItemSelectionModel::selectionChanged, this, &ModelTreePane::fromView);
     connect(session->selection(), &ui::TargetSelection::changed, this, &ModelTreePane::toView);
     connect(session, &Session::modelChanged, this, &ModelTreePane::onModelChanged);
@@ -66,7 +66,8 @@ void ModelTreePane::focusFilter() {
 void ModelTreePane::onModelChanged() {
     const auto model = m_session->model();
     m_busy = true;
-    m_model.setModel(model ? model->checkpointPtr() : nullptr, m_session->table(), m_session->title());
+    m_model.setModel(model ? model->checkpointPtr() : nullptr, m_session->table(), m_session->title(),
+                     m_session->treePaths());
     m_busy = false;
     m_filter->setEnabled(bool(model));
     expandFirst();

@@ -44,8 +44,7 @@ ProblemsPane::ProblemsPane(Session* session, QWidget* parent)
     m_later.setInterval(60);
     connect(&m_later, &QTimer::timeout, this, &ProblemsPane::refresh);
     connect(session->table(), &SchemeTable::planChanged, &m_later, qOverload<>(&QTimer::start));
-    connect(session, &Session::runChanged, &m_later, qOverload<>(&QTimer::start));
-    connect(session, &Session::modelChanged, &m_later, qOverload<>(&QTimer::start));
+    connect(session, &Session::issuesChanged, &m_later, qOverload<>(&QTimer::start));
     connect(m_view, &QTableView::clicked, this, [this](const QModelIndex& i) {
         selectIssue(m_session, i.siblingAtColumn(0).data(ui::LintModel::ModuleRole).toString());
     });
@@ -54,7 +53,7 @@ ProblemsPane::ProblemsPane(Session* session, QWidget* parent)
 
 void ProblemsPane::refresh() {
     const bool open = bool(m_session->model());
-    m_model.setIssues(tr("recipe"), open ? m_session->table()->plan().issues : std::vector<LintIssue>());
+    m_model.setIssues(tr("recipe"), open ? m_session->table()->issues() : std::vector<LintIssue>());
     for (const ExporterDescriptor* e : exporters()) {
         auto issues =
             open ? m_session->exportIssues(QString::fromStdString(e->id)) : std::vector<LintIssue>();

@@ -28,20 +28,17 @@ namespace {
 constexpr int kRefreshMs = 60;
 
 QVector<ui::KeyValue> recipeFacts(const SchemeTable& table) {
-    const Plan& plan = table.plan();
-    int quantized = 0;
-    for (const PlanEntry& e : plan.entries)
-        quantized += e.scheme.has_value();
+    const PlanSummary& plan = table.summary();
     QVector<ui::KeyValue> out;
     out.push_back(
-        {RunPage::tr("Tensors"), RunPage::tr("%1 of %2 quantized").arg(quantized).arg(plan.entries.size())});
+        {RunPage::tr("Tensors"), RunPage::tr("%1 of %2 quantized").arg(plan.quantized).arg(plan.targets)});
     out.push_back({RunPage::tr("Size"),
                    RunPage::tr("%1, was %2")
                        .arg(ui::bytesText(plan.totalBytesAfter), ui::bytesText(plan.totalBytesBefore)),
                    RunPage::tr("%1 bytes exactly.").arg(ui::integerText(qint64(plan.totalBytesAfter)))});
     out.push_back({RunPage::tr("Bits per weight"), QLocale().toString(plan.bitsPerWeight(), 'f', 4),
                    RunPage::tr("Stored bits of what is quantized, scales and zeros included.")});
-    out.push_back({RunPage::tr("Plan"), QString::fromStdString(plan.fingerprint()).left(12),
+    out.push_back({RunPage::tr("Plan"), QString::fromStdString(table.plan().fingerprint()).left(12),
                    RunPage::tr("A run is resumed only with the same plan."), true});
     return out;
 }
@@ -91,7 +88,7 @@ RunPage::RunPage(Session* session, QWidget* parent)
     m_later.setInterval(kRefreshMs);
     connect(&m_later, &QTimer::timeout, this, &RunPage::refresh);
     connect(session->table(), &ui::TargetTableSource::reset, this, [this] {
-        m_units.rebuild();
+        m_rebuild = true;
         later();
     });
     connect(session->table(), &ui::TargetTableSource::rowsChanged, this, &RunPage::later);
@@ -180,11 +177,22 @@ QWidget* RunPage::makeUnits() {
 }
 
 void RunPage::later() {
-    if (!m_later.isActive()) m_later.start();
+    // Sums over every tensor: made when they are looked at.
+    m_dirty = true;
+    if (isVisible() && !m_later.isActive()) m_later.start();
+}
+
+void RunPage::showEvent(QShowEvent* event) {
+    QWidget::showEvent(event);
+    if (m_dirty) refresh();
 }
 
 void RunPage::refresh() {
-    m_units.refresh();
+    m_dirty = false;
+    if (std::exchange(m_rebuild, false))
+        m_units.rebuild();
+    else
+        m_units.refresh();
     showFacts();
     showProgress();
 }
@@ -197,7 +205,7 @@ void RunPage::showFacts() {
         showKeyValues(m_calibration, calibrationFacts(*calibration));
     else
         showKeyValues(m_calibration,
-                      {{tr("Activations"), open && !m_session->table()->plan().needsCalibration()
+                      {{tr("Activations"), open && !m_session->table()->summary().needsCalibration()
                                                ? tr("not needed by this recipe")
                                                : tr("not measured yet")}});
     const QString noCalibration = m_session->calibrateBlocker();

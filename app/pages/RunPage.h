@@ -34,6 +34,9 @@ signals:
     void stopRequested();
     void calibrateRequested();
 
+protected:
+    void showEvent(QShowEvent* event) override;
+
 private:
     QWidget* makeFacts();
     QWidget* makeUnits();
@@ -54,6 +57,8 @@ private:
     QLabel* m_message;
     QTableView* m_table;
     QTimer m_later;
+    bool m_dirty = false;   ///< something changed while hidden
+    bool m_rebuild = false; ///< another model
 };
 
 } // namespace qs::app

@@ -123,15 +123,18 @@ void StatusLine::refresh() {
     const QUndoStack* undo = m_session->undoStack();
     show(m_undo, undo->canUndo() ? tr("Undo: %1").arg(undo->undoText()) : QString());
     if (!model) {
+        m_described.reset();
         show(m_model, tr("No model"));
         show(m_recipe, {});
         show(m_scan, {});
         fit();
         return;
     }
+    if (std::exchange(m_described, model) != model) // looks at every tensor: once per model
+        m_mainType = mainType(*model);
     show(m_model, tr("%1 · %2 parameters · %3")
-                      .arg(m_session->title(), parametersText(model->parameterCount()), mainType(*model)));
-    const Plan& plan = m_session->table()->plan();
+                      .arg(m_session->title(), parametersText(model->parameterCount()), m_mainType));
+    const PlanSummary& plan = m_session->table()->summary();
     show(m_recipe,
          plan.bitsPerWeight() > 0
              ? tr("Recipe <b>%1</b> · %2 bpw linears")

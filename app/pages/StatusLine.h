@@ -34,6 +34,8 @@ private:
     void fit(); ///< hides what finds no room, the least important first
 
     Session* m_session;
+    std::shared_ptr<const Model> m_described; ///< whose type m_mainType is
+    QString m_mainType;
     QLabel *m_model, *m_recipe, *m_device, *m_scan, *m_job, *m_undo;
     QProgressBar* m_bar;
     std::vector<Part> m_parts; ///< the most important first

@@ -64,8 +64,8 @@ TensorsPane::TensorsPane(Session* session, Settings* settings, QWidget* parent)
     m_model.setSource(session->table());
     m_model.setSelection(session->selection());
     setupView();
-    connect(m_filter, &ui::SearchLineEdit::textSettled, this, &TensorsPane::applyFilter);
-    connect(m_filter, &ui::SearchLineEdit::regexToggled, this, &TensorsPane::applyFilter);
+    ui::bindFilter(m_filter, session->filter());
+    connect(session->filter(), &ui::SharedFilter::changed, this, &TensorsPane::applyFilter);
     connect(&m_model, &ui::TensorTableModel::editRefused, this, &TensorsPane::editRefused);
     connect(session->selection(), &ui::TargetSelection::changed, this, &TensorsPane::showCounts);
     connect(session->selection(), &ui::TargetSelection::currentChanged, this, &TensorsPane::scrollToCurrent);

@@ -4,16 +4,13 @@
 // thread only.
 #pragma once
 
+#include "app/session/TableStart.h"
 #include "core/metrics/channel_stats.h"
-#include "core/model/model.h"
 #include "core/run/run.h"
 #include "widgets/models/TargetTableSource.h"
 
-#include <QHash>
 #include <QUndoStack>
-#include <map>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
 namespace qs::app {
@@ -21,13 +18,15 @@ namespace qs::app {
 class SchemeTable : public ui::TargetTableSource {
     Q_OBJECT
 public:
-    /// Null: kept. Equal schemes are one object, so pointers compare as values.
-    using SchemePtr = std::shared_ptr<const Scheme>;
+    using SchemePtr = SchemeBook::SchemePtr;
 
     explicit SchemeTable(QObject* parent = nullptr);
 
     /// Starts over: the default scheme wherever it fits, empty undo stack. Null closes.
-    void setModel(std::shared_ptr<const Model> model);
+    void setModel(std::unique_ptr<TableStart> start);
+    void setModel(const std::shared_ptr<const Model>& model) {
+        setModel(model ? TableStart::of(model) : nullptr);
+    }
     const Model* model() const { return m_model.get(); }
 
     // ui::TargetTableSource
@@ -37,9 +36,15 @@ public:
     bool editable(int target, ui::EditField field) const override;
     QVector<ui::EditChoice> choices(int target, ui::EditField field) const override;
     ui::SchemeEdit editFor(ui::EditField field, const QVariant& value) const override;
+    std::shared_ptr<const ui::TargetNames> names() const override {
+        return m_names ? m_names : TargetTableSource::names();
+    }
 
-    const std::vector<SchemePtr>& schemes() const { return m_schemes; }
-    const Plan& plan() const { return m_plan; }
+    const std::vector<SchemePtr>& schemes() const { return m_live.schemes(); }
+    /// Current at any moment; plan() and issues() are put together when asked, over every target.
+    const PlanSummary& summary() const { return m_live.summary(); }
+    std::vector<LintIssue> issues() const;
+    const Plan& plan() const;
     QUndoStack* undoStack() { return &m_undo; }
     quint64 seed() const { return m_seed; }
     /// -1 when there is none.
@@ -75,39 +80,26 @@ signals:
 
 private:
     friend class SetSchemesCommand;
-    /// What the rows say about a scheme; made once per distinct scheme.
-    struct SchemeInfo {
-        QString format, method;
-        int bits = 0;
-        bool hasGroup = false;
-        qint64 group = 0;
-    };
-    SchemePtr share(const Scheme& scheme);
-    const SchemeInfo& infoOf(const SchemePtr& scheme);
-    ui::TargetRow identityRow(const QuantTarget& target) const;
-    void chooseDefault();
-    SchemePtr fittingDefault(const QuantTarget& target);
     QString editText(const QVector<int>& targets, const ui::SchemeEdit& edit) const;
     void push(const QString& text, const std::vector<SchemePtr>& schemes, quint64 seed);
     void assign(const std::vector<int>& targets, const std::vector<SchemePtr>& schemes, quint64 seed);
-    void replan();
     void refreshRow(int target);
     void notifyMeasured(const QVector<int>& targets);
 
     std::shared_ptr<const Model> m_model;
+    SchemeBook m_book;
+    LivePlan m_live;
     std::vector<ui::TargetRow> m_rows;
     QHash<QString, int> m_indexOf;
-    std::vector<SchemePtr> m_schemes;
+    std::shared_ptr<const ui::TargetNames> m_names;
     std::vector<SchemePtr> m_baseline; ///< what "edited" is measured against
     std::vector<SchemePtr> m_runSchemes;
     bool m_hasRun = false, m_running = false;
     Scheme m_default;
-    Plan m_plan;
-    std::vector<std::pair<QString, bool>> m_issueOf; ///< per target: text, is an error
+    std::vector<LintIssue> m_ruleIssues;        ///< of the recipe applied last, until the next edit
+    mutable std::unique_ptr<const Plan> m_plan; ///< null: to be put together
     quint64 m_seed = 0;
     QUndoStack m_undo;
-    std::map<std::string, SchemePtr> m_shared;
-    std::unordered_map<const Scheme*, SchemeInfo> m_info;
 };
 
 } // namespace qs::app

@@ -1,86 +1,25 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // SchemeTable: recipes, and what was measured.
+#include "app/session/RecipeOf.h"
 #include "app/session/SchemeTable.h"
 #include "app/session/SetSchemesCommand.h"
 
-#include <QRegularExpression>
 #include <algorithm>
+#include <cmath>
 
 namespace qs::app {
 
 using ui::TargetRow;
 
-namespace {
-
-/// "layers.12.mlp.down_proj" -> "layers.*.mlp.down_proj".
-std::string overBlocks(const QString& module) {
-    QStringList parts = module.split(QLatin1Char('.'));
-    static const QRegularExpression digits(QStringLiteral("^\\d+$"));
-    for (QString& p : parts)
-        if (digits.match(p).hasMatch()) p = QStringLiteral("*");
-    return parts.join(QLatin1Char('.')).toStdString();
-}
-
-template<class Map>
-auto mostCommon(const Map& counts) {
-    return std::max_element(counts.begin(), counts.end(),
-                            [](const auto& a, const auto& b) { return a.second < b.second; })
-        ->first;
-}
-
-std::optional<Scheme> valueOf(const SchemeTable::SchemePtr& s) {
-    return s ? std::optional<Scheme>(*s) : std::nullopt;
-}
-
-} // namespace
-
 Recipe SchemeTable::recipe(const std::string& name) const {
-    Recipe out;
-    out.name = name;
-    out.seed = m_seed;
-    if (m_rows.empty()) return out;
-    std::map<SchemePtr, int> all;
-    std::map<std::string, std::map<SchemePtr, int>> byPattern;
-    std::vector<std::string> patternOf, order;
-    for (size_t t = 0; t < m_rows.size(); ++t) {
-        patternOf.push_back(overBlocks(m_rows[t].module));
-        if (!byPattern.count(patternOf[t])) order.push_back(patternOf[t]);
-        ++byPattern[patternOf[t]][m_schemes[t]];
-        ++all[m_schemes[t]];
-    }
-    const SchemePtr fallback = mostCommon(all);
-    for (size_t t = 0; t < m_rows.size(); ++t)
-        if (m_schemes[t] != mostCommon(byPattern[patternOf[t]]))
-            out.rules.push_back({m_rows[t].module.toStdString(), valueOf(m_schemes[t])});
-    bool fallbackDecides = false;
-    for (const std::string& pattern : order) {
-        const SchemePtr scheme = mostCommon(byPattern[pattern]);
-        if (scheme != fallback) out.rules.push_back({pattern, valueOf(scheme)});
-        fallbackDecides |= scheme == fallback;
-    }
-    if (fallbackDecides) out.rules.push_back({"*", valueOf(fallback)});
-    const auto decided = [&](const std::string& module) -> std::optional<Scheme> {
-        for (const Rule& r : out.rules)
-            if (globMatches(r.match, module)) return r.scheme;
-        return std::nullopt;
-    };
-    // A pattern may reach a module of another shape ("a.*.b" also matches "a.0.c.b"): then every tensor is
-    // named.
-    for (size_t t = 0; t < m_rows.size(); ++t)
-        if (decided(m_rows[t].module.toStdString()) != valueOf(m_schemes[t])) {
-            out.rules.clear();
-            for (size_t i = 0; i < m_rows.size(); ++i)
-                out.rules.push_back({m_rows[i].module.toStdString(), valueOf(m_schemes[i])});
-            break;
-        }
-    return out;
+    return m_model ? recipeOf(*m_model, schemes(), m_seed, name) : Recipe();
 }
 
 void SchemeTable::push(const QString& text, const std::vector<SchemePtr>& schemes, quint64 seed) {
     std::vector<int> targets;
     std::vector<SchemePtr> after;
     for (size_t t = 0; t < schemes.size(); ++t)
-        if (schemes[t] != m_schemes[t]) {
+        if (schemes[t] != this->schemes()[t]) {
             targets.push_back(int(t));
             after.push_back(schemes[t]);
         }
@@ -98,9 +37,15 @@ void SchemeTable::push(const QString& text, const std::vector<SchemePtr>& scheme
 
 std::vector<SchemeTable::SchemePtr> SchemeTable::schemesOf(const Plan& plan) {
     std::vector<SchemePtr> out(m_rows.size());
-    for (const PlanEntry& e : plan.entries)
-        if (const int t = indexOf(QString::fromStdString(e.target.module)); t >= 0 && e.scheme)
-            out[size_t(t)] = share(*e.scheme);
+    const Scheme* last = nullptr; // runs of entries share one
+    SchemePtr shared;
+    for (const PlanEntry& e : plan.entries) {
+        const int t = indexOf(QString::fromStdString(e.target.module));
+        if (t < 0 || !e.scheme) continue;
+        if (!last || *last != *e.scheme) shared = m_book.share(*e.scheme);
+        last = &*e.scheme;
+        out[size_t(t)] = shared;
+    }
     return out;
 }
 
@@ -114,11 +59,13 @@ void SchemeTable::applyRecipe(const Recipe& recipe, const QString& undoText) {
     applyPlan(plan, undoText);
     // These speak about the rules, not about a tensor: planning from schemes cannot find them. They stay
     // until the next edit, as a warning, because what the table holds now is complete.
+    m_ruleIssues.clear();
     for (LintIssue i : plan.issues)
         if (i.rule == "rule-matches-nothing") {
             i.severity = Severity::Warning;
-            m_plan.issues.push_back(std::move(i));
+            m_ruleIssues.push_back(std::move(i));
         }
+    m_plan.reset();
     emit planChanged();
 }
 
@@ -142,7 +89,8 @@ void SchemeTable::setCalibration(const Calibration* calibration) {
         TargetRow& r = m_rows[size_t(t)];
         const SiteRecord* site =
             calibration && !r.site.isEmpty() ? calibration->find(r.site.toStdString()) : nullptr;
-        r.activationAbsmax = r.activationKurtosis = r.outlierRatioActivations = ui::kNotMeasured;
+        r.activationAbsmax = r.activationKurtosis = r.outlierRatioActivations = r.tokens = ui::kNotMeasured;
+        if (site) r.tokens = double(site->tokens);
         if (site && site->stats.channels() > 0) {
             const auto& s = site->stats;
             r.activationAbsmax = *std::max_element(s.absmax.begin(), s.absmax.end());
@@ -164,6 +112,7 @@ void SchemeTable::beginRun(const std::vector<SchemePtr>& schemes, bool running) 
         TargetRow& r = m_rows[size_t(t)];
         r.done.clear();
         r.different = false;
+        if (!std::isnan(r.outputError)) r.outputErrorBefore = r.outputError;
         r.weightError = r.outputError = r.maxAbsError = r.seconds = ui::kNotMeasured;
         refreshRow(t);
         all.push_back(t);
@@ -209,7 +158,7 @@ void SchemeTable::clearRun() {
 }
 
 bool SchemeTable::runIsStale() const {
-    return m_hasRun && m_schemes != m_runSchemes;
+    return m_hasRun && schemes() != m_runSchemes;
 }
 
 } // namespace qs::app

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/session/Session.h"
 
+#include "app/session/LintWatch.h"
+#include "app/session/OpenedModel.h"
 #include "app/session/SampleData.h"
 #include "app/session/ScanQueue.h"
 
@@ -15,11 +17,6 @@ namespace {
 /// Above this a whole scan is asked for, not started by opening: it reads every byte.
 constexpr quint64 kScanOnOpenBytes = quint64(4) << 30;
 
-struct Opened {
-    std::shared_ptr<const Model> model;
-    std::string fingerprint;
-};
-
 BackendFactory orDefault(BackendFactory factory) {
     return factory ? std::move(factory) : BackendFactory([] { return makeBackend("auto"); });
 }
@@ -27,7 +24,11 @@ BackendFactory orDefault(BackendFactory factory) {
 } // namespace
 
 Session::Session(SessionOptions options, QObject* parent)
-    : QObject(parent), m_options(std::move(options)), m_engine(orDefault(m_options.backend)) {
+    : QObject(parent)
+    , m_options(std::move(options))
+    , m_lint(new LintWatch(this))
+    , m_engine(orDefault(m_options.backend)) {
+    connect(m_lint, &LintWatch::changed, this, &Session::issuesChanged);
     qRegisterMetaType<qs::ui::TargetTableSource::Change>();
 }
 
@@ -51,25 +52,21 @@ JobHandle* Session::openModel(const QString& path) {
         scope.job().report("Reading headers", 0, 1);
         auto model = qs::openModel(native);
         if (!model) return model.takeError();
-        auto fingerprint = (*model)->checkpoint().fingerprint();
-        if (!fingerprint) return fingerprint.takeError();
-        return Payload::of(Opened{std::move(*model), std::move(*fingerprint)});
+        return Outcome::from(OpenedModel::of(std::move(*model)));
     };
     JobHandle* job = m_pool.post(
         {QStringLiteral("open"), tr("Open %1").arg(QFileInfo(path).fileName()), true, kOpen}, body);
     job->then(this, [this, path](const Outcome& outcome) {
-        if (const auto opened = outcome.as<Opened>())
-            adoptModel(opened->model, path, QString::fromStdString(opened->fingerprint));
+        if (const auto opened = outcome.as<OpenedModel>()) adoptModel(*opened, path);
     });
     return report(job);
 }
 
 void Session::closeModel() {
-    if (m_model) adoptModel(nullptr, {}, {});
+    if (m_model) adoptModel({}, {});
 }
 
-void Session::adoptModel(std::shared_ptr<const Model> model, const QString& path,
-                         const QString& fingerprint) {
+void Session::adoptModel(const OpenedModel& opened, const QString& path) {
     // Whatever still runs is about the old model.
     m_engine.stopAll();
     m_pool.stopAll();
@@ -86,16 +83,23 @@ void Session::adoptModel(std::shared_ptr<const Model> model, const QString& path
     m_runPlan.reset();
     m_evaluation.reset();
     m_receipt.reset();
-    m_model = std::move(model);
+    m_model = opened.model;
     m_modelPath = path;
-    m_fingerprint = fingerprint;
-    m_table.setModel(m_model);
+    m_fingerprint = opened.fingerprint;
+    m_treePaths = opened.tree;
+    m_table.setModel(opened.table ? std::make_unique<TableStart>(std::move(*opened.table)) : nullptr);
     emit modelChanged();
     emit calibrationChanged();
     emit runChanged();
     emit evaluationChanged();
     emit receiptChanged();
     if (m_model && m_model->checkpoint().totalBytes() <= kScanOnOpenBytes) scanWeights();
+}
+
+std::vector<char> Session::filtered() const {
+    if (m_filter.isEmpty()) return {};
+    return ui::TensorFilter(m_filter.text(), m_filter.isRegex())
+        .matching(m_table.names()->index, [this](size_t t) { return m_table.row(int(t)).block; });
 }
 
 QString Session::cacheFolder() const {

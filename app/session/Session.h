@@ -7,14 +7,18 @@
 #include "app/session/Requests.h"
 #include "app/session/SchemeTable.h"
 #include "app/session/StatsCache.h"
+#include "widgets/models/SharedFilter.h"
 #include "widgets/models/TargetSelection.h"
+#include "widgets/models/TreePaths.h"
 
 #include <QObject>
 #include <memory>
 
 namespace qs::app {
 
+class LintWatch;
 class ScanQueue;
+struct OpenedModel;
 
 struct SessionOptions {
     QString cacheDirectory; ///< "": QStandardPaths::CacheLocation
@@ -33,6 +37,11 @@ public:
     const SchemeTable* table() const { return &m_table; }
     QUndoStack* undoStack() { return m_table.undoStack(); }
     ui::TargetSelection* selection() { return &m_selection; }
+    const ui::TargetSelection* selection() const { return &m_selection; }
+    ui::SharedFilter* filter() { return &m_filter; }
+    const ui::SharedFilter* filter() const { return &m_filter; }
+    /// 1 for every target that the filter lets through; empty without a filter.
+    std::vector<char> filtered() const;
 
     // --- Model ---
     /// Opens beside whatever runs. The present model, and its jobs, stay until the new one is there. A run
@@ -46,6 +55,8 @@ public:
     const QString& fingerprint() const { return m_fingerprint; }
     /// Folder for calibrations and runs of this model.
     QString cacheFolder() const;
+    /// Of the model's tensors; null without a model.
+    std::shared_ptr<const ui::TreePaths> treePaths() const { return m_treePaths; }
 
     // --- Inspect ---
     /// Statistics of every tensor, one by one, visible ones first. What is measured already is not read
@@ -85,6 +96,8 @@ public:
     JobHandle* openRun(const QString& directory);
     /// Null before the first one; incomplete after a cancelled one.
     std::shared_ptr<const Run> run() const { return m_run; }
+    /// What run() executes; null without one.
+    std::shared_ptr<const Plan> runPlan() const { return m_run ? m_runPlan : nullptr; }
     bool running() const { return m_runJob && !m_runJob->isEnded(); }
     int unitsDone() const { return m_unitsDone; }
 
@@ -95,8 +108,8 @@ public:
     /// True when the evaluation's run is not the present one or the recipe changed since.
     bool evaluationIsStale() const;
     QString exportBlocker() const;
-    /// What the target cannot hold, for the present run (or the plan when there is none). Empty for an
-    /// unknown exporter.
+    /// What the target cannot hold, for the present run (or the plan when there is none), as of the last
+    /// issuesChanged. Empty for an unknown exporter.
     std::vector<LintIssue> exportIssues(const QString& exporter) const;
     JobHandle* exportRun(const ExportOptions& options);
     std::shared_ptr<const Receipt> receipt() const { return m_receipt; }
@@ -116,13 +129,14 @@ signals:
     void unitFinished(int unit);
     void evaluationChanged();
     void receiptChanged();
+    void issuesChanged(); ///< of the exporters
     /// A job of this session failed (not: was cancelled).
     void failed(const QString& title, const QString& message);
 
 private:
     static constexpr int kOpen = 20; ///< before peeks
     JobHandle* report(JobHandle* job);
-    void adoptModel(std::shared_ptr<const Model> model, const QString& path, const QString& fingerprint);
+    void adoptModel(const OpenedModel& opened, const QString& path);
     void adoptStats(int target, std::shared_ptr<const TensorStats> stats);
     void adoptCalibration(std::shared_ptr<const Calibration> calibration);
     void adoptRun(std::shared_ptr<const Run> run, const Plan& plan);
@@ -133,8 +147,10 @@ private:
     SessionOptions m_options;
     std::shared_ptr<const Model> m_model;
     QString m_modelPath, m_fingerprint;
+    std::shared_ptr<const ui::TreePaths> m_treePaths;
     SchemeTable m_table;
     ui::TargetSelection m_selection;
+    ui::SharedFilter m_filter;
     StatsCache m_stats;
     std::shared_ptr<ScanQueue> m_scan;
     int m_scanned = 0;
@@ -147,6 +163,7 @@ private:
     std::shared_ptr<const Plan> m_runPlan; ///< of the last run started or opened
     std::shared_ptr<const EvaluationPair> m_evaluation;
     std::shared_ptr<const Receipt> m_receipt;
+    LintWatch* m_lint;
     // Last: joined before anything they could report to goes away.
     EngineThread m_engine;
     LightPool m_pool;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Session: evaluate and export.
+#include "app/session/LintWatch.h"
 #include "app/session/Session.h"
 #include "core/evaluate/evaluation_store.h"
 
@@ -107,9 +108,7 @@ QString Session::exportBlocker() const {
 }
 
 std::vector<LintIssue> Session::exportIssues(const QString& exporter) const {
-    const auto found = findExporter(exporter.toStdString());
-    if (!found || !m_model || !(*found)->lint) return {};
-    return (*found)->lint(*m_model, m_run && m_runPlan ? *m_runPlan : m_table.plan());
+    return m_lint->issues(exporter);
 }
 
 JobHandle* Session::exportRun(const ExportOptions& options) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Session: calibrate and run. Long work on the engine thread; files are only touched there.
+#include "app/session/OpenedModel.h"
 #include "app/session/Session.h"
 #include "core/calibrate/activation_dump.h"
 
@@ -18,8 +19,7 @@ struct Unit {
 };
 
 struct OpenedRun {
-    std::shared_ptr<const Model> model; ///< null: it belongs to the open one
-    std::string fingerprint;
+    std::optional<OpenedModel> model; ///< empty: it belongs to the open one
     std::shared_ptr<const Run> run;
     Plan plan;
 };
@@ -31,16 +31,14 @@ Result<OpenedRun> loadRun(const fs::path& directory, const std::shared_ptr<const
     QS_TRY(out.run, Run::open(directory));
     const RunManifest& manifest = out.run->manifest();
     std::shared_ptr<const Model> model = open;
-    out.fingerprint = openFingerprint;
     if (!model || openFingerprint != manifest.modelFingerprint) {
         QS_TRY(model, qs::openModel(manifest.modelPath));
-        QS_TRY(out.fingerprint, model->checkpoint().fingerprint());
-        if (out.fingerprint != manifest.modelFingerprint)
+        QS_TRY(const std::string fingerprint, model->checkpoint().fingerprint());
+        if (fingerprint != manifest.modelFingerprint)
             return Error::invalid("the run was made from weights with fingerprint " +
-                                      manifest.modelFingerprint + ", the model there now has " +
-                                      out.fingerprint,
+                                      manifest.modelFingerprint + ", the model there now has " + fingerprint,
                                   manifest.modelPath.string());
-        out.model = model;
+        QS_TRY(out.model, OpenedModel::of(model));
     }
     QS_TRY(out.plan, planOfRun(*out.run, *model));
     return out;
@@ -169,17 +167,17 @@ void Session::adoptCalibration(std::shared_ptr<const Calibration> calibration) {
 QString Session::runBlocker() const {
     if (!m_model) return tr("Open a model first.");
     if (running()) return tr("A run is in progress.");
-    const Plan& plan = m_table.plan();
-    for (const LintIssue& i : plan.issues)
-        if (i.severity == Severity::Error)
-            return i.where.empty() ? QString::fromStdString(i.message)
-                                   : QString::fromStdString(i.where + ": " + i.message);
-    if (plan.bitsPerWeight() == 0) return tr("Every tensor is kept. Choose a format for at least one.");
+    const PlanSummary& plan = m_table.summary();
+    if (plan.hasErrors())
+        for (const LintIssue& i : m_table.issues())
+            if (i.severity == Severity::Error)
+                return QString::fromStdString(i.where.empty() ? i.message : i.where + ": " + i.message);
+    if (plan.quantized == 0) return tr("Every tensor is kept. Choose a format for at least one.");
     if (plan.needsCalibration() && !m_calibration)
         return tr(
             "Activations are not measured yet, and a method in the recipe needs them. Calibrate first.");
     if (m_calibration)
-        for (const LintIssue& i : lintCalibration(plan, *m_calibration))
+        for (const LintIssue& i : lintCalibration(m_table.plan(), *m_calibration))
             return QString::fromStdString(i.where + ": " + i.message);
     return {};
 }
@@ -271,8 +269,7 @@ JobHandle* Session::openRun(const QString& directory) {
         const auto opened = outcome.as<OpenedRun>();
         if (!opened || !isCurrent(model)) return;
         if (opened->model)
-            adoptModel(opened->model, QString::fromStdString(opened->run->manifest().modelPath.string()),
-                       QString::fromStdString(opened->fingerprint));
+            adoptModel(*opened->model, QString::fromStdString(opened->run->manifest().modelPath.string()));
         adoptRun(opened->run, opened->plan);
     });
     return report(job);

@@ -2,7 +2,9 @@
 #include "core/recipe/recipe.h"
 
 #include "core/model/packed/packed_linear.h"
+#include "core/recipe/plan_rules.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -18,54 +20,22 @@ uint64_t bytesOf(const StoredBits& b) {
     return up(b.codes) + up(b.scales) + up(b.zeros) + up(b.index);
 }
 
-void issue(Plan& plan, Severity severity, const char* rule, const std::string& where, std::string message) {
-    plan.issues.push_back({severity, rule, where, std::move(message)});
+void addIssue(Plan& plan, std::optional<LintIssue> issue) {
+    if (issue) plan.issues.push_back(std::move(*issue));
 }
 
-void resolveEntry(Plan& plan, PlanEntry& e, const Model& model) {
-    e.bytesBefore = model.storedBytes(e.target);
-    e.bytesAfter = e.bytesBefore;
-    if (!e.scheme) return;
-    const std::string& module = e.target.module;
-    if (e.target.packed)
-        return issue(plan, Severity::Error, "already-quantized", module,
-                     fmt::format("The checkpoint stores it as {}; rounding it once more would add a second "
-                                 "error to the first. Open the original model.",
-                                 e.target.packed->label));
-    auto codec = createCodec(e.scheme->codec, e.scheme->codecParams);
-    if (!codec) return issue(plan, Severity::Error, "codec", module, codec.error().describe());
-    auto bits = (*codec)->storedBits(e.target.rows, e.target.cols);
-    if (!bits)
-        return issue(plan, Severity::Error, "group-divides-row", module,
-                     bits.error().message + ". Choose a group that divides it, or -1.");
-    e.bytesAfter = bytesOf(*bits);
-    auto method = findMethod(e.scheme->method);
-    if (!method) return issue(plan, Severity::Error, "method", module, method.error().describe());
-    if ((*method)->needs == Needs::Sigma && (!model.hasForward() || e.target.site.empty()))
-        issue(plan, Severity::Error, "needs-calibration", module,
-              fmt::format(
-                  "{} needs calibration, but {}. Choose a data-free method such as rtn.", (*method)->label,
-                  model.hasForward() ? "the tensor has no activation site" : model.noForwardReason()));
-}
-
-// Runtimes that fuse these linears want one scheme for all; said here once, as a warning. Exporters decide
-// what is an error.
 void lintFusedGroups(Plan& plan) {
     std::map<std::string, std::vector<const PlanEntry*>> groups;
     for (const PlanEntry& e : plan.entries)
         if (!e.target.fusedGroup.empty()) groups[e.target.fusedGroup].push_back(&e);
-    for (const auto& [name, members] : groups) {
-        bool same = true;
-        for (const PlanEntry* e : members)
-            same = same && e->scheme.has_value() == members[0]->scheme.has_value() &&
-                   (!e->scheme || (e->scheme->codec == members[0]->scheme->codec &&
-                                   e->scheme->codecParams == members[0]->scheme->codecParams));
-        if (same) continue;
-        std::string names;
-        for (const PlanEntry* e : members)
-            names += (names.empty() ? "" : ", ") + e->target.role;
-        issue(plan, Severity::Warning, "fused-group", name,
-              fmt::format("{} differ in format. vLLM fuses them and cannot load the mix.", names));
+    for (const auto& [name, entries] : groups) {
+        std::vector<const QuantTarget*> members;
+        std::vector<const Scheme*> schemes;
+        for (const PlanEntry* e : entries) {
+            members.push_back(&e->target);
+            schemes.push_back(e->scheme ? &*e->scheme : nullptr);
+        }
+        addIssue(plan, ruleOnFusedGroup(name, members, schemes));
     }
 }
 
@@ -73,7 +43,10 @@ void finish(Plan& plan, const Model& model) {
     plan.totalBytesBefore = model.checkpoint().totalBytes();
     plan.totalBytesAfter = plan.totalBytesBefore;
     for (PlanEntry& e : plan.entries) {
-        resolveEntry(plan, e, model);
+        e.bytesBefore = model.storedBytes(e.target);
+        TargetRuling ruling = ruleOnTarget(e.target, e.scheme ? &*e.scheme : nullptr, e.bytesBefore, model);
+        e.bytesAfter = ruling.bytesAfter;
+        addIssue(plan, std::move(ruling.issue));
         plan.totalBytesAfter += e.bytesAfter;
         plan.totalBytesAfter -= e.bytesBefore;
     }
@@ -81,6 +54,53 @@ void finish(Plan& plan, const Model& model) {
 }
 
 } // namespace
+
+TargetRuling ruleOnTarget(const QuantTarget& target, const Scheme* scheme, uint64_t bytesBefore,
+                          const Model& model) {
+    TargetRuling out{bytesBefore, {}};
+    if (!scheme) return out;
+    const auto refuse = [&](const char* rule, std::string message) {
+        out.issue = LintIssue{Severity::Error, rule, target.module, std::move(message)};
+        return out;
+    };
+    if (target.packed)
+        return refuse("already-quantized",
+                      fmt::format("The checkpoint stores it as {}; rounding it once more would add a second "
+                                  "error to the first. Open the original model.",
+                                  target.packed->label));
+    auto codec = createCodec(scheme->codec, scheme->codecParams);
+    if (!codec) return refuse("codec", codec.error().describe());
+    auto bits = (*codec)->storedBits(target.rows, target.cols);
+    if (!bits)
+        return refuse("group-divides-row", bits.error().message + ". Choose a group that divides it, or -1.");
+    out.bytesAfter = bytesOf(*bits);
+    auto method = findMethod(scheme->method);
+    if (!method) return refuse("method", method.error().describe());
+    if ((*method)->needs == Needs::Sigma && (!model.hasForward() || target.site.empty()))
+        return refuse(
+            "needs-calibration",
+            fmt::format("{} needs calibration, but {}. Choose a data-free method such as rtn.",
+                        (*method)->label,
+                        model.hasForward() ? "the tensor has no activation site" : model.noForwardReason()));
+    return out;
+}
+
+std::optional<LintIssue> ruleOnFusedGroup(const std::string& name,
+                                          std::span<const QuantTarget* const> members,
+                                          std::span<const Scheme* const> schemes) {
+    const auto like = [](const Scheme* a, const Scheme* b) {
+        if (a == b) return true;
+        return a && b && a->codec == b->codec && a->codecParams == b->codecParams;
+    };
+    if (std::all_of(schemes.begin(), schemes.end(),
+                    [&](const Scheme* s) { return like(s, schemes.front()); }))
+        return std::nullopt;
+    std::string names;
+    for (const QuantTarget* t : members)
+        names += (names.empty() ? "" : ", ") + t->role;
+    return LintIssue{Severity::Warning, "fused-group", name,
+                     fmt::format("{} differ in format. vLLM fuses them and cannot load the mix.", names)};
+}
 
 bool Plan::hasErrors() const {
     for (const LintIssue& i : issues)
@@ -137,11 +157,13 @@ Plan resolvePlan(const Recipe& recipe, const Model& model) {
             size_t shadowed = 0;
             for (const QuantTarget& t : model.targets())
                 shadowed += globMatches(recipe.rules[r].match, t.module);
-            issue(plan, Severity::Error, "rule-matches-nothing", "",
-                  shadowed
-                      ? fmt::format("Rule {} '{}' decides no tensor: earlier rules match all {} of them.",
-                                    r + 1, recipe.rules[r].match, shadowed)
-                      : fmt::format("Rule {} '{}' matches no tensor.", r + 1, recipe.rules[r].match));
+            addIssue(plan, LintIssue{Severity::Error, "rule-matches-nothing", "",
+                                     shadowed ? fmt::format(
+                                                    "Rule {} '{}' decides no tensor: earlier rules match all "
+                                                    "{} of them.",
+                                                    r + 1, recipe.rules[r].match, shadowed)
+                                              : fmt::format("Rule {} '{}' matches no tensor.", r + 1,
+                                                            recipe.rules[r].match)});
         }
     return plan;
 }

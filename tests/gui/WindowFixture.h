@@ -3,12 +3,11 @@
 #pragma once
 
 #include "app/MainWindow.h"
+#include "app/bench/StallWatch.h"
 #include "app/dialogs/TextDialogs.h"
 #include "app/pages/MessageBar.h"
 #include "tests/support/qs_test.h"
 
-#include <QElapsedTimer>
-#include <QFile>
 #include <QSpinBox>
 #include <QTimer>
 #include <deque>
@@ -90,50 +89,7 @@ public:
     }
 };
 
-/// The longest time the event loop did not turn. Time in which the thread was ready but another process had
-/// the processor does not count: it says something about the machine, not about the window.
-class StallWatch : public QObject {
-public:
-    StallWatch() {
-        m_timer.setInterval(2);
-        m_timer.setTimerType(Qt::PreciseTimer);
-        connect(&m_timer, &QTimer::timeout, this, &StallWatch::tick);
-        restart("start");
-        m_timer.start();
-    }
-    /// Names what happens from now on.
-    void restart(const char* phase) {
-        tick();
-        m_phase = phase;
-    }
-    double worst() const { return m_worst; }
-    QByteArray report() const {
-        return "longest stall " + QByteArray::number(m_worst, 'f', 1) + " ms (" + m_worstPhase + ")";
-    }
-
-private:
-    static double waitedMs() {
-        QFile f(QStringLiteral("/proc/thread-self/schedstat"));
-        if (!f.open(QIODevice::ReadOnly)) return 0;
-        return f.readAll().split(' ').value(1).toDouble() / 1e6;
-    }
-    void tick() {
-        const double waited = waitedMs();
-        const double now = double(m_clock.isValid() ? m_clock.nsecsElapsed() : 0) / 1e6;
-        const double stall = now - m_lastMs - (waited - m_lastWaited);
-        if (m_clock.isValid() && stall > m_worst) {
-            m_worst = stall;
-            m_worstPhase = m_phase;
-        }
-        if (!m_clock.isValid()) m_clock.start();
-        m_lastMs = now;
-        m_lastWaited = waited;
-    }
-    QTimer m_timer;
-    QElapsedTimer m_clock;
-    double m_lastMs = 0, m_lastWaited = 0, m_worst = 0;
-    QByteArray m_phase, m_worstPhase;
-};
+using app::StallWatch;
 
 /// Where a window keeps its things; shared by several windows of one test.
 struct WindowHome {
@@ -153,6 +109,7 @@ public:
             return std::unique_ptr<Backend>(std::make_unique<SlowBackend>(pauseMs));
         };
         options.settingsFile = home.settings();
+        options.autosaveMs = 100;
         auto scripted = std::make_unique<ScriptedDialogs>();
         dialogs = scripted.get();
         options.dialogs = std::move(scripted);

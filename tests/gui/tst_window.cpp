@@ -182,7 +182,7 @@ private slots:
         app::LayerGrid grid;
         grid.rows = {"q", "k", "v"};
         grid.columns = {"0", "1", "2", "3"};
-        grid.targets.fill(0, 12);
+        grid.cells.resize(12);
         QCOMPARE(grid.describe({{1, 0}}), QString());
         QCOMPARE(grid.describe({{1, 0}, {2, 0}, {3, 0}, {1, 1}, {2, 1}, {3, 1}}),
                  QStringLiteral("6 cells: blocks 1–3 × q, k"));

@@ -183,14 +183,27 @@ void addExportActions(QMenu& menu, QWidget* owner, const Picture* picture) {
                      owner, [=] { showPictureTable(owner, *picture); });
 }
 
-void installExportMenu(QWidget* owner, const Picture* picture) {
+ExportHandle::ExportHandle(QWidget* owner, const Picture* picture)
+    : QObject(owner), m_owner(owner), m_picture(picture) {
     owner->setContextMenuPolicy(Qt::CustomContextMenu);
-    QObject::connect(owner, &QWidget::customContextMenuRequested, owner, [owner, picture](const QPoint& at) {
-        auto* menu = new QMenu(owner);
+    connect(owner, &QWidget::customContextMenuRequested, this, [this](const QPoint& at) {
+        QMenu* menu = makeMenu();
         menu->setAttribute(Qt::WA_DeleteOnClose);
-        addExportActions(*menu, owner, picture);
-        menu->popup(owner->mapToGlobal(at));
+        menu->popup(m_owner->mapToGlobal(at));
     });
+}
+
+QMenu* ExportHandle::makeMenu() const {
+    auto* menu = new QMenu(m_owner);
+    // What the view does by itself, e.g. copying its selection.
+    menu->addActions(m_owner->actions());
+    addExportActions(*menu, m_owner, m_picture);
+    return menu;
+}
+
+void installExportMenu(QWidget* owner, const Picture* picture) {
+    delete owner->findChild<ExportHandle*>(QString(), Qt::FindDirectChildrenOnly);
+    new ExportHandle(owner, picture);
 }
 
 void showPictureTable(QWidget* owner, const Picture& picture) {

@@ -12,10 +12,11 @@
 namespace qs::ui {
 
 enum HeatMapFlag : quint8 {
-    kCellEdited = 1, ///< changed since the last solve or run: filled corner
-    kCellLocked = 2, ///< padlock
-    kCellStale = 4,  ///< measured before the recipe changed: clock glyph
-    kCellFailed = 8, ///< failed or fell back: red cross glyph
+    kCellEdited = 1,  ///< changed since the last solve or run: filled corner
+    kCellLocked = 2,  ///< padlock
+    kCellStale = 4,   ///< measured before the recipe changed: clock glyph
+    kCellFailed = 8,  ///< failed or fell back: red cross glyph
+    kCellDimmed = 16, ///< does not pass the filter: pale
 };
 
 struct HeatMapData {

@@ -166,6 +166,8 @@ void HeatMapPainter::paintCells(QPainter& painter, const HeatMapData& data, cons
     const ColorTable& table = colorTable(n.diverging ? MapKind::Diverging : MapKind::Sequential);
     const QBrush hatch = notMeasuredBrush();
     const QColor paper = theme().text;
+    QColor veil = theme().base;
+    veil.setAlphaF(0.8F);
     std::array<QColor, 256> inks; // one luminance per table entry, not one per cell
     for (size_t i = 0; i < inks.size(); ++i)
         inks[i] = textOn(QColor::fromRgb(table[i]));
@@ -188,7 +190,9 @@ void HeatMapPainter::paintCells(QPainter& painter, const HeatMapData& data, cons
             const QColor& ink = std::isnan(position) ? paper : inks[at];
             if (texts) paintCellText(painter, cell, data.text(r, c), ink);
             if (!data.flags.isEmpty() && data.flag(r, c)) {
-                if (glyphs)
+                if (data.flag(r, c) & kCellDimmed)
+                    painter.fillRect(cell, veil);
+                else if (glyphs)
                     paintFlags(painter, cell, data.flag(r, c), ink);
                 else if (data.flag(r, c) & (kCellEdited | kCellFailed))
                     painter.fillRect(QRectF(cell.right() - 2, cell.top(), 2, 2), ink);

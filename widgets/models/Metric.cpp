@@ -85,6 +85,27 @@ MetricInfo make(Metric metric) {
                 2,
                 tr("tr(E Σ Eᵀ) / tr(W Σ Wᵀ), E = W − W′: what the layer's outputs lose on the calibration "
                    "text. Lower is better.")};
+    case Metric::ChangeSinceRun:
+        return {"change_since_run",
+                tr("Change since the last run"),
+                tr("change, pp"),
+                tr("pp"),
+                false,
+                false,
+                2,
+                tr("Output error of this run minus that of the run before, in percentage points. Below zero "
+                   "is better."),
+                true};
+    case Metric::CalibrationTokens:
+        return {"calibration_tokens",
+                tr("Calibration tokens"),
+                tr("tokens"),
+                QString(),
+                true,
+                true,
+                3,
+                tr("How many tokens of the calibration reached the layer: all of them, or those that the "
+                   "router sent to the expert. Few tokens make a poor estimate.")};
     }
     return {};
 }
@@ -110,7 +131,9 @@ const QVector<Metric>& allMetrics() {
                                      Metric::BitsNow,
                                      Metric::BitsPerWeight,
                                      Metric::WeightError,
-                                     Metric::OutputError};
+                                     Metric::OutputError,
+                                     Metric::ChangeSinceRun,
+                                     Metric::CalibrationTokens};
     return all;
 }
 
@@ -138,6 +161,10 @@ double metricValue(const TargetRow& row, Metric metric) {
         return row.weightError * 100;
     case Metric::OutputError:
         return row.outputError * 100;
+    case Metric::ChangeSinceRun:
+        return (row.outputError - row.outputErrorBefore) * 100;
+    case Metric::CalibrationTokens:
+        return row.tokens;
     }
     return kNotMeasured;
 }
@@ -147,6 +174,10 @@ QString metricText(Metric metric, double value, const QLocale& locale) {
         return std::isnan(value) ? QString() : locale.toString(int(std::lround(value)));
     if (metric == Metric::BitsPerWeight)
         return std::isnan(value) ? QString() : locale.toString(value, 'f', 3);
+    if (metric == Metric::CalibrationTokens)
+        return std::isnan(value) ? QString() : integerText(std::llround(value));
+    if (metric == Metric::ChangeSinceRun && value > 0)
+        return QLatin1Char('+') + numberText(value, metricInfo(metric).digits, locale);
     return numberText(value, metricInfo(metric).digits, locale);
 }
 

@@ -9,6 +9,8 @@
 
 namespace qs::ui {
 
+/// What a map can be coloured by. The share of the model's KL divergence is not among them: it is predicted
+/// from sensitivities, which nothing measures yet.
 enum class Metric {
     OutlierRatioWeights,
     OutlierRatioActivations,
@@ -18,17 +20,20 @@ enum class Metric {
     BitsPerWeight,
     WeightError,
     OutputError,
+    ChangeSinceRun,
+    CalibrationTokens,
 };
 
 struct MetricInfo {
-    const char* id;    ///< for settings
-    QString label;     ///< "Output error, relative (Σ-weighted)"
-    QString header;    ///< short, for a table column: "output err, %"
-    QString unit;      ///< "%", "×", ""
-    bool log = false;  ///< colour scale
-    bool more = false; ///< higher is better (bits); else higher is worse
-    int digits = 3;    ///< significant digits of text
-    QString help;      ///< formula and what is good
+    const char* id;         ///< for settings
+    QString label;          ///< "Output error, relative (Σ-weighted)"
+    QString header;         ///< short, for a table column: "output err, %"
+    QString unit;           ///< "%", "×", ""
+    bool log = false;       ///< colour scale
+    bool more = false;      ///< higher is better (bits); else higher is worse
+    int digits = 3;         ///< significant digits of text
+    QString help;           ///< formula and what is good
+    bool diverging = false; ///< about zero; `log` is then ignored
 };
 
 const MetricInfo& metricInfo(Metric metric);

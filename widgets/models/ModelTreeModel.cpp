@@ -5,10 +5,25 @@
 #include "widgets/theme/Theme.h"
 
 #include <algorithm>
-#include <numeric>
-#include <tuple>
+#include <optional>
 
 namespace qs::ui {
+
+/// What a row says about the targets below it.
+struct ModelTreeModel::Summary {
+    int targets = 0;
+    double bits = 0, weights = 0;
+    bool edited = false, stale = false, failed = false;
+
+    void add(const Summary& other) {
+        targets += other.targets;
+        bits += other.bits;
+        weights += other.weights;
+        edited |= other.edited;
+        stale |= other.stale;
+        failed |= other.failed;
+    }
+};
 
 struct ModelTreeModel::Node {
     Node* parent = nullptr;
@@ -19,49 +34,15 @@ struct ModelTreeModel::Node {
     std::vector<int> tensors; ///< of a branch: everything below
     std::vector<std::unique_ptr<Node>> children;
     bool populated = false;
+    mutable std::optional<Summary> summary; ///< of everything below; empty: to be counted
 
     bool leaf() const { return tensor >= 0; }
 };
 
 namespace {
 
-bool isNumber(const QString& s) {
-    return !s.isEmpty() && std::all_of(s.begin(), s.end(), [](QChar c) { return c >= '0' && c <= '9'; });
-}
-
 QString typeText(const TensorInfo& t) {
     return QString::fromStdString(std::string(t.typeName()));
-}
-
-/// "model.layers.0.self_attn.q_proj.weight" -> block 0, self_attn, q_proj. The block's number, or -1, into
-/// `block`.
-QStringList pathOf(const QString& name, int& block) {
-    QStringList parts = name.split(QLatin1Char('.'));
-    if (parts.size() > 1 && parts.front() == QLatin1String("model")) parts.removeFirst();
-    if (parts.size() > 1) {
-        const QString last = parts.takeLast();
-        if (last != QLatin1String("weight")) parts.back() += QLatin1Char('.') + last;
-    }
-    block = -1;
-    // "layers.0" and its likes become one part.
-    for (qsizetype i = 0; i + 1 < parts.size(); ++i) {
-        if (!isNumber(parts[i + 1])) continue;
-        block = parts[i + 1].toInt();
-        parts[i] = ModelTreeModel::tr("block %1").arg(parts[i + 1]);
-        parts.removeAt(i + 1);
-        if (parts.size() == i + 2 && parts.back().contains(QLatin1String("norm")))
-            parts.insert(i + 1, ModelTreeModel::tr("norms"));
-        break;
-    }
-    return parts;
-}
-
-/// Embedding, blocks, the rest, output head.
-int sectionOf(QStringView lower, int block) {
-    if (block >= 0) return 1;
-    if (lower.contains(QLatin1String("embed")) || lower.contains(QLatin1String("wte"))) return 0;
-    if (lower.contains(QLatin1String("lm_head")) || lower.startsWith(QLatin1String("output."))) return 3;
-    return 2;
 }
 
 } // namespace
@@ -70,39 +51,19 @@ ModelTreeModel::ModelTreeModel(QObject* parent) : QAbstractItemModel(parent) {}
 ModelTreeModel::~ModelTreeModel() = default;
 
 void ModelTreeModel::setModel(std::shared_ptr<const Checkpoint> checkpoint, TargetTableSource* source,
-                              const QString& title) {
+                              const QString& title, std::shared_ptr<const TreePaths> paths) {
     if (m_source) disconnect(m_source, nullptr, this, nullptr);
     beginResetModel();
     m_checkpoint = std::move(checkpoint);
     m_source = source;
     m_title = title;
-    const size_t n = m_checkpoint ? m_checkpoint->tensors().size() : 0;
-    m_names.resize(n);
-    m_lowerNames.clear();
-    m_block.resize(n);
-    m_targetOf.assign(n, -1);
-    QHash<QString, int> targets;
-    if (source)
-        for (int t = 0; t < source->count(); ++t)
-            targets.insert(source->row(t).tensor, t);
-    for (size_t i = 0; i < n; ++i) {
-        const QString name = QString::fromStdString(m_checkpoint->tensors()[i].name);
-        m_names[i] = pathOf(name, m_block[i]);
-        m_lowerNames.append(name);
-        m_targetOf[i] = targets.value(name, -1);
+    if (m_checkpoint && !paths) {
+        QStringList tensors;
+        for (int t = 0; source && t < source->count(); ++t)
+            tensors << source->row(t).tensor;
+        paths = TreePaths::of(*m_checkpoint, tensors);
     }
-    m_sorted.resize(n);
-    std::iota(m_sorted.begin(), m_sorted.end(), 0);
-    const auto key = [this](int i) {
-        const auto t = size_t(i);
-        // Targets are in the order of the forward pass; what is kept follows them.
-        return std::make_tuple(sectionOf(m_lowerNames.at(t), m_block[t]), m_block[t],
-                               m_targetOf[t] < 0 ? std::numeric_limits<int>::max() : m_targetOf[t]);
-    };
-    std::stable_sort(m_sorted.begin(), m_sorted.end(), [&](int a, int b) {
-        const auto x = key(a), y = key(b);
-        return x != y ? x < y : naturalLess(m_lowerNames.at(size_t(a)), m_lowerNames.at(size_t(b)));
-    });
+    m_paths = paths ? std::move(paths) : std::make_shared<const TreePaths>();
     rebuild();
     endResetModel();
     if (source)
@@ -124,8 +85,9 @@ void ModelTreeModel::rebuild() {
     auto model = std::make_unique<Node>();
     model->parent = m_root.get();
     model->title = m_title;
-    const std::vector<char> passes = m_filter.matching(m_lowerNames, [this](size_t t) { return m_block[t]; });
-    for (const int i : m_sorted)
+    const std::vector<char> passes =
+        m_filter.matching(m_paths->names, [this](size_t t) { return m_paths->block[t]; });
+    for (const int i : m_paths->sorted)
         if (passes[size_t(i)]) model->tensors.push_back(i);
     if (!model->tensors.empty()) m_root->children.push_back(std::move(model));
 }
@@ -133,11 +95,12 @@ void ModelTreeModel::rebuild() {
 std::vector<std::unique_ptr<ModelTreeModel::Node>> ModelTreeModel::childrenOf(Node* node) const {
     std::vector<std::unique_ptr<Node>> out;
     QHash<QString, Node*> branches;
+    Node* last = nullptr; // most tensors go where the one before went
     for (const int i : node->tensors) {
-        const QStringList& path = m_names[size_t(i)];
+        const QStringList& path = m_paths->parts[size_t(i)];
         const QString& part = path[node->depth];
         const bool leaf = path.size() == node->depth + 1;
-        Node* branch = leaf ? nullptr : branches.value(part);
+        Node* branch = leaf ? nullptr : last && last->title == part ? last : branches.value(part);
         if (!branch) {
             auto child = std::make_unique<Node>();
             child->parent = node;
@@ -154,6 +117,7 @@ std::vector<std::unique_ptr<ModelTreeModel::Node>> ModelTreeModel::childrenOf(No
             out.push_back(std::move(child));
         }
         if (branch) branch->tensors.push_back(i);
+        last = branch ? branch : last;
     }
     return out;
 }
@@ -205,15 +169,20 @@ void ModelTreeModel::fetchMore(const QModelIndex& parent) {
 }
 
 QModelIndex ModelTreeModel::indexOfTarget(int target) {
-    const auto it = std::find(m_targetOf.begin(), m_targetOf.end(), target);
-    if (it == m_targetOf.end() || target < 0 || !m_root || m_root->children.empty()) return {};
-    const int tensor = int(it - m_targetOf.begin());
+    if (target < 0 || size_t(target) >= m_paths->tensorOf.size() || !m_root || m_root->children.empty())
+        return {};
+    const int tensor = m_paths->tensorOf[size_t(target)];
+    if (tensor < 0) return {};
+    const auto before = [this](int a, int b) {
+        return m_paths->place[size_t(a)] < m_paths->place[size_t(b)];
+    };
     Node* node = m_root->children.front().get();
     while (!node->leaf()) {
         fetchMore(indexOf(node));
+        // The tensors below a node are in the order of the tree.
         const auto child = std::find_if(node->children.begin(), node->children.end(), [&](const auto& c) {
             return c->leaf() ? c->tensor == tensor
-                             : std::find(c->tensors.begin(), c->tensors.end(), tensor) != c->tensors.end();
+                             : std::binary_search(c->tensors.begin(), c->tensors.end(), tensor, before);
         });
         if (child == node->children.end()) return {};
         node = child->get();
@@ -221,7 +190,27 @@ QModelIndex ModelTreeModel::indexOfTarget(int target) {
     return indexOf(node);
 }
 
-void ModelTreeModel::onRowsChanged(const QVector<int>&) {
+void ModelTreeModel::forgetSummaries(const Node* node, const QVector<int>& targets) {
+    // A change of everything is told from a change of one without asking every node for each target.
+    constexpr qsizetype kFew = 64;
+    const auto below = [&](int target) {
+        if (target < 0 || size_t(target) >= m_paths->tensorOf.size()) return false;
+        const int tensor = m_paths->tensorOf[size_t(target)];
+        return tensor >= 0 &&
+               std::binary_search(node->tensors.begin(), node->tensors.end(), tensor, [this](int a, int b) {
+                   return m_paths->place[size_t(a)] < m_paths->place[size_t(b)];
+               });
+    };
+    if (targets.size() <= kFew && !node->leaf() && !std::any_of(targets.begin(), targets.end(), below))
+        return;
+    node->summary.reset();
+    for (const auto& c : node->children)
+        if (!c->leaf()) forgetSummaries(c.get(), targets);
+}
+
+void ModelTreeModel::onRowsChanged(const QVector<int>& targets) {
+    if (!m_root || m_root->children.empty()) return;
+    forgetSummaries(m_root->children.front().get(), targets);
     // Values only; a branch shows the mean of what is below, so everything that is open may differ.
     std::vector<const Node*> open{m_root.get()};
     while (!open.empty()) {
@@ -235,15 +224,41 @@ void ModelTreeModel::onRowsChanged(const QVector<int>&) {
     }
 }
 
+ModelTreeModel::Summary ModelTreeModel::summaryOf(int tensor) const {
+    const int target = m_paths->targetOf[size_t(tensor)];
+    if (!m_source || target < 0 || target >= m_source->count()) return {};
+    const TargetRow& row = m_source->row(target);
+    return {1,
+            8.0 * double(row.bytesAfter),
+            double(row.rows) * double(row.cols),
+            row.edited,
+            row.stale,
+            row.different || row.state == TargetState::Failed};
+}
+
+const ModelTreeModel::Summary& ModelTreeModel::summaryOf(const Node* node) const {
+    if (!node->leaf() && node->summary) return *node->summary;
+    Summary sum;
+    if (node->leaf())
+        sum = summaryOf(node->tensor);
+    else if (node->populated)
+        for (const auto& c : node->children)
+            sum.add(summaryOf(c.get()));
+    else
+        for (const int t : node->tensors)
+            sum.add(summaryOf(t));
+    return node->summary.emplace(sum);
+}
+
 const TargetRow* ModelTreeModel::targetRow(const Node* leaf) const {
-    const int target = m_targetOf[size_t(leaf->tensor)];
+    const int target = m_paths->targetOf[size_t(leaf->tensor)];
     return m_source && target >= 0 && target < m_source->count() ? &m_source->row(target) : nullptr;
 }
 
 QVector<int> ModelTreeModel::targetsBelow(const Node* node) const {
     QVector<int> out;
     const auto add = [&](int tensor) {
-        if (const int t = m_targetOf[size_t(tensor)]; t >= 0) out.push_back(t);
+        if (const int t = m_paths->targetOf[size_t(tensor)]; t >= 0) out.push_back(t);
     };
     if (node->leaf()) add(node->tensor);
     for (const int i : node->tensors)
@@ -256,36 +271,19 @@ QString ModelTreeModel::formatText(const Node* node) const {
         if (const TargetRow* row = targetRow(node)) return row->format;
         return typeText(m_checkpoint->tensors()[size_t(node->tensor)]);
     }
-    double bits = 0, weights = 0;
-    for (const int t : m_source ? targetsBelow(node) : QVector<int>()) {
-        const TargetRow& row = m_source->row(t);
-        bits += 8.0 * double(row.bytesAfter);
-        weights += double(row.rows) * double(row.cols);
-    }
-    return weights > 0 ? QLocale().toString(bits / weights, 'f', 2) : QString();
-}
-
-bool ModelTreeModel::anyBelow(const Node* node, bool (*flag)(const TargetRow&)) const {
-    if (!m_source) return false;
-    if (node->leaf()) {
-        const TargetRow* row = targetRow(node);
-        return row && flag(*row);
-    }
-    return std::any_of(node->tensors.begin(), node->tensors.end(), [&](int i) {
-        const int t = m_targetOf[size_t(i)];
-        return t >= 0 && t < m_source->count() && flag(m_source->row(t));
-    });
+    const Summary& sum = summaryOf(node);
+    return sum.weights > 0 ? QLocale().toString(sum.bits / sum.weights, 'f', 2) : QString();
 }
 
 QVariant ModelTreeModel::data(const QModelIndex& index, int role) const {
     if (!index.isValid()) return {};
     const Node* node = nodeOf(index);
-    const bool kept = node->leaf() && m_targetOf[size_t(node->tensor)] < 0;
+    const bool kept = node->leaf() && m_paths->targetOf[size_t(node->tensor)] < 0;
     switch (role) {
     case Qt::DisplayRole:
         if (index.column() == Format) return formatText(node);
         // A branch that only holds kept tensors says how many.
-        if (!node->leaf() && node->depth > 1 && targetsBelow(node).isEmpty())
+        if (!node->leaf() && node->depth > 1 && summaryOf(node).targets == 0)
             return QStringLiteral("%1 %2").arg(node->title).arg(node->tensors.size());
         return node->title;
     case Qt::ToolTipRole:
@@ -309,24 +307,23 @@ QVariant ModelTreeModel::data(const QModelIndex& index, int role) const {
     case Qt::FontRole:
         return node->depth == 0 ? QVariant(boldFont()) : QVariant();
     case TargetRole:
-        return node->leaf() ? m_targetOf[size_t(node->tensor)] : -1;
+        return node->leaf() ? m_paths->targetOf[size_t(node->tensor)] : -1;
     case TargetsRole:
         return QVariant::fromValue(targetsBelow(node));
     case TensorRole:
         return node->leaf() ? QString::fromStdString(m_checkpoint->tensors()[size_t(node->tensor)].name)
                             : QString();
     case EditedRole:
-        return anyBelow(node, [](const TargetRow& r) { return r.edited; });
+        return summaryOf(node).edited;
     case StaleRole:
-        return anyBelow(node, [](const TargetRow& r) { return r.stale; });
+        return summaryOf(node).stale;
     case FailedRole:
-        return anyBelow(node,
-                        [](const TargetRow& r) { return r.different || r.state == TargetState::Failed; });
+        return summaryOf(node).failed;
     case KeptRole:
         return kept;
     case BlockRole: {
         const int tensor = node->leaf() ? node->tensor : node->tensors.front();
-        return node->depth == 0 ? -1 : m_block[size_t(tensor)];
+        return node->depth == 0 ? -1 : m_paths->block[size_t(tensor)];
     }
     default:
         return {};

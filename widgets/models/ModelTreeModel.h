@@ -6,7 +6,7 @@
 
 #include "core/checkpoint/checkpoint.h"
 #include "widgets/models/TargetTableSource.h"
-#include "widgets/models/TensorFilter.h"
+#include "widgets/models/TreePaths.h"
 
 #include <QAbstractItemModel>
 #include <QHash>
@@ -34,14 +34,15 @@ public:
     explicit ModelTreeModel(QObject* parent = nullptr);
     ~ModelTreeModel() override;
 
-    /// Either may be null: an empty tree. `title` names the root.
+    /// Either may be null: an empty tree. `title` names the root. `paths` belong to both; null: found here,
+    /// which takes its time for a large model.
     void setModel(std::shared_ptr<const Checkpoint> checkpoint, TargetTableSource* source,
-                  const QString& title);
+                  const QString& title, std::shared_ptr<const TreePaths> paths = nullptr);
     void setFilter(const QString& text, bool regex = false);
     const TensorFilter& filter() const { return m_filter; }
     /// The node of a target, opening the branches on the way; invalid when filtered out.
     QModelIndex indexOfTarget(int target);
-    int tensorCount() const { return int(m_names.size()); }
+    int tensorCount() const { return int(m_paths->parts.size()); }
 
     QModelIndex index(int row, int column, const QModelIndex& parent = {}) const override;
     QModelIndex parent(const QModelIndex& child) const override;
@@ -55,6 +56,7 @@ public:
 
 private:
     struct Node;
+    struct Summary;
     void rebuild();
     void onRowsChanged(const QVector<int>& targets);
     Node* nodeOf(const QModelIndex& index) const;
@@ -62,18 +64,16 @@ private:
     std::vector<std::unique_ptr<Node>> childrenOf(Node* node) const;
     QVector<int> targetsBelow(const Node* node) const;
     QString formatText(const Node* node) const;
-    bool anyBelow(const Node* node, bool (*flag)(const TargetRow&)) const;
+    Summary summaryOf(int tensor) const;
+    const Summary& summaryOf(const Node* node) const;
+    void forgetSummaries(const Node* node, const QVector<int>& targets);
     const TargetRow* targetRow(const Node* leaf) const;
 
     std::shared_ptr<const Checkpoint> m_checkpoint;
     QPointer<TargetTableSource> m_source;
     QString m_title;
     TensorFilter m_filter;
-    std::vector<QStringList> m_names; ///< path of every tensor
-    NameIndex m_lowerNames;           ///< what the filter sees
-    std::vector<int> m_sorted;        ///< tensors as the tree shows them: embedding, blocks, the rest, head
-    std::vector<int> m_block;
-    std::vector<int> m_targetOf; ///< tensor -> target, -1
+    std::shared_ptr<const TreePaths> m_paths = std::make_shared<const TreePaths>();
     std::unique_ptr<Node> m_root;
 };
 

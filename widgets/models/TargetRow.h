@@ -30,6 +30,7 @@ struct TargetRow {
     QString site;       ///< activation site, "" when unknown
     QString fusedGroup; ///< linears that runtimes fuse share it, "" when alone
     int block = -1;     ///< -1: not in a block
+    int expert = -1;    ///< of a mixture of experts; -1: not of one
     quint64 rows = 0, cols = 0;
 
     QString sourceType; ///< "BF16"; "int4 g128 asym" when the checkpoint stores codes
@@ -52,6 +53,8 @@ struct TargetRow {
     double outlierRatioActivations = kNotMeasured; ///< the same of the site's activations
     double weightError = kNotMeasured;             ///< ||W - W'||^2 / ||W||^2, 0..
     double outputError = kNotMeasured;             ///< tr(E S E^T) / tr(W S W^T), 0..
+    double outputErrorBefore = kNotMeasured;       ///< the same of the run before
+    double tokens = kNotMeasured;                  ///< of the calibration that reached it
     double maxAbsError = kNotMeasured;
     double seconds = kNotMeasured;
 

@@ -30,6 +30,8 @@ void TargetSelection::set(QVector<int> targets, int current) {
 
 namespace {
 
+constexpr qsizetype kMostPieces = 500;
+
 /// One view's side of the binding; lives as a child of the view.
 class Binding : public QObject {
 public:
@@ -64,6 +66,14 @@ private:
         for (const int t : m_selection->targets())
             if (const int r = m_model->rowOf(t); r >= 0) rows.push_back(r);
         std::sort(rows.begin(), rows.end());
+        // Qt compares every range with every other: a selection in thousands of pieces shows its current row.
+        qsizetype pieces = 0;
+        for (qsizetype i = 0; i < rows.size(); ++i)
+            pieces += i == 0 || rows[i] != rows[i - 1] + 1;
+        if (pieces > kMostPieces) {
+            const int r = m_model->rowOf(m_selection->current());
+            rows = r >= 0 ? QVector<int>{r} : QVector<int>();
+        }
         QItemSelection items;
         for (qsizetype i = 0; i < rows.size();) {
             qsizetype j = i;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "widgets/models/SchemeEdit.h"
+#include "widgets/models/TargetNames.h"
 #include "widgets/models/TargetRow.h"
 
 #include <QObject>
@@ -30,6 +31,8 @@ public:
     using QObject::QObject;
     virtual int count() const = 0;
     virtual const TargetRow& row(int target) const = 0;
+    /// Never null. Those of 100k rows take a while: a source that knows them keeps them.
+    virtual std::shared_ptr<const TargetNames> names() const;
     /// One undo step. Edits of one drag share a `dragId` > 0 and become one step. Returns "" or why it was
     /// refused.
     virtual QString edit(const QVector<int>& targets, const SchemeEdit& edit, int dragId = 0) = 0;

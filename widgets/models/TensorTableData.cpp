@@ -145,7 +145,7 @@ std::vector<quint64> TensorTableModel::sortKeys(Column column) const {
                                                         : nullptr;
     if (column == Tensor) {
         for (size_t i = 0; i < n; ++i)
-            keys[i] = keyOf(m_nameRank[i], descending);
+            keys[i] = keyOf(m_names->rank[i], descending);
     } else if (text) {
         std::vector<const QString*> texts(n);
         for (size_t i = 0; i < n; ++i)

@@ -9,7 +9,8 @@
 
 namespace qs::ui {
 
-TensorTableModel::TensorTableModel(QObject* parent) : QAbstractTableModel(parent) {
+TensorTableModel::TensorTableModel(QObject* parent)
+    : QAbstractTableModel(parent), m_names(TargetNames::of({})) {
     connect(&ThemeNotifier::instance(), &ThemeNotifier::changed, this, [this] {
         if (!m_visible.empty()) emit dataChanged(index(0, 0), index(rowCount() - 1, ColumnCount - 1));
     });
@@ -44,18 +45,7 @@ int TensorTableModel::rowOf(int target) const {
 
 void TensorTableModel::onReset() {
     beginResetModel();
-    const size_t n = size_t(totalCount());
-    m_names.clear();
-    for (size_t i = 0; i < n; ++i)
-        m_names.append(m_source->row(int(i)).module);
-    // Names never change: their order is found once, and sorting by name is sorting by this rank.
-    std::vector<quint32> byName(n);
-    std::iota(byName.begin(), byName.end(), 0u);
-    std::stable_sort(byName.begin(), byName.end(),
-                     [this](quint32 a, quint32 b) { return naturalLess(m_names.at(a), m_names.at(b)); });
-    m_nameRank.resize(n);
-    for (size_t i = 0; i < n; ++i)
-        m_nameRank[byName[i]] = quint32(i);
+    m_names = m_source ? m_source->names() : TargetNames::of({});
     rebuildOrder();
     rebuildVisible();
     endResetModel();
@@ -83,7 +73,7 @@ void TensorTableModel::rebuildVisible() {
         m_visible = m_order;
     } else {
         const std::vector<char> passes =
-            m_filter.matching(m_names, [this](size_t t) { return m_source->row(int(t)).block; });
+            m_filter.matching(m_names->index, [this](size_t t) { return m_source->row(int(t)).block; });
         for (const int t : m_order)
             if (passes[size_t(t)]) m_visible.push_back(t);
     }
@@ -134,14 +124,18 @@ void TensorTableModel::onRowsChanged(const QVector<int>& targets, TargetTableSou
 }
 
 void TensorTableModel::emitChanged(QVector<int> rows) {
+    constexpr size_t kMostRanges = 64; // views look at each
     std::sort(rows.begin(), rows.end());
-    for (qsizetype i = 0; i < rows.size();) {
-        qsizetype j = i;
-        while (j + 1 < rows.size() && rows[j + 1] <= rows[j] + 1)
-            ++j;
-        emit dataChanged(index(rows[i], 0), index(rows[j], ColumnCount - 1));
-        i = j + 1;
+    std::vector<std::pair<int, int>> ranges;
+    for (const int r : rows) {
+        if (!ranges.empty() && r <= ranges.back().second + 1)
+            ranges.back().second = r;
+        else
+            ranges.push_back({r, r});
     }
+    if (ranges.size() > kMostRanges) ranges = {{ranges.front().first, ranges.back().second}};
+    for (const auto& [first, last] : ranges)
+        emit dataChanged(index(first, 0), index(last, ColumnCount - 1));
 }
 
 int TensorTableModel::rowCount(const QModelIndex& parent) const {

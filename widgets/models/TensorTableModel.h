@@ -97,11 +97,10 @@ private:
     QPointer<TargetTableSource> m_source;
     QPointer<TargetSelection> m_selection;
     TensorFilter m_filter;
-    NameIndex m_names;               ///< of the modules, by target
-    std::vector<quint32> m_nameRank; ///< natural order of module names
-    std::vector<int> m_order;        ///< every target, sorted
-    std::vector<int> m_visible;      ///< those that pass the filter, sorted
-    std::vector<int> m_rowOf;        ///< target -> visible row, -1
+    std::shared_ptr<const TargetNames> m_names; ///< of the modules, by target
+    std::vector<int> m_order;                   ///< every target, sorted
+    std::vector<int> m_visible;                 ///< those that pass the filter, sorted
+    std::vector<int> m_rowOf;                   ///< target -> visible row, -1
     Column m_sortColumn = Tensor;
     Qt::SortOrder m_sortOrder = Qt::AscendingOrder;
     bool m_sorted = false; ///< false: model order

@@ -16,6 +16,9 @@ public:
 
     /// A ".*" toggle at the right end: the text is a regular expression.
     void setRegexToggle(bool shown);
+    void setRegex(bool on) {
+        if (m_regex) m_regex->setChecked(on);
+    }
     bool isRegex() const { return m_regex && m_regex->isChecked(); }
     /// The pattern is wrong: error frame and tooltip; empty text clears it.
     void setProblem(const QString& problem);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/views/ViewSetup.h"
 
+#include "widgets/charts/ExportMenu.h"
+#include "widgets/views/TablePicture.h"
+
 #include <QAction>
 #include <QApplication>
 #include <QClipboard>
@@ -67,6 +70,7 @@ void setupTable(QTableView* view) {
     view->horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
     view->horizontalHeader()->setSectionsMovable(true);
     installCopyAsTsv(view);
+    installExportMenu(view, new TablePicture(view));
 }
 
 void wrapShortTable(QTableView* view) {
@@ -96,10 +100,11 @@ void setupTree(QTreeView* view) {
     view->header()->setHighlightSections(false);
     view->header()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
     installCopyAsTsv(view);
+    installExportMenu(view, new TablePicture(view));
 }
 
 void installCopyAsTsv(QAbstractItemView* view) {
-    auto* copy = new QAction(QCoreApplication::translate("qs::ui::ViewSetup", "Copy"), view);
+    auto* copy = new QAction(QCoreApplication::translate("qs::ui::ViewSetup", "Copy as TSV"), view);
     copy->setShortcut(QKeySequence::Copy);
     copy->setShortcutContext(Qt::WidgetShortcut);
     QObject::connect(copy, &QAction::triggered, view, [view] {

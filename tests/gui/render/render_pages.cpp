@@ -3,6 +3,7 @@
 // dark, in three sizes: QT_QPA_PLATFORM=offscreen render_pages <folder>. With models behind the folder: only
 // how each of them looks once it is open.
 #include "app/MainWindow.h"
+#include "app/dialogs/CommandPalette.h"
 #include "app/dialogs/TextDialogs.h"
 #include "app/pages/ExportPage.h"
 #include "app/pages/HeatMapPane.h"
@@ -12,6 +13,7 @@
 #include "app/pages/TextPane.h"
 #include "app/pages/TokensPage.h"
 #include "widgets/theme/Theme.h"
+#include "widgets/views/SearchLineEdit.h"
 
 #include <QApplication>
 #include <QDir>
@@ -101,11 +103,22 @@ private:
                                          .arg(m_out, QLatin1String(name), QLatin1String(suffix))
                                          .arg(size.width());
                 m_window->grab().save(file);
+                if (size.width() == 1600)
+                    shootSharp(QStringLiteral("%1/%2%3-2x.png")
+                                   .arg(m_out, QLatin1String(name), QLatin1String(suffix)));
             }
         }
         m_window->setThemeMode(ui::ThemeMode::Light);
         m_window->resize(1600, 1000);
         QTest::qWait(50);
+    }
+
+    /// As on a screen with two device pixels per logical pixel.
+    void shootSharp(const QString& file) {
+        QImage image(m_window->size() * 2, QImage::Format_ARGB32_Premultiplied);
+        image.setDevicePixelRatio(2);
+        m_window->render(&image);
+        image.save(file);
     }
 
     void shootDialog(const char* name, QWidget* dialog) {
@@ -188,6 +201,19 @@ private:
         raise("jobsDock");
         shoot("2-jobs");
         m_window->inspectPage()->showProfile();
+        palette();
+    }
+
+    void palette() {
+        m_window->action(QStringLiteral("palette"))->trigger();
+        CommandPalette* palette = m_window->palette();
+        QTest::keyClicks(palette->line(), QStringLiteral("down"));
+        shootDialog("7-palette", palette);
+        palette->hide();
+        m_window->session()->filter()->set(QStringLiteral("1..2 mlp"), false);
+        settle();
+        shoot("1-inspect-filtered");
+        m_window->session()->filter()->set({}, false);
     }
 
     void runAndJudge() {

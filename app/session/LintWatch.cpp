@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/session/LintWatch.h"
+
+#include "app/session/Session.h"
+
+namespace qs::app {
+
+namespace {
+
+constexpr int kDelayMs = 60;
+
+Plan planOf(const std::vector<SchemeTable::SchemePtr>& schemes, const Model& model, quint64 seed) {
+    std::vector<std::optional<Scheme>> values;
+    for (const auto& s : schemes)
+        values.push_back(s ? std::optional<Scheme>(*s) : std::nullopt);
+    return planFromSchemes(values, model, seed);
+}
+
+} // namespace
+
+LintWatch::LintWatch(Session* session) : QObject(session), m_session(session) {
+    m_later.setSingleShot(true);
+    m_later.setInterval(kDelayMs);
+    connect(&m_later, &QTimer::timeout, this, &LintWatch::ask);
+    const auto later = qOverload<>(&QTimer::start);
+    connect(session->table(), &SchemeTable::planChanged, &m_later, later);
+    connect(session, &Session::runChanged, &m_later, later);
+    connect(session, &Session::modelChanged, this, [this] {
+        m_issues.clear();
+        emit changed();
+        m_later.start();
+    });
+}
+
+void LintWatch::ask() {
+    const auto model = m_session->model();
+    if (!model) return;
+    const auto body = [model, run = m_session->runPlan(), schemes = m_session->table()->schemes(),
+                       seed = m_session->table()->seed()](const JobScope& scope) -> Outcome {
+        const Plan plan = run ? *run : planOf(schemes, *model, seed);
+        Issues issues;
+        for (const ExporterDescriptor* e : exporters()) {
+            if (scope.job().stopRequested()) return Outcome::cancelled();
+            if (e->lint) issues.insert(QString::fromStdString(e->id), e->lint(*model, plan));
+        }
+        return Payload::of(std::move(issues));
+    };
+    JobHandle* job =
+        m_session->pool()->post({QStringLiteral("lint"), tr("Check the export formats"), false, 3}, body);
+    job->then(this, [this, model](const Outcome& outcome) {
+        const auto issues = outcome.as<Issues>();
+        if (!issues || m_session->model() != model) return;
+        m_issues = *issues;
+        emit changed();
+    });
+}
+
+} // namespace qs::app

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/session/SchemeBook.h"
+
+#include <nlohmann/json.hpp>
+
+namespace qs::app {
+
+SchemeBook::SchemePtr SchemeBook::share(const Scheme& scheme) {
+    SchemePtr& known = m_shared[scheme.toJson().dump()];
+    if (!known) known = std::make_shared<const Scheme>(scheme);
+    return known;
+}
+
+const SchemeInfo& SchemeBook::infoOf(const SchemePtr& scheme) {
+    const auto [it, fresh] = m_info.try_emplace(scheme.get());
+    SchemeInfo& info = it->second;
+    if (!fresh) return info;
+    if (const auto codec = createCodec(scheme->codec, scheme->codecParams)) {
+        info.format = QString::fromStdString((*codec)->label());
+        info.bits = (*codec)->bits();
+    } else {
+        info.format = QString::fromStdString(scheme->codec);
+    }
+    const auto method = findMethod(scheme->method);
+    info.method = QString::fromStdString(method ? (*method)->label : scheme->method);
+    const auto group = scheme->codecParams.values().find("group");
+    if (group != scheme->codecParams.values().end() && std::holds_alternative<long long>(group->second)) {
+        info.hasGroup = true;
+        info.group = std::get<long long>(group->second);
+    }
+    return info;
+}
+
+} // namespace qs::app

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/session/SessionFile.h"
+
+#include "core/base/file.h"
+
+namespace qs::app {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+constexpr const char* kFormat = "quantoscope session";
+constexpr int kVersion = 1;
+constexpr size_t kMostBytes = size_t(256) << 20;
+
+json partToJson(const SessionState::Part& part, const fs::path& folder) {
+    const fs::path path = part.path.toStdString();
+    std::error_code ec;
+    const fs::path relative = fs::proximate(path, folder, ec);
+    return {{"path", (ec ? path : relative).generic_string()},
+            {"absolute", path.generic_string()},
+            {"fingerprint", part.fingerprint.toStdString()}};
+}
+
+/// Reads fields and remembers the first that is not as it must be.
+class Reader {
+public:
+    Reader(const json& object, std::string where) : m_object(object), m_where(std::move(where)) {}
+
+    std::string text(const json& object, const char* key, const std::string& place) {
+        const auto it = object.find(key);
+        if (it == object.end()) return {};
+        if (!it->is_string()) {
+            fail(place + key, "a text");
+            return {};
+        }
+        return it->get<std::string>();
+    }
+    const json* object(const char* key) {
+        const auto it = m_object.find(key);
+        if (it == m_object.end()) return nullptr;
+        if (it->is_object()) return &*it;
+        fail(key, "an object");
+        return nullptr;
+    }
+    SessionState::Part part(const char* key, const fs::path& folder) {
+        const json* o = object(key);
+        if (!o) return {};
+        const std::string place = std::string(key) + ".";
+        const std::string relative = text(*o, "path", place), absolute = text(*o, "absolute", place);
+        std::error_code ec;
+        const fs::path beside = (folder / relative).lexically_normal();
+        const bool there = !relative.empty() && fs::exists(beside, ec);
+        const fs::path chosen = there || absolute.empty() ? beside : fs::path(absolute);
+        return {QString::fromStdString(chosen.generic_string()),
+                QString::fromStdString(text(*o, "fingerprint", place))};
+    }
+    QStringList texts(const char* key) {
+        QStringList out;
+        const auto it = m_object.find(key);
+        if (it == m_object.end()) return out;
+        if (!it->is_array()) fail(key, "an array of texts");
+        for (const json& item : *it) {
+            if (!item.is_string()) {
+                fail(key, "an array of texts");
+                return {};
+            }
+            out << QString::fromStdString(item.get<std::string>());
+        }
+        return out;
+    }
+    void fail(const std::string& field, const std::string& wanted) {
+        if (!m_error) m_error = Error::corrupt("must be " + wanted, m_where + ": " + field);
+    }
+    const std::optional<Error>& error() const { return m_error; }
+
+private:
+    const json& m_object;
+    std::string m_where;
+    std::optional<Error> m_error;
+};
+
+Result<void> checkHead(const json& root, const std::string& where) {
+    if (!root.is_object() || root.value("format", json()) != kFormat)
+        return Error::corrupt(std::string("is no session: field 'format' must be \"") + kFormat + "\"",
+                              where);
+    const json version = root.value("version", json());
+    if (!version.is_number_integer() || version != kVersion)
+        return Error::unsupported("field 'version' is " + version.dump() + "; this program reads " +
+                                      std::to_string(kVersion),
+                                  where);
+    return {};
+}
+
+} // namespace
+
+std::string sessionText(const SessionState& state, const fs::path& folder) {
+    json root = {{"format", kFormat},
+                 {"version", kVersion},
+                 {"model", partToJson(state.model, folder)},
+                 {"recipe", state.recipe.toJson()},
+                 {"current", state.current.toStdString()},
+                 {"selection", json::array()},
+                 {"view", state.view}};
+    if (!state.calibration.path.isEmpty()) root["calibration"] = partToJson(state.calibration, folder);
+    if (!state.run.path.isEmpty()) root["run"] = partToJson(state.run, folder);
+    if (!state.savedAs.isEmpty()) root["saved_as"] = state.savedAs.toStdString();
+    for (const QString& module : state.selection)
+        root["selection"].push_back(module.toStdString());
+    return root.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+Result<SessionState> readSession(const fs::path& file) {
+    QS_TRY(const std::string text, readTextFile(file, kMostBytes));
+    const json root = json::parse(text, nullptr, false);
+    if (root.is_discarded()) return Error::corrupt("is not JSON", file.string());
+    QS_CHECK(checkHead(root, file.string()));
+    Reader reader(root, file.string());
+    SessionState state;
+    const fs::path folder = fs::absolute(file).parent_path();
+    state.model = reader.part("model", folder);
+    state.calibration = reader.part("calibration", folder);
+    state.run = reader.part("run", folder);
+    state.selection = reader.texts("selection");
+    state.current = QString::fromStdString(reader.text(root, "current", {}));
+    state.savedAs = QString::fromStdString(reader.text(root, "saved_as", {}));
+    if (const json* view = reader.object("view"))
+        for (const auto& [key, value] : view->items())
+            state.view[key] = reader.text(*view, key.c_str(), "view.");
+    if (state.model.path.isEmpty()) reader.fail("model", "an object with a path");
+    if (reader.error()) return *reader.error();
+    if (const json* recipe = reader.object("recipe")) {
+        QS_TRY(state.recipe, Recipe::fromJson(*recipe, file.string() + ": recipe"));
+    }
+    return state;
+}
+
+} // namespace qs::app

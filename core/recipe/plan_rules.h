@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rules that planning applies to one target and to one fused group.
+#pragma once
+
+#include "core/recipe/recipe.h"
+
+#include <span>
+
+namespace qs {
+
+struct TargetRuling {
+    uint64_t bytesAfter = 0;        ///< `bytesBefore` when the scheme cannot be applied
+    std::optional<LintIssue> issue; ///< severity Error; `where` is the module
+};
+
+/// What the scheme (null: kept) makes of a target that is stored in `bytesBefore`.
+TargetRuling ruleOnTarget(const QuantTarget& target, const Scheme* scheme, uint64_t bytesBefore,
+                          const Model& model);
+
+/// Runtimes that fuse these linears want one format for all; said here once, as a warning. Exporters decide
+/// what is an error. `members` and `schemes` (null: kept) belong to each other.
+std::optional<LintIssue> ruleOnFusedGroup(const std::string& name,
+                                          std::span<const QuantTarget* const> members,
+                                          std::span<const Scheme* const> schemes);
+
+} // namespace qs
