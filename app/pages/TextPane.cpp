@@ -55,7 +55,7 @@ QWidget* TextPane::makeToolRow() {
     row->addTitle(tr("Text A/B"));
     m_prompts->setObjectName(QStringLiteral("prompts"));
     m_prompts->setAccessibleName(tr("Prompt"));
-    m_prompts->setMinimumContentsLength(14);
+    m_prompts->setMinimumContentsLength(20);
     row->addWidget(m_prompts);
     m_mode->setObjectName(QStringLiteral("textMode"));
     m_mode->segment(TeacherForced)
