@@ -67,7 +67,7 @@ JudgePage::JudgePage(Session* session, QWidget* parent)
     , m_map(new DifferenceMapPane(&m_set))
     , m_errors(new ErrorTablePane(&m_set)) {
     setObjectName(QStringLiteral("judgePage"));
-    auto* texts = splitter(Qt::Horizontal, "judgeTexts", {m_text, m_worstTokens}, {760, 330});
+    auto* texts = splitter(Qt::Horizontal, "judgeTexts", {m_text, m_worstTokens}, {760, 420});
     texts->setStretchFactor(0, 1);
     auto* lower =
         splitter(Qt::Horizontal, "judgeSplit", {makeLossChange(), m_map, m_errors}, {380, 360, 360});

@@ -176,7 +176,7 @@ void TextPane::showPassage() {
         columns.emplace_back(r->letter, r->name);
     if (columns.empty()) columns.emplace_back('A', tr("original"));
     m_columns->setColumns(columns);
-    m_columns->setCurrentToken(m_token);
+    m_columns->setCurrentToken(mode() == Greedy ? -1 : m_token);
     updateControls();
     showCard(m_token);
     if (mode() == Greedy)

@@ -164,7 +164,7 @@ void WorstTokensPane::refresh() {
         m_view->horizontalHeader()->setStretchLastSection(false);
         m_view->horizontalHeader()->setSectionResizeMode(0, QHeaderView::Stretch);
         for (int c = 1; c < m_model->columnCount(); ++c)
-            m_view->setColumnWidth(c, c >= m_model->columnCount() - 2 ? 70 : 56);
+            m_view->setColumnWidth(c, c >= m_model->columnCount() - 2 ? 62 : 54);
     });
 }
 
