@@ -80,9 +80,7 @@ void EvaluationModel::addAgainst(Row& row, const ComparedRun& run) const {
     const std::string letter(1, run.letter), other(1, m_set->against());
     row.chip = QString::fromStdString(verdict(d, letter, other));
     const bool certain = d.probabilityBelow >= 0.95 || d.probabilityBelow <= 0.05;
-    row.tone = int(!certain                   ? ui::Chip::Tone::Neutral
-                   : d.probabilityBelow > 0.5 ? ui::Chip::Tone::Ok
-                                              : ui::Chip::Tone::Selection);
+    row.tone = int(certain && d.probabilityBelow > 0.5 ? ui::Chip::Tone::Ok : ui::Chip::Tone::Neutral);
     row.texts[Against] = tr("%1  %2 %3")
                              .arg(row.chip, against.difference->kl ? tr("ΔKL") : tr("Δloss"),
                                   plusMinus(d.mean, d.standardError));
@@ -115,13 +113,15 @@ EvaluationModel::Row EvaluationModel::rowOf(const ComparedRun& run) const {
 
 EvaluationModel::Scale EvaluationModel::scaleOf(Number Row::*number) const {
     double low = INFINITY, high = -INFINITY;
+    int measured = 0; // one alone has nothing to be compared with
     for (const Row& r : m_rows) {
         const Number& n = r.*number;
         if (r.greyed || !std::isfinite(n.value)) continue;
+        ++measured;
         low = std::min(low, n.value - 2 * n.error);
         high = std::max(high, n.value + 2 * n.error);
     }
-    return low < high ? Scale{low, high} : Scale{};
+    return measured > 1 && low < high ? Scale{low, high} : Scale{};
 }
 
 void EvaluationModel::refresh() {

@@ -19,6 +19,7 @@
 #include <QHeaderView>
 #include <QLabel>
 #include <QPushButton>
+#include <QScrollBar>
 #include <QSplitter>
 #include <QTableView>
 #include <QVBoxLayout>
@@ -66,7 +67,7 @@ JudgePage::JudgePage(Session* session, QWidget* parent)
     , m_map(new DifferenceMapPane(&m_set))
     , m_errors(new ErrorTablePane(&m_set)) {
     setObjectName(QStringLiteral("judgePage"));
-    auto* texts = splitter(Qt::Horizontal, "judgeTexts", {m_text, m_worstTokens}, {760, 330});
+    auto* texts = splitter(Qt::Horizontal, "judgeTexts", {m_text, m_worstTokens}, {760, 420});
     texts->setStretchFactor(0, 1);
     auto* lower =
         splitter(Qt::Horizontal, "judgeSplit", {makeLossChange(), m_map, m_errors}, {380, 360, 360});
@@ -123,16 +124,13 @@ QWidget* JudgePage::makeRuns() {
                                               m_runs);
     m_runs->setItemDelegateForColumn(EvaluationModel::Kl, interval);
     m_runs->setItemDelegateForColumn(EvaluationModel::Perplexity, interval);
-    constexpr int widths[] = {36, 110, 210, 72, 56, 184, 172, 112, 72, 260};
+    constexpr int widths[] = {36, 96, 200, 72, 52, 178, 164, 112, 64, 240};
     for (int c = 0; c < EvaluationModel::ColumnCount; ++c)
         m_runs->setColumnWidth(c, widths[c]);
-    const int rows = m_runs->verticalHeader()->defaultSectionSize() * int(JudgeSet::kMostRuns + 1);
-    m_runs->setFixedHeight(rows + std::max(24, m_runs->fontMetrics().height() + 8) + 2);
     m_runs->setVerticalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     layout->addWidget(m_runs);
-    layout->addWidget(new ui::HintStrip(tr("± is one standard error. Runs are measured on the same tokens, "
-                                           "so the paired difference is surer than "
-                                           "either column.")));
+    layout->addWidget(
+        new ui::HintStrip(tr("± is one standard error. The paired difference is surer than either column.")));
     connect(m_runs->selectionModel(), &QItemSelectionModel::currentRowChanged, this, &JudgePage::showSubject);
     return box;
 }
@@ -167,8 +165,24 @@ void JudgePage::fillReferences() {
     m_against->setEnabled(m_set.runs().size() > 1);
 }
 
+/// As high as its rows: at least the original and a run.
+void JudgePage::fitRuns() {
+    const int rows = std::max(2, m_model.rowCount()), row = m_runs->verticalHeader()->defaultSectionSize();
+    const int head = std::max(24, m_runs->fontMetrics().height() + 8);
+    const QScrollBar* bar = m_runs->horizontalScrollBar();
+    const int below =
+        m_runs->horizontalHeader()->length() > m_runs->viewport()->width() ? bar->sizeHint().height() : 0;
+    m_runs->setFixedHeight(rows * row + head + below + 2);
+}
+
+void JudgePage::resizeEvent(QResizeEvent* event) {
+    QWidget::resizeEvent(event);
+    fitRuns();
+}
+
 void JudgePage::refresh() {
     m_model.refresh();
+    fitRuns();
     fillReferences();
     const QString why = m_set.addBlocker();
     m_add->setEnabled(why.isEmpty());

@@ -48,12 +48,16 @@ signals:
     void addRunRequested();
     void targetActivated(int target);
 
+protected:
+    void resizeEvent(QResizeEvent* event) override;
+
 private:
     QWidget* makeRuns();
     QWidget* makeToolRow();
     QWidget* makeLossChange();
     void refresh();
     void fillReferences();
+    void fitRuns();
     void showSubject();
     void showProtocol();
 

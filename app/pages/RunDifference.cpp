@@ -99,7 +99,7 @@ ui::HeatMapDataPtr bitsDifference(const LayerGrid& grid, const ComparedRun& a, c
         tr("Bits per weight, %1 minus %2").arg(QLatin1Char(a.letter)).arg(QLatin1Char(b.letter));
     data->unit = tr("bits");
     data->valueHint = tr("Stored bits, scales and zero points included. Purple: more, orange: fewer.");
-    setReach(*data, 1);
+    setReach(*data, 4); // one bit is a pale difference
     return data;
 }
 

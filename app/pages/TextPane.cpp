@@ -55,7 +55,7 @@ QWidget* TextPane::makeToolRow() {
     row->addTitle(tr("Text A/B"));
     m_prompts->setObjectName(QStringLiteral("prompts"));
     m_prompts->setAccessibleName(tr("Prompt"));
-    m_prompts->setMinimumContentsLength(14);
+    m_prompts->setMinimumContentsLength(20);
     row->addWidget(m_prompts);
     m_mode->setObjectName(QStringLiteral("textMode"));
     m_mode->segment(TeacherForced)
@@ -176,7 +176,7 @@ void TextPane::showPassage() {
         columns.emplace_back(r->letter, r->name);
     if (columns.empty()) columns.emplace_back('A', tr("original"));
     m_columns->setColumns(columns);
-    m_columns->setCurrentToken(m_token);
+    m_columns->setCurrentToken(mode() == Greedy ? -1 : m_token);
     updateControls();
     showCard(m_token);
     if (mode() == Greedy)

@@ -19,7 +19,7 @@ namespace qs::app {
 namespace {
 
 constexpr size_t kContextTokens = 6;
-constexpr int kWindowRole = Qt::UserRole + 1, kTokenRole = Qt::UserRole + 2;
+constexpr int kWindowRole = Qt::UserRole + 1, kTokenRole = Qt::UserRole + 2, kFlipRole = Qt::UserRole + 3;
 
 struct WorstRow {
     QString before, text, top, referenceTop;
@@ -92,12 +92,20 @@ WorstTokensPane::WorstTokensPane(JudgeSet* set, QWidget* parent)
     connect(m_view, &QTableView::clicked, this, open);
     connect(m_view, &QTableView::activated, this, open);
     connect(set, &JudgeSet::changed, this, &WorstTokensPane::refresh);
+    connect(&ui::ThemeNotifier::instance(), &ui::ThemeNotifier::changed, this, &WorstTokensPane::colourFlips);
     refresh();
 }
 
 void WorstTokensPane::setSubject(char letter) {
     m_subject = letter;
     refresh();
+}
+
+void WorstTokensPane::colourFlips() {
+    for (int r = 0; r < m_model->rowCount(); ++r)
+        for (int c = 0; c < m_model->columnCount(); ++c)
+            if (QStandardItem* i = m_model->item(r, c); i && i->data(kFlipRole).toBool())
+                i->setForeground(ui::theme().error);
 }
 
 void WorstTokensPane::refresh() {
@@ -149,13 +157,14 @@ void WorstTokensPane::refresh() {
                 tr("%1\nPassage %2, token %3").arg(r.before + r.text).arg(r.window + 1).arg(r.token));
             for (QStandardItem* mono : items.last(2))
                 mono->setFont(ui::monoFont());
-            if (r.flip) items.back()->setForeground(ui::theme().error);
+            items.back()->setData(r.flip, kFlipRole);
             m_model->appendRow(items);
         }
+        colourFlips();
         m_view->horizontalHeader()->setStretchLastSection(false);
         m_view->horizontalHeader()->setSectionResizeMode(0, QHeaderView::Stretch);
         for (int c = 1; c < m_model->columnCount(); ++c)
-            m_view->setColumnWidth(c, c >= m_model->columnCount() - 2 ? 70 : 56);
+            m_view->setColumnWidth(c, c >= m_model->columnCount() - 2 ? 62 : 54);
     });
 }
 

@@ -28,6 +28,7 @@ signals:
 
 private:
     void refresh();
+    void colourFlips();
 
     JudgeSet* m_set;
     char m_subject = 'A';

@@ -30,7 +30,7 @@ bool sharesReference(const Evaluation& a, const Evaluation& b) {
 
 /// "99.8 %"; never "100 %", which no number of resamples can show.
 std::string percent(double probability) {
-    return probability > 0.9995 ? "more than 99.9 %" : fmt::format("{:.1f} %", 100 * probability);
+    return probability >= 0.9995 - 0.5e-4 ? "more than 99.9 %" : fmt::format("{:.1f} %", 100 * probability);
 }
 
 } // namespace

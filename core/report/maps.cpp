@@ -112,7 +112,7 @@ std::string bitsMapSvg(const BitsGrid& grid, const std::string& title) {
 
 std::string bitsDifferenceSvg(const BitsGrid& grid, const BitsGrid& other, const std::string& title) {
     if (grid.roles != other.roles || grid.blocks != other.blocks) return {};
-    double reach = 1;
+    double reach = 4; // one bit is a pale difference
     for (size_t i = 0; i < grid.bits.size(); ++i)
         if (const double d = std::abs(grid.bits[i] - other.bits[i]); d > reach) reach = d;
     return svg(grid, title, [&](size_t r, size_t b) {

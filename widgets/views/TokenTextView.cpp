@@ -6,6 +6,7 @@
 #include "widgets/theme/Theme.h"
 
 #include <QAccessible>
+#include <QHash>
 #include <QHelpEvent>
 #include <QKeyEvent>
 #include <QMouseEvent>
@@ -91,11 +92,16 @@ TokenTextView::Layout TokenTextView::layoutFor(double width) const {
     l.lineHeight = std::ceil(fm.height() * kLineFactor);
     const double left = kMargin, right = std::max(left + 40, width - kMargin);
     const auto& tokens = m_data->tokens;
+    QHash<QString, double> measured; // the same few thousand pieces make every text
+    const auto advanceOf = [&](const QString& text) {
+        const auto known = measured.constFind(text);
+        return known != measured.constEnd() ? *known : *measured.insert(text, fm.horizontalAdvance(text));
+    };
     QVector<QString> texts;
     QVector<double> advances;
     for (const TextToken& t : tokens) {
         texts << visible(t.text);
-        advances << fm.horizontalAdvance(texts.back());
+        advances << advanceOf(texts.back());
     }
     double x = left;
     int line = 0;
@@ -113,9 +119,9 @@ TokenTextView::Layout TokenTextView::layoutFor(double width) const {
             ++line;
         }
         const bool fresh = x == left;
-        const double gap = fresh ? 0 : fm.horizontalAdvance(texts[i].left(blanks));
+        const double gap = fresh ? 0 : advanceOf(texts[i].left(blanks));
         const QString ink = blanks == texts[i].size() ? texts[i] : texts[i].mid(blanks);
-        const double inkWidth = fm.horizontalAdvance(ink);
+        const double inkWidth = advanceOf(ink);
         const double top = kMargin / 2 + line * l.lineHeight + (l.lineHeight - fm.height()) / 2;
         l.tokens.push_back(
             {QRectF(x + (blanks == texts[i].size() ? 0 : gap), top, inkWidth, fm.height()), ink, line});
