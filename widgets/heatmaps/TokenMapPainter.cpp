@@ -200,8 +200,13 @@ void paintChannelAxis(QPainter& p, const TokenMapLayout& l) {
     axes.x = {l.firstChannel, l.endChannel, l.plot.left(), l.plot.right(), false};
     axes.xTicks = indexTicks(l.firstChannel, l.endChannel, l.channels, std::max(2, int(l.plot.width() / 70)));
     axes.showY = false;
-    axes.xTitle = tr("channel");
     paintAxes(p, axes);
+    // At the end of the axis: its middle belongs to the colour bar.
+    const QFontMetricsF fm(chartFont());
+    p.setFont(chartFont());
+    p.setPen(theme().text2);
+    p.drawText(QRectF(l.plot.right() - 120, l.plot.bottom() + 5 + fm.height(), 120, fm.height()),
+               Qt::AlignRight, tr("channel"));
     p.setPen(theme().strongBorder);
     p.drawRect(l.plot.adjusted(-0.5, -0.5, 0.5, 0.5));
 }
