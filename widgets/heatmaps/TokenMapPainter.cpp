@@ -282,6 +282,16 @@ std::pair<int, int> TokenMapLayout::channelsAt(double x) const {
     return {first, end};
 }
 
+double TokenMapLayout::columnOf(int channel) const {
+    const double near = plot.left() + std::floor((channel + 0.5 - firstChannel) * pixelsPerChannel()) + 0.5;
+    // A pixel begins inside a channel, so that the channel may be its neighbour's.
+    for (const double x : {near, near + 1, near - 1}) {
+        const auto [first, end] = channelsAt(x);
+        if (first <= channel && channel < end) return x;
+    }
+    return near;
+}
+
 QPoint TokenMapLayout::cellAt(const QPointF& at, bool clamp) const {
     if (!clamp && !plot.contains(at)) return {-1, -1};
     const int channel = int(std::floor(firstChannel + (at.x() - plot.left()) / pixelsPerChannel()));
@@ -392,7 +402,7 @@ QVector<QPair<QString, QString>> tokenCellFacts(const TokenMapData& data, const 
     if (data.median > 0) out.push_back({tr("÷ median"), formatNumber(std::fabs(value) / data.median, 3)});
     out.push_back({tr("z in the token"), formatNumber(scale.z(value), 3)});
     out.push_back({tr("token median |x|"), formatNumber(scale.magnitude, 3)});
-    const auto [first, end] = l.channelsAt(l.cellRect(cell).center().x());
+    const auto [first, end] = l.channelsAt(l.columnOf(cell.x()));
     if (end - first > 1) out.push_back({tr("pixel holds"), QStringLiteral("%1–%2").arg(first).arg(end - 1)});
     return out;
 }
