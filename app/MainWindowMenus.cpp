@@ -182,11 +182,11 @@ void MainWindow::makeViewMenu() {
         setWorkspace(Workspace::Inspect);
         m_inspect->showDistribution();
     });
-    addAction(view, "tokens", tr("To&kens"), "", QKeySequence(tr("K")), [this] {
+    addAction(view, "tokens", tr("T&okens"), "", QKeySequence(tr("K")), [this] {
         setWorkspace(Workspace::Inspect);
         m_inspect->showTokens();
     });
-    QAction* trace = addAction(view, "trace", tr("&Trace the channel"), "", QKeySequence(tr("T")),
+    QAction* trace = addAction(view, "trace", tr("Tra&ce the channel"), "", QKeySequence(tr("T")),
                                [this] { traceChannel(); });
     m_outliers->view()->addAction(trace);
     m_outliers->view()->setContextMenuPolicy(Qt::ActionsContextMenu);

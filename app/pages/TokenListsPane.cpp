@@ -150,13 +150,15 @@ QTableView* TokenListsPane::makeTable(const char* name, const QString& accessibl
     view->setSelectionMode(QAbstractItemView::SingleSelection);
     view->setFixedHeight(height);
     view->setMinimumWidth(200);
+    view->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    view->horizontalHeader()->setMinimumSectionSize(30);
     return view;
 }
 
 QWidget* TokenListsPane::makeWhatIf() {
     m_measure = new QPushButton(tr("Measure"));
     m_keep = new QPushButton(tr("Keep in 16 bits"));
-    m_open = new QPushButton(tr("Open tensor"));
+    m_open = new QPushButton(tr("Open"));
     m_measure->setObjectName(QStringLiteral("measureWhatIf"));
     m_keep->setObjectName(QStringLiteral("keepWhatIf"));
     m_open->setObjectName(QStringLiteral("openWhatIf"));
@@ -165,6 +167,8 @@ QWidget* TokenListsPane::makeWhatIf() {
     auto* column = new QVBoxLayout(part);
     column->setContentsMargins(0, 0, 0, 0);
     column->setSpacing(0);
+    for (ui::KeyValueGrid* grid : {m_facts, m_answer})
+        grid->layout()->setContentsMargins(10, 4, 10, 4);
     auto* buttons = new QHBoxLayout;
     buttons->setContentsMargins(10, 6, 10, 4);
     buttons->setSpacing(6);
@@ -390,6 +394,7 @@ void TokenListsPane::showAnswer() {
             ? tr("Keeps %1 in its source format: one undo step").arg(QString::fromStdString(s->module))
             : noKeep);
     m_open->setEnabled(target >= 0);
+    m_open->setToolTip(s ? tr("Selects %1").arg(QString::fromStdString(s->module)) : QString());
 }
 
 } // namespace qs::app

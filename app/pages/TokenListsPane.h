@@ -28,7 +28,7 @@ public:
     QTableView* massiveView() const { return m_massive; }
     QTableView* sinkView() const { return m_sinks; }
     QTableView* superView() const { return m_super; }
-    QSize sizeHint() const override { return {290, 600}; }
+    QSize sizeHint() const override { return {310, 600}; }
 
 signals:
     /// A tensor and a channel of it (an output row), chosen in the list of candidates.

@@ -102,7 +102,7 @@ void TokenMapPane::showRequest() {
     const QStringList sites = m_state->sites();
     // The first entry follows the current tensor.
     const QString following =
-        tr("of the tensor: %1").arg(m_state->chosenSite().isEmpty() ? m_state->site() : tr("…"));
+        m_state->chosenSite().isEmpty() ? tr("%1 (of the tensor)").arg(m_state->site()) : tr("of the tensor");
     if (m_site->count() != sites.size() + 1 || m_site->itemText(1) != sites.value(0)) {
         m_site->clear();
         m_site->addItem(following, QString());

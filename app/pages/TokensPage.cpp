@@ -11,8 +11,9 @@
 namespace qs::app {
 
 namespace {
+constexpr int kListsWidth = 310;
 constexpr int kListsFrom = 780; ///< px of the page: below, the lists would leave too little to the map
-}
+} // namespace
 
 TokensPage::TokensPage(InspectState* state, QWidget* parent)
     : QWidget(parent)
@@ -36,6 +37,7 @@ TokensPage::TokensPage(InspectState* state, QWidget* parent)
     m_across->addWidget(m_lists);
     m_across->setStretchFactor(0, 1);
     m_across->setStretchFactor(1, 0);
+    m_lists->setMinimumWidth(kListsWidth);
     auto* layout = new QHBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 0);
     layout->addWidget(m_across);

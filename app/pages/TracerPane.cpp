@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/pages/TracerPane.h"
 
-#include "widgets/theme/Icons.h"
 #include "widgets/views/SegmentedButtons.h"
 #include "widgets/views/ToolRow.h"
 
@@ -206,10 +205,7 @@ void TracerPane::showChannels() {
     for (const int c : m_state->channels()) {
         auto* chip = new QToolButton;
         chip->setObjectName(QStringLiteral("channel%1").arg(c));
-        chip->setText(QString::number(c));
-        chip->setIcon(ui::icon(QStringLiteral("close")));
-        chip->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
-        chip->setLayoutDirection(Qt::RightToLeft);
+        chip->setText(QStringLiteral("%1 ×").arg(c));
         chip->setToolTip(tr("Channel %1: take it out of the tracer").arg(c));
         chip->setAccessibleName(chip->toolTip());
         connect(chip, &QToolButton::clicked, m_state, [this, c] { m_state->forgetChannel(c); });

@@ -139,7 +139,7 @@ private slots:
                 QVERIFY2(
                     found,
                     qPrintable(QStringLiteral("spike %1, %2 all %3").arg(spike.x()).arg(spike.y()).arg(all)));
-                const auto [first, end] = l.channelsAt(cell.center().x());
+                const auto [first, end] = l.channelsAt(l.columnOf(spike.x()));
                 QVERIFY(first <= spike.x() && spike.x() < end);
             }
         }
@@ -168,7 +168,8 @@ private slots:
         (*m)(4, 1001) = 80;
         const auto w = shown(mapOf(m, {{1001, 4}}), {700, 420});
         QSignalSpy moved(w.get(), &TokenMapWidget::crosshairMoved);
-        const QPointF at = w->currentLayout().cellRect({1001, 4}).center();
+        const TokenMapLayout l = w->currentLayout();
+        const QPointF at(l.columnOf(1001), l.cellRect({1001, 4}).center().y());
         QTest::mouseClick(w->viewport(), Qt::LeftButton, {}, at.toPoint());
         QCOMPARE(moved.size(), 1);
         QCOMPARE(w->crosshair(), QPoint(1001, 4));

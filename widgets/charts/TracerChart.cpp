@@ -71,12 +71,12 @@ PlotAxes TracerChart::axesFor(const QSizeF& size) const {
         lo = std::isfinite(lo) ? lo / 2 : 0.1;
         hi = lo * 10;
     }
-    axes.yTicks = logTicks(lo / 1.4, hi * 2, std::max(2, int(size.height() / 42)));
+    axes.yTicks = logTicks(lo / 1.4, hi * 2.5, std::max(2, int(size.height() / 42)));
     axes.yTitle = m_data->yTitle;
     const double left = leftAxisWidth(axes.yTicks, true), bottom = bottomAxisHeight(true);
     axes.plot = QRectF(left, 10, std::max(40.0, size.width() - left - kEndLabels),
                        std::max(30.0, size.height() - 10 - bottom));
-    axes.y = {lo / 1.4, hi * 2, axes.plot.bottom(), axes.plot.top(), true};
+    axes.y = {lo / 1.4, hi * 2.5, axes.plot.bottom(), axes.plot.top(), true};
     const double last = std::max(1, m_data->pointCount - 1);
     axes.x = {0, last, axes.plot.left() + 12, axes.plot.right() - 12, false};
     axes.xTicks.push_back({0, tr("embed"), true});

@@ -44,9 +44,9 @@ void paintLimit(QPainter& p, const TracerData& data, const PlotAxes& axes) {
     if (line.isEmpty()) return;
     const QFontMetricsF fm(chartFont());
     p.setFont(chartFont());
-    p.drawText(
-        QRectF(axes.plot.left() + 6, line.first().y() - fm.height() - 1, axes.plot.width(), fm.height()),
-        Qt::AlignLeft, data.limitText);
+    p.drawText(QRectF(axes.plot.left(), line.last().y() - fm.height() - 3, line.last().x() - axes.plot.left(),
+                      fm.height()),
+               Qt::AlignRight, data.limitText);
 }
 
 void paintLine(QPainter& p, const TracerLine& line, const PlotAxes& axes, bool strong) {
@@ -132,7 +132,7 @@ void paintNotes(QPainter& p, const TracerData& data, const PlotAxes& axes, int c
         if (l.born >= 0 && l.born < l.value.size()) notes.mark(at(l, l.born), tr("born"), l.bornText);
         if (l.dies >= 0 && l.dies < l.value.size()) notes.mark(at(l, l.dies), tr("dies"), l.diesText);
         if (l.amplified > 0 && l.amplified < l.normed.size() && l.normed[l.amplified] > 0)
-            notes.write({axes.x.toPixel(l.amplified - 0.5), axes.y.toPixel(l.normed[l.amplified]) - 24},
+            notes.write({axes.x.toPixel(l.amplified - 0.5), axes.y.toPixel(l.normed[l.amplified]) - 17},
                         tr("amplified"), l.amplifiedText);
     }
 }

@@ -200,8 +200,13 @@ void paintChannelAxis(QPainter& p, const TokenMapLayout& l) {
     axes.x = {l.firstChannel, l.endChannel, l.plot.left(), l.plot.right(), false};
     axes.xTicks = indexTicks(l.firstChannel, l.endChannel, l.channels, std::max(2, int(l.plot.width() / 70)));
     axes.showY = false;
-    axes.xTitle = tr("channel");
     paintAxes(p, axes);
+    // At the end of the axis: its middle belongs to the colour bar.
+    const QFontMetricsF fm(chartFont());
+    p.setFont(chartFont());
+    p.setPen(theme().text2);
+    p.drawText(QRectF(l.plot.right() - 120, l.plot.bottom() + 5 + fm.height(), 120, fm.height()),
+               Qt::AlignRight, tr("channel"));
     p.setPen(theme().strongBorder);
     p.drawRect(l.plot.adjusted(-0.5, -0.5, 0.5, 0.5));
 }
@@ -275,6 +280,16 @@ std::pair<int, int> TokenMapLayout::channelsAt(double x) const {
     const int first = std::clamp(int(std::floor(at)), 0, channels - 1);
     const int end = std::clamp(int(std::floor(at + perPixel)), first + 1, channels);
     return {first, end};
+}
+
+double TokenMapLayout::columnOf(int channel) const {
+    const double near = plot.left() + std::floor((channel + 0.5 - firstChannel) * pixelsPerChannel()) + 0.5;
+    // A pixel begins inside a channel, so that the channel may be its neighbour's.
+    for (const double x : {near, near + 1, near - 1}) {
+        const auto [first, end] = channelsAt(x);
+        if (first <= channel && channel < end) return x;
+    }
+    return near;
 }
 
 QPoint TokenMapLayout::cellAt(const QPointF& at, bool clamp) const {
@@ -387,7 +402,7 @@ QVector<QPair<QString, QString>> tokenCellFacts(const TokenMapData& data, const 
     if (data.median > 0) out.push_back({tr("÷ median"), formatNumber(std::fabs(value) / data.median, 3)});
     out.push_back({tr("z in the token"), formatNumber(scale.z(value), 3)});
     out.push_back({tr("token median |x|"), formatNumber(scale.magnitude, 3)});
-    const auto [first, end] = l.channelsAt(l.cellRect(cell).center().x());
+    const auto [first, end] = l.channelsAt(l.columnOf(cell.x()));
     if (end - first > 1) out.push_back({tr("pixel holds"), QStringLiteral("%1–%2").arg(first).arg(end - 1)});
     return out;
 }

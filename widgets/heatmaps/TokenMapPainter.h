@@ -34,6 +34,8 @@ struct TokenMapLayout {
     QRectF rowRect(int token) const;
     /// Channels [first, end) that share the pixel column at x.
     std::pair<int, int> channelsAt(double x) const;
+    /// The middle of a pixel column whose channels hold this one.
+    double columnOf(int channel) const;
 };
 
 TokenMapLayout tokenMapLayout(const TokenMapData& data, const TokenMapView& view, const QSizeF& size);

@@ -151,6 +151,7 @@ void TokenMapWidget::resizeEvent(QResizeEvent* event) {
     if (!empty() && m_view.rowHeight < fitRowHeight())
         m_view.rowHeight = std::min(fitRowHeight(), kTallestRow);
     updateScrollBars();
+    if (!empty() && m_view.cross.x() >= 0) ensureVisible(m_view.cross);
     emit rangeChanged();
 }
 
