@@ -5,6 +5,7 @@
 #include "app/bench/BenchScript.h"
 #include "app/bench/GptqLoop.h"
 #include "app/bench/LargeModel.h"
+#include "app/dialogs/CommandPalette.h"
 #include "app/pages/HeatMapPane.h"
 #include "app/pages/InspectPage.h"
 #include "app/pages/ModelTreePane.h"
@@ -14,9 +15,11 @@
 #include "core/base/temporary.h"
 #include "widgets/charts/ChannelProfileWidget.h"
 #include "widgets/heatmaps/HeatMapWidget.h"
+#include "widgets/views/SearchLineEdit.h"
 
 #include <QDockWidget>
 #include <QJsonDocument>
+#include <QListView>
 #include <QMouseEvent>
 #include <QSplitter>
 #include <QTableView>
@@ -158,6 +161,7 @@ private:
         open("large", [this] { return m_large; });
         views("large");
         filterAndSort();
+        palette();
         m_script.rest();
         m_script.call([this] {
             m_report.rssLargeMib = residentMib();
@@ -277,6 +281,18 @@ private:
         m_script.frames(
             7, [this] { return mapView(); }, undo);
         m_script.pause(300);
+    }
+
+    /// One frame per key stroke; the words of a layer's expert, letter by letter.
+    void palette() {
+        static const QByteArray kTyped("LAYERS.7 EXPERTS.41 DOWN");
+        m_script.scenario("large.palette");
+        m_script.call([this] { m_window->action(QStringLiteral("palette"))->trigger(); });
+        m_script.pause(100);
+        m_script.frames(
+            int(kTyped.size()), [this] { return m_window->palette()->findChild<QListView*>()->viewport(); },
+            [this](int i) { postKey(m_window->palette()->line(), kTyped[i]); });
+        m_script.call([this] { m_window->palette()->hide(); });
     }
 
     void filterAndSort() {

@@ -86,7 +86,7 @@ QByteArray Scenario::line() const {
 QJsonObject BenchReport::toJson() const {
     std::vector<Frame> all;
     QJsonObject each, json;
-    double stall = 0, stallWall = 0, event = 0, filter = 0, sort = 0;
+    double stall = 0, stallWall = 0, event = 0, filter = 0, sort = 0, palette = 0;
     for (const Scenario& s : scenarios) {
         all.insert(all.end(), s.frames.begin(), s.frames.end());
         each[QString::fromLatin1(s.name)] = s.toJson();
@@ -96,6 +96,7 @@ QJsonObject BenchReport::toJson() const {
         const double slowest = percentile(column(s.frames, &Frame::wallMs), 1);
         if (s.name == "large.filter") filter = slowest;
         if (s.name == "large.sort") sort = slowest;
+        if (s.name == "large.palette") palette = slowest;
     }
     addFrames(json, all, QStringLiteral("frame_"));
     json[QStringLiteral("frames")] = int(all.size());
@@ -108,6 +109,7 @@ QJsonObject BenchReport::toJson() const {
     json[QStringLiteral("open_large_ms")] = rounded(openLargeMs);
     json[QStringLiteral("filter_ms_max")] = rounded(filter);
     json[QStringLiteral("sort_ms_max")] = rounded(sort);
+    json[QStringLiteral("palette_ms_max")] = rounded(palette);
     json[QStringLiteral("tensors")] = tensors;
     json[QStringLiteral("background_runs")] = backgroundRuns;
     json[QStringLiteral("background_blocks")] = backgroundBlocks;

@@ -3,6 +3,7 @@
 
 #include <QEvent>
 #include <QMetaEnum>
+#include <QThread>
 #include <QTimer>
 #include <chrono>
 #include <ctime>
@@ -57,6 +58,8 @@ void FrameMeter::resetLongest() {
 }
 
 bool FrameMeter::notify(QObject* receiver, QEvent* event) {
+    // Workers deliver their events through the same application object.
+    if (QThread::currentThread() != thread()) return QApplication::notify(receiver, event);
     // Either may be gone afterwards.
     const QMetaObject* what = receiver->metaObject();
     const QEvent::Type type = event->type();

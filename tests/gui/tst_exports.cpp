@@ -50,7 +50,7 @@ void checkSvg(const QString& path, const QString& view) {
         marks += name == u"rect" || name == u"path" || name == u"text" || name == u"polyline" ||
                  name == u"polygon";
         if (name != u"image") continue;
-        const double width = xml.attributes().value(u"width").toDouble();
+        const double width = xml.attributes().value(QLatin1String("width")).toDouble();
         QVERIFY2(width < kSize.width() / 2.0, qPrintable(view));
     }
     QVERIFY2(!xml.hasError(), qPrintable(view + ": " + xml.errorString()));
