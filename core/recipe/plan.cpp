@@ -2,6 +2,7 @@
 #include "core/recipe/recipe.h"
 
 #include "core/model/packed/packed_linear.h"
+#include "core/recipe/stored_bytes.h"
 
 #include <fmt/format.h>
 #include <map>
@@ -12,11 +13,6 @@ namespace qs {
 using nlohmann::json;
 
 namespace {
-
-uint64_t bytesOf(const StoredBits& b) {
-    const auto up = [](uint64_t bits) { return (bits + 7) / 8; };
-    return up(b.codes) + up(b.scales) + up(b.zeros) + up(b.index);
-}
 
 void issue(Plan& plan, Severity severity, const char* rule, const std::string& where, std::string message) {
     plan.issues.push_back({severity, rule, where, std::move(message)});
@@ -38,7 +34,7 @@ void resolveEntry(Plan& plan, PlanEntry& e, const Model& model) {
     if (!bits)
         return issue(plan, Severity::Error, "group-divides-row", module,
                      bits.error().message + ". Choose a group that divides it, or -1.");
-    e.bytesAfter = bytesOf(*bits);
+    e.bytesAfter = storedBytes(*bits);
     auto method = findMethod(e.scheme->method);
     if (!method) return issue(plan, Severity::Error, "method", module, method.error().describe());
     if ((*method)->needs == Needs::Sigma && (!model.hasForward() || e.target.site.empty()))

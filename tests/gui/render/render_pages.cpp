@@ -4,6 +4,7 @@
 // how each of them looks once it is open.
 #include "app/MainWindow.h"
 #include "app/dialogs/TextDialogs.h"
+#include "app/pages/DistributionPage.h"
 #include "app/pages/ExportPage.h"
 #include "app/pages/HeatMapPane.h"
 #include "app/pages/InspectPage.h"
@@ -11,6 +12,7 @@
 #include "widgets/theme/Theme.h"
 
 #include <QApplication>
+#include <QComboBox>
 #include <QDir>
 #include <QDockWidget>
 #include <QPushButton>
@@ -89,7 +91,11 @@ private:
             m_window->resize(size);
             QTest::qWait(100);
             if (m_window->session()->model()) m_window->resetLayout();
-            if (!m_dock.isEmpty()) m_window->findChild<QDockWidget*>(m_dock)->raise();
+            if (!m_bottom)
+                for (const char* dock : {"outliersDock", "tensorsDock", "problemsDock", "jobsDock"})
+                    m_window->findChild<QDockWidget*>(QLatin1String(dock))->hide();
+            else if (!m_dock.isEmpty())
+                m_window->findChild<QDockWidget*>(m_dock)->raise();
             for (const auto& [mode, suffix] :
                  {std::pair(ui::ThemeMode::Light, ""), std::pair(ui::ThemeMode::Dark, "-dark")}) {
                 m_window->setThemeMode(mode);
@@ -173,10 +179,26 @@ private:
         m_window->inspectPage()->showDistribution();
         raise("problemsDock");
         shoot("2-distribution");
+        shootLens();
         m_window->openPath(m_home.filePath(QStringLiteral("absent")));
         raise("jobsDock");
         shoot("2-jobs");
         m_window->inspectPage()->showProfile();
+    }
+
+    /// A what-if in code units, bottom docks closed: as tall as the lens can be.
+    void shootLens() {
+        DistributionPage* page = m_window->inspectPage()->distribution();
+        Lens* lens = page->lens();
+        m_window->findChild<QComboBox*>(QStringLiteral("lensUnits"))->setCurrentIndex(1);
+        lens->tryRange({RangeRule::MinMax, 0.85f});
+        waitFor("re-quantize", [lens] { return lens->isWhatIf() && lens->progress() < 0; });
+        m_bottom = false;
+        settle();
+        shoot("2-lens-code-units");
+        m_bottom = true;
+        m_window->findChild<QComboBox*>(QStringLiteral("lensUnits"))->setCurrentIndex(0);
+        lens->reset();
     }
 
     void runAndJudge() {
@@ -214,6 +236,7 @@ private:
     }
 
     QString m_out, m_dock; ///< the dock in front, by name
+    bool m_bottom = true;  ///< the docks below are shown
     QTemporaryDir m_home;
     std::unique_ptr<MainWindow> m_window;
 };
