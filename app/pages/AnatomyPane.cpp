@@ -40,8 +40,8 @@ QWidget* AnatomyPane::makeToolRow() {
         box->setObjectName(QString::fromLatin1(name));
         box->setAccessibleName(text);
         box->setKeyboardTracking(false);
-        box->setMinimumWidth(76);
-        tools->addLabel(text)->setBuddy(box);
+        box->setPrefix(text + QLatin1Char(' ')); // a label beside it would go first in a narrow row
+        box->setMinimumWidth(96);
         tools->addWidget(box);
         connect(box, &QSpinBox::valueChanged, this, [this] {
             m_trials.setGroup(size_t(m_row->value()), size_t(m_group->value()));

@@ -100,9 +100,8 @@ DistributionPage::DistributionPage(InspectState* state, QWidget* parent)
 QWidget* DistributionPage::makeLens() {
     m_histogram->setObjectName(QStringLiteral("histogram"));
     m_histogram->setMinimumHeight(110);
-    auto* left =
-        splitter(Qt::Vertical, "lensSplit", stacked(makeToolRow(), m_histogram), makeErrors(), {240, 160});
-    return splitter(Qt::Horizontal, "lensMapSplit", left, makeMap(), {560, 345});
+    auto* left = splitter(Qt::Vertical, "lensSplit", m_histogram, makeErrors(), {240, 160});
+    return stacked(makeToolRow(), splitter(Qt::Horizontal, "lensMapSplit", left, makeMap(), {560, 345}));
 }
 
 QWidget* DistributionPage::makeToolRow() {

@@ -47,7 +47,10 @@ QString footerText(const LayerAdviceResult& advice) {
             : LayerCardPane::tr("Tried on %1 of %2 rows.")
                   .arg(ui::integerText(qint64(advice.rowsUsed)), ui::integerText(qint64(advice.rows)));
     if (advice.nearest) text += LayerCardPane::tr(" Rounded to nearest.");
-    if (!advice.outputError) text += LayerCardPane::tr(" Errors of weights; calibrate for those of outputs.");
+    if (advice.tooWide)
+        text += LayerCardPane::tr(" Errors of weights: Σ of so many inputs is too large to try.");
+    else if (!advice.outputError)
+        text += LayerCardPane::tr(" Errors of weights; outputs need calibration data.");
     return text;
 }
 

@@ -12,6 +12,7 @@
 
 #include <QComboBox>
 #include <QDoubleSpinBox>
+#include <QGridLayout>
 #include <QHeaderView>
 #include <QLabel>
 #include <QPushButton>
@@ -92,9 +93,11 @@ LensPanel::LensPanel(Session* session, Lens* lens, QWidget* parent)
     , m_name(new QLabel)
     , m_what(new ui::Chip)
     , m_tensor(new ui::ElidedLabel)
+    , m_rangeHead(new ui::SectionHeader(tr("Range")))
     , m_range(new ui::KeyValueGrid)
     , m_rule(new QComboBox)
     , m_clip(new QDoubleSpinBox)
+    , m_errorHead(new ui::SectionHeader(tr("Error")))
     , m_errorView(new QTableView)
     , m_errors(new QStandardItemModel(this))
     , m_worstHead(new ui::SectionHeader(tr("Worst groups"), tr("row · group")))
@@ -122,9 +125,9 @@ LensPanel::LensPanel(Session* session, Lens* lens, QWidget* parent)
     layout->setSpacing(0);
     layout->addLayout(line);
     layout->addWidget(padded(m_tensor, 4));
-    layout->addWidget(new ui::SectionHeader(tr("Range"), tr("rounded to nearest")));
+    layout->addWidget(m_rangeHead);
     layout->addWidget(padded(m_range));
-    layout->addWidget(new ui::SectionHeader(tr("Error"), tr("measured on this tensor")));
+    layout->addWidget(m_errorHead);
     layout->addWidget(m_errorView);
     layout->addWidget(m_worstHead);
     layout->addWidget(m_worstView, 1);
@@ -195,11 +198,12 @@ QWidget* LensPanel::makeButtons() {
     m_copy->setObjectName(QStringLiteral("copyValues"));
     m_copy->setToolTip(tr("Weights and codes of the group in the anatomy, tab-separated."));
     auto* row = new QWidget;
-    auto* layout = new QHBoxLayout(row);
+    auto* layout = new QGridLayout(row); // three side by side would be wider than a narrow dock
     layout->setContentsMargins(kSide, 2, kSide, 8);
-    for (QPushButton* b : {m_use, m_reset, m_copy})
-        layout->addWidget(b);
-    layout->addStretch();
+    layout->addWidget(m_use, 0, 0);
+    layout->addWidget(m_reset, 0, 1);
+    layout->addWidget(m_copy, 1, 0);
+    layout->setColumnStretch(2, 1);
     connect(m_use, &QPushButton::clicked, this, &LensPanel::useInRecipe);
     connect(m_reset, &QPushButton::clicked, m_lens, &Lens::reset);
     connect(m_copy, &QPushButton::clicked, this, &LensPanel::copyValuesRequested);
@@ -225,6 +229,7 @@ void LensPanel::refresh() {
         m_tensor->setText({});
     }
     const bool whatIf = m_lens->isWhatIf();
+    m_rangeHead->setNote(quantized && view->quantized.preview ? tr("rounded to nearest") : QString(), whatIf);
     m_what->setTone(whatIf ? ui::Chip::Tone::Predicted : ui::Chip::Tone::Neutral);
     m_what->setText(whatIf                    ? tr("what-if, not in recipe")
                     : !quantized              ? QString()
@@ -260,6 +265,11 @@ void LensPanel::refreshErrors() {
     m_errors->clear();
     m_errors->setHorizontalHeaderLabels({QString(), tr("min–max"), tr("now"), tr("Δ")});
     const auto now = m_lens->now(), base = m_lens->baseline();
+    const bool weighted = now && now->report.error.output >= 0;
+    m_errorHead->setNote(!now || now->report.levels == 0 ? QString()
+                         : weighted                      ? tr("measured on this tensor")
+                         : m_session->calibration()      ? tr("of weights: no Σ that fits")
+                                                         : tr("of weights: not calibrated"));
     if (now && base && now->report.levels > 0) {
         const auto add = [&](const QString& name, const QString& hint, double before, double after,
                              auto text) {
@@ -276,7 +286,7 @@ void LensPanel::refreshErrors() {
         if (b.error.output >= 0)
             add(tr("Output (Σ)"), tr("tr(E Σ Eᵀ) / tr(W Σ Wᵀ) with the calibration's Σ; less is better"),
                 a.error.output, b.error.output, [](double v) { return percent(v); });
-        add(tr("max |w′ − w|"), tr("The largest error of a single weight"), a.error.maxAbs, b.error.maxAbs,
+        add(tr("max |Δw|"), tr("The largest error of a single weight"), a.error.maxAbs, b.error.maxAbs,
             [](double v) { return ui::numberText(v, 3); });
         add(tr("Cosine"), tr("⟨w, w′⟩ / (‖w‖ ‖w′‖); 1 is perfect"), a.cosine, b.cosine,
             [](double v) { return ui::formatFixed(v, 5); });
@@ -290,7 +300,10 @@ void LensPanel::refreshErrors() {
 
 void LensPanel::refreshWorst() {
     m_worst->clear();
-    m_worst->setHorizontalHeaderLabels({tr("row"), tr("group"), tr("rel. error"), tr("largest w in")});
+    const QString hint =
+        tr("Input channel of the group's largest |w|: with min–max grids it sets the scale.");
+    m_worst->setHorizontalHeaderLabels({tr("row"), tr("group"), tr("rel. error"), tr("channel")});
+    m_worst->horizontalHeaderItem(3)->setToolTip(hint);
     m_summary->clear();
     const auto now = m_lens->now();
     if (now) {

@@ -48,9 +48,11 @@ private:
     QLabel* m_name;
     ui::Chip* m_what;
     ui::ElidedLabel* m_tensor;
+    ui::SectionHeader* m_rangeHead;
     ui::KeyValueGrid* m_range;
     QComboBox* m_rule;
     QDoubleSpinBox* m_clip;
+    ui::SectionHeader* m_errorHead;
     QTableView* m_errorView;
     QStandardItemModel* m_errors;
     ui::SectionHeader* m_worstHead;

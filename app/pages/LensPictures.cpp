@@ -186,6 +186,7 @@ ui::AnatomyDataPtr anatomyPicture(const Lens& lens, const MethodTrials& trials) 
     data->levels = anatomy->levels;
     for (size_t i = 0; i < trials.trials().size(); ++i) {
         const MethodTrial& trial = trials.trials()[i];
+        if (trial.label.isEmpty()) continue;
         ui::AnatomyMethod m{trial.label, trial.note, 0, 0, {}, {}, {}, 0, 0};
         if (const auto& c = anatomy->codes[i]) {
             m.scale = double(c->scale);

@@ -11,6 +11,9 @@ namespace qs::app {
 /// Largest tensor that is rounded for a preview, in weights.
 inline constexpr size_t kPreviewLimit = size_t(64) << 20;
 
+/// Widest Sigma that is read for a preview, in channels: above, it alone takes gigabytes.
+inline constexpr size_t kSigmaLimit = 6144;
+
 struct ComparisonInput {
     std::shared_ptr<const Model> model;
     int target = -1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/session/LayerAdvice.h"
 
+#include "app/session/Comparison.h"
 #include "core/quant/quant_report.h"
 #include "core/recipe/stored_bytes.h"
 
@@ -55,7 +56,7 @@ public:
         }
         out.rows = m_target.rows;
         out.rowsUsed = m_weight.rows();
-        return readSigma(facts);
+        return readSigma(facts, out);
     }
 
     bool runs(const MethodDescriptor& method) const { return method.needs == Needs::Nothing || m_sigma; }
@@ -90,13 +91,22 @@ public:
     bool weighted() const { return m_weights.has_value(); }
 
 private:
-    Result<void> readSigma(LayerFacts& facts) {
+    Result<void> readSigma(LayerFacts& facts, LayerAdviceResult& out) {
         facts.activations = ActivationsKnown::NotCalibrated;
         if (m_target.site.empty()) facts.activations = ActivationsKnown::Never;
         if (!m_in.calibration || m_target.site.empty()) return {};
         const SiteRecord* site = m_in.calibration->find(m_target.site);
         facts.activations = ActivationsKnown::NoTokens;
         if (!site || site->tokens == 0) return {};
+        if (m_target.cols > kSigmaLimit) {
+            facts.activations = ActivationsKnown::Yes;
+            out.tooWide = true;
+            for (size_t c = 0; c < m_target.cols; ++c) // the diagonal follows from the statistics
+                facts.inputEnergy.push_back(
+                    double(site->tokens) *
+                    (std::pow(double(site->stats.stddev[c]), 2) + std::pow(double(site->stats.mean[c]), 2)));
+            return {};
+        }
         QS_TRY(m_sigma, m_in.calibration->sigma(m_target.site));
         QS_TRY(m_weights, SigmaWeights::make(*m_sigma, m_target.cols));
         if (!m_weights) {
@@ -140,9 +150,10 @@ Result<void> measureOptions(Bench& bench, const AdviceInput& in, LayerAdviceResu
         }
         Scheme scheme = *edited;
         QS_TRY(const MethodDescriptor* method, findMethod(scheme.method));
-        if (!bench.runs(*method)) {
-            QS_TRY(scheme, nearestOf(scheme));
-        } else if (!bench.affordable(*method)) {
+        const bool sameMethod = scheme.method == in.scheme->method;
+        if (out.nearest && sameMethod) {
+            QS_TRY(scheme, nearestOf(scheme)); // as the present one was
+        } else if (!bench.runs(*method) || !bench.affordable(*method)) {
             option.note = LayerAdvice::tr("too much work for a preview; measured by a run");
             continue;
         }

@@ -24,6 +24,7 @@ struct LayerAdviceResult {
     std::vector<LayerOption> options;
     double errorNow = ui::kNotMeasured; ///< what the options are measured against
     bool outputError = false;
+    bool tooWide = false; ///< Sigma is too large for a preview: errors are of the weights
     bool nearest = false; ///< everything was rounded to nearest: the scheme's own method cannot run yet
     size_t rows = 0, rowsUsed = 0;
 };

@@ -165,7 +165,8 @@ void Lens::open() {
             source->target = asked.target;
             source->scheme = asked.scheme;
             QS_TRY(source->weight, asked.model->readTarget(t));
-            if (asked.scheme && asked.calibration && !t.site.empty() && asked.calibration->find(t.site)) {
+            if (asked.scheme && asked.calibration && t.cols <= kSigmaLimit && !t.site.empty() &&
+                asked.calibration->find(t.site)) {
                 QS_TRY(const MatrixD sigma, asked.calibration->sigma(t.site));
                 QS_TRY(source->sigma, SigmaWeights::make(sigma, t.cols));
             }

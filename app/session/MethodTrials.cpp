@@ -9,6 +9,8 @@ namespace qs::app {
 
 namespace {
 
+constexpr size_t kWhatIf = 1; ///< its place among the trials
+
 const ParamSpec* rangeSpec(const MethodDescriptor& method) {
     for (const ParamSpec& s : method.params)
         if (s.key == "range" && s.type == ParamType::Choice) return &s;
@@ -64,15 +66,19 @@ void MethodTrials::follow() {
     // A coarse picture holds some rows only.
     if (!front || front->rowStep > 1 || front == m_front || !front->quantized.tensor) return;
     m_front = front;
-    if (!m_trials.empty()) m_trials.front() = {frontLabel(), m_front->quantized.tensor, {}};
+    if (m_trials.size() > kWhatIf)
+        m_trials[kWhatIf] =
+            m_lens->isWhatIf() ? MethodTrial{tr("What-if"), m_front->quantized.tensor, {}} : MethodTrial();
     dissect();
 }
 
-QString MethodTrials::frontLabel() const {
-    if (!m_lens->isWhatIf()) return m_lens->original()->quantized.preview ? tr("Recipe, rounded") : tr("Run");
-    return m_lens->now()->range.rule == RangeRule::Mse
-               ? tr("What-if, mse")
-               : tr("What-if, clip %1").arg(double(m_lens->now()->range.clip), 0, 'f', 3);
+MethodTrial MethodTrials::originalTrial() const {
+    const LensView& original = *m_lens->original();
+    if (!original.quantized.preview) return {tr("Run"), original.quantized.tensor, {}};
+    // The methods' own rows show what a recipe without a clip ratio rounds to.
+    if (original.range.rule == RangeRule::Mse || original.range.clip == 1)
+        return {QString(), original.quantized.tensor, {}};
+    return {tr("Recipe, rounded"), original.quantized.tensor, {}};
 }
 
 void MethodTrials::startOver() {
@@ -88,7 +94,12 @@ void MethodTrials::startOver() {
         return;
     }
     const Scheme& scheme = *m_source->scheme;
-    m_trials.push_back({frontLabel(), m_lens->original()->quantized.tensor, {}});
+    m_trials.push_back(originalTrial());
+    m_trials.push_back({}); // the what-if's place
+    if (!m_lens->original()->report.worst.empty()) {
+        m_row = m_lens->original()->report.worst.front().row;
+        m_group = m_lens->original()->report.worst.front().group;
+    }
     for (const MethodDescriptor* m : methods()) {
         Params params = ui::carriedOver(m->params, m->id == scheme.method ? scheme.methodParams : Params());
         const QString label = QString::fromStdString(m->label);

@@ -11,7 +11,7 @@ namespace qs::app {
 
 /// One way to quantize the tensor.
 struct MethodTrial {
-    QString label; ///< "Round to nearest · mse"
+    QString label; ///< "Round to nearest · mse"; "" when there is nothing to show
     std::shared_ptr<const QuantizedTensor> tensor;
     QString note; ///< why there is no tensor (yet)
 };
@@ -37,7 +37,8 @@ public:
     size_t row() const { return m_row; }
     size_t group() const { return m_group; }
 
-    /// The first is the picture in front of the lens.
+    /// First what the run wrote (or a recipe that no method's row shows), then the what-if in front of the
+    /// lens, then the methods.
     const std::vector<MethodTrial>& trials() const { return m_trials; }
     /// Null until computed; belongs to trials() as they are.
     std::shared_ptr<const Anatomy> anatomy() const { return m_anatomy; }
@@ -48,7 +49,7 @@ signals:
 private:
     void follow();
     void startOver();
-    QString frontLabel() const;
+    MethodTrial originalTrial() const;
     void start(const MethodDescriptor& method, Params params, const QString& label);
     void dissect();
 

@@ -194,13 +194,14 @@ private:
         const double levels = out_.levels;
         codes_.add(0);
         codes_.add(levels - 1);
-        const double lo = std::max(std::floor(codes_.lo), -1.5 * levels) - 0.5;
-        const double hi = std::min(std::ceil(codes_.hi), 2.5 * levels) + 0.5;
-        const double whole = std::round(lo + 0.5), span = std::round(hi - whole + 0.5);
+        // From half a code below the first to half a code above the last whole number.
+        const double first = std::round(std::max(std::floor(codes_.lo + 0.5), -1.5 * levels));
+        const double last = std::round(std::min(std::ceil(codes_.hi - 0.5), 2.5 * levels));
+        const double span = last - first + 1;
         size_t perCode = std::max<size_t>(1, size_t(double(kMaxCodeBins) / span));
         perCode -= perCode % 2 == 0;
         for (auto* h : {&originalCodes_, &quantizedCodes_})
-            h->emplace(whole - 0.5, whole - 0.5 + span, size_t(span) * perCode);
+            h->emplace(first - 0.5, last + 0.5, size_t(span) * perCode);
     }
 
     void count(size_t first, ConstMatrixView w, ConstMatrixView q) {

@@ -25,12 +25,26 @@ AnatomyWidget::AnatomyWidget(QWidget* parent) : QAbstractScrollArea(parent) {
 void AnatomyWidget::setData(AnatomyDataPtr data) {
     const QString chosen =
         m_data && m_method < m_data->methods.size() ? m_data->methods[m_method].label : QString();
+    const bool same = !empty() && data && data->row == m_data->row && data->columns == m_data->columns;
     m_data = std::move(data);
     m_method = 0;
     for (int i = 0; m_data && i < m_data->methods.size(); ++i)
         if (m_data->methods[i].label == chosen) m_method = i;
     updateScrollBar();
+    if (!same && !empty() && m_data->largest >= 0) reveal(m_data->largest);
+    // Room for the methods; more than a few may be cut.
+    constexpr int kMostRows = 6, kRowHeight = 22, kRest = 90;
+    setMinimumHeight(kRest + kRowHeight * (m_data ? std::min(kMostRows, int(m_data->methods.size())) : 0));
     viewport()->update();
+}
+
+void AnatomyWidget::reveal(int index) {
+    const Layout l = layoutFor(QSizeF(viewport()->size()), horizontalScrollBar()->value());
+    const double x = index * l.cell, view = l.right - l.left;
+    if (x < l.scroll)
+        horizontalScrollBar()->setValue(int(x));
+    else if (x + l.cell > l.scroll + view)
+        horizontalScrollBar()->setValue(int(x + l.cell - view + 1));
 }
 
 void AnatomyWidget::setCurrentMethod(int method) {
@@ -83,12 +97,7 @@ int AnatomyWidget::indexAt(const QPointF& at) const {
 
 void AnatomyWidget::select(int index) {
     setCurrentColumn(m_data->columns[index]);
-    const Layout l = layoutFor(QSizeF(viewport()->size()), horizontalScrollBar()->value());
-    const double x = index * l.cell, view = l.right - l.left;
-    if (x < l.scroll)
-        horizontalScrollBar()->setValue(int(x));
-    else if (x + l.cell > l.scroll + view)
-        horizontalScrollBar()->setValue(int(x + l.cell - view + 1));
+    reveal(index);
     emit columnSelected(m_column);
 }
 

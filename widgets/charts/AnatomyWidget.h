@@ -91,6 +91,7 @@ private:
     QString describe(int index) const;
     void updateScrollBar();
     int indexAt(const QPointF& at) const;
+    void reveal(int index); ///< scrolls as far as needed
     void select(int index);
 
     AnatomyDataPtr m_data;

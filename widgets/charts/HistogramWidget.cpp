@@ -97,6 +97,10 @@ PlotAxes HistogramWidget::axesFor(const QSizeF& size) const {
     quint64 most = 1;
     if (m_showBefore) most = std::max(most, largest(m_data->before));
     if (m_showAfter) most = std::max(most, largest(m_data->after));
+    const HistogramData::Outline& o = m_data->outline;
+    if (!o.counts.isEmpty() && o.lo < o.hi)
+        most = std::max(most, quint64(double(largest(o.counts)) * m_data->binWidth() *
+                                      double(o.counts.size()) / (o.hi - o.lo)));
     const double yHi = m_log ? double(most) * 1.6 : double(most) * 1.06;
     a.showY = !m_compact;
     const int maxTicks = std::clamp(int(height / 30), 2, 7);

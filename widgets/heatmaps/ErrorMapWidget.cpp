@@ -63,8 +63,7 @@ PlotAxes ErrorMapWidget::axesFor(const QSizeF& size) const {
     const double bottom = bottomAxisHeight(true) + kBarHeight + fm.height() + 16;
     const double height = std::max(20.0, size.height() - 10 - bottom);
     a.yTicks = indexTicks(0, last, last, std::clamp(int(height / 40), 2, 6));
-    for (AxisTick& t : a.yTicks)
-        t.value = std::min(t.value, double(last));
+    std::reverse(a.yTicks.begin(), a.yTicks.end()); // rows run downwards, labels are set from the bottom up
     const double left = 8 + leftAxisWidth(a.yTicks, true);
     const double room = std::max(20.0, size.width() - left - 18);
     // Whole pixels per group, so that equal groups look equal.

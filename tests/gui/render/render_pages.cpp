@@ -176,6 +176,7 @@ private:
         settle();
         shoot("1-inspect-edited");
         m_window->action(QStringLiteral("undo"))->trigger();
+        shootDialog("1-layer-card", m_window->findChild<QWidget*>(QStringLiteral("layerCardPane")));
         m_window->inspectPage()->showDistribution();
         raise("problemsDock");
         shoot("2-distribution");
