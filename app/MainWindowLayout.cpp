@@ -2,9 +2,11 @@
 // MainWindow: docks, what each workspace shows of them, and their memory.
 #include "app/MainWindow.h"
 
+#include "app/pages/DistributionPage.h"
 #include "app/pages/InspectPage.h"
 #include "app/pages/InspectorPane.h"
 #include "app/pages/JobsPane.h"
+#include "app/pages/LensPanel.h"
 #include "app/pages/ModelTreePane.h"
 #include "app/pages/OutliersPane.h"
 #include "app/pages/ProblemsPane.h"
@@ -87,6 +89,11 @@ void MainWindow::makeDocks() {
             [jobs](int n) { jobs->setWindowTitle(counted(tr("Jobs"), n)); });
     connect(m_tensors, &TensorsPane::editRefused, this, &MainWindow::showError);
     connect(m_inspector, &InspectorPane::editRefused, this, &MainWindow::showError);
+    LensPanel* lens = m_inspect->distribution()->panel();
+    m_inspector->setLensPanel(lens);
+    connect(lens, &LensPanel::editRefused, this, &MainWindow::showError);
+    connect(m_inspect, &QTabWidget::currentChanged, m_inspector,
+            [this] { m_inspector->showLensPanel(m_inspect->currentWidget() == m_inspect->distribution()); });
     applyDefaultLayout(Workspace::Inspect);
 }
 

@@ -325,10 +325,10 @@ void MainWindow::updateActions() {
     const QString noSelection = !noModel.isEmpty()                           ? noModel
                                 : m_session.selection()->targets().isEmpty() ? tr("Select a tensor first.")
                                                                              : QString();
-    for (const char* name :
-         {"saveSession", "saveSessionAs", "loadRecipe", "saveRecipe", "close", "selectAll", "openCalibration",
-          "scan", "goInspect", "goRun", "goJudge", "goExport", "profile", "distribution", "tokens", "trace",
-          "filter", "export", "maximize", "resetLayout"})
+    for (const char* name : {"saveSession", "saveSessionAs",   "loadRecipe", "saveRecipe",   "close",
+                             "selectAll",   "openCalibration", "scan",       "goInspect",    "goRun",
+                             "goJudge",     "goExport",        "profile",    "distribution", "tokens",
+                             "trace",       "filter",          "export",     "maximize",     "resetLayout"})
         allow(name, noModel);
     for (int b = 2; b <= 8; ++b)
         allow(qPrintable(QStringLiteral("bits%1").arg(b)), noSelection);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/pages/InspectorPane.h"
 
-#include "app/pages/DistributionPage.h"
+#include "app/pages/LayerCardPane.h"
+#include "app/pages/LensPictures.h"
 #include "core/model/packed/packed_linear.h"
 #include "widgets/charts/ExportMenu.h"
 #include "widgets/editors/SchemeEditor.h"
@@ -105,6 +106,7 @@ InspectorPane::InspectorPane(InspectState* state, QWidget* parent)
     connect(session, &Session::calibrationChanged, this, &InspectorPane::scheduleRefresh);
     connect(session, &Session::comparisonReady, this, &InspectorPane::refreshHistogram);
     connect(m_editor, &ui::SchemeEditor::edited, this, &InspectorPane::onEdited);
+    connect(m_layerCard, &LayerCardPane::editRefused, this, &InspectorPane::editRefused);
     refresh();
 }
 
@@ -140,6 +142,7 @@ QWidget* InspectorPane::makeBody() {
     m_editor = new ui::SchemeEditor;
     m_editor->setObjectName(QStringLiteral("schemeEditor"));
     m_price = new ui::KeyValueGrid;
+    m_layerCard = new LayerCardPane(m_state->session());
     m_selectionHead = new ui::SectionHeader(tr("Selection"));
     m_selection = new ui::KeyValueGrid;
     auto* body = new QWidget;
@@ -153,10 +156,25 @@ QWidget* InspectorPane::makeBody() {
     layout->addWidget(m_schemeHead);
     layout->addWidget(padded(m_editor));
     layout->addWidget(padded(m_price));
+    layout->addWidget(m_layerCard);
     layout->addWidget(m_selectionHead);
     layout->addWidget(padded(m_selection));
     layout->addStretch();
     return body;
+}
+
+void InspectorPane::setLensPanel(QWidget* panel) {
+    m_lensScroll = new QScrollArea;
+    m_lensScroll->setFrameShape(QFrame::NoFrame);
+    m_lensScroll->setWidgetResizable(true);
+    m_lensScroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    m_lensScroll->setWidget(panel);
+    m_stack->addWidget(m_lensScroll);
+}
+
+void InspectorPane::showLensPanel(bool on) {
+    m_showLens = on && m_lensScroll;
+    refresh();
 }
 
 void InspectorPane::scheduleRefresh() {
@@ -165,7 +183,8 @@ void InspectorPane::scheduleRefresh() {
 
 void InspectorPane::refresh() {
     const ui::TargetRow* row = m_state->currentRow();
-    m_stack->setCurrentIndex(row ? 1 : 0);
+    m_stack->setCurrentIndex(!row ? 0 : m_showLens ? 2 : 1);
+    m_layerCard->show(m_state->current());
     if (!row) return;
     const QVector<int>& targets = m_state->session()->selection()->targets();
     const QString place = row->block < 0 ? QString() : tr("block %1").arg(row->block);

@@ -21,11 +21,16 @@ class SectionHeader;
 
 namespace qs::app {
 
+class LayerCardPane;
+
 class InspectorPane : public QWidget {
     Q_OBJECT
 public:
     explicit InspectorPane(InspectState* state, QWidget* parent = nullptr);
     ui::SchemeEditor* editor() const { return m_editor; }
+    /// What stands here instead while the distribution lens is in front.
+    void setLensPanel(QWidget* panel);
+    void showLensPanel(bool on);
     QSize sizeHint() const override { return {310, 600}; }
 
 signals:
@@ -51,8 +56,11 @@ private:
     ui::SectionHeader* m_schemeHead;
     ui::SchemeEditor* m_editor;
     ui::KeyValueGrid* m_price;
+    LayerCardPane* m_layerCard;
     ui::SectionHeader* m_selectionHead;
     ui::KeyValueGrid* m_selection;
+    QScrollArea* m_lensScroll = nullptr;
+    bool m_showLens = false;
     QTimer m_later; ///< results and edits come in bursts
 };
 

@@ -6,6 +6,7 @@
 
 #include <QCoreApplication>
 #include <cmath>
+#include <functional>
 #include <unordered_map>
 
 namespace qs::app {
@@ -24,9 +25,24 @@ std::shared_ptr<ui::HeatMapData> emptyMap(const LayerGrid& grid) {
     data->columnLabels = grid.columns;
     data->columnTitle = tr("block");
     data->diverging = true;
-    data->values.fill(ui::kNotMeasured, grid.targets.size());
-    data->cellTexts.resize(grid.targets.size());
+    data->values.fill(ui::kNotMeasured, grid.cells.size());
+    data->cellTexts.resize(grid.cells.size());
     return data;
+}
+
+/// Each cell shows the target (several in a cell of experts) whose `value` is farthest from zero.
+void fillCells(ui::HeatMapData& data, const LayerGrid& grid, const std::function<double(int)>& value) {
+    for (qsizetype i = 0; i < grid.cells.size(); ++i)
+        for (const int target : grid.cells[i]) {
+            const double v = value(target);
+            if (std::isfinite(v) && !(std::abs(v) <= std::abs(data.values[i]))) data.values[i] = v;
+        }
+}
+
+void writeCells(ui::HeatMapData& data, double (*rounded)(double)) {
+    for (qsizetype i = 0; i < data.values.size(); ++i)
+        if (std::isfinite(data.values[i]))
+            data.cellTexts[i] = QString::fromStdString(report::signedBits(rounded(data.values[i])));
 }
 
 /// Symmetric about zero, and never so narrow that a hair's breadth looks like a difference.
@@ -89,12 +105,12 @@ ui::HeatMapDataPtr bitsDifference(const LayerGrid& grid, const ComparedRun& a, c
         return weights > 0 ? 8.0 * double(stored.bytesBefore) / weights : 0.0; // the original
     };
     auto data = emptyMap(grid);
-    for (qsizetype i = 0; i < grid.targets.size(); ++i) {
-        const auto target = size_t(grid.targets[i]);
-        if (grid.targets[i] < 0 || target >= plan->entries.size()) continue;
-        data->values[i] = bits(a, plan->entries[target], target) - bits(b, plan->entries[target], target);
-        data->cellTexts[i] = QString::fromStdString(report::signedBits(data->values[i]));
-    }
+    fillCells(*data, grid, [&](int target) {
+        if (size_t(target) >= plan->entries.size()) return ui::kNotMeasured;
+        const PlanEntry& entry = plan->entries[size_t(target)];
+        return bits(a, entry, size_t(target)) - bits(b, entry, size_t(target));
+    });
+    writeCells(*data, [](double v) { return v; });
     data->valueTitle =
         tr("Bits per weight, %1 minus %2").arg(QLatin1Char(a.letter)).arg(QLatin1Char(b.letter));
     data->unit = tr("bits");
@@ -108,17 +124,14 @@ ui::HeatMapDataPtr errorDifference(const LayerGrid& grid, const SchemeTable& tab
     if (!a.run || !b.run || grid.isEmpty()) return nullptr;
     const auto first = resultsOf(*a.run), second = resultsOf(*b.run);
     auto data = emptyMap(grid);
-    for (qsizetype i = 0; i < grid.targets.size(); ++i) {
-        if (grid.targets[i] < 0) continue;
-        const std::string module = table.row(grid.targets[i]).module.toStdString();
+    fillCells(*data, grid, [&](int target) {
+        const std::string module = table.row(target).module.toStdString();
         const auto x = first.find(module), y = second.find(module);
-        if (x == first.end() || y == second.end()) continue;
+        if (x == first.end() || y == second.end()) return ui::kNotMeasured;
         const double mine = errorOf(x->second), theirs = errorOf(y->second);
-        if (!(mine > 0) || !(theirs > 0)) continue;
-        data->values[i] = std::log2(theirs / mine);
-        data->cellTexts[i] =
-            QString::fromStdString(report::signedBits(std::round(10 * data->values[i]) / 10));
-    }
+        return mine > 0 && theirs > 0 ? std::log2(theirs / mine) : ui::kNotMeasured;
+    });
+    writeCells(*data, [](double v) { return std::round(10 * v) / 10; });
     data->valueTitle =
         tr("Error of %1 over error of %2").arg(QLatin1Char(b.letter)).arg(QLatin1Char(a.letter));
     data->unit = tr("log2");

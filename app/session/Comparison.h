@@ -4,8 +4,15 @@
 
 #include "app/session/Requests.h"
 #include "core/base/job.h"
+#include "core/quant/range/range_search.h"
 
 namespace qs::app {
+
+/// Largest tensor that is rounded for a preview, in weights.
+inline constexpr size_t kPreviewLimit = size_t(64) << 20;
+
+/// Widest Sigma that is read for a preview, in channels: above, it alone takes gigabytes.
+inline constexpr size_t kSigmaLimit = 6144;
 
 struct ComparisonInput {
     std::shared_ptr<const Model> model;
@@ -15,9 +22,23 @@ struct ComparisonInput {
     size_t bins = 512;
 };
 
-/// With a run that holds the tensor: what it wrote. Else the scheme, rounded to nearest by the registry's
-/// first data-free method. Streams over row blocks; a preview holds the tensor once and is refused above 64
-/// Mi weights.
+/// A tensor in codes and what stands behind it.
+struct QuantizedTarget {
+    std::shared_ptr<const QuantizedTensor> tensor;
+    std::shared_ptr<const Codec> codec;
+    QString label;        ///< "int4 g128 sym · GPTQ"
+    bool preview = false; ///< not what a run wrote
+};
+
+/// What the run wrote for the target.
+Result<QuantizedTarget> quantizedByRun(const Run& run, const QuantTarget& target);
+/// The weight rounded to nearest in the scheme's format.
+Result<QuantizedTarget> quantizedToNearest(ConstMatrixView weight, const Scheme& scheme, RangeChoice range,
+                                           const JobContext& job);
+
+/// With a run that holds the tensor: what it wrote. Else the scheme, rounded to nearest on the grids of its
+/// range parameters. Streams over row blocks; a preview holds the tensor once and is refused above
+/// kPreviewLimit.
 Result<WeightComparison> compareWeights(const ComparisonInput& input, const JobContext& job);
 
 /// Statistics of a target's weights; of packed ones, of their dequantized values.

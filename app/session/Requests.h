@@ -4,6 +4,7 @@
 
 #include "core/evaluate/evaluate.h"
 #include "core/export/exporter.h"
+#include "core/quant/quant_report.h"
 
 #include <QString>
 
@@ -47,16 +48,12 @@ struct EvaluationPair {
     std::vector<std::shared_ptr<const Evaluation>> others; ///< of EvaluateRequest::others
 };
 
-/// Original and quantized values of one tensor, for the histogram and the channel profile.
+/// Original and quantized values of one tensor.
 struct WeightComparison {
     int target = -1;
-    Histogram original, quantized; ///< the same bins
-    QString label;                 ///< "run", "preview: round to nearest"
-    bool preview = false;          ///< not what a run wrote, but the present scheme rounded to nearest
-    double weightError = 0;        ///< ||W - W'||^2 / ||W||^2
-    double maxAbs = 0;             ///< max |W - W'|
-    std::vector<float> columnRms;  ///< [cols] root mean square of W - W' per input channel
-    std::vector<float> columnMax;  ///< [cols] absmax of W' per input channel
+    QString label;        ///< "int4 g128 asym · GPTQ"; "" when kept
+    bool preview = false; ///< not what a run wrote, but the present scheme rounded to nearest
+    QuantReport report;
 };
 
 } // namespace qs::app

@@ -48,4 +48,17 @@ void roundToNearest(const Codec& codec, ConstMatrixView weight, QuantizedTensor&
     });
 }
 
+Result<QuantizedTensor> quantizeToNearest(ConstMatrixView weight, const Codec& codec, RangeChoice range,
+                                          const JobContext& job) {
+    QuantizeInput in;
+    in.weight = weight;
+    in.codec = &codec;
+    QS_TRY(QuantizedTensor q, beginTensor(in, Needs::Nothing));
+    QS_CHECK(job.checkpoint());
+    fitGroups(codec, range, weight, q);
+    QS_CHECK(job.checkpoint());
+    roundToNearest(codec, weight, q);
+    return q;
+}
+
 } // namespace qs

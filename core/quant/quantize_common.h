@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/quant/method.h"
+#include "core/quant/range/range_search.h"
 
 namespace qs {
 
@@ -12,5 +13,10 @@ Result<QuantizedTensor> beginTensor(const QuantizeInput& input, Needs needs);
 
 /// Nearest codes of all rows with the tensor's scales; fills q.codes.
 void roundToNearest(const Codec& codec, ConstMatrixView weight, QuantizedTensor& q);
+
+/// Grids by `range`, then nearest codes. InvalidArgument for weights that are not finite or a group that does
+/// not divide the row.
+Result<QuantizedTensor> quantizeToNearest(ConstMatrixView weight, const Codec& codec, RangeChoice range,
+                                          const JobContext& job);
 
 } // namespace qs

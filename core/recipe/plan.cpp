@@ -3,6 +3,7 @@
 
 #include "core/model/packed/packed_linear.h"
 #include "core/recipe/plan_rules.h"
+#include "core/recipe/stored_bytes.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -14,11 +15,6 @@ namespace qs {
 using nlohmann::json;
 
 namespace {
-
-uint64_t bytesOf(const StoredBits& b) {
-    const auto up = [](uint64_t bits) { return (bits + 7) / 8; };
-    return up(b.codes) + up(b.scales) + up(b.zeros) + up(b.index);
-}
 
 void addIssue(Plan& plan, std::optional<LintIssue> issue) {
     if (issue) plan.issues.push_back(std::move(*issue));
@@ -73,7 +69,7 @@ TargetRuling ruleOnTarget(const QuantTarget& target, const Scheme* scheme, uint6
     auto bits = (*codec)->storedBits(target.rows, target.cols);
     if (!bits)
         return refuse("group-divides-row", bits.error().message + ". Choose a group that divides it, or -1.");
-    out.bytesAfter = bytesOf(*bits);
+    out.bytesAfter = storedBytes(*bits);
     auto method = findMethod(scheme->method);
     if (!method) return refuse("method", method.error().describe());
     if ((*method)->needs == Needs::Sigma && (!model.hasForward() || target.site.empty()))

@@ -136,14 +136,15 @@ private slots:
                 n += x;
             return n;
         };
-        QCOMPARE(sum(c.original), uint64_t(t.rows * t.cols));
-        QCOMPARE(sum(c.quantized), uint64_t(t.rows * t.cols));
-        QVERIFY(c.weightError > 1e-4 && c.weightError < 0.1); // 4 bits
-        QCOMPARE(c.columnRms.size(), t.cols);
+        QCOMPARE(sum(c.report.original), uint64_t(t.rows * t.cols));
+        QCOMPARE(sum(c.report.quantized), uint64_t(t.rows * t.cols));
+        QVERIFY(c.report.error.weight > 1e-4 && c.report.error.weight < 0.1); // 4 bits
+        QCOMPARE(c.report.columnRms.size(), t.cols);
         session.table()->edit({4}, SchemeEdit::codecParam("bits", 8LL));
         session.requestComparison(4);
         QTRY_COMPARE_WITH_TIMEOUT(ready.size(), 2, 30000);
-        QVERIFY(session.comparison()->weightError < c.weightError / 50); // 16 times finer: 256 in the square
+        // 16 times finer: 256 in the square
+        QVERIFY(session.comparison()->report.error.weight < c.report.error.weight / 50);
     }
 
     void mainPath() {
@@ -224,7 +225,7 @@ private slots:
         QTRY_COMPARE_WITH_TIMEOUT(ready.size(), 1, 30000);
         QVERIFY2(other.comparison(), qPrintable(other.comparisonNote()));
         QVERIFY(!other.comparison()->preview);
-        QVERIFY(qAbs(other.comparison()->weightError - other.table()->row(0).weightError) <=
+        QVERIFY(qAbs(other.comparison()->report.error.weight - other.table()->row(0).weightError) <=
                 1e-6 * other.table()->row(0).weightError);
     }
 

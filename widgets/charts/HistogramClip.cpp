@@ -27,8 +27,26 @@ void paintFlag(QPainter& p, double x, double y, const QColor& color) {
 
 void HistogramWidget::setClip(double lo, double hi) {
     if (!(lo < hi)) return;
-    m_clip = {true, lo, hi, lo, hi, -1};
+    setClip(lo, hi, lo, hi);
+}
+
+void HistogramWidget::setClip(double lo, double hi, double homeLo, double homeHi) {
+    if (!(lo < hi) || !(homeLo < homeHi)) return;
+    m_clip.shown = true;
+    m_clip.lo = lo;
+    m_clip.hi = hi;
+    m_clip.homeLo = homeLo;
+    m_clip.homeHi = homeHi;
+    m_clip.dragged = -1;
     update();
+}
+
+void HistogramWidget::setClipCentre(double centre) {
+    m_clip.centre = centre;
+}
+
+void HistogramWidget::setClipLimits(double lo, double hi) {
+    m_clip.limits = {lo, hi};
 }
 
 void HistogramWidget::removeClip() {
@@ -47,12 +65,26 @@ int HistogramWidget::clipHandleAt(const QPointF& at) const {
 }
 
 void HistogramWidget::moveClip(int handle, double value) {
-    // The handles keep a bin between them and stay on the data.
+    // The handles keep a bin between them and stay within the limits.
     const double gap = m_data->binWidth();
-    if (handle == 0)
-        m_clip.lo = std::clamp(value, m_data->lo, std::max(m_data->lo, m_clip.hi - gap));
-    else
-        m_clip.hi = std::clamp(value, std::min(m_data->hi, m_clip.lo + gap), m_data->hi);
+    const auto [lo, hi] = m_clip.limits.value_or(std::pair(m_data->lo, m_data->hi));
+    if (m_clip.centre) {
+        const double c = *m_clip.centre;
+        double& moved = handle == 0 ? m_clip.lo : m_clip.hi;
+        double& other = handle == 0 ? m_clip.hi : m_clip.lo;
+        if (moved == c) return;
+        // Neither passes its limit, and the moved one stays on its side.
+        double factor = (value - c) / (moved - c);
+        const double most = std::min(m_clip.hi > c ? (hi - c) / (m_clip.hi - c) : 1e9,
+                                     m_clip.lo < c ? (lo - c) / (m_clip.lo - c) : 1e9);
+        factor = std::clamp(factor, std::min(most, gap / std::abs(moved - c)), most);
+        moved = c + factor * (moved - c);
+        other = c + factor * (other - c);
+    } else if (handle == 0) {
+        m_clip.lo = std::clamp(value, lo, std::max(lo, m_clip.hi - gap));
+    } else {
+        m_clip.hi = std::clamp(value, std::min(hi, m_clip.lo + gap), hi);
+    }
     update();
     emit clipMoved(m_clip.lo, m_clip.hi);
 }

@@ -97,6 +97,10 @@ PlotAxes HistogramWidget::axesFor(const QSizeF& size) const {
     quint64 most = 1;
     if (m_showBefore) most = std::max(most, largest(m_data->before));
     if (m_showAfter) most = std::max(most, largest(m_data->after));
+    const HistogramData::Outline& o = m_data->outline;
+    if (!o.counts.isEmpty() && o.lo < o.hi)
+        most = std::max(most, quint64(double(largest(o.counts)) * m_data->binWidth() *
+                                      double(o.counts.size()) / (o.hi - o.lo)));
     const double yHi = m_log ? double(most) * 1.6 : double(most) * 1.06;
     a.showY = !m_compact;
     const int maxTicks = std::clamp(int(height / 30), 2, 7);
@@ -149,12 +153,13 @@ void HistogramWidget::paintBars(QPainter& painter, const PlotAxes& axes, const Q
         pooled[x] = *std::max_element(counts.begin() + from,
                                       counts.begin() + std::max(from + 1, perPixel < 1 ? from + 1 : to));
     }
-    const QColor edge = after ? t.data : t.text3;
+    const QColor edge = after ? t.data : m_data->errors ? t.outlier : t.text3;
+    const QColor fill = m_data->errors ? blend(t.outlier, t.base, 0.55) : t.original;
     double last = bottom;
     for (int x = 0; x < width; ++x) {
         const double y = top(axes, double(pooled[x]));
         const double px = axes.plot.left() + x;
-        if (!after && bottom - y > 0) painter.fillRect(QRectF(px, y, 1, bottom - y), t.original);
+        if (!after && bottom - y > 0) painter.fillRect(QRectF(px, y, 1, bottom - y), fill);
         if (bottom - y > 0 || last < bottom) {
             const double from = std::min(y, last), to = std::max(y, last);
             const double thick = after ? 1.6 : 1;
@@ -163,6 +168,25 @@ void HistogramWidget::paintBars(QPainter& painter, const PlotAxes& axes, const Q
         }
         last = y;
     }
+}
+
+void HistogramWidget::paintOutline(QPainter& painter, const PlotAxes& axes) const {
+    const HistogramData::Outline& o = m_data->outline;
+    if (o.counts.isEmpty() || !(o.lo < o.hi)) return;
+    const double width = (o.hi - o.lo) / double(o.counts.size()), perBin = m_data->binWidth() / width;
+    QPolygonF line;
+    // At most one point per two pixels: the larger of the counts that share them.
+    double peak = 0, from = -1e9;
+    for (int i = 0; i < o.counts.size(); ++i) {
+        const double x = axes.x.toPixel(o.lo + (i + 0.5) * width);
+        peak = std::max(peak, double(o.counts[i]) * perBin);
+        if (x - from < 2) continue;
+        line << QPointF(x, top(axes, peak));
+        from = x;
+        peak = 0;
+    }
+    painter.setPen(QPen(theme().text, 1.3, Qt::DashLine));
+    painter.drawPolyline(line);
 }
 
 void HistogramWidget::paintLevels(QPainter& painter, const PlotAxes& axes) const {
@@ -180,11 +204,15 @@ void HistogramWidget::paintHeader(QPainter& painter, const PlotAxes& axes) const
     const QRectF row(axes.plot.left(), 3, axes.plot.width(), fm.height() + 2);
     QVector<LegendEntry> legend;
     if (m_showBefore && !m_data->before.isEmpty())
-        legend.push_back({m_data->beforeLabel.isEmpty() ? tr("original") : m_data->beforeLabel, t.original,
-                          LegendEntry::Fill});
+        legend.push_back({m_data->beforeLabel.isEmpty() ? tr("original") : m_data->beforeLabel,
+                          m_data->errors ? blend(t.outlier, t.base, 0.55) : t.original, LegendEntry::Fill});
     if (m_showAfter && !m_data->after.isEmpty())
         legend.push_back({m_data->afterLabel.isEmpty() ? tr("dequantized") : m_data->afterLabel, t.data,
                           spikes() ? LegendEntry::Bar : LegendEntry::Line});
+    if (m_clip.shown && !m_data->clipLabel.isEmpty())
+        legend.push_back({m_data->clipLabel, t.warningFill, LegendEntry::Fill});
+    if (!m_data->outline.counts.isEmpty())
+        legend.push_back({m_data->outline.label, t.text, LegendEntry::DashedLine});
     const double title = std::min(fm.horizontalAdvance(m_data->title), row.width() / 2);
     const double used = paintLegend(painter, row.adjusted(title + 16, 0, 0, 0), legend);
     painter.setFont(boldChartFont());
@@ -251,6 +279,7 @@ void HistogramWidget::paintContent(QPainter& painter, const QSizeF& size, bool i
     paintClip(painter, axes);
     if (m_showBefore && !m_data->before.isEmpty()) paintBars(painter, axes, m_data->before, false);
     if (m_showAfter && !m_data->after.isEmpty()) paintBars(painter, axes, m_data->after, true);
+    paintOutline(painter, axes);
     painter.restore();
     paintAxes(painter, axes);
     paintLevels(painter, axes);

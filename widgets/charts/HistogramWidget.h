@@ -3,7 +3,8 @@
 // a pixel are pooled by max. Wheel zooms, drag selects a range, double-click or 0 shows everything, L
 // switches the y axis, hover shows the exact counts of the bin, Left and Right walk through the bins.
 // Clip handles (setClip) drag with the pointer; Enter keeps, Escape restores. Ctrl+Left/Right moves the low
-// one, Shift+Left/Right the high one by a bin.
+// one, Shift+Left/Right the high one by a bin. Linked (setClipCentre), both keep their ratio about a centre.
+// As a histogram of errors it is filled in the outlier colour, with an outline of another one behind it.
 #pragma once
 
 #include "widgets/charts/ChartAxis.h"
@@ -12,6 +13,7 @@
 #include <QVector>
 #include <QWidget>
 #include <memory>
+#include <optional>
 
 namespace qs::ui {
 
@@ -22,6 +24,14 @@ struct HistogramData {
     QVector<quint64> after;          ///< empty, or [bins]; dequantized
     QVector<double> levels;          ///< the codec's levels in x units: ticks on the axis
     QString beforeLabel, afterLabel; ///< legend: "original", "dequantized, 16 levels"
+    QString clipLabel;               ///< legend of what lies outside the clip handles; "" for none
+    bool errors = false;             ///< `before` holds errors, not weights
+    /// Another histogram as a dashed line, over bins of its own; drawn as if it had these bins.
+    struct Outline {
+        double lo = 0, hi = 0;
+        QVector<quint64> counts;
+        QString label;
+    } outline;
     QString emptyText;
 
     int bins() const { return int(before.isEmpty() ? after.size() : before.size()); }
@@ -50,6 +60,13 @@ public:
     void setRange(double lo, double hi);
     /// Shows two handles at the clipping values, in x units, lo < hi; ends a drag without a signal.
     void setClip(double lo, double hi);
+    /// The same with the place that Escape returns to.
+    void setClip(double lo, double hi, double homeLo, double homeHi);
+    bool isClipDragged() const { return m_clip.dragged >= 0; }
+    /// Moving one handle moves the other, so that both keep their ratio of distances to `centre`.
+    void setClipCentre(double centre);
+    /// How far out the handles may go; by default the data's range.
+    void setClipLimits(double lo, double hi);
     void removeClip();
     bool hasClip() const { return m_clip.shown; }
     double clipLo() const { return m_clip.lo; }
@@ -82,6 +99,7 @@ private:
     PlotAxes axesFor(const QSizeF& size) const;
     void paintContent(QPainter& painter, const QSizeF& size, bool interactive) const;
     void paintBars(QPainter& painter, const PlotAxes& axes, const QVector<quint64>& counts, bool after) const;
+    void paintOutline(QPainter& painter, const PlotAxes& axes) const;
     void paintLevels(QPainter& painter, const PlotAxes& axes) const;
     void paintHeader(QPainter& painter, const PlotAxes& axes) const;
     void paintPointer(QPainter& painter, const PlotAxes& axes) const;
@@ -102,6 +120,8 @@ private:
         double lo = 0, hi = 0;         ///< now
         double homeLo = 0, homeHi = 0; ///< as given by setClip() or kept last
         int dragged = -1;
+        std::optional<double> centre; ///< set: linked
+        std::optional<std::pair<double, double>> limits;
     };
 
     HistogramDataPtr m_data;

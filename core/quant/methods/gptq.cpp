@@ -13,7 +13,7 @@ Result<QuantizedTensor> quantize(const QuantizeInput& in, const JobContext& job)
     options.damping = in.params.real("damping");
     options.blockSize = size_t(in.params.integer("block_size"));
     options.actOrder = in.params.boolean("act_order");
-    options.range = rangeRuleFromId(in.params.choice("range"));
+    options.range = rangeChoice(in.params);
     QS_CHECK(solveGptq(in, options, q, job));
     return q;
 }
@@ -36,7 +36,7 @@ const MethodDescriptor& method_gptq() {
                                       "Solves the most active inputs first. Groups keep their place (static "
                                       "groups), so every runtime can load "
                                       "the result. Usually a gain at 2 and 3 bits."),
-                   rangeParam(),
+                   rangeParam(), clipParam(),
                    ParamSpec::integer(
                        "block_size", "Block size", 128, 8, 4096,
                        "Columns between lazy updates. Changes speed, not the result (beyond rounding).",

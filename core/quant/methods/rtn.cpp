@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // RTN: every weight to the nearest code of its group's grid; the range by minimum and maximum or by search.
 #include "core/quant/quantize_common.h"
-#include "core/quant/range/range_search.h"
 
 namespace qs {
 
 namespace {
 
 Result<QuantizedTensor> quantize(const QuantizeInput& in, const JobContext& job) {
-    QS_TRY(QuantizedTensor q, beginTensor(in, Needs::Nothing));
-    QS_CHECK(job.checkpoint());
-    fitGroups(*in.codec, rangeRuleFromId(in.params.choice("range")), in.weight, q);
-    QS_CHECK(job.checkpoint());
-    roundToNearest(*in.codec, in.weight, q);
-    return q;
+    return quantizeToNearest(in.weight, *in.codec, rangeChoice(in.params), job);
 }
 
 } // namespace
@@ -25,7 +19,7 @@ const MethodDescriptor& method_rtn() {
         .summary = "Nearest grid value for every weight; no data needed",
         .citation = "baseline; range search as in Frantar et al. 2022, arXiv:2210.17323",
         .needs = Needs::Nothing,
-        .params = {rangeParam()},
+        .params = {rangeParam(), clipParam()},
         .notWorseThanRtn = false,
         .quantize = quantize,
         .flops = [](size_t rows, size_t cols) { return 8.0 * double(rows) * double(cols); }};

@@ -8,8 +8,20 @@
 
 namespace qs {
 
-RangeRule rangeRuleFromId(const std::string& id) {
-    return id == "mse" ? RangeRule::Mse : RangeRule::MinMax;
+RangeChoice rangeChoice(const Params& params) {
+    RangeChoice range;
+    if (params.has("range") && params.choice("range") == "mse") range.rule = RangeRule::Mse;
+    if (params.has("clip")) range.clip = float(params.real("clip"));
+    return range;
+}
+
+ParamSpec clipParam() {
+    ParamSpec spec = ParamSpec::real("clip", "Clip ratio", 1.0, 0.05, 1.0,
+                                     "The grid covers this share of each group's range; weights outside "
+                                     "become its ends. Below 1 the steps "
+                                     "get finer and the largest weights wrong; 0.9 to 1 is usual.");
+    spec.visibleWhen = "range=minmax";
+    return spec;
 }
 
 ParamSpec rangeParam() {
@@ -39,8 +51,11 @@ double RangeSearch::loss(std::span<const float> values, float scale, float zero)
 
 void RangeSearch::fit(std::span<const float> values, float& scale, float& zero) {
     const auto [lo, hi] = std::minmax_element(values.begin(), values.end());
+    if (range_.rule == RangeRule::MinMax) {
+        codec_.fitRange(range_.clip * *lo, range_.clip * *hi, scale, zero);
+        return;
+    }
     codec_.fitRange(*lo, *hi, scale, zero);
-    if (rule_ == RangeRule::MinMax) return;
     constexpr int kSteps = 80;
     double best = loss(values, scale, zero);
     for (int i = 1; i < kSteps; ++i) {
@@ -55,18 +70,18 @@ void RangeSearch::fit(std::span<const float> values, float& scale, float& zero) 
     }
 }
 
-void fitGroups(const Codec& codec, RangeRule rule, ConstMatrixView weight, QuantizedTensor& q) {
+void fitGroups(const Codec& codec, RangeChoice range, ConstMatrixView weight, QuantizedTensor& q) {
     q.scale = Matrix(q.layout.scaleRows, q.layout.groups);
     q.zero = Matrix(q.layout.scaleRows, q.layout.groups);
     if (q.layout.scaleRows == 1 && weight.rows > 1) {
         std::vector<float> all(weight.size());
         for (size_t r = 0; r < weight.rows; ++r)
             std::copy_n(weight.row(r), weight.cols, all.data() + r * weight.cols);
-        RangeSearch(codec, rule).fit(all, q.scale(0, 0), q.zero(0, 0));
+        RangeSearch(codec, range).fit(all, q.scale(0, 0), q.zero(0, 0));
         return;
     }
     linalg::parallelFor(weight.rows, 8, [&](size_t begin, size_t end) {
-        RangeSearch search(codec, rule);
+        RangeSearch search(codec, range);
         for (size_t r = begin; r < end; ++r)
             for (size_t g = 0; g < q.layout.groups; ++g)
                 search.fit({weight.row(r) + g * q.layout.groupSize, q.layout.groupSize}, q.scale(r, g),

@@ -26,7 +26,7 @@ struct GptqOptions {
     /// Columns in descending diag(H) order. The groups stay those of the original order and their grids are
     /// fitted on the original weights (the static-group form), so that the result needs no index.
     bool actOrder = false;
-    RangeRule range = RangeRule::MinMax;
+    RangeChoice range;
 };
 
 /// Fills q.scale, q.zero and q.codes for a tensor begun with beginTensor. Group grids are fitted on the

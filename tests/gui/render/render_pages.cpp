@@ -5,6 +5,7 @@
 #include "app/MainWindow.h"
 #include "app/dialogs/CommandPalette.h"
 #include "app/dialogs/TextDialogs.h"
+#include "app/pages/DistributionPage.h"
 #include "app/pages/ExportPage.h"
 #include "app/pages/HeatMapPane.h"
 #include "app/pages/InspectPage.h"
@@ -16,6 +17,7 @@
 #include "widgets/views/SearchLineEdit.h"
 
 #include <QApplication>
+#include <QComboBox>
 #include <QDir>
 #include <QDockWidget>
 #include <QPushButton>
@@ -94,7 +96,11 @@ private:
             m_window->resize(size);
             QTest::qWait(100);
             if (m_window->session()->model()) m_window->resetLayout();
-            if (!m_dock.isEmpty()) m_window->findChild<QDockWidget*>(m_dock)->raise();
+            if (!m_bottom)
+                for (const char* dock : {"outliersDock", "tensorsDock", "problemsDock", "jobsDock"})
+                    m_window->findChild<QDockWidget*>(QLatin1String(dock))->hide();
+            else if (!m_dock.isEmpty())
+                m_window->findChild<QDockWidget*>(m_dock)->raise();
             for (const auto& [mode, suffix] :
                  {std::pair(ui::ThemeMode::Light, ""), std::pair(ui::ThemeMode::Dark, "-dark")}) {
                 m_window->setThemeMode(mode);
@@ -186,9 +192,11 @@ private:
         settle();
         shoot("1-inspect-edited");
         m_window->action(QStringLiteral("undo"))->trigger();
+        shootDialog("1-layer-card", m_window->findChild<QWidget*>(QStringLiteral("layerCardPane")));
         m_window->inspectPage()->showDistribution();
         raise("problemsDock");
         shoot("2-distribution");
+        shootLens();
         select("q", 2);
         m_window->inspectPage()->showTokens();
         ProbeState* probe = m_window->inspectPage()->tokens()->probe();
@@ -214,6 +222,21 @@ private:
         settle();
         shoot("1-inspect-filtered");
         m_window->session()->filter()->set({}, false);
+    }
+
+    /// A what-if in code units, bottom docks closed: as tall as the lens can be.
+    void shootLens() {
+        DistributionPage* page = m_window->inspectPage()->distribution();
+        Lens* lens = page->lens();
+        m_window->findChild<QComboBox*>(QStringLiteral("lensUnits"))->setCurrentIndex(1);
+        lens->tryRange({RangeRule::MinMax, 0.85f});
+        waitFor("re-quantize", [lens] { return lens->isWhatIf() && lens->progress() < 0; });
+        m_bottom = false;
+        settle();
+        shoot("2-lens-code-units");
+        m_bottom = true;
+        m_window->findChild<QComboBox*>(QStringLiteral("lensUnits"))->setCurrentIndex(0);
+        lens->reset();
     }
 
     void runAndJudge() {
@@ -284,6 +307,7 @@ private:
     }
 
     QString m_out, m_dock; ///< the dock in front, by name
+    bool m_bottom = true;  ///< the docks below are shown
     QTemporaryDir m_home;
     std::unique_ptr<MainWindow> m_window;
 };

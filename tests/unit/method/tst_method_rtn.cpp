@@ -61,6 +61,28 @@ private slots:
                      qPrintable(QString("row %1: %2 against %3").arg(r).arg(own).arg(best)));
         }
     }
+    void clipShrinksTheRange() {
+        // [-1, 2] at 0.5: range [-0.5, 1], 2 bits: s = 0.5, z = 1. -1 -> 0, 0.4 -> 2, 1.6 and 2 -> 3.
+        Layer l{Matrix(1, 4), Matrix(1, 4), MatrixD(4, 4)};
+        const float w[4] = {-1.0f, 0.4f, 1.6f, 2.0f};
+        std::copy_n(w, 4, l.weight.data());
+        const auto codec = intCodec({{"bits", 2}, {"group", -1}, {"scale_dtype", "f32"}});
+        auto backend = makeCpuBackend(1);
+        const auto q = runMethod("rtn", l, *codec, *backend, {{"clip", 0.5}});
+        QS_VERIFY_OK(q);
+        QCOMPARE(q->scale(0, 0), 0.5f);
+        QCOMPARE(q->zero(0, 0), 1.0f);
+        QCOMPARE(q->codes, (std::vector<uint8_t>{0, 2, 3, 3}));
+        // The search has a range of its own.
+        const auto searched = runMethod("rtn", l, *codec, *backend, {{"range", "mse"}, {"clip", 0.5}});
+        const auto plain = runMethod("rtn", l, *codec, *backend, {{"range", "mse"}});
+        QS_VERIFY_OK(searched);
+        QS_VERIFY_OK(plain);
+        QCOMPARE(searched->scale(0, 0), plain->scale(0, 0));
+        const MethodDescriptor* m = *findMethod("rtn");
+        QVERIFY(!Params::fromJson(m->params, {{"clip", 0.0}}, "test"));
+        QVERIFY(!Params::fromJson(m->params, {{"clip", 1.5}}, "test"));
+    }
     void oneScaleForTheTensor() {
         const Layer l = makeLayer(5, 16, 4, 2);
         const auto codec = intCodec({{"bits", 8}, {"group", 0}});
