@@ -154,6 +154,8 @@ QTableView* TokenListsPane::makeTable(const char* name, const QString& accessibl
     view->setFixedHeight(height);
     view->setMinimumWidth(200);
     view->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    // Always, so that the columns are divided among the width that is left beside it.
+    view->setVerticalScrollBarPolicy(Qt::ScrollBarAlwaysOn);
     view->horizontalHeader()->setMinimumSectionSize(30);
     return view;
 }
