@@ -13,6 +13,7 @@
 #include <QLabel>
 #include <QPushButton>
 #include <QScrollArea>
+#include <QScrollBar>
 #include <QSignalBlocker>
 #include <QStandardItemModel>
 #include <QTableView>
@@ -111,6 +112,8 @@ TokenListsPane::TokenListsPane(ProbeState* state, QWidget* parent)
     scroll->setFrameShape(QFrame::NoFrame);
     scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     scroll->setWidget(content);
+    scroll->setMinimumWidth(content->minimumSizeHint().width() +
+                            scroll->verticalScrollBar()->sizeHint().width());
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 0);
     layout->addWidget(scroll);
@@ -151,6 +154,8 @@ QTableView* TokenListsPane::makeTable(const char* name, const QString& accessibl
     view->setFixedHeight(height);
     view->setMinimumWidth(200);
     view->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    // Always, so that the columns are divided among the width that is left beside it.
+    view->setVerticalScrollBarPolicy(Qt::ScrollBarAlwaysOn);
     view->horizontalHeader()->setMinimumSectionSize(30);
     return view;
 }
@@ -285,18 +290,17 @@ void TokenListsPane::showSpikes() {
     const QSignalBlocker quiet(m_super->selectionModel());
     m_spikes = m_state->spikes();
     m_superModel->clear();
-    setHeaders(m_superModel, {tr("tensor"), tr("row, column"), tr("w"), tr("share")},
+    setHeaders(m_superModel, {tr("down_proj of"), tr("row, column"), tr("w"), tr("share")},
                {{}, {}, {}, tr("w x over the output it is part of: near 100 % one weight makes it alone")});
     int found = 0;
     for (size_t i = 0; i < m_spikes.size(); ++i) {
         const DownSpike& s = m_spikes[i];
         const bool passes = isSuperWeight(s, m_state->rule());
         found += passes ? 1 : 0;
-        QList<QStandardItem*> row = {cell(QString::fromStdString(s.module), false),
+        QList<QStandardItem*> row = {cell(tr("block %1").arg(s.block), false),
                                      cell(QStringLiteral("%1, %2").arg(s.row).arg(s.column), true),
                                      cell(signedText(s.w, 3), true),
                                      cell(tr("%1 %").arg(ui::numberText(s.share() * 100, 2)), true)};
-        row[0]->setFont(ui::monoFont());
         row[0]->setData(int(i), IndexRole);
         if (passes) row[2]->setFont(ui::boldFont());
         for (QStandardItem* item : row) {
@@ -336,7 +340,7 @@ void TokenListsPane::showSpike() {
     const DownSpike* s = spike();
     if (s) {
         m_facts->addRow(tr("Input x[%1]").arg(s->column),
-                        tr("%1 at “%2”").arg(ui::numberText(s->x, 4), tokenText(s->token)));
+                        tr("%1 at “%2”").arg(signedText(s->x, 4), tokenText(s->token)));
         m_facts->addRow(
             tr("Contribution w x"), tr("%1 of %2").arg(signedText(s->contribution(), 4), signedText(s->y, 4)),
             ui::KeyValueGrid::Tone::Normal,

@@ -71,12 +71,15 @@ PlotAxes TracerChart::axesFor(const QSizeF& size) const {
         lo = std::isfinite(lo) ? lo / 2 : 0.1;
         hi = lo * 10;
     }
-    axes.yTicks = logTicks(lo / 1.4, hi * 2.5, std::max(2, int(size.height() / 42)));
+    // What a norm amplifies is written above everything else.
+    const TracerLine* current = lineOf(m_current);
+    const double top = hi * (current && current->amplified > 0 ? 6 : 2);
+    axes.yTicks = logTicks(lo / 1.4, top, std::max(2, int(size.height() / 42)));
     axes.yTitle = m_data->yTitle;
     const double left = leftAxisWidth(axes.yTicks, true), bottom = bottomAxisHeight(true);
     axes.plot = QRectF(left, 10, std::max(40.0, size.width() - left - kEndLabels),
                        std::max(30.0, size.height() - 10 - bottom));
-    axes.y = {lo / 1.4, hi * 2.5, axes.plot.bottom(), axes.plot.top(), true};
+    axes.y = {lo / 1.4, top, axes.plot.bottom(), axes.plot.top(), true};
     const double last = std::max(1, m_data->pointCount - 1);
     axes.x = {0, last, axes.plot.left() + 12, axes.plot.right() - 12, false};
     axes.xTicks.push_back({0, tr("embed"), true});

@@ -132,8 +132,8 @@ void paintNotes(QPainter& p, const TracerData& data, const PlotAxes& axes, int c
         if (l.born >= 0 && l.born < l.value.size()) notes.mark(at(l, l.born), tr("born"), l.bornText);
         if (l.dies >= 0 && l.dies < l.value.size()) notes.mark(at(l, l.dies), tr("dies"), l.diesText);
         if (l.amplified > 0 && l.amplified < l.normed.size() && l.normed[l.amplified] > 0)
-            notes.write({axes.x.toPixel(l.amplified - 0.5), axes.y.toPixel(l.normed[l.amplified]) - 17},
-                        tr("amplified"), l.amplifiedText);
+            notes.write({axes.x.toPixel(l.amplified - 0.5), axes.plot.top() - 10}, tr("amplified"),
+                        l.amplifiedText);
     }
 }
 
