@@ -65,7 +65,7 @@ std::unordered_map<std::string, const TensorResult*> resultsOf(const Run& run) {
 
 double errorOf(const TensorResult* result) {
     if (!result) return ui::kNotMeasured;
-    return std::isnan(result->error.output) ? result->error.weight : result->error.output;
+    return result->error.output >= 0 ? result->error.output : result->error.weight; // -1 without Sigma
 }
 
 ui::HistogramDataPtr lossChange(const ComparedRun* a, const ComparedRun* b) {

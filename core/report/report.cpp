@@ -224,7 +224,7 @@ private:
             for (const PlanEntry& p : r.plan->entries) {
                 const TensorResult* done = r.run->result(p.target.module);
                 const auto percent = [](double v) {
-                    return std::isnan(v) ? std::string() : fmt::format("{:.3g}", 100 * v);
+                    return v >= 0 ? fmt::format("{:.3g}", 100 * v) : std::string(); // -1 without Sigma
                 };
                 table.add({code(p.target.module), escape(done ? done->planned : "kept"),
                            escape(done ? done->done : ""), escape(done ? done->method : ""),

@@ -114,6 +114,11 @@ private slots:
             QVERIFY(page.text.contains(QString::fromStdString(t.module)));
         QVERIFY(page.text.contains(QString::fromStdString(*m_model->checkpoint().fingerprint())));
     }
+    void errorsThatWereNotMeasuredAreLeftOut() {
+        // Rounding needs no activations, so no output error is known (-1 in the run).
+        QVERIFY(m_input.runs[1].run->results().front().error.output < 0);
+        QVERIFY(m_html.find(">-100<") == std::string::npos);
+    }
     void recipesLoadAgain() {
         const Parsed page(m_html);
         QCOMPARE(page.pre.size(), 2);
