@@ -22,7 +22,6 @@ public:
 
     /// `folder` holds the autosaves; a change is written at most `delayMs` later.
     WindowSession(MainWindow* window, FileDialogs* dialogs, const QString& folder, int delayMs);
-    ~WindowSession() override;
 
     /// "" while the session was not saved and not opened from a file.
     const QString& file() const { return m_file; }
@@ -57,7 +56,7 @@ private:
 
     MainWindow* m_window;
     FileDialogs* m_dialogs;
-    Autosave m_autosave;
+    std::shared_ptr<Autosave> m_autosave; ///< shared with the job that writes it
     QTimer m_later;
     QString m_file, m_recoverable;
     QPointer<SessionRestore> m_restore;
