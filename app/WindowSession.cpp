@@ -45,6 +45,8 @@ WindowSession::WindowSession(MainWindow* window, FileDialogs* dialogs, const QSt
     watch();
 }
 
+WindowSession::~WindowSession() = default;
+
 void WindowSession::watch() {
     Session* session = m_window->session();
     connect(session, &Session::modelChanged, this, [this] {

@@ -22,6 +22,7 @@ public:
 
     /// `folder` holds the autosaves; a change is written at most `delayMs` later.
     WindowSession(MainWindow* window, FileDialogs* dialogs, const QString& folder, int delayMs);
+    ~WindowSession() override;
 
     /// "" while the session was not saved and not opened from a file.
     const QString& file() const { return m_file; }
