@@ -36,25 +36,22 @@ int numberOf(const std::map<std::string, std::string>& view, const char* key, in
 } // namespace
 
 WindowSession::WindowSession(MainWindow* window, FileDialogs* dialogs, const QString& folder, int delayMs)
-    : QObject(window), m_window(window), m_dialogs(dialogs), m_autosave(folder) {
+    : QObject(window), m_window(window), m_dialogs(dialogs), m_autosave(std::make_shared<Autosave>(folder)) {
     m_later.setSingleShot(true);
     m_later.setInterval(delayMs);
     connect(&m_later, &QTimer::timeout, this, &WindowSession::autosave);
-    const auto left = m_autosave.left();
+    const auto left = m_autosave->left();
     if (!left.isEmpty()) m_recoverable = left.front().file;
     watch();
 }
 
-WindowSession::~WindowSession() {
-    // Nothing to recover from: only a process that ends in the middle leaves it behind.
-    m_autosave.discard();
-}
+WindowSession::~WindowSession() = default;
 
 void WindowSession::watch() {
     Session* session = m_window->session();
     connect(session, &Session::modelChanged, this, [this] {
         if (!m_restore) setFile({});
-        if (!m_window->session()->model()) m_autosave.discard();
+        if (!m_window->session()->model()) m_autosave->discard();
         touch();
     });
     for (const auto signal : {&Session::calibrationChanged, &Session::runChanged})
@@ -155,16 +152,18 @@ void WindowSession::write(const QString& file) {
 
 void WindowSession::autosave() {
     Session* session = m_window->session();
-    if (!session->model() || m_restore || m_autosave.file().isEmpty()) return;
+    if (!session->model() || m_restore || m_autosave->file().isEmpty()) return;
     SessionState now = state();
     now.savedAs = m_file;
+    // Held by the job as well: what it writes is removed when both are done with it.
     session->pool()->post({QStringLiteral("autosave"), tr("Save the session in the cache"), false, -1},
-                          writing(std::move(now), *session, m_autosave.file()));
+                          [body = writing(std::move(now), *session, m_autosave->file()),
+                           held = m_autosave](const JobScope& scope) { return body(scope); });
 }
 
 void WindowSession::close() {
     m_later.stop();
-    m_autosave.discard();
+    m_autosave->discard();
 }
 
 // --- Opening ---

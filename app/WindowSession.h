@@ -57,7 +57,7 @@ private:
 
     MainWindow* m_window;
     FileDialogs* m_dialogs;
-    Autosave m_autosave;
+    std::shared_ptr<Autosave> m_autosave; ///< shared with the job that writes it
     QTimer m_later;
     QString m_file, m_recoverable;
     QPointer<SessionRestore> m_restore;

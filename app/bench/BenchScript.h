@@ -22,7 +22,7 @@ public:
     void rest();
     void call(std::function<void()> act);
     /// Goes on when `done` says yes; gives up, and fails the script, after `timeoutMs`.
-    void waitUntil(const QByteArray& what, std::function<bool()> done, int timeoutMs = 120000);
+    void waitUntil(const QByteArray& what, std::function<bool()> done, int timeoutMs = 600000);
     /// Lets the event loop turn.
     void pause(int ms);
     /// `count` inputs, one after the frame of the other. `driven` is asked when the step begins.

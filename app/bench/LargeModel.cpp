@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/bench/LargeModel.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -72,7 +73,7 @@ nlohmann::json configOf(const LargeModelShape& s) {
             {"num_key_value_heads", kKeyValueHeads},
             {"head_dim", kHeadSize},
             {"num_experts", s.experts},
-            {"num_experts_per_tok", 8},
+            {"num_experts_per_tok", std::min(8, s.experts)},
             {"norm_topk_prob", true},
             {"decoder_sparse_step", 1},
             {"mlp_only_layers", nlohmann::json::array()},

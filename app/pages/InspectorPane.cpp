@@ -85,6 +85,7 @@ InspectorPane::InspectorPane(InspectState* state, QWidget* parent)
     setMinimumWidth(280);
     auto* scroll = new QScrollArea;
     scroll->setObjectName(QStringLiteral("inspectorScroll"));
+    scroll->setAccessibleName(tr("Inspector"));
     scroll->setFrameShape(QFrame::NoFrame);
     scroll->setWidgetResizable(true);
     scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);

@@ -31,7 +31,10 @@ Autosave::Autosave(const QString& folder) : m_folder(folder) {
         if (l.saved < oldest) remove(l.file);
 }
 
-Autosave::~Autosave() = default;
+Autosave::~Autosave() {
+    // Only a process that ends in the middle leaves it behind.
+    discard();
+}
 
 QString Autosave::file() const {
     return m_lock ? m_file : QString();

@@ -22,7 +22,7 @@ public:
 
     /// `folder` is made when it is missing. What was left there and not asked for in kKeptDays is removed.
     explicit Autosave(const QString& folder);
-    ~Autosave();
+    ~Autosave(); ///< removes the file
     Autosave(const Autosave&) = delete;
     Autosave& operator=(const Autosave&) = delete;
 

@@ -119,7 +119,10 @@ private slots:
         QVERIFY(second.left().isEmpty());
         QVERIFY(first->left().isEmpty());
         const QString file = first->file();
+        QVERIFY(QFile::copy(file, file + ".kept"));
         first.reset();
+        QVERIFY(!QFile::exists(file)); // it ended in good order
+        QVERIFY(QFile::rename(file + ".kept", file));
         QCOMPARE(second.left().size(), 1);
         QCOMPARE(second.left().front().file, QFileInfo(file).absoluteFilePath());
         Autosave third(folder);

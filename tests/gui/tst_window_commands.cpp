@@ -132,6 +132,7 @@ private slots:
         QStringList nameless;
         for (QWidget* w : m_window->window->findChildren<QWidget*>()) {
             if (!(w->focusPolicy() & Qt::TabFocus) || w->focusProxy() || w->isWindow()) continue;
+            if (w->isHidden() || w->window() != m_window->window.get()) continue; // lists of combo boxes
             // The tabs of a tab bar name themselves.
             if (qobject_cast<QSplitter*>(w) || qobject_cast<QTabBar*>(w) ||
                 w->objectName().startsWith(QLatin1String("qt_")))
