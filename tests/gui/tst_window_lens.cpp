@@ -121,7 +121,7 @@ private slots:
 
     void optionsCostWhatTheySay() {
         select("q", 0);
-        QTRY_VERIFY_WITH_TIMEOUT(advice() && advice()->outputError, kLong);
+        QTRY_VERIFY_WITH_TIMEOUT(adviceFor(session()->selection()->current()), kLong);
         const int t = session()->selection()->current();
         const auto before = m_window->table()->schemes()[size_t(t)];
         const Matrix w = weight();
