@@ -169,8 +169,8 @@ private slots:
         const auto w = shown(mapOf(m, {{1001, 4}}), {700, 420});
         QSignalSpy moved(w.get(), &TokenMapWidget::crosshairMoved);
         const TokenMapLayout l = w->currentLayout();
-        const QPointF at(l.columnOf(1001), l.cellRect({1001, 4}).center().y());
-        QTest::mouseClick(w->viewport(), Qt::LeftButton, {}, at.toPoint());
+        const QPoint at(int(l.columnOf(1001)), int(l.cellRect({1001, 4}).center().y()));
+        QTest::mouseClick(w->viewport(), Qt::LeftButton, {}, at);
         QCOMPARE(moved.size(), 1);
         QCOMPARE(w->crosshair(), QPoint(1001, 4));
         QVERIFY(w->accessibleDescription().contains(QStringLiteral("channel 1001")));
