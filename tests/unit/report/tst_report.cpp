@@ -28,7 +28,9 @@ struct Parsed {
             xml.readNext();
             if (xml.isCharacters()) {
                 text += xml.text();
-                if (!elements.isEmpty() && elements.back() == u"pre") pre << xml.text().toString();
+                // What follows the element's end is a line break.
+                if (!elements.isEmpty() && elements.back() == u"pre" && !xml.isWhitespace())
+                    pre << xml.text().toString();
             }
             if (!xml.isStartElement()) continue;
             elements << xml.name().toString();
