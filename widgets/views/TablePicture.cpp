@@ -147,6 +147,7 @@ void TablePicture::renderTo(QPainter& painter, const QSize& size) const {
 QString TablePicture::toCsv() const {
     if (!m_view->model()) return {};
     const QVector<int> columns = this->columns();
+    if (columns.isEmpty() || m_view->model()->columnCount() == 0) return {};
     QStringList fields;
     for (const int c : columns)
         fields << csvField(m_view->model()->headerData(c, Qt::Horizontal).toString());
