@@ -77,7 +77,7 @@ public:
     InspectorPane* inspectorPane() const { return m_inspector; }
     JobsPane* jobsPane() const { return m_jobs; }
     WindowSession* sessionFiles() const { return m_sessionFiles; }
-    CommandPalette* palette() const { return m_palette; }
+    CommandPalette* commandPalette() const { return m_palette; }
     /// By its objectName; null when unknown.
     QAction* action(const QString& name) const;
 

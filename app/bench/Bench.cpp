@@ -290,9 +290,10 @@ private:
         m_script.call([this] { m_window->action(QStringLiteral("palette"))->trigger(); });
         m_script.pause(100);
         m_script.frames(
-            int(kTyped.size()), [this] { return m_window->palette()->findChild<QListView*>()->viewport(); },
-            [this](int i) { postKey(m_window->palette()->line(), kTyped[i]); });
-        m_script.call([this] { m_window->palette()->hide(); });
+            int(kTyped.size()),
+            [this] { return m_window->commandPalette()->findChild<QListView*>()->viewport(); },
+            [this](int i) { postKey(m_window->commandPalette()->line(), kTyped[i]); });
+        m_script.call([this] { m_window->commandPalette()->hide(); });
     }
 
     void filterAndSort() {

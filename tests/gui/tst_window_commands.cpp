@@ -151,7 +151,7 @@ private:
             if (!a->objectName().isEmpty() && !a->menu() && !a->isSeparator()) out << a;
         return out;
     }
-    app::CommandPalette* palette() const { return (*m_window)->palette(); }
+    app::CommandPalette* palette() const { return (*m_window)->commandPalette(); }
     void open() {
         m_window->trigger("palette");
         QVERIFY(palette()->isVisible());

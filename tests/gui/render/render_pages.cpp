@@ -214,7 +214,7 @@ private:
 
     void palette() {
         m_window->action(QStringLiteral("palette"))->trigger();
-        CommandPalette* palette = m_window->palette();
+        CommandPalette* palette = m_window->commandPalette();
         QTest::keyClicks(palette->line(), QStringLiteral("down"));
         shootDialog("7-palette", palette);
         palette->hide();
