@@ -115,7 +115,7 @@ void MainWindow::makeFileMenu() {
         });
     });
     addAction(file, "saveRecipe", tr("Sa&ve recipe…"), "", tr("Ctrl+Shift+L"), [this] { saveRecipe(); });
-    addAction(file, "exportReport", tr("Export &report…"), "", QKeySequence(tr("Ctrl+Shift+R")),
+    addAction(file, "exportReport", tr("Expor&t report…"), "", QKeySequence(tr("Ctrl+Shift+R")),
               [this] { exportReport(); });
     file->addSeparator();
     addAction(file, "close", tr("&Close model"), "", QKeySequence::Close, [this] { m_session.closeModel(); });

@@ -166,6 +166,7 @@ QWidget* InspectorPane::makeBody() {
 
 void InspectorPane::setLensPanel(QWidget* panel) {
     m_lensScroll = new QScrollArea;
+    m_lensScroll->setAccessibleName(tr("Range, errors and worst groups"));
     m_lensScroll->setFrameShape(QFrame::NoFrame);
     m_lensScroll->setWidgetResizable(true);
     m_lensScroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);

@@ -108,6 +108,7 @@ TokenListsPane::TokenListsPane(ProbeState* state, QWidget* parent)
         column->addWidget(w);
     column->addStretch(1);
     auto* scroll = new QScrollArea;
+    scroll->setAccessibleName(tr("Massive activations, attention sinks, super weights"));
     scroll->setWidgetResizable(true);
     scroll->setFrameShape(QFrame::NoFrame);
     scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);

@@ -34,7 +34,9 @@ public:
 
     void renderTo(QPainter& painter, const QSize& size) const override;
     QString toCsv() const override;
-    QString pictureName() const override { return m_data.headline; }
+    QString pictureName() const override {
+        return m_data.headline.isEmpty() ? tr("Likely tokens") : m_data.headline;
+    }
     QSize sizeHint() const override;
     QSize minimumSizeHint() const override { return {200, 60}; }
 
