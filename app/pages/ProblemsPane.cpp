@@ -8,6 +8,7 @@
 #include <QStackedWidget>
 #include <QTableView>
 #include <QVBoxLayout>
+#include <algorithm>
 
 namespace qs::app {
 
@@ -18,6 +19,24 @@ void selectIssue(Session* session, const QString& where) {
         if (!where.isEmpty() && session->table()->row(t).fusedGroup == where) targets.push_back(t);
     if (!targets.isEmpty()) session->selection()->set(targets);
 }
+
+namespace {
+
+/// What one format cannot hold is no error of the recipe, and one line says that it cannot: the Export page
+/// lists the rest.
+std::vector<LintIssue> asProblems(std::vector<LintIssue> issues) {
+    const auto isError = [](const LintIssue& i) { return i.severity == Severity::Error; };
+    const auto first = std::find_if(issues.begin(), issues.end(), isError);
+    if (first == issues.end()) return issues;
+    const auto errors = std::count_if(issues.begin(), issues.end(), isError);
+    LintIssue one = *first;
+    one.severity = Severity::Warning;
+    if (errors > 1)
+        one.message += ProblemsPane::tr(" (and %1 more, see Export)").arg(errors - 1).toStdString();
+    return {std::move(one)};
+}
+
+} // namespace
 
 ProblemsPane::ProblemsPane(Session* session, QWidget* parent)
     : QWidget(parent)
@@ -57,10 +76,7 @@ void ProblemsPane::refresh() {
     for (const ExporterDescriptor* e : exporters()) {
         auto issues =
             open ? m_session->exportIssues(QString::fromStdString(e->id)) : std::vector<LintIssue>();
-        // What one format cannot hold is no error of the recipe.
-        for (LintIssue& i : issues)
-            if (i.severity == Severity::Error) i.severity = Severity::Warning;
-        m_model.setIssues(QString::fromStdString(e->label), issues);
+        m_model.setIssues(QString::fromStdString(e->label), asProblems(std::move(issues)));
     }
     m_empty->setText(
         open ? tr("No problems. Every tensor fits its format, and every exporter can hold the recipe.")
