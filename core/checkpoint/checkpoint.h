@@ -117,8 +117,9 @@ public:
     uint64_t totalElements() const;
 
     /// Identifies the weights without reading them: SHA-256 over every tensor's name, dtype, shape and shard,
-    /// the shards' sizes and first and last 4 KiB of each tensor (16 lower-case hex digits are enough to
-    /// show).
+    /// the shards' sizes and first and last 4 KiB of each tensor, or of 2048 tensors spread evenly where
+    /// there are more: a page of every one of 100,000 experts would be read (16 lower-case hex digits are
+    /// enough to show).
     Result<std::string> fingerprint() const;
 
 private:
