@@ -67,25 +67,20 @@ EvaluateDialog::EvaluateDialog(Session* session, FileDialogs* files,
                     "and how often both choose the same token."),
                  tr("Evaluate"), parent)
     , m_others(std::move(others))
-    , m_original(new QCheckBox(tr("The original")))
     , m_run(new QCheckBox(m_others.empty() ? tr("The run, compared with the original")
                                            : tr("The runs, compared with the original"))) {
     setObjectName(QStringLiteral("evaluateDialog"));
     const bool complete = (session->run() && session->run()->complete()) || !m_others.empty();
-    m_original->setChecked(true);
     m_run->setChecked(complete);
     m_run->setEnabled(complete);
     m_run->setToolTip(complete ? QString() : tr("No run is complete yet. Run the recipe first."));
-    m_original->setObjectName(QStringLiteral("evaluateOriginal"));
     m_run->setObjectName(QStringLiteral("evaluateRun"));
-    extra()->addWidget(m_original);
     extra()->addWidget(m_run);
 }
 
 EvaluateRequest EvaluateDialog::request() const {
     EvaluateRequest r;
     r.text = textRequest();
-    r.original = m_original->isChecked() || !m_run->isChecked();
     r.run = m_run->isChecked();
     if (r.run) r.others = m_others;
     return r;

@@ -47,7 +47,6 @@ public:
 
 private:
     std::vector<std::shared_ptr<const Run>> m_others;
-    QCheckBox* m_original;
     QCheckBox* m_run;
 };
 

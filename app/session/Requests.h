@@ -30,8 +30,7 @@ struct CalibrateRequest {
 
 struct EvaluateRequest {
     TextRequest text;
-    bool original = true;                           ///< the model itself
-    bool run = true;                                ///< the run, if there is one, compared with the model
+    bool run = true; ///< the run, if there is one, against the model; without one, the model alone
     std::vector<std::shared_ptr<const Run>> others; ///< further runs of the model, measured likewise
 };
 
