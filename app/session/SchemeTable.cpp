@@ -21,9 +21,12 @@ SchemeTable::SchemeTable(QObject* parent) : TargetTableSource(parent) {
     m_undo.setUndoLimit(kUndoLimit);
 }
 
-void SchemeTable::setModel(std::unique_ptr<TableStart> start) {
+std::unique_ptr<TableStart> SchemeTable::setModel(std::unique_ptr<TableStart> start) {
     m_undo.clear();
     TableStart now = start ? std::move(*start) : TableStart();
+    auto before = std::make_unique<TableStart>(
+        TableStart{std::move(m_model), std::move(m_default), std::move(m_book), std::move(m_live),
+                   std::move(m_rows), std::move(m_indexOf), std::move(m_names)});
     m_hasRun = m_running = false;
     m_seed = 0;
     m_runSchemes.clear();
@@ -39,6 +42,7 @@ void SchemeTable::setModel(std::unique_ptr<TableStart> start) {
     m_baseline = schemes();
     emit reset();
     emit planChanged();
+    return before;
 }
 
 QString SchemeTable::edit(const QVector<int>& targets, const SchemeEdit& edit, int dragId) {
