@@ -120,21 +120,20 @@ QVector<ui::EditChoice> SchemeTable::choices(int target, EditField field) const 
     }
     const auto codec = findCodec(r.scheme ? r.scheme->codec : m_default.codec);
     if (!codec) return out;
-    const char* key = field == EditField::Bits ? "bits" : "group";
-    for (const ParamSpec& s : (*codec)->params) {
-        if (s.key != key || s.type != ParamType::Int) continue;
-        if (field == EditField::Bits)
-            for (int b = int(s.minimum); b <= int(s.maximum); ++b)
-                out.push_back({QString::number(b), b});
-        else {
-            for (const int g : {16, 32, 64, 128, 256, 512, 1024})
-                if (r.cols % quint64(g) == 0 && g >= s.minimum && g <= s.maximum)
-                    out.push_back({QString::number(g), g});
-            if (s.minimum <= -1) out.push_back({tr("channel"), -1});
-            if (s.minimum <= 0) out.push_back({tr("tensor"), 0});
-        }
+    if (field == EditField::Bits) {
+        for (const int b : (*codec)->bits)
+            out.push_back({QString::number(b), b});
+        out.push_back({tr("keep %1").arg(r.sourceType), 0});
+        return out;
     }
-    if (field == EditField::Bits) out.push_back({tr("keep %1").arg(r.sourceType), 0});
+    for (const ParamSpec& s : (*codec)->params) {
+        if (s.key != "group" || s.type != ParamType::Int) continue;
+        for (const int g : {16, 32, 64, 128, 256, 512, 1024})
+            if (r.cols % quint64(g) == 0 && g >= s.minimum && g <= s.maximum)
+                out.push_back({QString::number(g), g});
+        if (s.minimum <= -1) out.push_back({tr("channel"), -1});
+        if (s.minimum <= 0) out.push_back({tr("tensor"), 0});
+    }
     return out;
 }
 
