@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/session/MethodTrials.h"
 
+#include "app/session/SigmaNote.h"
 #include "widgets/models/SchemeEdit.h"
 
 #include <algorithm>
@@ -125,7 +126,7 @@ void MethodTrials::start(const MethodDescriptor& method, Params params, const QS
     QString blocker;
     if (solver && !m_source->sigma)
         blocker =
-            m_session->calibration() ? tr("no calibration data for this tensor") : tr("calibrate first");
+            whyNoSigma(m_session->calibration().get(), m_source->model->targets()[size_t(m_source->target)]);
     else if (method.flops && method.flops(m_source->weight.rows(), m_source->weight.cols()) > kMostFlops)
         blocker = tr("too large to solve at once; run the plan to see it");
     const size_t index = m_trials.size();
