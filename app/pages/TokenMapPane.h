@@ -23,6 +23,7 @@ class TokenMapPane : public QWidget {
 public:
     explicit TokenMapPane(ProbeState* state, QWidget* parent = nullptr);
     ui::TokenMapWidget* map() const { return m_map; }
+    ui::ToolRow* toolRow() const { return m_row; }
 
 signals:
     void traceRequested(int channel);
