@@ -168,6 +168,8 @@ void MethodTrials::start(const MethodDescriptor& method, Params params, const QS
 
 void MethodTrials::dissect() {
     if (!m_source || m_trials.empty() || m_row >= m_source->weight.rows()) return;
+    // A solver may end after the lens went on to another tensor, which hidden trials do not follow.
+    if (m_source != m_lens->source() || !m_lens->original()) return;
     DissectInput in{m_source, {}, m_lens->original()->quantized.codec, m_row, m_group};
     for (const MethodTrial& trial : m_trials)
         in.tensors.push_back(trial.tensor);
