@@ -44,10 +44,17 @@ void addSeries(ui::ChannelProfileData& data, const ChannelStats& stats) {
     data.median = median(stats.absmax);
 }
 
-/// "6 x median" with a real multiplication sign.
 QString ruleText(OutlierRule rule) {
-    return QString::fromStdString(outlierRuleText(rule, outlierRuleDefault(rule)))
-        .replace(QStringLiteral(" x "), QStringLiteral(" × "));
+    const QString number = ui::numberText(outlierRuleDefault(rule), 3);
+    switch (rule) {
+    case OutlierRule::MedianRatio:
+        return ProfilePane::tr("%1 × median").arg(number);
+    case OutlierRule::Sigma:
+        return ProfilePane::tr("%1 × standard deviation").arg(number);
+    case OutlierRule::LlmInt8:
+        break;
+    }
+    return ProfilePane::tr("absolute value %1").arg(number);
 }
 
 } // namespace
