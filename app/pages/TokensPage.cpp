@@ -93,6 +93,7 @@ QWidget* TokensPage::makeLists() {
 void TokensPage::fit() {
     const bool narrow = width() < kListsFrom;
     m_toLists->setVisible(narrow);
+    m_map->setTitleVisible(!narrow);
     m_toMap->parentWidget()->setVisible(narrow);
     m_pictures->setVisible(!narrow || !m_listsChosen);
     m_listColumn->setVisible(!narrow || m_listsChosen);

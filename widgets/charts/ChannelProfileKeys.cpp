@@ -94,8 +94,10 @@ QStringList ChannelProfilePane::describe(int channel, bool everything) const {
     const QString unit = m_data->unit.isEmpty() ? QString() : QChar(0x202F) + m_data->unit;
     QStringList lines = {tr("channel %1").arg(channel)};
     lines << (std::isnan(v) ? tr("not measured") : tr("absmax %1").arg(formatNumber(v, 3)) + unit);
-    if (m_data->median > 0 && !std::isnan(v))
-        lines << tr("%1 × median").arg(formatFixed(v / m_data->median, 1));
+    if (m_data->median > 0 && !std::isnan(v)) {
+        const double ratio = v / m_data->median;
+        lines << tr("%1 × median").arg(ratio >= 1 ? formatFixed(ratio, 1) : formatNumber(ratio, 2));
+    }
     for (const ChannelSeries s : kChannelSeries) {
         const QVector<float>& values = m_data->values(s);
         if (values.isEmpty() || !(everything || shows(s))) continue;
