@@ -4,6 +4,8 @@
 #include "app/MainWindow.h"
 #include "app/pages/HeatMapPane.h"
 #include "app/pages/InspectPage.h"
+#include "app/pages/JudgePage.h"
+#include "app/session/JudgeSet.h"
 #include "app/session/RecipeOf.h"
 #include "app/session/SessionRestore.h"
 #include "core/base/file.h"
@@ -15,9 +17,12 @@ namespace qs::app {
 namespace {
 
 /// Writes a session; a worker's work: the rules of a large model and syncing the disk take their time.
-JobBody writing(SessionState state, const Session& session, const QString& file) {
+JobBody writing(SessionState state, const JudgeSet& judge, const QString& file) {
+    const Session& session = *judge.session();
     return [state = std::move(state), model = session.model(), schemes = session.table()->schemes(),
-            seed = session.table()->seed(), file](const JobScope& scope) mutable -> Outcome {
+            seed = session.table()->seed(), runs = judge.measured(), cache = session.cacheFolder(),
+            file](const JobScope& scope) mutable -> Outcome {
+        state.compared = comparedParts(runs, cache);
         state.recipe = recipeOf(*model, schemes, seed, QFileInfo(file).completeBaseName().toStdString());
         if (scope.job().stopRequested()) return Outcome::cancelled();
         const std::filesystem::path path = file.toStdString();
@@ -50,12 +55,14 @@ WindowSession::~WindowSession() = default;
 void WindowSession::watch() {
     Session* session = m_window->session();
     connect(session, &Session::modelChanged, this, [this] {
+        m_runs = nullptr;
         if (!m_restore) setFile({});
         if (!m_window->session()->model()) m_autosave->discard();
         touch();
     });
     for (const auto signal : {&Session::calibrationChanged, &Session::runChanged})
         connect(session, signal, this, &WindowSession::touch);
+    connect(m_window->judgePage()->runs(), &JudgeSet::changed, this, &WindowSession::touch);
     connect(session->table(), &SchemeTable::planChanged, this, &WindowSession::touch);
     connect(session->selection(), &ui::TargetSelection::changed, this, &WindowSession::touch);
     connect(session->filter(), &ui::SharedFilter::changed, this, &WindowSession::touch);
@@ -112,6 +119,7 @@ void WindowSession::applyView(const std::map<std::string, std::string>& view) {
 SessionState WindowSession::state() const {
     SessionState state = stateOf(*m_window->session());
     state.view = viewState();
+    state.against = m_window->judgePage()->runs()->chosenReference();
     return state;
 }
 
@@ -140,7 +148,7 @@ void WindowSession::write(const QString& file) {
     JobRequest request{{}, tr("Save session %1").arg(QFileInfo(file).fileName())};
     request.essential = true;
     const int step = session->undoStack()->index();
-    JobHandle* job = session->pool()->post(request, writing(state(), *session, file));
+    JobHandle* job = session->pool()->post(request, writing(state(), *m_window->judgePage()->runs(), file));
     job->then(this, [this, file, step, model = session->model()](const Outcome& outcome) {
         if (outcome.failed()) emit failed(QString::fromStdString(outcome.error().describe()));
         if (!outcome.done() || m_window->session()->model() != model) return;
@@ -152,12 +160,12 @@ void WindowSession::write(const QString& file) {
 
 void WindowSession::autosave() {
     Session* session = m_window->session();
-    if (!session->model() || m_restore || m_autosave->file().isEmpty()) return;
+    if (!session->model() || m_restore || m_runs || m_autosave->file().isEmpty()) return;
     SessionState now = state();
     now.savedAs = m_file;
     // Held by the job as well: what it writes is removed when both are done with it.
     session->pool()->post({QStringLiteral("autosave"), tr("Save the session in the cache"), false, -1},
-                          [body = writing(std::move(now), *session, m_autosave->file()),
+                          [body = writing(std::move(now), *m_window->judgePage()->runs(), m_autosave->file()),
                            held = m_autosave](const JobScope& scope) { return body(scope); });
 }
 
@@ -179,19 +187,40 @@ void WindowSession::open(const QString& file) {
 
 void WindowSession::openState(const SessionState& state, const QString& file, const QString& autosave) {
     if (m_restore) m_restore->deleteLater();
+    m_runs = nullptr;
     m_restore = new SessionRestore(m_window->session(), state);
     connect(m_restore, &SessionRestore::finished, this,
-            [this, file, autosave, view = state.view](bool opened, const QStringList& problems) {
+            [this, state, file, autosave](bool opened, const QStringList& problems) {
                 m_restore = nullptr;
-                if (opened) {
-                    setFile(file);
-                    applyView(view);
-                    touch();
-                    if (!autosave.isEmpty()) Autosave::remove(autosave);
-                }
-                emit restored(file, problems);
+                if (opened)
+                    openRuns(state, file, autosave, problems);
+                else
+                    emit restored(file, problems);
             });
     m_restore->start();
+}
+
+/// What Judge compares comes last: it may hold the session's own run.
+void WindowSession::openRuns(const SessionState& state, const QString& file, const QString& autosave,
+                             const QStringList& problems) {
+    if (state.compared.empty()) return onRestored(state, file, autosave, problems);
+    JobHandle* job = m_window->judgePage()->runs()->open(state.compared, state.against);
+    m_runs = job;
+    job->then(this, [=, this](const Outcome& outcome) {
+        if (m_runs != job) return; // another session is being opened
+        m_runs = nullptr;
+        const auto loaded = outcome.as<LoadedRuns>();
+        onRestored(state, file, autosave, loaded ? problems + loaded->problems : problems);
+    });
+}
+
+void WindowSession::onRestored(const SessionState& state, const QString& file, const QString& autosave,
+                               const QStringList& problems) {
+    setFile(file);
+    applyView(state.view);
+    touch();
+    if (!autosave.isEmpty()) Autosave::remove(autosave);
+    emit restored(file, problems);
 }
 
 QString WindowSession::recoverable() const {

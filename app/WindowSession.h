@@ -4,6 +4,7 @@
 #pragma once
 
 #include "app/dialogs/FileDialogs.h"
+#include "app/jobs/JobHandle.h"
 #include "app/session/Autosave.h"
 #include "app/session/SessionFile.h"
 
@@ -48,6 +49,10 @@ signals:
 private:
     void watch();
     void openState(const SessionState& state, const QString& file, const QString& autosave);
+    void openRuns(const SessionState& state, const QString& file, const QString& autosave,
+                  const QStringList& problems);
+    void onRestored(const SessionState& state, const QString& file, const QString& autosave,
+                    const QStringList& problems);
     void write(const QString& file);
     void autosave();
     SessionState state() const;
@@ -61,6 +66,7 @@ private:
     QTimer m_later;
     QString m_file, m_recoverable;
     QPointer<SessionRestore> m_restore;
+    QPointer<JobHandle> m_runs; ///< reads what Judge compares, the last part of a session
 };
 
 } // namespace qs::app

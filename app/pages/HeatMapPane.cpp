@@ -31,7 +31,8 @@ HeatMapPane::HeatMapPane(InspectState* state, Settings* settings, QWidget* paren
     , m_brushed(new ui::Chip({}, ui::Chip::Tone::Selection))
     , m_note(new ui::Chip({}, ui::Chip::Tone::Warning))
     , m_bar(new ui::ColorBar)
-    , m_map(new ui::HeatMapWidget) {
+    , m_map(new ui::HeatMapWidget)
+    , m_hint(new ui::HintStrip(tr("Drag to brush · [2]…[8] set bits · [Enter] open profile"))) {
     setObjectName(QStringLiteral("heatMapPane"));
     m_map->setObjectName(QStringLiteral("heatMap"));
     m_map->setName(tr("Layers and modules"));
@@ -44,9 +45,7 @@ HeatMapPane::HeatMapPane(InspectState* state, Settings* settings, QWidget* paren
     layout->setSpacing(0);
     layout->addWidget(makeToolRow());
     layout->addWidget(m_map, 1);
-    auto* hint = new ui::HintStrip(tr("Drag to brush · [2]…[8] set bits · [Enter] open profile"));
-    hint->setLegend({{QStringLiteral("clock"), tr("recipe changed since")}});
-    layout->addWidget(hint);
+    layout->addWidget(m_hint);
     m_refresh.setSingleShot(true);
     connect(&m_refresh, &QTimer::timeout, this, &HeatMapPane::refreshChanged);
     connectMap();
@@ -163,6 +162,11 @@ void HeatMapPane::showPicture() {
                                          [](double v) { return !std::isnan(v); });
     m_bar->setSpec(any ? ui::ColorBarSpec::of(*data, false) : ui::ColorBarSpec());
     m_bar->setVisible(any);
+    const bool stale = data && std::any_of(data->flags.begin(), data->flags.end(),
+                                           [](quint8 f) { return f & ui::kCellStale; });
+    QVector<QPair<QString, QString>> legend;
+    if (stale) legend.push_back({QStringLiteral("clock"), tr("recipe changed since")});
+    m_hint->setLegend(legend);
     showNote();
 }
 

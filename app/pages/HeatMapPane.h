@@ -14,6 +14,7 @@ namespace qs::ui {
 class Chip;
 class ColorBar;
 class HeatMapWidget;
+class HintStrip;
 } // namespace qs::ui
 
 namespace qs::app {
@@ -53,6 +54,7 @@ private:
     ui::Chip* m_note; ///< why the chosen metric has no values yet
     ui::ColorBar* m_bar;
     ui::HeatMapWidget* m_map;
+    ui::HintStrip* m_hint;
     QTimer m_refresh; ///< results come in bursts
     bool m_fromMap = false;
 };

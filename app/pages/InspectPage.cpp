@@ -15,7 +15,7 @@ namespace qs::app {
 InspectPage::InspectPage(InspectState* state, Settings* settings, QWidget* parent)
     : QTabWidget(parent)
     , m_heatMap(new HeatMapPane(state, settings))
-    , m_profile(new ProfilePane(state))
+    , m_profile(new ProfilePane(state, settings))
     , m_distribution(new DistributionPage(state))
     , m_tokens(new TokensPage(state))
     , m_experts(new ExpertsPane(state, settings))

@@ -124,9 +124,12 @@ QWidget* JudgePage::makeRuns() {
                                               m_runs);
     m_runs->setItemDelegateForColumn(EvaluationModel::Kl, interval);
     m_runs->setItemDelegateForColumn(EvaluationModel::Perplexity, interval);
-    constexpr int widths[] = {36, 96, 200, 72, 52, 178, 164, 112, 64, 240};
+    // The verdict is what is looked for: the recipe gives way.
+    constexpr int widths[] = {36, 90, 0, 68, 46, 162, 146, 104, 62, 262};
+    m_runs->horizontalHeader()->setStretchLastSection(false);
+    m_runs->horizontalHeader()->setSectionResizeMode(EvaluationModel::Recipe, QHeaderView::Stretch);
     for (int c = 0; c < EvaluationModel::ColumnCount; ++c)
-        m_runs->setColumnWidth(c, widths[c]);
+        if (c != EvaluationModel::Recipe) m_runs->setColumnWidth(c, widths[c]);
     m_runs->setVerticalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     layout->addWidget(m_runs);
     layout->addWidget(

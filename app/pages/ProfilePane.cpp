@@ -12,13 +12,17 @@
 
 #include <QComboBox>
 #include <QLabel>
+#include <QMenu>
 #include <QPushButton>
+#include <QToolButton>
 #include <QVBoxLayout>
 #include <algorithm>
 
 namespace qs::app {
 
 namespace {
+
+const auto kSeriesKey = QStringLiteral("profile/series");
 
 double median(std::vector<float> values) {
     if (values.empty()) return 0;
@@ -31,20 +35,38 @@ QVector<float> copied(const std::vector<float>& v) {
     return QVector<float>(v.begin(), v.end());
 }
 
-/// "6 x median" with a real multiplication sign.
+void addSeries(ui::ChannelProfileData& data, const ChannelStats& stats) {
+    data.absmax = copied(stats.absmax);
+    data.p999 = copied(stats.p999);
+    data.p99 = copied(stats.p99);
+    data.p50 = copied(stats.p50);
+    data.mean = copied(stats.mean);
+    data.median = median(stats.absmax);
+}
+
 QString ruleText(OutlierRule rule) {
-    return QString::fromStdString(outlierRuleText(rule, outlierRuleDefault(rule)))
-        .replace(QStringLiteral(" x "), QStringLiteral(" × "));
+    const QString number = ui::numberText(outlierRuleDefault(rule), 3);
+    switch (rule) {
+    case OutlierRule::MedianRatio:
+        return ProfilePane::tr("%1 × median").arg(number);
+    case OutlierRule::Sigma:
+        return ProfilePane::tr("%1 × standard deviation").arg(number);
+    case OutlierRule::LlmInt8:
+        break;
+    }
+    return ProfilePane::tr("absolute value %1").arg(number);
 }
 
 } // namespace
 
-ProfilePane::ProfilePane(InspectState* state, QWidget* parent)
+ProfilePane::ProfilePane(InspectState* state, Settings* settings, QWidget* parent)
     : QWidget(parent)
     , m_state(state)
+    , m_settings(settings)
     , m_name(new ui::ElidedLabel)
     , m_side(new QComboBox)
     , m_order(new ui::SegmentedButtons({tr("Natural"), tr("Sorted")}))
+    , m_series(new QToolButton)
     , m_rule(new QComboBox)
     , m_count(new ui::Chip({}, ui::Chip::Tone::Warning))
     , m_calibrate(new QPushButton(tr("Calibrate…")))
@@ -60,6 +82,7 @@ ProfilePane::ProfilePane(InspectState* state, QWidget* parent)
     connect(m_profile, &ui::ChannelProfileWidget::channelSelected, state, &InspectState::setChannel);
     connect(state, &InspectState::channelChanged, m_profile, &ui::ChannelProfileWidget::setSelectedChannel);
     connect(state, &InspectState::changed, this, &ProfilePane::refresh);
+    showSeries();
     refresh();
 }
 
@@ -79,6 +102,8 @@ QWidget* ProfilePane::makeToolRow() {
     m_order->setObjectName(QStringLiteral("order"));
     m_order->setCurrentIndex(0);
     row->addWidget(m_order);
+    makeSeriesMenu();
+    row->addWidget(m_series);
     row->addLabel(tr("rule"))->setBuddy(m_rule);
     for (const OutlierRule r : {OutlierRule::MedianRatio, OutlierRule::Sigma, OutlierRule::LlmInt8})
         m_rule->addItem(ruleText(r), int(r));
@@ -107,6 +132,40 @@ QWidget* ProfilePane::makeToolRow() {
     return row;
 }
 
+void ProfilePane::makeSeriesMenu() {
+    m_series->setObjectName(QStringLiteral("series"));
+    m_series->setText(tr("Series"));
+    m_series->setToolTip(tr("What is drawn beside the largest magnitude of each channel."));
+    m_series->setPopupMode(QToolButton::InstantPopup);
+    auto* menu = new QMenu(m_series);
+    menu->setToolTipsVisible(true);
+    const QStringList chosen =
+        m_settings->value(kSeriesKey, QStringList(QStringLiteral("p99.9"))).toStringList();
+    for (const ui::ChannelSeries s : ui::kChannelSeries) {
+        const ui::ChannelSeriesInfo info = ui::channelSeriesInfo(s);
+        QAction* action = menu->addAction(info.label);
+        action->setObjectName(QLatin1String(info.id));
+        action->setToolTip(info.help);
+        action->setCheckable(true);
+        action->setChecked(chosen.contains(QLatin1String(info.id)));
+        action->setData(int(s));
+        connect(action, &QAction::toggled, this, &ProfilePane::showSeries);
+    }
+    m_series->setMenu(menu);
+}
+
+void ProfilePane::showSeries() {
+    QVector<ui::ChannelSeries> shown;
+    QStringList ids;
+    for (const QAction* action : m_series->menu()->actions()) {
+        if (!action->isChecked()) continue;
+        shown.push_back(ui::ChannelSeries(action->data().toInt()));
+        ids << action->objectName();
+    }
+    m_settings->setValue(kSeriesKey, ids);
+    m_profile->setSeries(shown);
+}
+
 void ProfilePane::showSides(const ui::TargetRow* row) {
     m_side->setItemText(0, row ? tr("Input, %1").arg(ui::integerText(qint64(row->cols))) : tr("Input"));
     m_side->setItemText(1, row ? tr("Output, %1").arg(ui::integerText(qint64(row->rows))) : tr("Output"));
@@ -121,6 +180,7 @@ void ProfilePane::refresh() {
     showSides(row);
     m_rule->setEnabled(row);
     m_order->setEnabled(row);
+    m_series->setEnabled(row);
     if (!row) {
         auto none = std::make_shared<ui::ChannelProfileData>();
         none->emptyText =
@@ -150,17 +210,16 @@ void ProfilePane::applyRule(ui::ChannelProfileData& data, const ChannelStats& st
 ui::ChannelProfileDataPtr ProfilePane::weightsPicture(const ui::TargetRow& row) const {
     auto data = std::make_shared<ui::ChannelProfileData>();
     const bool input = m_state->side() == ChannelSide::Input;
-    data->title = input ? tr("Weights, max over %1 outputs").arg(ui::integerText(qint64(row.rows)))
-                        : tr("Weights, max over %1 inputs").arg(ui::integerText(qint64(row.cols)));
+    data->title = input ? tr("Weights over %1 outputs").arg(ui::integerText(qint64(row.rows)))
+                        : tr("Weights over %1 inputs").arg(ui::integerText(qint64(row.cols)));
     data->xTitle = input ? tr("input channel") : tr("output channel");
-    data->yTitle = tr("|w|, absmax");
+    data->yTitle = tr("|w|");
     const ChannelStats* stats = m_state->weightChannels();
     if (!stats) {
         data->emptyText = tr("Reading the weights");
         return data;
     }
-    data->absmax = copied(stats->absmax);
-    data->median = median(stats->absmax);
+    addSeries(*data, *stats);
     // 6 is the LLM.int8 limit of activations; it says nothing about weights.
     if (m_state->rule() != OutlierRule::LlmInt8) applyRule(*data, *stats);
     return data;
@@ -170,7 +229,7 @@ ui::ChannelProfileDataPtr ProfilePane::activationsPicture(const ui::TargetRow& r
     auto data = std::make_shared<ui::ChannelProfileData>();
     data->title = tr("Activations");
     data->xTitle = tr("input channel");
-    data->yTitle = tr("|x|, absmax");
+    data->yTitle = tr("|x|");
     const Session* session = m_state->session();
     const ChannelStats* stats = m_state->activationChannels();
     if (!stats) {
@@ -185,9 +244,7 @@ ui::ChannelProfileDataPtr ProfilePane::activationsPicture(const ui::TargetRow& r
                                      : tr("Activations, %1 × %2 tokens")
                                            .arg(ui::integerText(qint64(tokens.rows())),
                                                 ui::integerText(qint64(tokens.cols())));
-    data->absmax = copied(stats->absmax);
-    data->p999 = copied(stats->p999);
-    data->median = median(stats->absmax);
+    addSeries(*data, *stats);
     applyRule(*data, *stats);
     return data;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "app/pages/InspectState.h"
+#include "app/settings/Settings.h"
 #include "widgets/charts/ChannelProfileData.h"
 
 #include <QWidget>
@@ -10,6 +11,7 @@
 class QComboBox;
 class QLabel;
 class QPushButton;
+class QToolButton;
 
 namespace qs::ui {
 class ChannelProfileWidget;
@@ -23,7 +25,7 @@ namespace qs::app {
 class ProfilePane : public QWidget {
     Q_OBJECT
 public:
-    explicit ProfilePane(InspectState* state, QWidget* parent = nullptr);
+    ProfilePane(InspectState* state, Settings* settings, QWidget* parent = nullptr);
     ui::ChannelProfileWidget* profile() const { return m_profile; }
 
 signals:
@@ -31,6 +33,8 @@ signals:
 
 private:
     QWidget* makeToolRow();
+    void makeSeriesMenu();
+    void showSeries();
     void refresh();
     void showSides(const ui::TargetRow* row);
     ui::ChannelProfileDataPtr weightsPicture(const ui::TargetRow& row) const;
@@ -39,9 +43,11 @@ private:
     void applyRule(ui::ChannelProfileData& data, const ChannelStats& stats) const;
 
     InspectState* m_state;
+    Settings* m_settings;
     ui::ElidedLabel* m_name;
     QComboBox* m_side;
     ui::SegmentedButtons* m_order;
+    QToolButton* m_series; ///< a menu of what is drawn beside absmax
     QComboBox* m_rule;
     ui::Chip* m_count;
     QPushButton* m_calibrate; ///< while activations are not measured

@@ -166,7 +166,7 @@ QWidget* RunPage::makeUnits() {
     m_table->setModel(&m_units);
     m_table->setItemDelegateForColumn(
         RunUnits::State, new ui::ProgressDelegate(RunUnits::FractionRole, RunUnits::PaintStateRole, m_table));
-    constexpr int widths[] = {150, 90, 90, 60, 130, 130, 70, 150};
+    constexpr int widths[] = {104, 84, 84, 56, 126, 126, 64, 150};
     for (int c = 0; c < RunUnits::ColumnCount; ++c)
         m_table->setColumnWidth(c, widths[c]);
     connect(m_table, &QTableView::clicked, this, [this](const QModelIndex& i) {

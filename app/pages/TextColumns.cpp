@@ -2,6 +2,7 @@
 #include "app/pages/TextColumns.h"
 
 #include "widgets/theme/Theme.h"
+#include "widgets/views/ElidedLabel.h"
 
 #include <QLabel>
 #include <QScrollBar>
@@ -39,8 +40,7 @@ TextColumns::Column TextColumns::makeColumn(char letter, const QString& name) {
     applyRunColor(badge, letter);
     connect(&ui::ThemeNotifier::instance(), &ui::ThemeNotifier::changed, badge,
             [badge, letter] { applyRunColor(badge, letter); });
-    c.title = new QLabel(name);
-    c.title->setTextFormat(Qt::PlainText);
+    c.title = new ui::ElidedLabel(name);
     c.title->setMinimumWidth(40);
     c.note = new QLabel;
     c.note->setObjectName(QStringLiteral("textNote%1").arg(QLatin1Char(letter)));

@@ -8,6 +8,10 @@
 
 class QLabel;
 
+namespace qs::ui {
+class ElidedLabel;
+} // namespace qs::ui
+
 namespace qs::app {
 
 /// What a column shows: its text and a word at the right of its head.
@@ -42,7 +46,7 @@ private:
     struct Column {
         char letter = 'A';
         QWidget* box = nullptr;
-        QLabel* title = nullptr;
+        ui::ElidedLabel* title = nullptr;
         QLabel* note = nullptr;
         ui::TokenTextView* view = nullptr;
     };

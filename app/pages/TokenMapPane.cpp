@@ -46,8 +46,12 @@ TokenMapPane::TokenMapPane(ProbeState* state, QWidget* parent)
     showMap();
 }
 
+void TokenMapPane::setTitleVisible(bool visible) {
+    m_title->setVisible(visible);
+}
+
 void TokenMapPane::makeToolRow() {
-    m_row->addTitle(tr("Tokens × channels"));
+    m_title = m_row->addTitle(tr("Tokens × channels"));
     m_row->addLabel(tr("site"))->setBuddy(m_site);
     m_site->setObjectName(QStringLiteral("tokenSite"));
     m_site->setAccessibleName(tr("Site"));
@@ -103,11 +107,11 @@ void TokenMapPane::showRequest() {
     // The first entry follows the current tensor.
     const QString following =
         m_state->chosenSite().isEmpty() ? tr("%1 (of the tensor)").arg(m_state->site()) : tr("of the tensor");
-    if (m_site->count() != sites.size() + 1 || m_site->itemText(1) != sites.value(0)) {
+    if (m_site->count() != sites.size() + 1 || m_site->itemData(1).toString() != sites.value(0)) {
         m_site->clear();
         m_site->addItem(following, QString());
         for (const QString& s : sites)
-            m_site->addItem(s, s);
+            m_site->addItem(s == QLatin1String("embedding") ? tr("embedding") : s, s);
     }
     m_site->setItemText(0, following);
     m_site->setCurrentIndex(std::max(0, m_site->findData(m_state->chosenSite())));

@@ -23,6 +23,9 @@ class TokenMapPane : public QWidget {
 public:
     explicit TokenMapPane(ProbeState* state, QWidget* parent = nullptr);
     ui::TokenMapWidget* map() const { return m_map; }
+    ui::ToolRow* toolRow() const { return m_row; }
+    /// On a narrow page its place is needed.
+    void setTitleVisible(bool visible);
 
 signals:
     void traceRequested(int channel);
@@ -36,6 +39,7 @@ private:
 
     ProbeState* m_state;
     ui::ToolRow* m_row;
+    QLabel* m_title;
     QComboBox* m_site;
     QSpinBox* m_window;
     QLabel* m_of;

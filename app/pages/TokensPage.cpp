@@ -4,9 +4,12 @@
 #include "app/pages/TokenListsPane.h"
 #include "app/pages/TokenMapPane.h"
 #include "app/pages/TracerPane.h"
+#include "widgets/views/ToolRow.h"
 
 #include <QHBoxLayout>
+#include <QPushButton>
 #include <QSplitter>
+#include <QVBoxLayout>
 
 namespace qs::app {
 
@@ -22,9 +25,11 @@ TokensPage::TokensPage(InspectState* state, QWidget* parent)
     , m_map(new TokenMapPane(&m_probe))
     , m_tracer(new TracerPane(&m_probe))
     , m_lists(new TokenListsPane(&m_probe))
-    , m_across(new QSplitter(Qt::Horizontal)) {
+    , m_toLists(new QPushButton(tr("Lists")))
+    , m_toMap(new QPushButton(tr("Map and tracer"))) {
     setObjectName(QStringLiteral("tokensPage"));
     auto* down = new QSplitter(Qt::Vertical);
+    m_pictures = down;
     down->setObjectName(QStringLiteral("tokensSplit"));
     down->setChildrenCollapsible(false);
     down->addWidget(m_map);
@@ -32,15 +37,16 @@ TokensPage::TokensPage(InspectState* state, QWidget* parent)
     m_tracer->setMinimumHeight(200);
     down->setStretchFactor(0, 3);
     down->setStretchFactor(1, 2);
-    m_across->setChildrenCollapsible(false);
-    m_across->addWidget(down);
-    m_across->addWidget(m_lists);
-    m_across->setStretchFactor(0, 1);
-    m_across->setStretchFactor(1, 0);
-    m_lists->setMinimumWidth(kListsWidth);
+    m_listColumn = makeLists();
+    auto* across = new QSplitter(Qt::Horizontal);
+    across->setChildrenCollapsible(false);
+    across->addWidget(down);
+    across->addWidget(m_listColumn);
+    across->setStretchFactor(0, 1);
+    across->setStretchFactor(1, 0);
     auto* layout = new QHBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 0);
-    layout->addWidget(m_across);
+    layout->addWidget(across);
     connect(&m_probe, &ProbeState::crosshairChanged, this, [this] {
         const int channel = m_probe.crosshair().x();
         if (channel >= 0 && !m_probe.crosshairIsProposed() && linked()) m_state->setChannel(channel);
@@ -58,6 +64,39 @@ TokensPage::TokensPage(InspectState* state, QWidget* parent)
     });
     connect(m_lists, &TokenListsPane::tensorRequested, this, &TokensPage::openTensor);
     connect(m_lists, &TokenListsPane::keepRequested, this, &TokensPage::keep);
+}
+
+QWidget* TokensPage::makeLists() {
+    m_toLists->setObjectName(QStringLiteral("toTokenLists"));
+    m_toLists->setToolTip(tr("Massive activations, attention sinks, super weights"));
+    m_map->toolRow()->addWidget(m_toLists);
+    m_toMap->setObjectName(QStringLiteral("toTokenMap"));
+    m_lists->setMinimumWidth(kListsWidth);
+    auto* column = new QWidget;
+    auto* layout = new QVBoxLayout(column);
+    layout->setContentsMargins(0, 0, 0, 0);
+    layout->setSpacing(0);
+    auto* row = new ui::ToolRow;
+    row->addWidget(m_toMap);
+    row->addStretch();
+    layout->addWidget(row);
+    layout->addWidget(m_lists, 1);
+    for (QPushButton* button : {m_toLists, m_toMap})
+        connect(button, &QPushButton::clicked, this, [this, button] {
+            m_listsChosen = button == m_toLists;
+            fit();
+            (m_listsChosen ? m_toMap : m_toLists)->setFocus(); // the one pressed has gone
+        });
+    return column;
+}
+
+void TokensPage::fit() {
+    const bool narrow = width() < kListsFrom;
+    m_toLists->setVisible(narrow);
+    m_map->setTitleVisible(!narrow);
+    m_toMap->parentWidget()->setVisible(narrow);
+    m_pictures->setVisible(!narrow || !m_listsChosen);
+    m_listColumn->setVisible(!narrow || m_listsChosen);
 }
 
 bool TokensPage::linked() const {
@@ -128,7 +167,7 @@ void TokensPage::hideEvent(QHideEvent* event) {
 
 void TokensPage::resizeEvent(QResizeEvent* event) {
     QWidget::resizeEvent(event);
-    m_lists->setVisible(width() >= kListsFrom);
+    fit();
 }
 
 } // namespace qs::app

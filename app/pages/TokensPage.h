@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The Tokens tab: tokens x channels above, the outlier tracer below, what stands out at the right.
+// The Tokens tab: tokens x channels above, the outlier tracer below, what stands out at the right; on a
+// narrow page a button shows it in the place of both.
 #pragma once
 
 #include "app/pages/InspectState.h"
 #include "app/session/ProbeState.h"
 
+class QPushButton;
 class QSplitter;
 
 namespace qs::app {
@@ -37,13 +39,18 @@ private:
     bool linked() const;
     void openTensor(const QString& module, int row);
     void keep(const QString& module);
+    QWidget* makeLists();
+    /// What of pictures and lists has room.
+    void fit();
 
     InspectState* m_state;
     ProbeState m_probe;
     TokenMapPane* m_map;
     TracerPane* m_tracer;
     TokenListsPane* m_lists;
-    QSplitter* m_across;
+    QPushButton *m_toLists, *m_toMap; ///< on a narrow page
+    QWidget *m_pictures, *m_listColumn;
+    bool m_listsChosen = false; ///< on a narrow page
 };
 
 } // namespace qs::app

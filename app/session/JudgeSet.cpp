@@ -2,7 +2,6 @@
 #include "app/session/JudgeSet.h"
 
 #include "core/base/file.h"
-#include "core/evaluate/evaluation_store.h"
 
 #include <QDateTime>
 #include <QDir>
@@ -13,46 +12,6 @@ namespace qs::app {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-/// A run with its plan and what was measured of it earlier.
-struct JudgeSet::Loaded {
-    std::string directory;
-    std::shared_ptr<const Run> run;
-    std::shared_ptr<const Plan> plan;
-    std::string weightsFingerprint;
-    std::shared_ptr<const Evaluation> evaluation;
-};
-
-struct JudgeSet::Restored {
-    std::vector<std::pair<char, Loaded>> runs;
-    char against = 'A';
-    std::shared_ptr<const Evaluation> original; ///< the model alone, when no run was measured
-    std::string modelFingerprint;
-};
-
-namespace {
-
-constexpr size_t kMaxList = size_t(1) << 20;
-
-fs::path listFile(const QString& cacheFolder) {
-    return fs::path(cacheFolder.toStdString()) / "judge.json";
-}
-
-fs::path evaluations(const QString& cacheFolder) {
-    return fs::path(cacheFolder.toStdString()) / "evaluations";
-}
-
-std::shared_ptr<const Evaluation> newest(const fs::path& folder, const std::string& weights,
-                                         const std::string& reference) {
-    auto e = newestEvaluation(folder, weights, reference);
-    return e ? std::make_shared<const Evaluation>(std::move(e).value()) : nullptr;
-}
-
-bool isLetter(const std::string& text) {
-    return text.size() == 1 && text[0] >= 'A' && text[0] <= 'D';
-}
-
-} // namespace
 
 JudgeSet::JudgeSet(Session* session, QObject* parent) : QObject(parent), m_session(session) {
     connect(session, &Session::modelChanged, this, &JudgeSet::onModelChanged);
@@ -108,15 +67,6 @@ char JudgeSet::freeLetter() const {
 
 // --- Loading ---
 
-namespace {
-
-Result<std::shared_ptr<const Plan>> planOf(const Run& run, const Model& model) {
-    QS_TRY(Plan plan, planOfRun(run, model));
-    return std::make_shared<const Plan>(std::move(plan));
-}
-
-} // namespace
-
 JobHandle* JudgeSet::addRun(const QString& directory) {
     return addBlocker().isEmpty() ? load(directory, false) : nullptr;
 }
@@ -124,18 +74,7 @@ JobHandle* JudgeSet::addRun(const QString& directory) {
 JobHandle* JudgeSet::load(const QString& directory, bool automatic) {
     const auto body = [model = m_session->model(), folder = m_session->cacheFolder(),
                        path = QDir::cleanPath(directory).toStdString()](const JobScope&) -> Outcome {
-        const auto read = [&]() -> Result<Loaded> {
-            Loaded out;
-            out.directory = path;
-            QS_TRY(out.run, Run::open(path));
-            QS_TRY(const auto weights, runWeights(out.run, model));
-            QS_TRY(out.plan, planOf(*out.run, *model));
-            out.weightsFingerprint = weights->fingerprint();
-            out.evaluation =
-                newest(evaluations(folder), out.weightsFingerprint, modelWeights(*model)->fingerprint());
-            return out;
-        };
-        return Outcome::from(read());
+        return Outcome::from(loadRun(path, model, folder));
     };
     const QString title = tr("Compare with run %1").arg(QFileInfo(directory).fileName());
     JobHandle* job = m_session->pool()->post({QString(), title, !automatic, 0}, body);
@@ -143,15 +82,23 @@ JobHandle* JudgeSet::load(const QString& directory, bool automatic) {
         if (m_session->model() != model) return;
         if (outcome.failed() && !automatic)
             emit m_session->failed(title, QString::fromStdString(outcome.error().describe()));
-        const auto loaded = outcome.as<Loaded>();
-        if (!loaded) return;
+        const auto loaded = outcome.as<LoadedRun>();
+        if (!loaded || (automatic && knows(*loaded))) return;
         const char letter = freeLetter();
         if (letter || automatic) adopt(*loaded, letter ? letter : 'D');
         settle(true);
     });
 }
 
-void JudgeSet::adopt(Loaded loaded, char letter) {
+/// The same run with the same weights is there: it keeps the measurement it has.
+bool JudgeSet::knows(const LoadedRun& loaded) const {
+    return std::any_of(m_runs.begin(), m_runs.end(), [&](const ComparedRun& r) {
+        return r.run && r.run->directory() == loaded.run->directory() && r.evaluation &&
+               r.weightsFingerprint == loaded.weightsFingerprint;
+    });
+}
+
+void JudgeSet::adopt(LoadedRun loaded, char letter) {
     ComparedRun r;
     r.directory = QString::fromStdString(loaded.directory);
     for (const ComparedRun& known : m_runs)
@@ -185,72 +132,48 @@ void JudgeSet::onModelChanged() {
     m_waiting.clear();
     m_against = 'A';
     m_chosen = false;
-    m_restoring = false;
+    m_restoring = nullptr;
     if (const auto model = m_session->model()) {
         ComparedRun original;
         original.name = tr("original");
         original.summary = m_session->title();
         m_runs.push_back(std::move(original));
-        restore();
+        restore({QString(), tr("Read the runs compared"), false, 0},
+                [model, folder = m_session->cacheFolder()] { return loadJudgeList(model, folder); });
     }
     emit changed();
 }
 
-void JudgeSet::restore() {
-    m_restoring = true;
-    const auto body = [model = m_session->model(),
-                       folder = m_session->cacheFolder()](const JobScope&) -> Outcome {
-        Restored out;
-        out.modelFingerprint = modelWeights(*model)->fingerprint();
-        const auto text = readTextFile(listFile(folder), kMaxList);
-        const json list = text ? json::parse(*text, nullptr, false) : json();
-        const json runs = list.is_object() ? list.value("runs", json::array()) : json::array();
-        for (const json& r : runs) {
-            if (!r.is_object() || !r.contains("letter") || !r["letter"].is_string() ||
-                !r.contains("directory") || !r["directory"].is_string() || !isLetter(r["letter"]) ||
-                out.runs.size() >= kMostRuns)
-                continue;
-            Loaded loaded;
-            loaded.directory =
-                (fs::path(folder.toStdString()) / r["directory"].get<std::string>()).lexically_normal();
-            auto run = Run::open(loaded.directory);
-            if (!run) continue; // removed meanwhile
-            auto weights = runWeights(*run, model);
-            auto plan = planOf(**run, *model);
-            if (!weights || !plan || r["letter"] == "A") continue;
-            loaded.run = *run;
-            loaded.plan = *plan;
-            loaded.weightsFingerprint = (*weights)->fingerprint();
-            loaded.evaluation = newest(evaluations(folder), loaded.weightsFingerprint, out.modelFingerprint);
-            out.runs.emplace_back(r["letter"].get<std::string>()[0], std::move(loaded));
-        }
-        if (list.is_object() && list.contains("against") && list["against"].is_string() &&
-            isLetter(list["against"]))
-            out.against = list["against"].get<std::string>()[0];
-        out.original = newest(evaluations(folder), out.modelFingerprint, {});
-        return Payload::of(std::move(out));
-    };
-    JobHandle* job = m_session->pool()->post({QString(), tr("Read the runs compared"), false, 0}, body);
-    job->then(this, [this, model = m_session->model()](const Outcome& outcome) {
-        if (m_session->model() != model) return;
-        m_restoring = false;
-        if (const auto restored = outcome.as<Restored>()) {
-            for (ComparedRun& r : m_runs)
-                if (r.letter == 'A' && !r.evaluation) {
-                    r.weightsFingerprint = restored->modelFingerprint;
-                    r.evaluation = restored->original;
-                }
-            for (const auto& [letter, loaded] : restored->runs)
-                adopt(loaded, letter);
-            if (restored->against != 'A' && find(restored->against)) {
-                m_against = restored->against;
-                m_chosen = true;
-            }
-        }
+JobHandle* JudgeSet::open(const std::vector<SessionState::Compared>& compared, char against) {
+    return restore(
+        {QString(), tr("Read the runs of the session"), false, 0},
+        [compared, against, model = m_session->model()] { return loadCompared(compared, against, model); });
+}
+
+JobHandle* JudgeSet::restore(const JobRequest& request, std::function<LoadedRuns()> read) {
+    JobHandle* job = m_session->pool()->post(
+        request, [read = std::move(read)](const JobScope&) -> Outcome { return Payload::of(read()); });
+    m_restoring = job;
+    return job->then(this, [this, job](const Outcome& outcome) {
+        if (m_restoring != job) return; // another model, or another list was asked for
+        m_restoring = nullptr;
+        if (const auto loaded = outcome.as<LoadedRuns>()) onRestored(*loaded);
         for (const QString& directory : std::exchange(m_waiting, {}))
             load(directory, true);
         settle(false);
     });
+}
+
+void JudgeSet::onRestored(const LoadedRuns& loaded) {
+    std::erase_if(m_runs, [](const ComparedRun& r) { return r.letter != 'A'; });
+    for (ComparedRun& original : m_runs) {
+        original.weightsFingerprint = loaded.modelFingerprint;
+        original.evaluation = loaded.original;
+    }
+    for (const auto& [letter, run] : loaded.runs)
+        adopt(run, letter);
+    m_chosen = loaded.against != 'A' && find(loaded.against);
+    m_against = m_chosen ? loaded.against : 'A';
 }
 
 void JudgeSet::onRunChanged() {
@@ -347,12 +270,19 @@ void JudgeSet::save() {
               (relative.startsWith(QLatin1String("..")) ? r.directory : relative).toStdString()}});
     }
     const JobRequest request{QStringLiteral("judge-save"), tr("Remember the runs compared"), false, 0, true};
-    m_session->pool()->post(request, [list, file = listFile(m_session->cacheFolder())](const JobScope&) {
+    m_session->pool()->post(request, [list, file = judgeListFile(m_session->cacheFolder())](const JobScope&) {
         std::error_code ec;
         fs::create_directories(file.parent_path(), ec);
         return Outcome::from(
             writeFileAtomically(file, list.dump(2, ' ', false, json::error_handler_t::replace) + "\n"));
     });
+}
+
+std::vector<MeasuredRun> JudgeSet::measured() const {
+    std::vector<MeasuredRun> out;
+    for (const ComparedRun& r : m_runs)
+        out.push_back({r.letter, r.run, r.evaluation});
+    return out;
 }
 
 ReportInput JudgeSet::reportInput() const {

@@ -5,6 +5,7 @@
 // GUI thread only.
 #pragma once
 
+#include "app/session/JudgeLoading.h"
 #include "app/session/Session.h"
 #include "core/evaluate/compare.h"
 #include "core/report/report.h"
@@ -53,6 +54,12 @@ public:
     JobHandle* addRun(const QString& directory);
     void removeRun(char letter);
 
+    /// For a session file: what is compared; the reference is A unless it was chosen.
+    std::vector<MeasuredRun> measured() const;
+    char chosenReference() const { return m_chosen ? m_against : 'A'; }
+    /// Puts what a session file names in the place of what is compared. The payload is a LoadedRuns.
+    JobHandle* open(const std::vector<SessionState::Compared>& compared, char against);
+
     ReportInput reportInput() const;
 
 signals:
@@ -60,11 +67,11 @@ signals:
     void differencesChanged();
 
 private:
-    struct Loaded;
-    struct Restored;
     JobHandle* load(const QString& directory, bool automatic);
-    void restore();
-    void adopt(Loaded loaded, char letter);
+    JobHandle* restore(const JobRequest& request, std::function<LoadedRuns()> read);
+    void onRestored(const LoadedRuns& loaded);
+    bool knows(const LoadedRun& loaded) const;
+    void adopt(LoadedRun loaded, char letter);
     void onModelChanged();
     void onRunChanged();
     void onEvaluationChanged();
@@ -76,9 +83,9 @@ private:
     Session* m_session;
     std::vector<ComparedRun> m_runs;
     char m_against = 'A';
-    bool m_chosen = false; ///< the reference was chosen, not defaulted
-    bool m_restoring = false;
-    QStringList m_waiting; ///< folders to add once restored
+    bool m_chosen = false;            ///< the reference was chosen, not defaulted
+    JobHandle* m_restoring = nullptr; ///< compared only: the newest one counts
+    QStringList m_waiting;            ///< folders to add once restored
     std::map<char, AgainstReference> m_differences;
 };
 

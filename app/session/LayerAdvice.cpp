@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/session/LayerAdvice.h"
 
+#include "app/session/SigmaNote.h"
+
 #include "app/session/Comparison.h"
 #include "core/quant/quant_report.h"
 #include "core/recipe/stored_bytes.h"
@@ -153,7 +155,11 @@ Result<void> measureOptions(Bench& bench, const AdviceInput& in, LayerAdviceResu
         const bool sameMethod = scheme.method == in.scheme->method;
         if (out.nearest && sameMethod) {
             QS_TRY(scheme, nearestOf(scheme)); // as the present one was
-        } else if (!bench.runs(*method) || !bench.affordable(*method)) {
+        } else if (!bench.runs(*method)) {
+            option.note = whyNoSigma(in.calibration.get(), in.model->targets()[size_t(in.target)]);
+            if (option.note.isEmpty()) option.note = LayerAdvice::tr("Σ of this tensor is all zero");
+            continue;
+        } else if (!bench.affordable(*method)) {
             option.note = LayerAdvice::tr("too much work for a preview; measured by a run");
             continue;
         }

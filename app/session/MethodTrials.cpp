@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/session/MethodTrials.h"
 
+#include "app/session/SigmaNote.h"
 #include "widgets/models/SchemeEdit.h"
 
 #include <algorithm>
@@ -125,7 +126,7 @@ void MethodTrials::start(const MethodDescriptor& method, Params params, const QS
     QString blocker;
     if (solver && !m_source->sigma)
         blocker =
-            m_session->calibration() ? tr("no calibration data for this tensor") : tr("calibrate first");
+            whyNoSigma(m_session->calibration().get(), m_source->model->targets()[size_t(m_source->target)]);
     else if (method.flops && method.flops(m_source->weight.rows(), m_source->weight.cols()) > kMostFlops)
         blocker = tr("too large to solve at once; run the plan to see it");
     const size_t index = m_trials.size();
@@ -167,6 +168,8 @@ void MethodTrials::start(const MethodDescriptor& method, Params params, const QS
 
 void MethodTrials::dissect() {
     if (!m_source || m_trials.empty() || m_row >= m_source->weight.rows()) return;
+    // A solver may end after the lens went on to another tensor, which hidden trials do not follow.
+    if (m_source != m_lens->source() || !m_lens->original()) return;
     DissectInput in{m_source, {}, m_lens->original()->quantized.codec, m_row, m_group};
     for (const MethodTrial& trial : m_trials)
         in.tensors.push_back(trial.tensor);

@@ -13,6 +13,7 @@ namespace {
 constexpr const char* kFormat = "quantoscope session";
 constexpr int kVersion = 1;
 constexpr size_t kMostBytes = size_t(256) << 20;
+constexpr size_t kMostCompared = 4; ///< letters A to D
 
 json partToJson(const SessionState::Part& part, const fs::path& folder) {
     const fs::path path = part.path.toStdString();
@@ -21,6 +22,13 @@ json partToJson(const SessionState::Part& part, const fs::path& folder) {
     return {{"path", (ec ? path : relative).generic_string()},
             {"absolute", path.generic_string()},
             {"fingerprint", part.fingerprint.toStdString()}};
+}
+
+json comparedToJson(const SessionState::Compared& compared, const fs::path& folder) {
+    json out = {{"letter", std::string(1, compared.letter)}};
+    if (!compared.run.path.isEmpty()) out["run"] = partToJson(compared.run, folder);
+    if (!compared.evaluation.path.isEmpty()) out["evaluation"] = partToJson(compared.evaluation, folder);
+    return out;
 }
 
 /// Reads fields and remembers the first that is not as it must be.
@@ -45,16 +53,53 @@ public:
         return nullptr;
     }
     SessionState::Part part(const char* key, const fs::path& folder) {
-        const json* o = object(key);
-        if (!o) return {};
-        const std::string place = std::string(key) + ".";
-        const std::string relative = text(*o, "path", place), absolute = text(*o, "absolute", place);
+        return partIn(m_object, key, {}, folder);
+    }
+    /// One of "A" to "D"; A when there is none.
+    char letter(const json& object, const char* key, const std::string& place) {
+        const std::string value = text(object, key, place);
+        if (value.empty()) return 'A';
+        if (value.size() == 1 && value[0] >= 'A' && value[0] <= 'D') return value[0];
+        fail(place + key, "a letter from A to D");
+        return 'A';
+    }
+    std::vector<SessionState::Compared> compared(const fs::path& folder) {
+        std::vector<SessionState::Compared> out;
+        const auto it = m_object.find("compared");
+        if (it == m_object.end()) return out;
+        if (!it->is_array() || it->size() > kMostCompared)
+            fail("compared", "an array of at most four objects");
+        if (m_error) return out;
+        for (const json& item : *it) {
+            const std::string place = "compared[" + std::to_string(out.size()) + "].";
+            if (!item.is_object()) {
+                fail("compared", "an array of objects");
+                return out;
+            }
+            SessionState::Compared c;
+            c.letter = letter(item, "letter", place);
+            c.run = partIn(item, "run", place, folder);
+            c.evaluation = partIn(item, "evaluation", place, folder);
+            out.push_back(std::move(c));
+        }
+        return out;
+    }
+    SessionState::Part partIn(const json& object, const char* key, const std::string& place,
+                              const fs::path& folder) {
+        const auto it = object.find(key);
+        if (it == object.end()) return {};
+        if (it->is_object()) return partOf(*it, place + key + ".", folder);
+        fail(place + key, "an object");
+        return {};
+    }
+    SessionState::Part partOf(const json& part, const std::string& place, const fs::path& folder) {
+        const std::string relative = text(part, "path", place), absolute = text(part, "absolute", place);
         std::error_code ec;
         const fs::path beside = (folder / relative).lexically_normal();
         const bool there = !relative.empty() && fs::exists(beside, ec);
         const fs::path chosen = there || absolute.empty() ? beside : fs::path(absolute);
         return {QString::fromStdString(chosen.generic_string()),
-                QString::fromStdString(text(*o, "fingerprint", place))};
+                QString::fromStdString(text(part, "fingerprint", place))};
     }
     QStringList texts(const char* key) {
         QStringList out;
@@ -105,6 +150,10 @@ std::string sessionText(const SessionState& state, const fs::path& folder) {
                  {"view", state.view}};
     if (!state.calibration.path.isEmpty()) root["calibration"] = partToJson(state.calibration, folder);
     if (!state.run.path.isEmpty()) root["run"] = partToJson(state.run, folder);
+    if (!state.compared.empty()) root["compared"] = json::array();
+    for (const SessionState::Compared& compared : state.compared)
+        root["compared"].push_back(comparedToJson(compared, folder));
+    if (state.against != 'A') root["against"] = std::string(1, state.against);
     if (!state.savedAs.isEmpty()) root["saved_as"] = state.savedAs.toStdString();
     for (const QString& module : state.selection)
         root["selection"].push_back(module.toStdString());
@@ -122,6 +171,8 @@ Result<SessionState> readSession(const fs::path& file) {
     state.model = reader.part("model", folder);
     state.calibration = reader.part("calibration", folder);
     state.run = reader.part("run", folder);
+    state.compared = reader.compared(folder);
+    state.against = reader.letter(root, "against", {});
     state.selection = reader.texts("selection");
     state.current = QString::fromStdString(reader.text(root, "current", {}));
     state.savedAs = QString::fromStdString(reader.text(root, "saved_as", {}));

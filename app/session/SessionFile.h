@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 namespace qs::app {
 
@@ -21,7 +22,15 @@ struct SessionState {
         QString fingerprint; ///< of what it held when the session was saved
         bool operator==(const Part&) const = default;
     };
+    /// A run that Judge compares, and what was measured of it; A is the original and has no run.
+    struct Compared {
+        char letter = 'A';
+        Part run, evaluation;
+        bool operator==(const Compared&) const = default;
+    };
     Part model, calibration, run;
+    std::vector<Compared> compared;
+    char against = 'A';    ///< the one that the others are held against; A: none was chosen
     Recipe recipe;         ///< gives the scheme of every tensor
     QStringList selection; ///< modules
     QString current;       ///< module, "" for none

@@ -258,6 +258,27 @@ private slots:
         QTest::keyClick(&w, Qt::Key_End);
         QCOMPARE(w.horizontalScrollBar()->value(), w.horizontalScrollBar()->maximum());
     }
+    /// Data may come before the page is shown: the largest weight is in view all the same, until the user
+    /// scrolls.
+    void theLargestIsInViewOnceThereIsRoom() {
+        auto d = anatomy();
+        d->largest = 20;
+        AnatomyWidget w;
+        w.resize(80, 40);
+        w.setData(d);
+        const auto seen = [&w] { return w.codeRect(0, 20).right() <= w.viewport()->width(); };
+        for (const int width : {600, 420}) {
+            w.resize(width, 260);
+            w.show();
+            QTRY_VERIFY(w.horizontalScrollBar()->value() > 0);
+            QVERIFY2(seen(), qPrintable(QString::number(width)));
+        }
+        QTest::keyClick(&w, Qt::Key_Home);
+        QCOMPARE(w.horizontalScrollBar()->value(), 0);
+        w.resize(440, 260);
+        QCOMPARE(w.horizontalScrollBar()->value(), 0);
+        QVERIFY(!seen());
+    }
     void csvHasOneLinePerWeight() {
         AnatomyWidget w;
         w.setData(anatomy());

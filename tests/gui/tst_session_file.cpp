@@ -23,6 +23,9 @@ SessionState example(const fs::path& home) {
     s.model = {QString::fromStdString((home / "models/tiny").string()), "abc"};
     s.calibration = {QString::fromStdString((home / "cache/c.h5").string()), "cal"};
     s.run = {QString::fromStdString((home / "cache/runs/r1").string()), "plan"};
+    s.compared = {{'A', {}, {QString::fromStdString((home / "cache/e/a.h5").string()), "text"}},
+                  {'C', s.run, {}}};
+    s.against = 'C';
     s.recipe = Recipe::uniform(*Scheme::make("int", "rtn"), 5);
     s.selection = {"layers.0.q", "layers.1.q"};
     s.current = "layers.1.q";
@@ -41,6 +44,7 @@ private slots:
         for (const char* part : {"models/tiny", "cache/runs/r1"})
             fs::create_directories(home / part);
         writeText(home / "cache/c.h5", "x");
+        writeText(home / "cache/e/a.h5", "x");
         const std::string text = sessionText(s, home / "work");
         const auto json = nlohmann::json::parse(text);
         QCOMPARE(json["model"]["path"].get<std::string>(), std::string("../models/tiny"));
@@ -51,6 +55,8 @@ private slots:
         QVERIFY(back->model == s.model);
         QVERIFY(back->calibration == s.calibration);
         QVERIFY(back->run == s.run);
+        QVERIFY(back->compared == s.compared);
+        QCOMPARE(back->against, 'C');
         QVERIFY(back->recipe == s.recipe);
         QCOMPARE(back->selection, s.selection);
         QCOMPARE(back->current, s.current);
@@ -61,6 +67,8 @@ private slots:
         const auto there = readSession(moved / "work/a.quantoscope");
         QS_VERIFY_OK(there);
         QCOMPARE(there->model.path.toStdString(), (moved / "models/tiny").generic_string());
+        QCOMPARE(there->compared[0].evaluation.path.toStdString(), (moved / "cache/e/a.h5").generic_string());
+        QCOMPARE(there->compared[1].run.path.toStdString(), (moved / "cache/runs/r1").generic_string());
         // Only the file moved: the absolute path still holds where the relative one does not.
         fs::create_directories(moved / "elsewhere/deep");
         s = example(moved);
@@ -95,6 +103,18 @@ private slots:
         QTest::newRow("selection text")
             << QStringLiteral("{%1,\"selection\":\"a\"}").arg(model) << "selection";
         QTest::newRow("view") << QStringLiteral("{%1,\"view\":{\"metric\":[]}}").arg(model) << "view.metric";
+        const auto compared = [&](const char* json) {
+            return QStringLiteral("{%1,\"compared\":%2}").arg(model, QLatin1String(json));
+        };
+        QTest::newRow("compared") << compared("7") << "compared";
+        QTest::newRow("compared numbers") << compared("[7]") << "compared";
+        QTest::newRow("too many compared") << compared("[{},{},{},{},{}]") << "compared";
+        QTest::newRow("letter") << compared(R"([{"letter":"E"}])") << "compared[0].letter";
+        QTest::newRow("letter number") << compared(R"([{},{"letter":1}])") << "compared[1].letter";
+        QTest::newRow("compared run") << compared(R"([{"letter":"B","run":[]}])") << "compared[0].run";
+        QTest::newRow("evaluation path")
+            << compared(R"([{"letter":"B","evaluation":{"path":1}}])") << "compared[0].evaluation.path";
+        QTest::newRow("against") << QStringLiteral("{%1,\"against\":\"x\"}").arg(model) << "against";
         QTest::newRow("recipe") << QStringLiteral("{%1,\"recipe\":{\"rules\":7}}").arg(model) << "recipe";
     }
     void damageIsNamed() {

@@ -224,6 +224,27 @@ private slots:
         QTRY_VERIFY_WITH_TIMEOUT(!massiveChannels().isEmpty(), kLong);
     }
 
+    void narrowPageHasTheListsBehindAButton() {
+        auto* lists = m_window->find<QPushButton>("toTokenLists");
+        auto* map = m_window->find<QPushButton>("toTokenMap");
+        QVERIFY(page()->lists()->isVisible() && !lists->isVisible() && !map->isVisible());
+        m_window->window->resize(1100, 700);
+        QTRY_VERIFY(lists->isVisible());
+        QVERIFY(page()->mapPane()->isVisible() && !page()->lists()->isVisible());
+        lists->setFocus();
+        QTest::keyClick(lists, Qt::Key_Space);
+        QVERIFY(page()->lists()->massiveView()->isVisible() && !page()->mapPane()->isVisible());
+        QVERIFY(map->hasFocus());
+        page()->lists()->massiveView()->selectRow(1);
+        QTest::keyClick(map, Qt::Key_Space);
+        QVERIFY(page()->mapPane()->isVisible() && !page()->lists()->isVisible());
+        const QModelIndex chosen = page()->lists()->massiveView()->model()->index(1, 0);
+        QCOMPARE(page()->mapPane()->map()->crosshair().x(),
+                 chosen.data(app::TokenListsPane::ChannelRole).toInt());
+        m_window->window->resize(1600, 1000);
+        QTRY_VERIFY(page()->lists()->isVisible() && page()->mapPane()->isVisible());
+    }
+
     void closingTheModelEmptiesThePage() {
         m_window->trigger("close");
         QVERIFY(!page()->probe()->map());

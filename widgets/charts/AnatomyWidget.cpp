@@ -19,6 +19,7 @@ AnatomyWidget::AnatomyWidget(QWidget* parent) : QAbstractScrollArea(parent) {
     setVerticalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     setAccessibleName(tr("Anatomy of one group of weights"));
     installExportMenu(this, this);
+    connect(horizontalScrollBar(), &QAbstractSlider::actionTriggered, this, [this] { m_toReveal = -1; });
     connect(&ThemeNotifier::instance(), &ThemeNotifier::changed, viewport(), qOverload<>(&QWidget::update));
 }
 
@@ -31,7 +32,8 @@ void AnatomyWidget::setData(AnatomyDataPtr data) {
     for (int i = 0; m_data && i < m_data->methods.size(); ++i)
         if (m_data->methods[i].label == chosen) m_method = i;
     updateScrollBar();
-    if (!same && !empty() && m_data->largest >= 0) reveal(m_data->largest);
+    if (!same) m_toReveal = empty() ? -1 : m_data->largest;
+    reveal(m_toReveal);
     // Room for the methods; more than a few may be cut.
     constexpr int kMostRows = 6, kRowHeight = 22, kRest = 90;
     setMinimumHeight(kRest + kRowHeight * (m_data ? std::min(kMostRows, int(m_data->methods.size())) : 0));
@@ -39,6 +41,7 @@ void AnatomyWidget::setData(AnatomyDataPtr data) {
 }
 
 void AnatomyWidget::reveal(int index) {
+    if (index < 0 || empty()) return;
     const Layout l = layoutFor(QSizeF(viewport()->size()), horizontalScrollBar()->value());
     const double x = index * l.cell, view = l.right - l.left;
     if (x < l.scroll)
@@ -70,6 +73,7 @@ void AnatomyWidget::updateScrollBar() {
 
 void AnatomyWidget::resizeEvent(QResizeEvent*) {
     updateScrollBar();
+    reveal(m_toReveal);
 }
 
 void AnatomyWidget::scrollContentsBy(int, int) {
@@ -97,6 +101,7 @@ int AnatomyWidget::indexAt(const QPointF& at) const {
 
 void AnatomyWidget::select(int index) {
     setCurrentColumn(m_data->columns[index]);
+    m_toReveal = -1;
     reveal(index);
     emit columnSelected(m_column);
 }

@@ -96,7 +96,8 @@ private:
 
     AnatomyDataPtr m_data;
     int m_method = 0;
-    int m_column = -1; ///< input channel
+    int m_column = -1;   ///< input channel
+    int m_toReveal = -1; ///< until the user scrolls: the width is known only once the widget is shown
 };
 
 } // namespace qs::ui

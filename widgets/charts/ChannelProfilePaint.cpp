@@ -12,11 +12,19 @@ namespace qs::ui {
 namespace {
 
 constexpr double kSpikeWidth = 6, kTriangle = 4.5;
+constexpr double kBesidePlot = 80; ///< px, at most
 
 QFont boldChartFont() {
     QFont font = chartFont();
     font.setBold(true);
     return font;
+}
+
+LegendEntry::Mark legendMark(Qt::PenStyle line) {
+    return line == Qt::DashLine      ? LegendEntry::DashedLine
+           : line == Qt::DashDotLine ? LegendEntry::DashDottedLine
+           : line == Qt::DotLine     ? LegendEntry::DottedLine
+                                     : LegendEntry::Line;
 }
 
 void paintTriangle(QPainter& p, const QPointF& tip, const QColor& color) {
@@ -50,41 +58,54 @@ void ChannelProfilePane::paintContent(QPainter& painter, const QSizeF& size, boo
     paintGrid(painter, axes);
     painter.save();
     painter.setClipRect(axes.plot.adjusted(1, 0, 0, 0), Qt::IntersectClip);
-    const double pixelsPerChannel = axes.plot.width() / (m_hi - m_lo);
-    if (pixelsPerChannel < 3)
-        paintEnvelope(painter, axes);
-    else
-        paintPoints(painter, axes);
+    const bool points = axes.plot.width() / (m_hi - m_lo) >= 3; // px per channel
+    if (!points) paintEnvelope(painter, axes);
+    paintSeries(painter, axes, points);
+    if (points) paintPoints(painter, axes);
     paintRules(painter, axes);
     painter.restore();
     paintAxes(painter, axes);
     paintOutliers(painter, axes);
     paintHeader(painter, axes);
     if (interactive) paintPointer(painter, axes);
+    if (m_listed && m_selected >= 0) paintList(painter, axes);
     painter.restore();
 }
 
-void ChannelProfilePane::paintHeader(QPainter& painter, const PlotAxes& axes) const {
+QVector<LegendEntry> ChannelProfilePane::legend() const {
     const Theme& t = theme();
+    QVector<LegendEntry> entries = {{tr("absmax"), t.data, LegendEntry::Line}};
+    for (const ChannelSeries s : kChannelSeries) {
+        if (!shows(s)) continue;
+        const ChannelSeriesInfo info = channelSeriesInfo(s);
+        entries.push_back({info.label, info.color, legendMark(info.line)});
+    }
+    if (m_data->median > 0) entries.push_back({tr("median"), t.text3, LegendEntry::DottedLine});
+    return entries;
+}
+
+bool ChannelProfilePane::legendBelowTitle(double width) const {
+    if (empty()) return false;
+    const double title = QFontMetricsF(boldChartFont()).horizontalAdvance(m_data->title);
+    return title + 16 + legendWidth(legend()) > width - kBesidePlot;
+}
+
+void ChannelProfilePane::paintHeader(QPainter& painter, const PlotAxes& axes) const {
     const QFontMetricsF fm(boldChartFont());
-    const QRectF row(axes.plot.left(), 3, axes.plot.width(), fm.height() + 2);
-    const double title = fm.horizontalAdvance(m_data->title);
-    QVector<LegendEntry> legend = {{tr("absmax"), t.data, LegendEntry::Line}};
-    if (!m_data->p999.isEmpty()) legend.push_back({tr("p99.9"), t.text2, LegendEntry::Line});
-    if (m_data->median > 0) legend.push_back({tr("median"), t.text3, LegendEntry::DottedLine});
-    const double used = paintLegend(painter, row.adjusted(title + 16, 0, 0, 0), legend);
+    QRectF row(axes.plot.left(), 3, axes.plot.width(), fm.height() + 2);
     painter.setFont(boldChartFont());
-    painter.setPen(t.text);
-    const double room = row.width() - (used > 0 ? used + 10 : 0);
+    painter.setPen(theme().text);
     painter.drawText(row, Qt::AlignLeft | Qt::AlignVCenter,
-                     fm.elidedText(m_data->title, Qt::ElideRight, room));
+                     fm.elidedText(m_data->title, Qt::ElideRight, row.width()));
+    if (axes.plot.top() > 2 * fm.height()) row.translate(0, fm.height());
+    paintLegend(painter, row, legend());
     painter.setFont(chartFont());
 }
 
 void ChannelProfilePane::paintEnvelope(QPainter& painter, const PlotAxes& axes) const {
     const Theme& t = theme();
     const QVector<Column> columns = pooled(axes.x);
-    const QColor fill = blend(t.data, t.base, m_data->p999.isEmpty() ? 0.78 : 0.72);
+    const QColor fill = blend(t.data, t.base, m_series.isEmpty() ? 0.78 : 0.72);
     // Joined to the previous column, as an audio editor draws a wave: the band has no holes.
     double lastTop = NAN, lastBottom = NAN;
     for (int i = 0; i < columns.size(); ++i) {
@@ -114,19 +135,50 @@ void ChannelProfilePane::paintEnvelope(QPainter& painter, const PlotAxes& axes) 
         painter.fillRect(QRectF(std::round(x - 1), top, 2, std::max(1.0, foot - top)),
                          blend(t.data, t.base, 0.8));
     }
-    if (!m_data->p999.isEmpty()) paintP999(painter, axes, columns);
 }
 
-void ChannelProfilePane::paintP999(QPainter& painter, const PlotAxes& axes,
-                                   const QVector<Column>& columns) const {
+/// One point per channel, or per pixel column the largest of its channels.
+QPolygonF ChannelProfilePane::seriesLine(const PlotAxes& axes, ChannelSeries series, bool points) const {
+    const QVector<float>& values = m_data->values(series);
+    const int first = std::max(0, int(m_lo) - (points ? 1 : 0)),
+              last = std::min(m_data->channels(), int(std::ceil(m_hi)) + (points ? 1 : 0));
     QPolygonF line;
-    for (int i = 0; i < columns.size(); ++i)
-        if (columns[i].peak >= 0 && columns[i].p999 > 0)
-            line.push_back({axes.plot.left() + i + 0.5, axes.y.toPixel(columns[i].p999)});
+    int column = -1;
+    for (int rank = first; rank < last; ++rank) {
+        const double v = std::fabs(double(values[channelOf(rank)]));
+        if (!(v > 0)) continue;
+        const double x = axes.x.toPixel(rank + 0.5), y = axes.y.toPixel(v);
+        if (points) {
+            line.push_back({x, y});
+        } else if (int(x) != column) {
+            column = int(x);
+            line.push_back({column + 0.5, y});
+        } else {
+            line.back().setY(std::min(line.back().y(), y));
+        }
+    }
+    return line;
+}
+
+void ChannelProfilePane::paintSeries(QPainter& painter, const PlotAxes& axes, bool points) const {
     painter.save();
     painter.setRenderHint(QPainter::Antialiasing);
-    painter.setPen(QPen(theme().text2, 1));
-    painter.drawPolyline(line);
+    const bool dots = points && axes.plot.width() / (m_hi - m_lo) >= 7;
+    // The smaller ones last: a mean below a percentile stays visible where they meet.
+    for (const ChannelSeries s : kChannelSeries) {
+        if (!shows(s)) continue;
+        const ChannelSeriesInfo info = channelSeriesInfo(s);
+        const QPolygonF line = seriesLine(axes, s, points);
+        const double width = info.line == Qt::SolidLine ? 1 : info.line == Qt::DotLine ? 2 : 1.5;
+        painter.setPen(QPen(info.color, width, info.line, Qt::FlatCap));
+        painter.setBrush(Qt::NoBrush);
+        painter.drawPolyline(line);
+        if (!dots) continue;
+        painter.setBrush(info.color);
+        painter.setPen(Qt::NoPen);
+        for (const QPointF& p : line)
+            painter.drawEllipse(p, 2, 2);
+    }
     painter.restore();
 }
 
@@ -134,29 +186,20 @@ void ChannelProfilePane::paintPoints(QPainter& painter, const PlotAxes& axes) co
     const Theme& t = theme();
     const int first = std::max(0, int(m_lo) - 1),
               last = std::min(m_data->channels(), int(std::ceil(m_hi)) + 1);
-    QPolygonF line, inner;
-    for (int rank = first; rank < last; ++rank) {
-        const double x = axes.x.toPixel(rank + 0.5);
-        const double v = valueAtRank(rank);
-        if (v > 0) line.push_back({x, axes.y.toPixel(v)});
-        if (!m_data->p999.isEmpty() && m_data->p999[channelOf(rank)] > 0)
-            inner.push_back({x, axes.y.toPixel(m_data->p999[channelOf(rank)])});
-    }
+    QPolygonF line;
+    for (int rank = first; rank < last; ++rank)
+        if (const double v = valueAtRank(rank); v > 0)
+            line.push_back({axes.x.toPixel(rank + 0.5), axes.y.toPixel(v)});
     painter.save();
     painter.setRenderHint(QPainter::Antialiasing);
-    const bool dots = axes.plot.width() / (m_hi - m_lo) >= 7;
-    const auto draw = [&](const QPolygonF& points, const QColor& color, double width) {
-        painter.setPen(QPen(color, width, Qt::SolidLine, Qt::RoundCap, Qt::RoundJoin));
-        painter.setBrush(Qt::NoBrush);
-        painter.drawPolyline(points);
-        if (!dots) return;
-        painter.setBrush(color);
+    painter.setPen(QPen(t.data, 1.5, Qt::SolidLine, Qt::RoundCap, Qt::RoundJoin));
+    painter.drawPolyline(line);
+    if (axes.plot.width() / (m_hi - m_lo) >= 7) {
+        painter.setBrush(t.data);
         painter.setPen(Qt::NoPen);
-        for (const QPointF& p : points)
+        for (const QPointF& p : line)
             painter.drawEllipse(p, 2.5, 2.5);
-    };
-    draw(inner, t.text2, 1);
-    draw(line, t.data, 1.5);
+    }
     painter.restore();
 }
 
@@ -259,16 +302,17 @@ void ChannelProfilePane::paintPointer(QPainter& painter, const PlotAxes& axes) c
     if (m_hover < 0) return;
     line(m_hover, t.text3);
     const double v = m_data->absmax[m_hover];
-    const QString unit = m_data->unit.isEmpty() ? QString() : QChar(0x202F) + m_data->unit;
-    QStringList lines = {tr("channel %1").arg(m_hover),
-                         std::isnan(v) ? tr("not measured") : tr("absmax %1").arg(formatNumber(v, 3)) + unit};
-    if (m_data->median > 0 && !std::isnan(v))
-        lines.push_back(tr("%1 × median").arg(formatFixed(v / m_data->median, 1)));
-    if (!m_data->p999.isEmpty())
-        lines.push_back(tr("p99.9 %1").arg(formatNumber(double(m_data->p999[m_hover]), 3)) + unit);
     const QPointF at(axes.x.toPixel(rankOf(m_hover) + 0.5),
                      v > 0 ? axes.y.toPixel(v) : axes.plot.center().y());
-    paintReadout(painter, at, axes.plot, lines);
+    paintReadout(painter, at, axes.plot, describe(m_hover, false));
+}
+
+/// In the corner that the channel is not in.
+void ChannelProfilePane::paintList(QPainter& painter, const PlotAxes& axes) const {
+    const bool right = axes.x.toPixel(rankOf(m_selected) + 0.5) > axes.plot.center().x() + 1;
+    const QRectF bounds = axes.plot.adjusted(6, 6, -6, -6);
+    paintReadout(painter, right ? bounds.topLeft() - QPointF(12, 0) : bounds.topRight() + QPointF(12, 0),
+                 bounds, describe(m_selected, true));
 }
 
 void ChannelProfilePane::paintEmpty(QPainter& painter, const QSizeF& size) const {

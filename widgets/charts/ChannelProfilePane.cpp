@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Data, geometry and interaction; drawing is in ChannelProfilePaint.cpp.
+// Data, geometry and the mouse; ChannelProfilePaint.cpp draws, ChannelProfileKeys.cpp has the keys.
 #include "widgets/charts/ChannelProfilePane.h"
 
 #include "widgets/charts/ExportMenu.h"
 #include "widgets/theme/Theme.h"
 
-#include <QKeyEvent>
 #include <QMouseEvent>
 #include <QWheelEvent>
 #include <algorithm>
@@ -29,39 +28,60 @@ ChannelProfilePane::ChannelProfilePane(QWidget* parent) : QWidget(parent) {
 void ChannelProfilePane::setData(ChannelProfileDataPtr data) {
     const int before = m_data ? m_data->channels() : -1;
     m_data = std::move(data);
-    if (m_data && !m_data->p999.isEmpty() && m_data->p999.size() != m_data->absmax.size()) m_data.reset();
+    if (m_data && !m_data->consistent()) m_data.reset();
     const int n = m_data ? m_data->channels() : 0;
     if (n != before) {
         m_lo = 0;
         m_hi = std::max(1, n);
         m_selected = m_hover = -1;
+        m_listed = false;
     }
     m_outliersBySize.clear();
-    double lo = std::numeric_limits<double>::infinity(), hi = 0;
     if (m_data) {
         for (const int c : m_data->outliers)
             if (c >= 0 && c < n && m_data->absmax[c] > 0) m_outliersBySize.push_back(c);
         std::stable_sort(m_outliersBySize.begin(), m_outliersBySize.end(),
                          [&](int a, int b) { return m_data->absmax[a] > m_data->absmax[b]; });
-        const auto extend = [&](double v) {
-            if (!(v > 0) || !std::isfinite(v)) return;
-            lo = std::min(lo, v);
-            hi = std::max(hi, v);
-        };
+        setAccessibleName(m_data->title);
+    }
+    rescale();
+    rebuildOrder();
+    tellList();
+    update();
+}
+
+void ChannelProfilePane::setSeries(const QVector<ChannelSeries>& series) {
+    m_series = series;
+    rescale();
+    update();
+}
+
+bool ChannelProfilePane::shows(ChannelSeries series) const {
+    return m_series.contains(series) && m_data && !m_data->values(series).isEmpty();
+}
+
+void ChannelProfilePane::rescale() {
+    double lo = std::numeric_limits<double>::infinity(), hi = 0;
+    const auto extend = [&](double v) {
+        if (!(v > 0) || !std::isfinite(v)) return;
+        lo = std::min(lo, v);
+        hi = std::max(hi, v);
+    };
+    if (m_data) {
         for (const float v : m_data->absmax)
             extend(v);
         if (hi > 0 && m_data->ruleThreshold > 0) extend(std::min(m_data->ruleThreshold, hi * 20));
-        for (const float v : m_data->p999)
-            extend(std::max(double(v), hi * 1e-4));
-        setAccessibleName(m_data->title);
+        for (const ChannelSeries s : kChannelSeries) {
+            if (!shows(s)) continue;
+            for (const float v : m_data->values(s))
+                if (std::isfinite(v)) extend(std::max(std::fabs(double(v)), hi * 1e-4));
+        }
     }
     if (!(lo <= hi)) lo = 0.1, hi = 1;
     // Room for the triangles above the largest value and for dead channels not to stretch the axis over ten
     // decades.
     m_yHi = hi * std::pow(std::max(hi / lo, 4.0), 0.16);
     m_yLo = std::max(lo * 0.7, hi * 1e-6);
-    rebuildOrder();
-    update();
 }
 
 void ChannelProfilePane::rebuildOrder() {
@@ -114,6 +134,7 @@ void ChannelProfilePane::setSelectedChannel(int channel) {
     if (empty() || channel >= m_data->channels()) channel = -1;
     if (channel == m_selected) return;
     m_selected = channel;
+    tellList();
     if (channel >= 0 && (rankOf(channel) < m_lo || rankOf(channel) >= m_hi)) {
         const double span = m_hi - m_lo;
         applyRange(rankOf(channel) - span / 2, rankOf(channel) + span / 2);
@@ -124,7 +145,8 @@ void ChannelProfilePane::setSelectedChannel(int channel) {
 PlotAxes ChannelProfilePane::axesFor(const QSizeF& size) const {
     PlotAxes a;
     const QFontMetricsF fm(chartFont());
-    const double top = fm.height() + 12, bottom = bottomAxisHeight(true) + 4;
+    const double top = fm.height() * (legendBelowTitle(size.width()) ? 2 : 1) + 12,
+                 bottom = bottomAxisHeight(true) + 4;
     const double plotHeight = std::max(20.0, size.height() - top - bottom);
     a.yTicks = logTicks(m_yLo, m_yHi, std::clamp(int(plotHeight / 26), 2, 8));
     const double left = 8 + leftAxisWidth(a.yTicks, true);
@@ -154,7 +176,6 @@ QVector<ChannelProfilePane::Column> ChannelProfilePane::pooled(const AxisMap& x)
         Column& c = columns[at];
         if (c.peak < 0 || v > c.hi) c.hi = v, c.peak = rank;
         if (std::isnan(c.lo) || v < c.lo) c.lo = v;
-        if (!m_data->p999.isEmpty()) c.p999 = std::max(c.p999, m_data->p999[channelOf(rank)]);
     }
     return columns;
 }
@@ -245,56 +266,17 @@ void ChannelProfilePane::mouseReleaseEvent(QMouseEvent* event) {
     update();
 }
 
-void ChannelProfilePane::mouseDoubleClickEvent(QMouseEvent*) {
-    if (!empty()) applyRange(0, m_data->channels());
+void ChannelProfilePane::mouseDoubleClickEvent(QMouseEvent* event) {
+    if (m_listed)
+        goBack();
+    else if (event->button() == Qt::LeftButton)
+        zoomToChannel(channelAt(event->position()));
 }
 
 void ChannelProfilePane::leaveEvent(QEvent*) {
     if (m_hover < 0) return;
     setHoverChannel(-1);
     emit channelHovered(-1);
-}
-
-void ChannelProfilePane::keyPressEvent(QKeyEvent* event) {
-    if (empty()) return QWidget::keyPressEvent(event);
-    const double middle = m_selected >= 0 ? rankOf(m_selected) + 0.5 : (m_lo + m_hi) / 2;
-    const int key = event->key();
-    if (key == Qt::Key_Plus || key == Qt::Key_Equal) return zoomAround(middle, 0.7);
-    if (key == Qt::Key_Minus) return zoomAround(middle, 1 / 0.7);
-    if (key == Qt::Key_0) return applyRange(0, m_data->channels());
-    if ((key == Qt::Key_Return || key == Qt::Key_Enter) && m_selected >= 0)
-        return emit channelActivated(m_selected);
-    if (key != Qt::Key_Left && key != Qt::Key_Right) return QWidget::keyPressEvent(event);
-    const int direction = key == Qt::Key_Right ? 1 : -1;
-    const int rank = m_selected >= 0 ? rankOf(m_selected) : (direction > 0 ? -1 : m_data->channels());
-    if (!(event->modifiers() & Qt::ControlModifier)) {
-        const int next = rank + direction;
-        if (next >= 0 && next < m_data->channels()) selectChannel(channelOf(next));
-        return;
-    }
-    int best = -1;
-    for (const int c : m_outliersBySize) {
-        const int r = rankOf(c);
-        if ((r - rank) * direction <= 0) continue;
-        if (best < 0 || (r - rankOf(best)) * direction < 0) best = c;
-    }
-    selectChannel(best);
-}
-
-QString ChannelProfilePane::toCsv() const {
-    if (empty()) return {};
-    QString csv = QStringLiteral("channel,absmax");
-    if (!m_data->p999.isEmpty()) csv += QStringLiteral(",p99.9");
-    csv += QStringLiteral(",outlier\n");
-    QVector<bool> outlier(m_data->channels(), false);
-    for (const int c : m_outliersBySize)
-        outlier[c] = true;
-    for (int c = 0; c < m_data->channels(); ++c) {
-        csv += QString::number(c) + QLatin1Char(',') + csvNumber(double(m_data->absmax[c]));
-        if (!m_data->p999.isEmpty()) csv += QLatin1Char(',') + csvNumber(double(m_data->p999[c]));
-        csv += outlier[c] ? QStringLiteral(",1\n") : QStringLiteral(",0\n");
-    }
-    return csv;
 }
 
 QString ChannelProfilePane::pictureName() const {

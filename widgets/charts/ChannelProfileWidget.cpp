@@ -37,7 +37,9 @@ void ChannelProfileWidget::link(ChannelProfilePane* from, ChannelProfilePane* to
         if (same()) to->setSelectedChannel(channel);
         emit channelSelected(channel);
     });
-    connect(from, &ChannelProfilePane::channelActivated, this, &ChannelProfileWidget::channelActivated);
+    connect(from, &ChannelProfilePane::listShown, to, [=](bool shown) {
+        if (same()) to->setListShown(shown);
+    });
 }
 
 void ChannelProfileWidget::setData(ChannelProfileDataPtr weights, ChannelProfileDataPtr activations) {
@@ -49,6 +51,11 @@ void ChannelProfileWidget::setOrder(ChannelOrder order) {
     m_order = order;
     m_weights->setOrder(order);
     m_activations->setOrder(order);
+}
+
+void ChannelProfileWidget::setSeries(const QVector<ChannelSeries>& series) {
+    m_weights->setSeries(series);
+    m_activations->setSeries(series);
 }
 
 void ChannelProfileWidget::setSelectedChannel(int channel) {
@@ -83,14 +90,21 @@ void ChannelProfileWidget::renderTo(QPainter& painter, const QSize& size) const 
 }
 
 QString ChannelProfileWidget::toCsv() const {
-    QString csv = QStringLiteral("side,channel,absmax,p99.9\n");
+    QString csv = QStringLiteral("side,channel,absmax");
+    for (const ChannelSeries s : kChannelSeries)
+        csv += QLatin1Char(',') + QLatin1String(channelSeriesInfo(s).id);
+    csv += QLatin1Char('\n');
     for (const auto& [name, pane] :
          {std::pair("weights", m_weights), std::pair("activations", m_activations)}) {
         const ChannelProfileDataPtr d = pane->data();
-        for (int c = 0; d && c < d->channels(); ++c)
+        for (int c = 0; d && c < d->channels(); ++c) {
             csv += QLatin1String(name) + QLatin1Char(',') + QString::number(c) + QLatin1Char(',') +
-                   csvNumber(double(d->absmax[c])) + QLatin1Char(',') +
-                   (d->p999.isEmpty() ? QString() : csvNumber(double(d->p999[c]))) + QLatin1Char('\n');
+                   csvNumber(double(d->absmax[c]));
+            for (const ChannelSeries s : kChannelSeries)
+                csv += QLatin1Char(',') +
+                       (d->values(s).isEmpty() ? QString() : csvNumber(double(d->values(s)[c])));
+            csv += QLatin1Char('\n');
+        }
     }
     return csv;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // ChannelProfileWidget: weights and activations of one tensor per channel, side by side (stacked below 900
-// px), with linked zoom, pointer and selected channel. Zoom is linked while both sides have the same number
-// of channels.
+// px), with linked zoom, pointer, selected channel and its list of values. Zoom is linked while both sides
+// have the same number of channels.
 #pragma once
 
 #include "widgets/charts/ChannelProfilePane.h"
@@ -19,6 +19,7 @@ public:
     void setData(ChannelProfileDataPtr weights, ChannelProfileDataPtr activations);
     void setOrder(ChannelOrder order);
     ChannelOrder order() const { return m_order; }
+    void setSeries(const QVector<ChannelSeries>& series);
     /// -1 for none. Does not emit.
     void setSelectedChannel(int channel);
     void resetZoom();
@@ -33,7 +34,6 @@ public:
 
 signals:
     void channelSelected(int channel);
-    void channelActivated(int channel);
 
 protected:
     void resizeEvent(QResizeEvent* event) override;

@@ -76,11 +76,13 @@ void paintAxes(QPainter& painter, const PlotAxes& axes);
 void paintReadout(QPainter& painter, const QPointF& anchor, const QRectF& bounds, const QStringList& lines);
 
 struct LegendEntry {
-    enum Mark { Line, DottedLine, DashedLine, Fill, Bar, Band };
+    enum Mark { Line, DottedLine, DashedLine, DashDottedLine, Fill, Bar, Band };
     QString text;
     QColor color;
     Mark mark = Line;
 };
+/// What the entries need in one row.
+double legendWidth(const QVector<LegendEntry>& entries);
 /// Right-aligned in one row ending at rect's right edge; entries that do not fit are left out from the front.
 /// Returns the used width.
 double paintLegend(QPainter& painter, const QRectF& rect, const QVector<LegendEntry>& entries);

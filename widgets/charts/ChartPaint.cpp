@@ -8,7 +8,7 @@
 namespace qs::ui {
 
 namespace {
-constexpr double kTick = 4, kLabelGap = 3;
+constexpr double kTick = 4, kLabelGap = 3, kLegendGap = 12;
 
 double labelsWidth(const QVector<AxisTick>& ticks, const QFontMetricsF& fm) {
     double width = 0;
@@ -83,6 +83,10 @@ void paintLegendMark(QPainter& p, const QRectF& r, const LegendEntry& e) {
     case LegendEntry::DashedLine:
         p.fillRect(QRectF(r.left(), y - 0.5, 6, 1.5), e.color);
         p.fillRect(QRectF(r.left() + 8, y - 0.5, 6, 1.5), e.color);
+        break;
+    case LegendEntry::DashDottedLine:
+        p.fillRect(QRectF(r.left(), y - 0.5, 7, 1.5), e.color);
+        p.fillRect(QRectF(r.left() + 10, y - 0.5, 2, 1.5), e.color);
         break;
     case LegendEntry::Fill:
         p.fillRect(QRectF(r.left(), y - 4, 12, 8), e.color);
@@ -164,17 +168,22 @@ void paintReadout(QPainter& painter, const QPointF& anchor, const QRectF& bounds
     painter.restore();
 }
 
+double legendWidth(const QVector<LegendEntry>& entries) {
+    const QFontMetricsF fm(chartFont());
+    double width = entries.isEmpty() ? 0 : -kLegendGap;
+    for (const LegendEntry& e : entries)
+        width += legendEntryWidth(e, fm) + kLegendGap;
+    return width;
+}
+
 double paintLegend(QPainter& painter, const QRectF& rect, const QVector<LegendEntry>& entries) {
     painter.save();
     painter.setFont(chartFont());
     const QFontMetricsF fm(chartFont());
-    constexpr double kGap = 12;
     int first = 0;
-    double width = -kGap;
-    for (const LegendEntry& e : entries)
-        width += legendEntryWidth(e, fm) + kGap;
+    double width = legendWidth(entries);
     while (first < entries.size() && width > rect.width())
-        width -= legendEntryWidth(entries[first++], fm) + kGap;
+        width -= legendEntryWidth(entries[first++], fm) + kLegendGap;
     double x = rect.right() - width;
     for (int i = first; i < entries.size(); ++i) {
         const double w = legendEntryWidth(entries[i], fm);
@@ -182,7 +191,7 @@ double paintLegend(QPainter& painter, const QRectF& rect, const QVector<LegendEn
         painter.setPen(theme().text2);
         painter.drawText(QRectF(x + 18, rect.top(), w, rect.height()), Qt::AlignLeft | Qt::AlignVCenter,
                          entries[i].text);
-        x += w + kGap;
+        x += w + kLegendGap;
     }
     painter.restore();
     return first < entries.size() ? width : 0;

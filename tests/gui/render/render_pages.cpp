@@ -11,8 +11,10 @@
 #include "app/pages/InspectPage.h"
 #include "app/pages/JudgePage.h"
 #include "app/pages/MessageBar.h"
+#include "app/pages/ProfilePane.h"
 #include "app/pages/TextPane.h"
 #include "app/pages/TokensPage.h"
+#include "widgets/charts/ChannelProfileWidget.h"
 #include "widgets/theme/Theme.h"
 #include "widgets/views/SearchLineEdit.h"
 
@@ -20,9 +22,11 @@
 #include <QComboBox>
 #include <QDir>
 #include <QDockWidget>
+#include <QMenu>
 #include <QPushButton>
 #include <QSpinBox>
 #include <QTemporaryDir>
+#include <QToolButton>
 #include <QtTest>
 #include <cstdio>
 
@@ -109,9 +113,10 @@ private:
                                          .arg(m_out, QLatin1String(name), QLatin1String(suffix))
                                          .arg(size.width());
                 m_window->grab().save(file);
-                if (size.width() == 1600)
-                    shootSharp(QStringLiteral("%1/%2%3-2x.png")
-                                   .arg(m_out, QLatin1String(name), QLatin1String(suffix)));
+                if (size.width() != 1280) // the usual and the smallest
+                    shootSharp(QStringLiteral("%1/%2%3-%4-2x.png")
+                                   .arg(m_out, QLatin1String(name), QLatin1String(suffix))
+                                   .arg(size.width()));
             }
         }
         m_window->setThemeMode(ui::ThemeMode::Light);
@@ -187,11 +192,13 @@ private:
         settle();
         raise("outliersDock");
         shoot("1-inspect");
+        profilePages();
         raise("tensorsDock");
         m_window->setBits(5); // stale and edited marks
         settle();
         shoot("1-inspect-edited");
         m_window->action(QStringLiteral("undo"))->trigger();
+        settle();
         shootDialog("1-layer-card", m_window->findChild<QWidget*>(QStringLiteral("layerCardPane")));
         m_window->inspectPage()->showDistribution();
         raise("problemsDock");
@@ -210,6 +217,20 @@ private:
         shoot("2-jobs");
         m_window->inspectPage()->showProfile();
         palette();
+    }
+
+    /// Every series of the profile, and one channel with its values.
+    void profilePages() {
+        const auto* profile = m_window->inspectPage()->profile()->profile();
+        auto* menu = m_window->findChild<QToolButton*>(QStringLiteral("series"))->menu();
+        for (QAction* a : menu->actions())
+            a->setChecked(true);
+        shoot("1-profile-series");
+        profile->activationsPane()->zoomToChannel(56);
+        shoot("1-profile-channel");
+        profile->activationsPane()->setListShown(false);
+        for (QAction* a : menu->actions())
+            a->setChecked(a->objectName() == QLatin1String("p99.9"));
     }
 
     void palette() {
