@@ -79,18 +79,9 @@ public:
         return std::move(v_);
     }
 
-    /// Added tokens on top of a vocabulary that came from elsewhere.
-    Result<void> addTo(GgufVocabulary& v) {
-        v_ = std::move(v);
-        QS_CHECK(addedTokens());
-        v = std::move(v_);
-        return {};
-    }
     /// Normal, unknown and byte tokens spelled and numbered as in `v`.
     bool agreesWith(const GgufVocabulary& v) const {
-        const json& vocab = model_.at("vocab");
-        if (!vocab.is_object()) return vocab.size() == v.tokens.size();
-        for (const auto& [piece, id] : vocab.items()) {
+        for (const auto& [piece, id] : model_.at("vocab").items()) {
             const size_t i = id.get<size_t>();
             if (i >= v.tokens.size() || v.tokens[i] != piece) return false;
         }
@@ -308,6 +299,8 @@ private:
     GgufVocabulary v_;
 };
 
+/// What llama.cpp does to a text before SentencePiece BPE is to put marks for spaces, nothing else; only of
+/// unigram models it reads how they normalize.
 Result<GgufVocabulary> fromModelFile(const fs::path& file) {
     QS_TRY(const std::string bytes, readTextFile(file, kMaxModelBytes));
     QS_TRY(const SentencePieceProto proto, SentencePieceProto::parse(bytes, file.filename().string()));
@@ -379,13 +372,13 @@ Result<GgufVocabulary> readVocabulary(const fs::path& folder) {
     try {
         JsonVocabulary maker(file);
         QS_TRY(GgufVocabulary v, maker.make());
-        if (!hasModel || v.model == "gpt2" || v.model == "bert") return v;
-        // The same vocabulary with the scores that it was trained with.
-        auto trained = fromModelFile(folder / "tokenizer.model");
-        if (!trained || trained->model != v.model || !maker.agreesWith(*trained)) return v;
-        QS_CHECK(maker.addTo(*trained));
-        if (trained->unk >= 0) trained->types[size_t(trained->unk)] = int32_t(PieceType::Unknown);
-        return trained;
+        if (!hasModel || v.model != "llama") return v;
+        // The scores that the same vocabulary was trained with, in place of ranks.
+        const auto trained = fromModelFile(folder / "tokenizer.model");
+        if (trained && trained->model == v.model && trained->scores.size() <= v.scores.size() &&
+            maker.agreesWith(*trained))
+            std::copy(trained->scores.begin(), trained->scores.end(), v.scores.begin());
+        return v;
     } catch (const json::exception& e) {
         return Error::corrupt(e.what(), (folder / kFile).string());
     }
@@ -395,6 +388,11 @@ Result<GgufVocabulary> readVocabulary(const fs::path& folder) {
 
 Result<GgufVocabulary> ggufVocabularyOf(const fs::path& folder, const Tokenizer& tokenizer, size_t rows) {
     QS_TRY(GgufVocabulary v, readVocabulary(folder));
+    if (v.model == "llama" && (v.removeExtraWhitespaces.value_or(false) || !v.precompiledCharsmap.empty()))
+        return Error::unsupported(
+            "it removes extra spaces or normalizes characters, which llama.cpp does not "
+            "do before SentencePiece BPE",
+            (folder / "tokenizer.model").string());
     QS_CHECK(setAffixes(tokenizer, v));
     QS_CHECK(fitToRows(v, rows));
     return v;
