@@ -21,6 +21,7 @@
 #include <QJsonDocument>
 #include <QListView>
 #include <QMouseEvent>
+#include <QScrollBar>
 #include <QSplitter>
 #include <QTableView>
 #include <QTemporaryDir>
@@ -109,7 +110,11 @@ private:
     void firstWindow() {
         m_script.call([this] {
             m_meter->drive(
-                m_window.get(), [this] { m_window->show(); },
+                m_window.get(),
+                [this] {
+                    m_window->show();
+                    return true;
+                },
                 [this](const Frame*) { m_report.firstWindowMs = processAgeMs(); });
         });
         m_script.waitUntil("the window is painted", [this] { return m_report.firstWindowMs > 0; });
@@ -195,15 +200,22 @@ private:
     }
 
     void scroll(const QByteArray& name) {
-        const auto wheel = [](QWidget* view, int i) {
-            postWheel(view, QPointF(view->rect().center()), i < 90 ? -240 : 240);
+        // Down, and back up from half way; at an end there is nothing to scroll.
+        const auto wheel = [](QAbstractItemView* view, int i) {
+            const QScrollBar* bar = view->verticalScrollBar();
+            const bool down = i < 60;
+            if (bar->value() == (down ? bar->maximum() : bar->minimum())) return false;
+            postWheel(view->viewport(), QPointF(view->viewport()->rect().center()), down ? -240 : 240);
+            return true;
         };
         m_script.scenario(name + ".scroll_table");
         m_script.frames(
-            120, [this] { return tableView(); }, [this, wheel](int i) { wheel(tableView(), i); });
+            120, [this] { return tableView(); },
+            [this, wheel](int i) { return wheel(m_window->tensorsPane()->view(), i); });
         m_script.scenario(name + ".scroll_tree");
         m_script.frames(
-            120, [this] { return treeView(); }, [this, wheel](int i) { wheel(treeView(), i); });
+            120, [this] { return treeView(); },
+            [this, wheel](int i) { return wheel(m_window->treePane()->view(), i); });
     }
 
     /// The middle of a cell; `share` runs over the grid's diagonal.
@@ -215,6 +227,13 @@ private:
         return cellPoint(int(share * (l.rows - 1)), int(share * (l.columns - 1)));
     }
 
+    /// On to a cell of the diagonal; false when the brush is there already.
+    bool brushTo(double share, double before) {
+        if (diagonal(share) == diagonal(before)) return false;
+        postMove(mapView(), diagonal(share), true);
+        return true;
+    }
+
     void map(const QByteArray& name) {
         constexpr int kHovers = 160, kBrush = 40;
         m_script.scenario(name + ".hover_map");
@@ -224,13 +243,14 @@ private:
                 const ui::HeatMapLayout l = m_window->inspectPage()->heatMap()->map()->currentLayout();
                 const int cell = (i * 3) % (l.rows * l.columns);
                 postMove(mapView(), cellPoint(cell / l.columns, cell % l.columns));
+                return true;
             });
         m_script.scenario(name + ".brush_map");
         for (int turn = 0; turn < 2; ++turn) {
             m_script.call([this] { postPress(mapView(), diagonal(0)); });
             m_script.frames(
                 kBrush, [this] { return mapView(); },
-                [this](int i) { postMove(mapView(), diagonal(double(i + 1) / kBrush), true); });
+                [this](int i) { return brushTo(double(i + 1) / kBrush, double(i) / kBrush); });
             m_script.call([this] { postRelease(mapView(), diagonal(1)); });
             m_script.pause(150);
         }
@@ -241,7 +261,9 @@ private:
                 QSplitter* s = m_window->inspectPage()->splitter();
                 const int height = s->height();
                 const int top = int(height * (0.35 + 0.3 * sweep(i + 1, 60)));
+                const QList<int> sizes = s->sizes();
                 s->setSizes({top, height - top});
+                return s->sizes() != sizes;
             });
     }
 
@@ -257,6 +279,7 @@ private:
                 postWheel(w, at, i < 40 ? 120 : -120);
             else
                 postMove(w, at);
+            return true;
         });
     }
 
@@ -264,8 +287,12 @@ private:
     void edit(const QByteArray& name) {
         const auto keys = [this](int i) {
             postKey(m_window->inspectPage()->heatMap()->map(), Qt::Key_2 + i % 7);
+            return true;
         };
-        const auto undo = [this](int) { m_window->action(QStringLiteral("undo"))->trigger(); };
+        const auto undo = [this](int) {
+            m_window->action(QStringLiteral("undo"))->trigger();
+            return true;
+        };
         m_script.scenario(name + ".edit");
         m_script.call([this] { session()->selection()->selectOne(1); });
         m_script.pause(100);
@@ -292,7 +319,10 @@ private:
         m_script.frames(
             int(kTyped.size()),
             [this] { return m_window->commandPalette()->findChild<QListView*>()->viewport(); },
-            [this](int i) { postKey(m_window->commandPalette()->line(), kTyped[i]); });
+            [this](int i) {
+                postKey(m_window->commandPalette()->line(), kTyped[i]);
+                return true;
+            });
         m_script.call([this] { m_window->commandPalette()->hide(); });
     }
 
@@ -305,11 +335,17 @@ private:
         m_script.scenario("large.filter");
         m_script.frames(
             7, [this] { return tableView(); },
-            [model](int i) { model()->setFilter(QString::fromLatin1(kFilters[i])); });
+            [model](int i) {
+                model()->setFilter(QString::fromLatin1(kFilters[i]));
+                return true;
+            });
         m_script.scenario("large.sort");
         m_script.frames(
             6, [this] { return tableView(); },
-            [model](int i) { model()->sort(kColumns[i], i % 2 ? Qt::AscendingOrder : Qt::DescendingOrder); });
+            [model](int i) {
+                model()->sort(kColumns[i], i % 2 ? Qt::AscendingOrder : Qt::DescendingOrder);
+                return true;
+            });
     }
 
     FrameMeter* m_meter;

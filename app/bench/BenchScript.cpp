@@ -89,27 +89,31 @@ void BenchScript::pause(int ms) {
     m_steps.push_back([this, ms] { QTimer::singleShot(ms, this, &BenchScript::next); });
 }
 
-void BenchScript::frames(int count, std::function<QWidget*()> driven, std::function<void(int)> input) {
+void BenchScript::frames(int count, std::function<QWidget*()> driven, std::function<bool(int)> input) {
     m_steps.push_back([this, count, driven = std::move(driven), input = std::move(input)] {
         frame(0, count, driven(), input);
     });
 }
 
-void BenchScript::frame(int i, int count, QWidget* driven, std::function<void(int)> input) {
+void BenchScript::frame(int i, int count, QWidget* driven, std::function<bool(int)> input) {
     if (i == count) {
         next();
         return;
     }
-    m_meter->drive(
-        driven, [&] { input(i); },
-        [this, i, count, driven, input](const Frame* frame) {
+    const auto onwards = [=, this] {
+        QTimer::singleShot(0, this, [=, this] { this->frame(i + 1, count, driven, input); });
+    };
+    const bool given = m_meter->drive(
+        driven, [&] { return input(i); },
+        [this, onwards](const Frame* frame) {
             Scenario& s = m_report->scenarios.back();
             if (frame)
                 s.frames.push_back(*frame);
             else
                 ++s.unpainted;
-            QTimer::singleShot(0, this, [=, this] { this->frame(i + 1, count, driven, input); });
+            onwards();
         });
+    if (!given) onwards();
 }
 
 } // namespace qs::app

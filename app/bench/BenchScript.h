@@ -26,7 +26,7 @@ public:
     /// Lets the event loop turn.
     void pause(int ms);
     /// `count` inputs, one after the frame of the other. `driven` is asked when the step begins.
-    void frames(int count, std::function<QWidget*()> driven, std::function<void(int i)> input);
+    void frames(int count, std::function<QWidget*()> driven, std::function<bool(int i)> input);
 
     void start();
 
@@ -37,7 +37,7 @@ signals:
 private:
     void next();
     void closeScenario();
-    void frame(int i, int count, QWidget* driven, std::function<void(int)> input);
+    void frame(int i, int count, QWidget* driven, std::function<bool(int)> input);
 
     FrameMeter* m_meter;
     BenchReport* m_report;

@@ -32,7 +32,7 @@ double steadyMs() {
     return duration<double, std::milli>(steady_clock::now().time_since_epoch()).count();
 }
 
-void FrameMeter::drive(QWidget* driven, const std::function<void()>& act,
+bool FrameMeter::drive(QWidget* driven, const std::function<bool()>& act,
                        std::function<void(const Frame*)> done) {
     m_driven = driven;
     m_done = std::move(done);
@@ -43,7 +43,12 @@ void FrameMeter::drive(QWidget* driven, const std::function<void()>& act,
     QTimer::singleShot(kNoPaintMs, this, [this, input] {
         if (input == m_input && m_done) finish(false);
     });
-    act();
+    const bool given = act();
+    if (!given) { // whatever is painted next has another cause
+        m_driven = nullptr;
+        m_done = nullptr;
+    }
+    return given;
 }
 
 void FrameMeter::finish(bool painted) {

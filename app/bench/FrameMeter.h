@@ -21,8 +21,9 @@ public:
     FrameMeter(int& argc, char** argv) : QApplication(argc, argv) {}
 
     /// Calls `act`, which posts or causes one input, and waits for the next paint of `driven`; `done` gets
-    /// the frame, or nullptr when nothing was painted in time: not every input changes the picture.
-    void drive(QWidget* driven, const std::function<void()>& act, std::function<void(const Frame*)> done);
+    /// the frame, or nullptr when nothing was painted in time. When `act` says that there was nothing to do,
+    /// returns false, and `done` is not called.
+    bool drive(QWidget* driven, const std::function<bool()>& act, std::function<void(const Frame*)> done);
 
     /// The longest event since resetLongest(), in milliseconds, and what it was.
     double longestEventMs() const { return m_longestMs; }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/dialogs/CommandPalette.h"
 
-#include "widgets/models/FuzzyIndex.h"
 #include "widgets/theme/Icons.h"
 #include "widgets/theme/Style.h"
 #include "widgets/theme/Theme.h"
@@ -68,6 +67,8 @@ void PaletteModel::setContent(std::vector<Command> actions, QStringList files,
         m_actionNames.append(c.name);
     for (const QString& f : m_files)
         m_fileNames.append(f);
+    for (ui::FuzzySearch& s : m_searches)
+        s.restart();
     search({});
 }
 
@@ -78,7 +79,7 @@ void PaletteModel::search(const QString& query) {
     };
     std::vector<Scored> found;
     const auto add = [&](Kind kind, const ui::NameIndex& names, size_t most) {
-        for (const ui::FuzzyMatch& m : ui::fuzzyBest(names, query, most))
+        for (const ui::FuzzyMatch& m : m_searches[size_t(kind)].best(names, query, most))
             found.push_back({{kind, m.row}, m.score});
     };
     const bool empty = query.trimmed().isEmpty();

@@ -3,11 +3,13 @@
 // letters. Up and Down choose, Enter does it, Escape closes.
 #pragma once
 
+#include "widgets/models/FuzzyIndex.h"
 #include "widgets/models/TargetNames.h"
 
 #include <QAbstractButton>
 #include <QAbstractListModel>
 #include <QFrame>
+#include <array>
 #include <functional>
 #include <vector>
 
@@ -56,6 +58,7 @@ private:
     std::shared_ptr<const ui::TargetNames> m_names;
     std::function<QString(int)> m_tensor;
     ui::NameIndex m_actionNames, m_fileNames;
+    std::array<ui::FuzzySearch, 3> m_searches; ///< by Kind
     std::vector<Hit> m_hits;
 };
 

@@ -3,6 +3,10 @@
 
 namespace qs::app {
 
+namespace {
+constexpr int kEngineNiceness = 10;
+}
+
 /// Lives on the engine's thread, with the backend; its event queue is the job queue.
 class EngineThread::Worker : public QObject {
 public:
@@ -10,6 +14,7 @@ public:
 
     /// Makes the backend; returns its description or the reason for none.
     QString start() {
+        yieldToWindow(kEngineNiceness);
         try {
             auto made = m_factory();
             if (!made)

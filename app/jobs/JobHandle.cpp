@@ -160,6 +160,7 @@ void JobHandle::runCallbacks() {
         if (context) callback(m_outcome);
         if (!self) return;
     }
+    if (!callbacks.empty() && m_outcome.done()) m_outcome = Outcome::from(Result<void>());
     static_cast<JobLane*>(parent())->retire(this);
 }
 

@@ -44,7 +44,9 @@ public:
     QString message() const;
     /// Everything known, for "Copy report".
     QString report() const;
-    const Outcome& outcome() const { return m_outcome; } ///< meaningful once ended
+    /// Meaningful once ended; its value is let go when the callbacks have had it: the list keeps handles for
+    /// long, and a value may be a model.
+    const Outcome& outcome() const { return m_outcome; }
     /// Shown in the Jobs list; peeks are not.
     bool listed() const { return m_listed; }
 

@@ -2,6 +2,9 @@
 #include "app/jobs/JobLane.h"
 
 #include <algorithm>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace qs::app {
 
@@ -70,6 +73,12 @@ void JobLane::forgetEnded() {
         std::erase(m_handles, h);
         h->deleteLater();
     }
+}
+
+void JobLane::yieldToWindow(int niceness) {
+    // On Linux niceness belongs to a thread. What is refused costs smoothness only.
+    const auto self = id_t(::syscall(SYS_gettid));
+    if (::getpriority(PRIO_PROCESS, self) < niceness) ::setpriority(PRIO_PROCESS, self, niceness);
 }
 
 void JobLane::work(const std::shared_ptr<JobRecord>& record, Backend* backend, const Error* unavailable) {

@@ -49,6 +49,9 @@ signals:
 protected:
     explicit JobLane(QObject* parent);
     virtual void enqueue(std::shared_ptr<JobRecord> record, int priority) = 0;
+    /// Worker side: the window's thread and lower niceness go first where processors are short. For this
+    /// thread and those that it starts; it only rises.
+    static void yieldToWindow(int niceness);
     /// Worker side: runs a record and tells the window. `this` must outlive the worker.
     void work(const std::shared_ptr<JobRecord>& record, Backend* backend, const Error* unavailable);
 

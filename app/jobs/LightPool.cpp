@@ -3,6 +3,10 @@
 
 namespace qs::app {
 
+namespace {
+constexpr int kLightNiceness = 5; // a peek is waited for, a run is not
+}
+
 LightPool::LightPool(int threads, QObject* parent) : JobLane(parent) {
     m_pool.setMaxThreadCount(threads);
     m_pool.setObjectName(QStringLiteral("light"));
@@ -15,7 +19,12 @@ LightPool::~LightPool() {
 }
 
 void LightPool::enqueue(std::shared_ptr<JobRecord> record, int priority) {
-    m_pool.start([this, record = std::move(record)] { work(record, nullptr, nullptr); }, priority);
+    m_pool.start(
+        [this, record = std::move(record)] {
+            yieldToWindow(kLightNiceness);
+            work(record, nullptr, nullptr);
+        },
+        priority);
 }
 
 } // namespace qs::app

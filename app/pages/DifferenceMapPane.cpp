@@ -42,10 +42,9 @@ DifferenceMapPane::DifferenceMapPane(JudgeSet* set, QWidget* parent)
         if (const int target = m_grid.target(r, c); target >= 0) emit targetActivated(target);
     });
     connect(set->session()->table(), &ui::TargetTableSource::reset, this, [this] {
-        m_grid = LayerGrid::of(*m_set->session()->table());
+        m_grid = {};
         refresh();
     });
-    m_grid = LayerGrid::of(*set->session()->table());
 }
 
 void DifferenceMapPane::setPair(char subject, char reference) {
@@ -61,11 +60,13 @@ void DifferenceMapPane::setMetric(Metric metric) {
 void DifferenceMapPane::refresh() {
     const ComparedRun *a = m_set->find(m_subject), *b = m_set->find(m_reference);
     const bool bits = m_metric->currentIndex() != Error;
+    const bool pair = a && b && a != b;
     ui::HeatMapDataPtr data;
-    if (a && b && a != b)
+    if (pair) {
+        if (m_grid.isEmpty()) m_grid = LayerGrid::of(*m_set->session()->table());
         data = bits ? bitsDifference(m_grid, *a, *b)
                     : errorDifference(m_grid, *m_set->session()->table(), *a, *b);
-    const bool pair = a && b && a != b;
+    }
     m_title->setText(
         !pair  ? tr("Difference by tensor")
         : bits ? tr("Bits, %1 against %2").arg(QLatin1Char(m_subject)).arg(QLatin1Char(m_reference))

@@ -151,10 +151,8 @@ void ExpertsPane::refresh() {
     const auto metric = ui::Metric(m_metric->currentData().toInt());
     std::shared_ptr<ui::HeatMapData> data;
     if (!m_grid.isEmpty()) {
-        const auto passes = session->filtered();
         const CellText text = metric == ui::Metric::BitsNow ? CellText::Bits : CellText::Value;
-        data = std::make_shared<ui::HeatMapData>(
-            *m_grid.picture(*session->table(), metric, text, passes.empty() ? nullptr : &passes));
+        data = m_grid.picture(*session->table(), {metric, text, session->filtered()}).data;
         data->rowBars = tokenShares(m_grid, *session->table());
         data->rowBarTitle = data->rowBars.isEmpty() ? QString() : tr("share of tokens, %");
     }

@@ -12,6 +12,7 @@
 #include <QVBoxLayout>
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace qs::app {
 
@@ -47,8 +48,7 @@ HeatMapPane::HeatMapPane(InspectState* state, Settings* settings, QWidget* paren
     hint->setLegend({{QStringLiteral("clock"), tr("recipe changed since")}});
     layout->addWidget(hint);
     m_refresh.setSingleShot(true);
-    m_refresh.setInterval(kRefreshMs);
-    connect(&m_refresh, &QTimer::timeout, this, &HeatMapPane::refresh);
+    connect(&m_refresh, &QTimer::timeout, this, &HeatMapPane::refreshChanged);
     connectMap();
     connectSession();
     rebuildGrid();
@@ -92,10 +92,16 @@ QWidget* HeatMapPane::makeToolRow() {
 void HeatMapPane::connectSession() {
     Session* session = m_state->session();
     connect(session->table(), &ui::TargetTableSource::reset, this, &HeatMapPane::rebuildGrid);
-    connect(session->table(), &ui::TargetTableSource::rowsChanged, this, [this] {
-        if (!m_refresh.isActive()) m_refresh.start();
-    });
-    connect(session->filter(), &ui::SharedFilter::changed, &m_refresh, qOverload<>(&QTimer::start));
+    // An edit is seen at once; measured values come many a second.
+    connect(session->table(), &ui::TargetTableSource::rowsChanged, this,
+            [this](const QVector<int>& targets, ui::TargetTableSource::Change change) {
+                m_changed += targets;
+                if (change == ui::TargetTableSource::Change::Edited)
+                    m_refresh.start(0);
+                else if (!m_refresh.isActive())
+                    m_refresh.start(kRefreshMs);
+            });
+    connect(session->filter(), &ui::SharedFilter::changed, this, &HeatMapPane::refresh);
     connect(session->selection(), &ui::TargetSelection::changed, this, &HeatMapPane::showSelection);
     connect(session, &Session::calibrationChanged, this, &HeatMapPane::showNote);
     connect(session, &Session::runChanged, this, &HeatMapPane::showNote);
@@ -137,11 +143,21 @@ void HeatMapPane::rebuildGrid() {
 
 void HeatMapPane::refresh() {
     Session* session = m_state->session();
-    const auto passes = session->filtered();
-    const auto data = m_grid.isEmpty() ? nullptr
-                                       : m_grid.picture(*session->table(), metric(),
-                                                        CellText(m_cellText->currentData().toInt()),
-                                                        passes.empty() ? nullptr : &passes);
+    m_changed.clear();
+    m_picture = {};
+    m_spec = {metric(), CellText(m_cellText->currentData().toInt()), session->filtered()};
+    if (!m_grid.isEmpty()) m_picture = m_grid.picture(*session->table(), m_spec);
+    showPicture();
+}
+
+void HeatMapPane::refreshChanged() {
+    if (!m_picture.data) return refresh();
+    m_picture = m_grid.picture(m_picture, std::exchange(m_changed, {}), *m_state->session()->table(), m_spec);
+    showPicture();
+}
+
+void HeatMapPane::showPicture() {
+    const ui::HeatMapDataPtr data = m_picture.data;
     m_map->setData(data);
     const bool any = data && std::any_of(data->values.begin(), data->values.end(),
                                          [](double v) { return !std::isnan(v); });

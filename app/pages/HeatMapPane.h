@@ -36,12 +36,17 @@ private:
     void connectMap();
     void rebuildGrid();
     void refresh();
+    void refreshChanged();
+    void showPicture();
     void showSelection();
     void showNote();
 
     InspectState* m_state;
     Settings* m_settings;
     LayerGrid m_grid;
+    LayerPicture m_picture;
+    LayerPictureSpec m_spec;
+    QVector<int> m_changed; ///< targets that m_picture does not show as they are
     QComboBox* m_metric;
     QComboBox* m_cellText;
     ui::Chip* m_brushed;

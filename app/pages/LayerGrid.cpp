@@ -4,6 +4,7 @@
 #include <QCoreApplication>
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <set>
 
 namespace qs::app {
@@ -32,21 +33,6 @@ quint8 flagsOf(const ui::TargetRow& row, ui::Metric metric) {
                        metric == ui::Metric::ChangeSinceRun;
     if (row.stale && ofRun) flags |= ui::kCellStale;
     return flags;
-}
-
-/// Share of the recipe's bytes that each row holds, percent.
-QVector<double> byteShares(const LayerGrid& grid, const ui::TargetTableSource& source) {
-    QVector<double> out(grid.rows.size(), 0.0);
-    double total = 0;
-    for (qsizetype i = 0; i < grid.cells.size(); ++i)
-        for (const int t : grid.cells[i]) {
-            const double bytes = double(source.row(t).bytesAfter);
-            out[i / grid.columns.size()] += bytes;
-            total += bytes;
-        }
-    for (double& v : out)
-        v = total > 0 ? 100 * v / total : 0;
-    return out;
 }
 
 const QString& roleOf(const ui::TargetRow& row) {
@@ -101,15 +87,15 @@ QString bitsText(const QVector<int>& targets, const ui::TargetTableSource& sourc
 
 LayerGrid LayerGrid::of(const ui::TargetTableSource& source) {
     struct Known {
+        int roleIndex;
         QString role;
         bool ofExperts;
         int experts = 0;
     };
     std::vector<Known> known; // few: found by looking at each
     const auto rowOf = [&](const ui::TargetRow& r) {
-        const QString& role = roleOf(r);
         for (size_t i = 0; i < known.size(); ++i)
-            if (known[i].ofExperts == (r.expert >= 0) && known[i].role == role) return int(i);
+            if (known[i].roleIndex == r.roleIndex && known[i].ofExperts == (r.expert >= 0)) return int(i);
         return -1;
     };
     for (int t = 0; t < source.count(); ++t) {
@@ -118,7 +104,7 @@ LayerGrid LayerGrid::of(const ui::TargetTableSource& source) {
         int at = rowOf(r);
         if (at < 0) {
             at = int(known.size());
-            known.push_back({roleOf(r), r.expert >= 0});
+            known.push_back({r.roleIndex, roleOf(r), r.expert >= 0});
         }
         known[size_t(at)].experts = std::max(known[size_t(at)].experts, r.expert + 1);
     }
@@ -145,9 +131,12 @@ LayerGrid LayerGrid::ofExperts(const ui::TargetTableSource& source, const QStrin
 
 QStringList LayerGrid::expertRoles(const ui::TargetTableSource& source) {
     QStringList out;
+    QVector<int> known;
     for (int t = 0; t < source.count(); ++t)
-        if (const ui::TargetRow& r = source.row(t); r.expert >= 0 && !out.contains(roleOf(r)))
+        if (const ui::TargetRow& r = source.row(t); r.expert >= 0 && !known.contains(r.roleIndex)) {
+            known << r.roleIndex;
             out << roleOf(r);
+        }
     return out;
 }
 
@@ -195,10 +184,9 @@ QString LayerGrid::describe(const QVector<QPoint>& list) const {
         .arg(count, rangeText(xs), modules);
 }
 
-ui::HeatMapDataPtr LayerGrid::picture(const ui::TargetTableSource& source, ui::Metric metric, CellText text,
-                                      const std::vector<char>* passes) const {
+LayerPicture LayerGrid::picture(const ui::TargetTableSource& source, const LayerPictureSpec& spec) const {
     auto data = std::make_shared<ui::HeatMapData>();
-    const ui::MetricInfo& info = ui::metricInfo(metric);
+    const ui::MetricInfo& info = ui::metricInfo(spec.metric);
     data->rowLabels = rows;
     data->columnLabels = columns;
     data->rowTitle = rowTitle;
@@ -210,22 +198,53 @@ ui::HeatMapDataPtr LayerGrid::picture(const ui::TargetTableSource& source, ui::M
     data->diverging = info.diverging;
     data->values.fill(ui::kNotMeasured, cells.size());
     data->flags.fill(0, cells.size());
-    if (text != CellText::None) data->cellTexts.resize(cells.size());
-    for (qsizetype i = 0; i < cells.size(); ++i) {
-        const QVector<int>& members = cells[i];
-        if (members.isEmpty()) continue;
-        data->values[i] = worst(members, source, metric);
-        for (const int t : members)
-            data->flags[i] |= flagsOf(source.row(t), metric);
-        if (passes &&
-            std::none_of(members.begin(), members.end(), [&](int t) { return (*passes)[size_t(t)]; }))
-            data->flags[i] |= ui::kCellDimmed;
-        if (text == CellText::Bits) data->cellTexts[i] = bitsText(members, source);
-        if (text == CellText::Value) data->cellTexts[i] = ui::metricText(metric, data->values[i]);
-    }
-    data->rowBars = byteShares(*this, source);
+    if (spec.text != CellText::None) data->cellTexts.resize(cells.size());
     data->rowBarTitle = tr("share of size, %");
-    return data;
+    LayerPicture picture{std::move(data), std::vector<double>(size_t(cells.size()), 0.0)};
+    for (qsizetype i = 0; i < cells.size(); ++i)
+        draw(picture, i, source, spec);
+    drawRowBars(picture);
+    return picture;
+}
+
+LayerPicture LayerGrid::picture(const LayerPicture& before, const QVector<int>& targets,
+                                const ui::TargetTableSource& source, const LayerPictureSpec& spec) const {
+    LayerPicture picture{std::make_shared<ui::HeatMapData>(*before.data), before.bytes};
+    for (const QPoint& at : cellsOf(targets))
+        draw(picture, at.y() * columns.size() + at.x(), source, spec);
+    drawRowBars(picture);
+    return picture;
+}
+
+void LayerGrid::draw(LayerPicture& picture, qsizetype cell, const ui::TargetTableSource& source,
+                     const LayerPictureSpec& spec) const {
+    const QVector<int>& members = cells[cell];
+    if (members.isEmpty()) return;
+    const double value = worst(members, source, spec.metric);
+    quint8 flags = 0;
+    double bytes = 0;
+    bool passes = spec.passes.empty();
+    for (const int t : members) {
+        const ui::TargetRow& row = source.row(t);
+        flags |= flagsOf(row, spec.metric);
+        bytes += double(row.bytesAfter);
+        passes |= !spec.passes.empty() && spec.passes[size_t(t)];
+    }
+    ui::HeatMapData& data = *picture.data;
+    data.values[cell] = value;
+    data.flags[cell] = passes ? flags : quint8(flags | ui::kCellDimmed);
+    if (spec.text == CellText::Bits) data.cellTexts[cell] = bitsText(members, source);
+    if (spec.text == CellText::Value) data.cellTexts[cell] = ui::metricText(spec.metric, value);
+    picture.bytes[size_t(cell)] = bytes;
+}
+
+/// Share of the recipe's bytes that each row holds, percent.
+void LayerGrid::drawRowBars(LayerPicture& picture) const {
+    const double total = std::accumulate(picture.bytes.begin(), picture.bytes.end(), 0.0);
+    QVector<double> bars(rows.size(), 0.0);
+    for (size_t i = 0; i < picture.bytes.size() && total > 0; ++i)
+        bars[qsizetype(i) / columns.size()] += 100 * picture.bytes[i] / total;
+    picture.data->rowBars = std::move(bars);
 }
 
 } // namespace qs::app

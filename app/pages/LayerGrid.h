@@ -13,6 +13,20 @@ namespace qs::app {
 
 enum class CellText { Bits, Value, None };
 
+/// How a grid is drawn.
+struct LayerPictureSpec {
+    ui::Metric metric = ui::Metric::BitsNow;
+    CellText text = CellText::None;
+    /// Per target, what the filter lets through; cells of which nothing passes are dimmed. Empty: no filter.
+    std::vector<char> passes;
+};
+
+/// A drawn grid and what is needed to draw it again where a few tensors have changed.
+struct LayerPicture {
+    std::shared_ptr<ui::HeatMapData> data;
+    std::vector<double> bytes; ///< of the recipe, by cell
+};
+
 struct LayerGrid {
     QStringList rows, columns;
     QString rowTitle;
@@ -36,10 +50,16 @@ struct LayerGrid {
     /// "12 cells: blocks 2-5 x gate, up, down"; "" for one cell or none.
     QString describe(const QVector<QPoint>& list) const;
 
-    /// A cell shows the worst of its targets. `passes`: per target, what the filter lets through; cells of
-    /// which nothing passes are dimmed. Null: no filter.
-    ui::HeatMapDataPtr picture(const ui::TargetTableSource& source, ui::Metric metric, CellText text,
-                               const std::vector<char>* passes = nullptr) const;
+    /// A cell shows the worst of its targets.
+    LayerPicture picture(const ui::TargetTableSource& source, const LayerPictureSpec& spec) const;
+    /// The same picture after `targets` changed. What was handed out of `before` stays as it is.
+    LayerPicture picture(const LayerPicture& before, const QVector<int>& targets,
+                         const ui::TargetTableSource& source, const LayerPictureSpec& spec) const;
+
+private:
+    void draw(LayerPicture& picture, qsizetype cell, const ui::TargetTableSource& source,
+              const LayerPictureSpec& spec) const;
+    void drawRowBars(LayerPicture& picture) const;
 };
 
 } // namespace qs::app

@@ -190,7 +190,7 @@ ui::AnatomyDataPtr anatomyPicture(const Lens& lens, const MethodTrials& trials) 
         ui::AnatomyMethod m{trial.label, trial.note, 0, 0, {}, {}, {}, 0, 0};
         if (const auto& c = anatomy->codes[i]) {
             m.scale = double(c->scale);
-            m.zero = double(c->zero);
+            m.zero = c->zero;
             m.codes = QVector<int>(c->codes.begin(), c->codes.end());
             m.nearest = QVector<bool>(c->nearest.begin(), c->nearest.end());
             for (const float v : c->values)
@@ -218,8 +218,10 @@ std::optional<ClipLines> clipLines(const Lens& lens, LensUnits units) {
         // The kept grid: its mean zero, and half a step beyond its codes.
         const QuantizedTensor& grid = *kept->quantized.tensor;
         double sum = 0;
-        for (const float z : grid.zero.span())
-            sum += double(z);
+        const auto codec = codecOf(grid);
+        if (!codec) return std::nullopt;
+        for (size_t i = 0; i < grid.zero.size(); ++i)
+            sum += (*codec)->level(0, grid.scale.data()[i], grid.zero.data()[i]);
         c.centre = sum / double(grid.zero.size());
         endLo = c.centre + (-0.5 - c.centre) / kept->clip;
         endHi = c.centre + (now->report.levels - 0.5 - c.centre) / kept->clip;

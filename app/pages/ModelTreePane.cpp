@@ -38,6 +38,8 @@ ModelTreePane::ModelTreePane(Session* session, QWidget* parent)
     m_view->header()->setStretchLastSection(false);
     m_view->header()->setSectionResizeMode(ui::ModelTreeModel::Name, QHeaderView::Stretch);
     m_view->header()->setSectionResizeMode(ui::ModelTreeModel::Format, QHeaderView::ResizeToContents);
+    // By the rows in sight: each edit asks again, and a mixture of experts opens to a thousand rows.
+    m_view->header()->setResizeContentsPrecision(0);
     m_counts->setObjectName(QStringLiteral("treeCounts"));
     m_counts->setContentsMargins(10, 4, 8, 4);
     m_counts->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Fixed);

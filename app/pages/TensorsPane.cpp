@@ -83,6 +83,8 @@ void TensorsPane::setupView() {
     m_view->setAccessibleName(tr("Tensors"));
     ui::setupTable(m_view);
     m_view->setModel(&m_model);
+    // A header asks whether a column is selected by looking at every row; nothing is drawn with the answer.
+    m_view->horizontalHeader()->setSelectionModel(new QItemSelectionModel(&m_model, m_view));
     m_view->setSortingEnabled(true);
     m_view->horizontalHeader()->setSortIndicator(-1, Qt::AscendingOrder); // model order
     m_view->setEditTriggers(QAbstractItemView::DoubleClicked | QAbstractItemView::EditKeyPressed |

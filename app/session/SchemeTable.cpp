@@ -21,9 +21,12 @@ SchemeTable::SchemeTable(QObject* parent) : TargetTableSource(parent) {
     m_undo.setUndoLimit(kUndoLimit);
 }
 
-void SchemeTable::setModel(std::unique_ptr<TableStart> start) {
+std::unique_ptr<TableStart> SchemeTable::setModel(std::unique_ptr<TableStart> start) {
     m_undo.clear();
     TableStart now = start ? std::move(*start) : TableStart();
+    auto before = std::make_unique<TableStart>(
+        TableStart{std::move(m_model), std::move(m_default), std::move(m_book), std::move(m_live),
+                   std::move(m_rows), std::move(m_indexOf), std::move(m_names)});
     m_hasRun = m_running = false;
     m_seed = 0;
     m_runSchemes.clear();
@@ -39,6 +42,7 @@ void SchemeTable::setModel(std::unique_ptr<TableStart> start) {
     m_baseline = schemes();
     emit reset();
     emit planChanged();
+    return before;
 }
 
 QString SchemeTable::edit(const QVector<int>& targets, const SchemeEdit& edit, int dragId) {
@@ -116,21 +120,20 @@ QVector<ui::EditChoice> SchemeTable::choices(int target, EditField field) const 
     }
     const auto codec = findCodec(r.scheme ? r.scheme->codec : m_default.codec);
     if (!codec) return out;
-    const char* key = field == EditField::Bits ? "bits" : "group";
-    for (const ParamSpec& s : (*codec)->params) {
-        if (s.key != key || s.type != ParamType::Int) continue;
-        if (field == EditField::Bits)
-            for (int b = int(s.minimum); b <= int(s.maximum); ++b)
-                out.push_back({QString::number(b), b});
-        else {
-            for (const int g : {16, 32, 64, 128, 256, 512, 1024})
-                if (r.cols % quint64(g) == 0 && g >= s.minimum && g <= s.maximum)
-                    out.push_back({QString::number(g), g});
-            if (s.minimum <= -1) out.push_back({tr("channel"), -1});
-            if (s.minimum <= 0) out.push_back({tr("tensor"), 0});
-        }
+    if (field == EditField::Bits) {
+        for (const int b : (*codec)->bits)
+            out.push_back({QString::number(b), b});
+        out.push_back({tr("keep %1").arg(r.sourceType), 0});
+        return out;
     }
-    if (field == EditField::Bits) out.push_back({tr("keep %1").arg(r.sourceType), 0});
+    for (const ParamSpec& s : (*codec)->params) {
+        if (s.key != "group" || s.type != ParamType::Int) continue;
+        for (const int g : {16, 32, 64, 128, 256, 512, 1024})
+            if (r.cols % quint64(g) == 0 && g >= s.minimum && g <= s.maximum)
+                out.push_back({QString::number(g), g});
+        if (s.minimum <= -1) out.push_back({tr("channel"), -1});
+        if (s.minimum <= 0) out.push_back({tr("tensor"), 0});
+    }
     return out;
 }
 

@@ -87,13 +87,24 @@ void Session::adoptModel(const OpenedModel& opened, const QString& path) {
     m_modelPath = path;
     m_fingerprint = opened.fingerprint;
     m_treePaths = opened.tree;
-    m_table.setModel(opened.table ? std::make_unique<TableStart>(std::move(*opened.table)) : nullptr);
+    auto before =
+        m_table.setModel(opened.table ? std::make_unique<TableStart>(std::move(*opened.table)) : nullptr);
     emit modelChanged();
     emit calibrationChanged();
     emit runChanged();
     emit evaluationChanged();
     emit receiptChanged();
     if (m_model && m_model->checkpoint().totalBytes() <= kScanOnOpenBytes) scanWeights();
+    freeAside(std::move(before));
+}
+
+void Session::freeAside(std::unique_ptr<TableStart> before) {
+    if (!before->model) return;
+    const auto kept = std::make_shared<std::unique_ptr<TableStart>>(std::move(before));
+    m_pool.post({{}, tr("Free the closed model"), false, kFree}, [kept](const JobScope&) {
+        kept->reset();
+        return Outcome::from(Result<void>());
+    });
 }
 
 std::vector<char> Session::filtered() const {

@@ -135,8 +135,11 @@ signals:
 
 private:
     static constexpr int kOpen = 20; ///< before peeks
+    static constexpr int kFree = -20;
     JobHandle* report(JobHandle* job);
     void adoptModel(const OpenedModel& opened, const QString& path);
+    /// Frees what belongs to a closed model off the window's thread.
+    void freeAside(std::unique_ptr<TableStart> before);
     void adoptStats(int target, std::shared_ptr<const TensorStats> stats);
     void adoptCalibration(std::shared_ptr<const Calibration> calibration);
     void adoptRun(std::shared_ptr<const Run> run, const Plan& plan);

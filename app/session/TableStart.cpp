@@ -89,18 +89,21 @@ std::vector<SchemeBook::SchemePtr> defaultSchemes(const Model& model, const Sche
 } // namespace
 
 void describePlan(TargetRow& r, const LivePlan& plan, size_t target, SchemeBook& book) {
-    r.scheme = plan.schemes()[target];
+    const SchemeBook::SchemePtr& scheme = plan.schemes()[target];
+    if (r.scheme != scheme || r.format.isEmpty()) {
+        r.scheme = scheme;
+        const SchemeInfo kept{r.sourceType, {}, r.sourceBits, false, 0};
+        const SchemeInfo& info = scheme ? book.infoOf(scheme) : kept;
+        r.format = info.format;
+        r.method = info.method;
+        r.bits = info.bits;
+        r.hasGroup = info.hasGroup;
+        r.group = info.group;
+    }
     r.bytesBefore = plan.bytesBefore(target);
     r.bytesAfter = plan.bytesAfter(target);
     const double weights = double(r.rows) * double(r.cols);
     r.bitsPerWeight = weights > 0 ? 8.0 * double(r.bytesAfter) / weights : 0;
-    const SchemeInfo kept{r.sourceType, {}, r.sourceBits, false, 0};
-    const SchemeInfo& info = r.scheme ? book.infoOf(r.scheme) : kept;
-    r.format = info.format;
-    r.method = info.method;
-    r.bits = info.bits;
-    r.hasGroup = info.hasGroup;
-    r.group = info.group;
     const LintIssue* issue = plan.issueOf(target);
     r.message = issue ? QString::fromStdString(issue->message) : QString();
     r.state = issue && issue->severity == Severity::Error ? TargetState::Failed
@@ -117,9 +120,13 @@ std::unique_ptr<TableStart> TableStart::of(std::shared_ptr<const Model> model) {
     start->rows.reserve(targets.size());
     start->indexOf.reserve(qsizetype(targets.size()));
     QStringList names;
+    QHash<QString, int> roles;
     for (size_t t = 0; t < targets.size(); ++t) {
         start->rows.push_back(identityRow(*model, targets[t]));
         TargetRow& row = start->rows.back();
+        const QString& role = row.role.isEmpty() ? row.name : row.role;
+        row.roleIndex = roles.value(role, int(roles.size()));
+        roles.insert(role, row.roleIndex);
         describePlan(row, start->plan, t, start->book);
         start->indexOf.insert(row.module, int(t));
         names << row.module;

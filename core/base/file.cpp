@@ -66,6 +66,18 @@ MappedFile::~MappedFile() {
     if (fd_ >= 0) ::close(fd_);
 }
 
+Result<void> MappedFile::readAt(size_t offset, std::span<std::byte> out) const {
+    while (!out.empty()) {
+        const ssize_t n = ::pread(fd_, out.data(), out.size(), off_t(offset));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return systemError("cannot read", path_);
+        if (n == 0) return Error::io(fmt::format("the file ends before byte {}", offset), path_.string());
+        offset += size_t(n);
+        out = out.subspan(size_t(n));
+    }
+    return {};
+}
+
 Result<void> MappedFile::stillIntact() const {
     struct stat st {};
     if (::fstat(fd_, &st) != 0) return systemError("cannot stat", path_);

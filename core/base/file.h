@@ -26,6 +26,9 @@ public:
 
     std::span<const std::byte> bytes() const { return {data_, size_}; }
     const std::filesystem::path& path() const { return path_; }
+    /// Bytes [offset, offset + out.size()), which must lie inside, read with no pages around them: touching a
+    /// mapping brings in up to megabytes.
+    Result<void> readAt(size_t offset, std::span<std::byte> out) const;
     /// Error::io when the file is now shorter than the mapping.
     Result<void> stillIntact() const;
     /// Tells the system that a range will be read soon / is no longer needed (a hint).

@@ -71,6 +71,16 @@ public:
         return std::span<const std::byte>(kept);
     }
 
+    Result<TensorEnds> ends(size_t index, size_t count) const override {
+        QS_TRY(const Slot* s, slot(index));
+        if (!s->strides.empty()) return TensorSource::ends(index, count);
+        count = std::min<size_t>(count, s->bytes);
+        TensorEnds out{std::vector<std::byte>(count), std::vector<std::byte>(count)};
+        QS_CHECK(files[s->file]->readAt(s->offset, out.first));
+        QS_CHECK(files[s->file]->readAt(s->offset + s->bytes - count, out.last));
+        return out;
+    }
+
     Result<void> readRows(size_t index, uint64_t firstRow, MatrixView out) const override {
         QS_TRY(const Slot* s, slot(index));
         if (out.cols != s->cols || firstRow > s->rows || out.rows > s->rows - firstRow)

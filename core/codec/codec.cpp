@@ -36,6 +36,21 @@ Result<std::shared_ptr<const Codec>> codecOf(const QuantizedTensor& q) {
     return createCodec(q.codec, q.codecParams);
 }
 
+void Codec::fitBlock(std::span<const float>, std::span<const float>, const FitRule&, QuantizedTensor&, size_t,
+                     size_t) const {
+    assert(false && "only formats with fitColumns() > 0 are fitted so");
+}
+
+void Codec::allocateParameters(QuantizedTensor& q) const {
+    q.scale = Matrix(q.layout.scaleRows, q.layout.groups);
+    q.zero = Matrix(q.layout.scaleRows, q.layout.groups);
+}
+
+Result<void> Codec::checkParameters(const QuantizedTensor& q) const {
+    if (q.superScale.empty() && q.superZero.empty()) return {};
+    return Error::invalid(fmt::format("{} has no super-blocks", label()));
+}
+
 void Codec::dequantizeRows(const QuantizedTensor& q, size_t firstRow, MatrixView out) const {
     assert(out.cols == q.cols && firstRow + out.rows <= q.rows);
     for (size_t r = 0; r < out.rows; ++r) {

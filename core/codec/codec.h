@@ -29,7 +29,12 @@ struct QuantizedTensor {
     GroupLayout layout;
     std::vector<uint8_t> codes; ///< [rows, cols], unsigned, one per byte in memory
     Matrix scale;               ///< [scaleRows, groups], exactly representable in the stored scale type
-    Matrix zero;                ///< [scaleRows, groups], code of the value 0 (integer for integer grids)
+    Matrix zero; ///< [scaleRows, groups]: what Codec::decode takes as `zero`; for integer grids
+                 ///< the code of the value 0
+    /// Formats that store the scales of a super-block as small integers times one value (K-quants): that
+    /// value, [rows, super-blocks]. scale(r, g) = integer * superScale(r, s), exact in float32; the same for
+    /// zero where the format has offsets. Empty in other formats.
+    Matrix superScale, superZero;
     std::vector<int32_t> groupOfColumn; ///< [cols]; empty means column / groupSize
 
     size_t groupOf(size_t column) const {
@@ -42,6 +47,12 @@ struct QuantizedTensor {
 struct StoredBits {
     uint64_t codes = 0, scales = 0, zeros = 0, index = 0;
     uint64_t total() const { return codes + scales + zeros + index; }
+};
+
+/// How scales are found from values.
+struct FitRule {
+    bool search = false; ///< least (weighted) squared error over several scales; else by the extreme values
+    float clip = 1;      ///< without a search: what share of the extremes the grid covers, 0 < clip <= 1
 };
 
 /// One number format with its parameters fixed. Immutable and thread-safe.
@@ -66,6 +77,16 @@ public:
     /// Scale and zero for values in [lo, hi]; lo <= hi, finite. The result is exactly representable as
     /// stored.
     virtual void fitRange(float lo, float hi, float& scale, float& zero) const = 0;
+    /// For formats whose scales are not found group by group from a range (fitRange then speaks of a group
+    /// alone): the columns that are fitted together, a multiple of the group size. 0 for the others.
+    virtual size_t fitColumns() const { return 0; }
+    /// Such a format's parameters of fitColumns() values of one row from `column` on, into `q`, which
+    /// allocateParameters() has prepared. `importance`: positive weight of each squared error; empty: all 1.
+    /// Different rows may be fitted at the same time.
+    virtual void fitBlock(std::span<const float> values, std::span<const float> importance,
+                          const FitRule& rule, QuantizedTensor& q, size_t row, size_t column) const;
+    /// Zeroed parameter matrices of the sizes that q.layout asks for.
+    virtual void allocateParameters(QuantizedTensor& q) const;
     /// Whether the format is symmetric, so that range searches move one end only.
     virtual bool symmetric() const = 0;
 
@@ -75,6 +96,16 @@ public:
                        float* dequantized) const = 0;
     /// The value of a code. Defined for every code < levels().
     virtual float decode(uint8_t code, float scale, float zero) const = 0;
+    /// True when decode is scale (code - zero), round the nearest of it, and zero an integer.
+    virtual bool isIntegerGrid() const { return true; }
+    /// Where a value lies between the steps of its grid, in units of `scale`: for integer grids on the scale
+    /// of the codes. 0 when the scale is 0.
+    virtual double level(double value, float scale, float zero) const {
+        return scale != 0 ? value / double(scale) + double(zero) : 0;
+    }
+    /// What parameters must obey that came from a file, beside being finite and of the right shape; names the
+    /// place and the value.
+    virtual Result<void> checkParameters(const QuantizedTensor& q) const;
 
     /// Values of the whole tensor, [rows, cols].
     Matrix dequantize(const QuantizedTensor& q) const;
@@ -86,6 +117,9 @@ struct CodecDescriptor {
     std::string label, summary, citation;
     ParamSpecs params;
     Result<std::shared_ptr<const Codec>> (*create)(const Params& params) = nullptr;
+    /// The same format with `bits` per code; InvalidArgument says which there are.
+    Result<Params> (*withBits)(const Params& params, int bits) = nullptr;
+    std::vector<int> bits; ///< what withBits takes
 };
 
 std::span<const CodecDescriptor* const> codecs();

@@ -30,8 +30,10 @@ GroupCodes groupCodes(const QuantizedTensor& tensor, const Codec& codec, std::sp
     codec.dequantizeRows(tensor, slice.row, row.view());
     const size_t p = tensor.layout.scaleRows == 1 ? 0 : slice.row;
     GroupCodes out;
-    out.scale = tensor.scale(p, tensor.groupOf(slice.columns.front()));
-    out.zero = tensor.zero(p, tensor.groupOf(slice.columns.front()));
+    const size_t own = tensor.groupOf(slice.columns.front());
+    const float scale0 = tensor.scale(p, own);
+    out.scale = scale0 != 0 ? scale0 : 1.0f;
+    out.zero = codec.level(0, scale0, tensor.zero(p, own));
     double error = 0, norm = 0;
     for (size_t i = 0; i < slice.columns.size(); ++i) {
         const size_t c = slice.columns[i], g = tensor.groupOf(c);

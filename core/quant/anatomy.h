@@ -22,7 +22,8 @@ Result<GroupSlice> groupSlice(const QuantizedTensor& tensor, std::span<const flo
 
 /// What became of the slice in one quantized tensor.
 struct GroupCodes {
-    float scale = 0, zero = 0;
+    float scale = 0; ///< 1 for a group whose scale is 0: all its values are the same
+    double zero = 0; ///< Codec::level of the value 0
     std::vector<uint8_t> codes;
     std::vector<float> values; ///< dequantized
     std::vector<bool> nearest; ///< false: another level of this grid is nearer to the weight

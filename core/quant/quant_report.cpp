@@ -167,14 +167,14 @@ private:
                                                     : 0.0f;
         if (g.values.empty()) return;
         const size_t p = axis_->layout.scaleRows == 1 ? 0 : row;
-        const double scale = axis_->scale(p, index), zero = axis_->zero(p, index);
-        codes_.add(g.values.lo / scale + zero);
-        codes_.add(g.values.hi / scale + zero);
+        const float scale = axis_->scale(p, index), zero = axis_->zero(p, index);
+        codes_.add(in_.codec->level(g.values.lo, scale, zero));
+        codes_.add(in_.codec->level(g.values.hi, scale, zero));
     }
 
     double codeUnits(size_t row, size_t column, float value) const {
         const size_t p = axis_->layout.scaleRows == 1 ? 0 : row, g = axis_->groupOf(column);
-        return double(value) / double(axis_->scale(p, g)) + double(axis_->zero(p, g));
+        return in_.codec->level(value, axis_->scale(p, g), axis_->zero(p, g));
     }
 
     void makeBins() {

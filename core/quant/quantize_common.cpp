@@ -3,6 +3,7 @@
 
 #include "core/linalg/parallel.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 
@@ -31,6 +32,18 @@ Result<QuantizedTensor> beginTensor(const QuantizeInput& in, Needs needs) {
     QS_TRY(q.layout, in.codec->layout(w.rows, w.cols));
     q.codes.resize(w.rows * w.cols);
     return q;
+}
+
+std::vector<float> importanceOf(const MatrixD& sigma) {
+    constexpr double kFloor = 1e-4;
+    double trace = 0;
+    for (size_t i = 0; i < sigma.rows(); ++i)
+        trace += std::max(0.0, sigma(i, i));
+    const double mean = trace / double(sigma.rows());
+    std::vector<float> out(sigma.rows(), 1.0f);
+    for (size_t i = 0; i < out.size() && mean > 0; ++i)
+        out[i] = float(std::max(0.0, sigma(i, i)) / mean + kFloor);
+    return out;
 }
 
 void roundToNearest(const Codec& codec, ConstMatrixView weight, QuantizedTensor& q) {

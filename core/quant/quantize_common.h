@@ -11,6 +11,10 @@ namespace qs {
 /// shape and layout set.
 Result<QuantizedTensor> beginTensor(const QuantizeInput& input, Needs needs);
 
+/// Weights of squared errors from second moments: diag(Sigma) over its mean, with a floor that gives inputs
+/// which hardly fired a say among themselves. [cols]
+std::vector<float> importanceOf(const MatrixD& sigma);
+
 /// Nearest codes of all rows with the tensor's scales; fills q.codes.
 void roundToNearest(const Codec& codec, ConstMatrixView weight, QuantizedTensor& q);
 

@@ -122,7 +122,7 @@ std::vector<size_t> LivePlan::assign(std::span<const size_t> targets, std::span<
     for (const int g : groups)
         if (Group& group = groups_[size_t(g)]; lintGroup(group))
             touched.insert(touched.end(), group.members.begin(), group.members.end());
-    std::sort(touched.begin(), touched.end());
+    if (!std::is_sorted(touched.begin(), touched.end())) std::sort(touched.begin(), touched.end());
     touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
     return touched;
 }

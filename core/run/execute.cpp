@@ -148,7 +148,7 @@ private:
         for (const PlanEntry* e : units_[size_t(unit)]) {
             if (!needsSigma(*e) || sigma.count(e->target.site)) continue;
             QS_TRY(MatrixD s, calibration_->sigma(e->target.site));
-            sigma.emplace(e->target.site, std::move(s));
+            sigma.try_emplace(e->target.site, SiteSigma{std::move(s)});
         }
         return sigma;
     }

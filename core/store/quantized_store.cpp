@@ -19,6 +19,7 @@ namespace {
 constexpr const char* kSchema = "quantoscope-tensors";
 constexpr int64_t kSchemaVersion = 1;
 constexpr int64_t kMaxDimension = int64_t(1) << 32;
+constexpr const char *kSuperScale = "/super_scale", *kSuperZero = "/super_zero";
 
 /// What the scale is stored as.
 Result<DType> scaleType(const QuantizedTensor& q) {
@@ -55,7 +56,7 @@ Result<void> checkAgainstCodec(const QuantizedTensor& q) {
                         expected.scaleRows, expected.groups, expected.groupSize));
     const int levels = codec->levels();
     const auto largest = std::max_element(q.codes.begin(), q.codes.end());
-    if (int(*largest) < levels) return {};
+    if (int(*largest) < levels) return codec->checkParameters(q);
     const size_t at = size_t(largest - q.codes.begin());
     return Error::invalid(fmt::format("codes[{}, {}] is {}, the codes of {} are 0 .. {}", at / q.cols,
                                       at % q.cols, *largest, codec->label(), levels - 1));
@@ -142,6 +143,8 @@ Result<void> writeOne(H5Writer& writer, const std::string& module, const Quantiz
     QS_CHECK(writer.array<uint8_t>(group + "/codes", q.codes, {q.rows, q.cols}, H5Filter::Compress));
     QS_CHECK(writeScale(writer, group + "/scale", q));
     QS_CHECK(writeZero(writer, group + "/zero", q.zero));
+    for (const auto& [name, m] : {std::pair(kSuperScale, &q.superScale), std::pair(kSuperZero, &q.superZero)})
+        if (!m->empty()) QS_CHECK(writer.matrix(group + name, *m, H5Filter::Compress));
     if (q.groupOfColumn.empty()) return {};
     return writer.array<int32_t>(group + "/group_of_column", q.groupOfColumn, {q.cols}, H5Filter::Compress);
 }
@@ -206,6 +209,22 @@ Result<void> readZero(const H5Reader& file, const std::string& name, QuantizedTe
     return {};
 }
 
+/// The values of super-blocks, where there are any; which there must be, the codec says later.
+Result<void> readSuperBlocks(const H5Reader& file, const std::string& group, QuantizedTensor& q) {
+    if (!file.exists(group + kSuperScale) && !file.exists(group + kSuperZero)) return {};
+    const auto codec = codecOf(q);
+    if (!codec) return {}; // said by the codec's check
+    const size_t block = (*codec)->fitColumns();
+    if (block == 0)
+        return Error::corrupt(fmt::format("{} has no super-blocks", (*codec)->label()),
+                              file.path().string() + ": " + group);
+    for (const auto& [name, m] : {std::pair(kSuperScale, &q.superScale), std::pair(kSuperZero, &q.superZero)})
+        if (file.exists(group + name)) {
+            QS_TRY(*m, file.matrix<float>(group + name, q.rows, q.cols / block));
+        }
+    return {};
+}
+
 Result<QuantizedTensor> readOne(const H5Reader& file, const std::string& group) {
     QuantizedTensor q;
     const auto number = [&](const char* key) { return file.intAttribute(group, key, 1, kMaxDimension); };
@@ -220,6 +239,7 @@ Result<QuantizedTensor> readOne(const H5Reader& file, const std::string& group) 
     QS_TRY(q.codes, file.array<uint8_t>(group + "/codes", {q.rows, q.cols}));
     QS_CHECK(readScale(file, group + "/scale", q));
     QS_CHECK(readZero(file, group + "/zero", q));
+    QS_CHECK(readSuperBlocks(file, group, q));
     if (file.exists(group + "/group_of_column")) {
         QS_TRY(q.groupOfColumn, file.array<int32_t>(group + "/group_of_column", {q.cols}));
     }

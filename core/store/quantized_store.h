@@ -5,6 +5,8 @@
 //   scale            [scale_rows, groups], float16, float32, or uint16 with attribute qs_dtype = "bf16", by
 //                    the codec's parameter scale_dtype (float32 when it has none); exact
 //   zero             [scale_rows, groups], uint8 when all are integers in 0 .. 255, else float32
+//   super_scale      float32 [rows, super-blocks], only for codecs that have them; super_zero the same, where
+//                    they have offsets
 //   group_of_column  int32 [cols], only when columns are not grouped in order
 //   attributes       module, codec, codec_params (JSON), rows, cols, group_size, groups, scale_rows
 // The file's attributes: schema = "quantoscope-tensors", schema_version, and the caller's.

@@ -78,8 +78,9 @@ private slots:
         }
         w->setBits(3);
         const app::LayerGrid grid = app::LayerGrid::of(*w.table());
-        const auto bits = grid.picture(*w.table(), ui::Metric::BitsNow, app::CellText::Bits);
-        QCOMPARE(bits->text(4, 1), QStringLiteral("3"));
+        const app::LayerPictureSpec spec{ui::Metric::BitsNow, app::CellText::Bits, {}};
+        const app::LayerPicture bits = grid.picture(*w.table(), spec);
+        QCOMPARE(bits.data->text(4, 1), QStringLiteral("3"));
         w->inspectPage()->setCurrentWidget(w->inspectPage()->experts());
         auto* experts = w->inspectPage()->experts()->map();
         QTRY_VERIFY(experts->data());
@@ -87,10 +88,18 @@ private slots:
         QCOMPARE(w.session()->selection()->targets().size(), 1);
         QCOMPARE(w.table()->row(w.session()->selection()->current()).expert, 2);
         w->setBits(8);
-        QCOMPARE(app::LayerGrid::of(*w.table())
-                     .picture(*w.table(), ui::Metric::BitsNow, app::CellText::Bits)
-                     ->text(4, 1),
-                 QStringLiteral("3–8"));
+        // What changed drawn again, as if all were; what was drawn before stays.
+        const app::LayerPicture changed =
+            grid.picture(bits, w.session()->selection()->targets(), *w.table(), spec);
+        const app::LayerPicture all = grid.picture(*w.table(), spec);
+        QCOMPARE(bits.data->text(4, 1), QStringLiteral("3"));
+        for (const app::LayerPicture& p : {changed, all}) {
+            QCOMPARE(p.data->text(4, 1), QStringLiteral("3–8"));
+            QCOMPARE(p.data->values, all.data->values);
+            QCOMPARE(p.data->flags, all.data->flags);
+            QCOMPARE(p.data->rowBars, all.data->rowBars);
+        }
+        QVERIFY(all.data->rowBars != bits.data->rowBars);
     }
 
     void modelsWithoutHaveNoTab() {

@@ -2,6 +2,7 @@
 #include "widgets/models/FuzzyIndex.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace qs::ui {
 
@@ -14,9 +15,18 @@ bool isPartStart(QStringView name, qsizetype at) {
     return at == 0 || !name[at - 1].isLetterOrNumber();
 }
 
+/// Where `word` stands in `name`, -1: nowhere. For short texts the calls of a general search cost more than
+/// the search.
+qsizetype find(QStringView name, QStringView word) {
+    const qsizetype last = name.size() - word.size();
+    for (qsizetype i = 0; i <= last; ++i)
+        if (name[i] == word[0] && std::equal(word.begin() + 1, word.end(), name.begin() + i + 1)) return i;
+    return -1;
+}
+
 /// The word as it stands, or its letters greedily from the left; 0 when they do not occur in this order.
 int wordScore(QStringView name, QStringView word) {
-    if (const qsizetype at = name.indexOf(word); at >= 0) {
+    if (const qsizetype at = find(name, word); at >= 0) {
         const bool start = isPartStart(name, at);
         const qsizetype end = at + word.size();
         const bool whole = start && (end == name.size() || !name[end].isLetterOrNumber());
@@ -25,8 +35,10 @@ int wordScore(QStringView name, QStringView word) {
     int score = 0;
     qsizetype from = 0;
     for (const QChar c : word) {
-        const qsizetype at = name.indexOf(c, from);
-        if (at < 0) return 0;
+        qsizetype at = from;
+        while (at < name.size() && name[at] != c)
+            ++at;
+        if (at == name.size()) return 0;
         score += kLetter;
         if (at == from && from > 0)
             score += kRun;
@@ -50,18 +62,23 @@ int fuzzyScore(QStringView name, QStringView query) {
     return std::max(1, score * kLengthScale - int(std::min<qsizetype>(name.size(), kLengthScale - 1)));
 }
 
-std::vector<FuzzyMatch> fuzzyBest(const NameIndex& names, const QString& query, size_t most) {
+std::vector<FuzzyMatch> FuzzySearch::best(const NameIndex& names, const QString& query, size_t most) {
     const QString lower = query.toLower();
+    const bool goesOn = !m_matching.query.isEmpty() && lower.startsWith(m_matching.query);
+    const std::vector<int> before = std::exchange(m_matching, {lower, {}}).rows;
     std::vector<FuzzyMatch> heap; // the worst of the best on top
     const auto better = [](const FuzzyMatch& a, const FuzzyMatch& b) {
         return a.score != b.score ? a.score > b.score : a.row < b.row;
     };
-    for (size_t r = 0; r < names.size() && most > 0; ++r) {
-        const int score = fuzzyScore(names.at(r), lower);
+    const size_t count = goesOn ? before.size() : names.size();
+    for (size_t i = 0; i < count; ++i) {
+        const int row = goesOn ? before[i] : int(i);
+        const int score = fuzzyScore(names.at(size_t(row)), lower);
         if (score == 0) continue;
-        const FuzzyMatch match{int(r), score};
+        m_matching.rows.push_back(row);
+        const FuzzyMatch match{row, score};
         if (heap.size() == most) {
-            if (!better(match, heap.front())) continue;
+            if (most == 0 || !better(match, heap.front())) continue;
             std::pop_heap(heap.begin(), heap.end(), better);
             heap.pop_back();
         }

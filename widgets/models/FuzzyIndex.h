@@ -18,7 +18,21 @@ struct FuzzyMatch {
 /// match in any order. An empty query matches everything with 1.
 int fuzzyScore(QStringView lowerName, QStringView lowerQuery);
 
-/// The best rows, best first, equals in the order of the index.
-std::vector<FuzzyMatch> fuzzyBest(const NameIndex& names, const QString& query, size_t most);
+/// A search in one index while its query is typed. A query that goes on from the one before can only match
+/// rows that matched then, so that each letter looks at fewer names.
+class FuzzySearch {
+public:
+    /// The best rows, best first, equals in the order of the index. `names` must be the same from call to
+    /// call; restart() else.
+    std::vector<FuzzyMatch> best(const NameIndex& names, const QString& query, size_t most);
+    void restart() { m_matching = {}; }
+
+private:
+    struct Matching {
+        QString query; ///< lower case; empty: nothing is known
+        std::vector<int> rows;
+    };
+    Matching m_matching;
+};
 
 } // namespace qs::ui

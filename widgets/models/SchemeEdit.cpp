@@ -34,7 +34,13 @@ Result<std::optional<Scheme>> applyEdit(const Scheme* before, const SchemeEdit& 
         s.codecParams = carriedOver(codec->params, s.codecParams);
     } else if (edit.kind == Kind::CodecParam) {
         QS_TRY(const CodecDescriptor* codec, findCodec(s.codec));
-        QS_TRY(s.codecParams, withParam(codec->params, s.codecParams, edit.key, edit.value));
+        // Not every format has a number of bits to set; all have others like them with more or fewer.
+        const auto* bits = std::get_if<long long>(&edit.value);
+        if (edit.key == "bits" && bits) {
+            QS_TRY(s.codecParams, codec->withBits(s.codecParams, int(*bits)));
+        } else {
+            QS_TRY(s.codecParams, withParam(codec->params, s.codecParams, edit.key, edit.value));
+        }
     } else if (edit.kind == Kind::Method) {
         QS_TRY(const MethodDescriptor* method, findMethod(edit.key));
         s.method = edit.key;

@@ -27,6 +27,7 @@ struct TargetRow {
     QString tensor;     ///< stored tensor name
     QString name;       ///< last part of the module, "q_proj"
     QString role;       ///< "q", "down", "" when unknown
+    int roleIndex = -1; ///< the same for rows with the same role (without one: the same name)
     QString site;       ///< activation site, "" when unknown
     QString fusedGroup; ///< linears that runtimes fuse share it, "" when alone
     int block = -1;     ///< -1: not in a block

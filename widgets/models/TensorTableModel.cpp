@@ -125,7 +125,7 @@ void TensorTableModel::onRowsChanged(const QVector<int>& targets, TargetTableSou
 
 void TensorTableModel::emitChanged(QVector<int> rows) {
     constexpr size_t kMostRanges = 64; // views look at each
-    std::sort(rows.begin(), rows.end());
+    if (!std::is_sorted(rows.begin(), rows.end())) std::sort(rows.begin(), rows.end());
     std::vector<std::pair<int, int>> ranges;
     for (const int r : rows) {
         if (!ranges.empty() && r <= ranges.back().second + 1)

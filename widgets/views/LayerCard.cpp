@@ -96,7 +96,11 @@ QString findingText(const LayerFinding& f) {
 }
 
 LayerCard::LayerCard(QWidget* parent)
-    : QWidget(parent), m_text(new QLabel), m_grid(new QGridLayout), m_footer(new QLabel) {
+    : QWidget(parent)
+    , m_text(new QLabel)
+    , m_options(new QWidget)
+    , m_grid(new QGridLayout)
+    , m_footer(new QLabel) {
     m_text->setTextFormat(Qt::RichText);
     m_text->setObjectName(QStringLiteral("layerCardText"));
     m_text->setTextInteractionFlags(Qt::TextSelectableByMouse);
@@ -106,12 +110,17 @@ LayerCard::LayerCard(QWidget* parent)
     m_grid->setHorizontalSpacing(8);
     m_grid->setVerticalSpacing(4);
     m_grid->setColumnStretch(1, 1);
+    auto* options = new QVBoxLayout(m_options);
+    options->setContentsMargins(0, 0, 0, 0);
+    options->setSpacing(4);
+    options->addLayout(m_grid);
+    options->addWidget(m_footer);
+    m_options->hide();
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 0);
     layout->setSpacing(4);
     layout->addWidget(m_text);
-    layout->addLayout(m_grid);
-    layout->addWidget(m_footer);
+    layout->addWidget(m_options);
     setAccessibleName(tr("Layer card"));
     connect(&ThemeNotifier::instance(), &ThemeNotifier::changed, this, &LayerCard::applyColors);
 }
@@ -121,6 +130,7 @@ void LayerCard::setData(const LayerCardData& data) {
     m_text->setText(data.sentences.join(QLatin1Char(' ')));
     m_footer->setText(data.footer);
     m_footer->setVisible(!data.footer.isEmpty());
+    if (data.options.isEmpty()) m_options->hide();
     // Buttons are reused: one that has the focus keeps it.
     while (m_buttons.size() < data.options.size()) {
         const int i = int(m_buttons.size());
@@ -149,6 +159,8 @@ void LayerCard::setData(const LayerCardData& data) {
         m_better.push_back(o.better);
     }
     applyColors();
+    // At last: what is shown one by one makes the card's texts be laid out as often.
+    m_options->setVisible(!data.options.isEmpty());
 }
 
 QString LayerCard::price(int option) const {

@@ -46,6 +46,7 @@ private:
     void applyColors();
 
     QLabel* m_text;
+    QWidget* m_options; ///< buttons, prices and footer
     QGridLayout* m_grid;
     QLabel* m_footer;
     QStringList m_sentences;

@@ -172,7 +172,14 @@ const CodecDescriptor& codec_int() {
         .summary = "Uniform integers of 2 to 8 bits with a scale per tensor, channel or group",
         .citation = "Jacob et al. 2018, arXiv:1712.05877; grids as in GPTQ, AWQ and SmoothQuant",
         .params = specs(),
-        .create = create};
+        .create = create,
+        .withBits =
+            [](const Params& params, int bits) {
+                nlohmann::json object = params.toJson();
+                object["bits"] = bits;
+                return Params::fromJson(specs(), object, "codec int");
+            },
+        .bits = {2, 3, 4, 5, 6, 7, 8}};
     return d;
 }
 

@@ -32,7 +32,7 @@ ParamSpec rangeParam() {
         "sum of |error|^2.4; helps at 2 and 3 bits with large groups, about 80 times the work.");
 }
 
-double RangeSearch::loss(std::span<const float> values, float scale, float zero) {
+double RangeSearch::loss(std::span<const float> values, float scale, float zero, Importance importance) {
     constexpr double kNorm = 2.4;
     const size_t n = values.size();
     scales_.assign(n, scale);
@@ -41,6 +41,11 @@ double RangeSearch::loss(std::span<const float> values, float scale, float zero)
     rounded_.resize(n);
     codec_.round(values.data(), n, scales_.data(), zeros_.data(), codes_.data(), rounded_.data());
     double sum = 0;
+    for (size_t i = 0; i < importance.size(); ++i) {
+        const double d = double(rounded_[i]) - double(values[i]);
+        sum += double(importance[i]) * d * d;
+    }
+    if (!importance.empty()) return sum;
     for (size_t i = 0; i < n; ++i) {
         const float d = std::fabs(rounded_[i] - values[i]);
         // Below 1e-30 the power is 0 in effect, and log2 would see 0.
@@ -49,7 +54,7 @@ double RangeSearch::loss(std::span<const float> values, float scale, float zero)
     return sum;
 }
 
-void RangeSearch::fit(std::span<const float> values, float& scale, float& zero) {
+void RangeSearch::fit(std::span<const float> values, float& scale, float& zero, Importance importance) {
     const auto [lo, hi] = std::minmax_element(values.begin(), values.end());
     if (range_.rule == RangeRule::MinMax) {
         codec_.fitRange(range_.clip * *lo, range_.clip * *hi, scale, zero);
@@ -57,12 +62,12 @@ void RangeSearch::fit(std::span<const float> values, float& scale, float& zero) 
     }
     codec_.fitRange(*lo, *hi, scale, zero);
     constexpr int kSteps = 80;
-    double best = loss(values, scale, zero);
+    double best = loss(values, scale, zero, importance);
     for (int i = 1; i < kSteps; ++i) {
         const float p = 1.0f - float(i) / 100.0f;
         float s = 0, z = 0;
         codec_.fitRange(p * *lo, p * *hi, s, z);
-        if (const double l = loss(values, s, z); l < best) {
+        if (const double l = loss(values, s, z, importance); l < best) {
             best = l;
             scale = s;
             zero = z;
@@ -70,22 +75,39 @@ void RangeSearch::fit(std::span<const float> values, float& scale, float& zero) 
     }
 }
 
-void fitGroups(const Codec& codec, RangeChoice range, ConstMatrixView weight, QuantizedTensor& q) {
-    q.scale = Matrix(q.layout.scaleRows, q.layout.groups);
-    q.zero = Matrix(q.layout.scaleRows, q.layout.groups);
-    if (q.layout.scaleRows == 1 && weight.rows > 1) {
-        std::vector<float> all(weight.size());
-        for (size_t r = 0; r < weight.rows; ++r)
-            std::copy_n(weight.row(r), weight.cols, all.data() + r * weight.cols);
-        RangeSearch(codec, range).fit(all, q.scale(0, 0), q.zero(0, 0));
+size_t fittedTogether(const Codec& codec, const GroupLayout& layout) {
+    return codec.fitColumns() > 0 ? codec.fitColumns() : layout.groupSize;
+}
+
+void fitUnit(const Codec& codec, RangeSearch& search, RangeChoice range, std::span<const float> values,
+             Importance importance, QuantizedTensor& q, size_t row, size_t column) {
+    if (codec.fitColumns() > 0) {
+        codec.fitBlock(values, importance, {range.rule == RangeRule::Mse, range.clip}, q, row, column);
         return;
     }
+    const size_t group = column / q.layout.groupSize;
+    search.fit(values, q.scale(row, group), q.zero(row, group), importance);
+}
+
+void fitGroups(const Codec& codec, RangeChoice range, ConstMatrixView weight, QuantizedTensor& q,
+               Importance importance) {
+    codec.allocateParameters(q);
+    if (q.layout.scaleRows == 1 && weight.rows > 1) {
+        std::vector<float> all(weight.size()), weights;
+        for (size_t r = 0; r < weight.rows; ++r) {
+            std::copy_n(weight.row(r), weight.cols, all.data() + r * weight.cols);
+            weights.insert(weights.end(), importance.begin(), importance.end());
+        }
+        RangeSearch(codec, range).fit(all, q.scale(0, 0), q.zero(0, 0), weights);
+        return;
+    }
+    const size_t unit = fittedTogether(codec, q.layout);
     linalg::parallelFor(weight.rows, 8, [&](size_t begin, size_t end) {
         RangeSearch search(codec, range);
         for (size_t r = begin; r < end; ++r)
-            for (size_t g = 0; g < q.layout.groups; ++g)
-                search.fit({weight.row(r) + g * q.layout.groupSize, q.layout.groupSize}, q.scale(r, g),
-                           q.zero(r, g));
+            for (size_t c = 0; c < weight.cols; c += unit)
+                fitUnit(codec, search, range, {weight.row(r) + c, unit},
+                        importance.empty() ? importance : importance.subspan(c, unit), q, r, c);
     });
 }
 

@@ -30,14 +30,19 @@ RangeChoice rangeChoice(const Params& params);
 ParamSpec rangeParam();
 ParamSpec clipParam(); ///< "clip", 0.05 .. 1, for range = minmax
 
+/// Positive weights of the squared errors of a tensor's inputs, [cols]: their mean squares, as importance
+/// matrices hold them. Empty: all alike.
+using Importance = std::span<const float>;
+
 /// Scale and zero for one group of finite values. `scratch` avoids allocations between calls.
 class RangeSearch {
 public:
     RangeSearch(const Codec& codec, RangeChoice range) : codec_(codec), range_(range) {}
-    void fit(std::span<const float> values, float& scale, float& zero);
+    /// With `importance` (one weight a value) Mse weighs squares, not the power 2.4.
+    void fit(std::span<const float> values, float& scale, float& zero, Importance importance = {});
 
 private:
-    double loss(std::span<const float> values, float scale, float zero);
+    double loss(std::span<const float> values, float scale, float zero, Importance importance);
 
     const Codec& codec_;
     RangeChoice range_;
@@ -45,8 +50,14 @@ private:
     std::vector<uint8_t> codes_;
 };
 
+/// Columns whose parameters are fitted together: a group, or a super-block of a format that has them.
+size_t fittedTogether(const Codec& codec, const GroupLayout& layout);
+/// Parameters of the fittedTogether() columns from `column` on of one row.
+void fitUnit(const Codec& codec, RangeSearch& search, RangeChoice range, std::span<const float> values,
+             Importance importance, QuantizedTensor& q, size_t row, size_t column);
 /// Scale and zero of every group of a matrix, into the tensor's parameter matrices (which get their sizes).
 /// Rows run in parallel.
-void fitGroups(const Codec& codec, RangeChoice range, ConstMatrixView weight, QuantizedTensor& q);
+void fitGroups(const Codec& codec, RangeChoice range, ConstMatrixView weight, QuantizedTensor& q,
+               Importance importance = {});
 
 } // namespace qs

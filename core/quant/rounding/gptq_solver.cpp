@@ -3,6 +3,7 @@
 
 #include "core/linalg/blas.h"
 #include "core/linalg/parallel.h"
+#include "core/quant/quantize_common.h"
 
 #include <algorithm>
 #include <cmath>
@@ -57,6 +58,7 @@ public:
         , order_(columnOrder(*in.sigma, options.actOrder))
         , original_(q.cols, q.rows)
         , update_(q.cols, q.rows)
+        , unit_(fittedTogether(*in.codec, q.layout))
         ,
         // One scale for all rows, and static groups, are fitted once on the original weights.
         fitOnTheWay_(!options.actOrder && q.layout.scaleRows == q.rows) {}
@@ -69,12 +71,11 @@ public:
             std::transform(factor_.row(r) + r, factor_.row(r) + q_.cols, factorF_.row(r) + r,
                            [](double v) { return float(v); });
         transposeWeights();
-        if (fitOnTheWay_) {
-            q_.scale = Matrix(q_.layout.scaleRows, q_.layout.groups);
-            q_.zero = Matrix(q_.layout.scaleRows, q_.layout.groups);
-        } else {
-            fitGroups(*in_.codec, options_.range, in_.weight, q_);
-        }
+        weighInputs();
+        if (fitOnTheWay_)
+            in_.codec->allocateParameters(q_);
+        else
+            fitGroups(*in_.codec, options_.range, in_.weight, q_, importance_);
         const size_t n = q_.cols;
         const size_t block = std::min(options_.blockSize, n);
         weight_ = Matrix(block, q_.rows);
@@ -93,13 +94,20 @@ public:
     }
 
 private:
-    // A group that starts inside a block must not reach beyond it: its later columns would be fitted without
-    // this block's updates.
+    // Super-blocks leave room for a choice that the inputs can weigh. The grids of the others are fitted as
+    // in the published code.
+    void weighInputs() {
+        if (in_.codec->fitColumns() == 0 || options_.range.rule != RangeRule::Mse) return;
+        importance_ = importanceOf(*in_.sigma);
+    }
+
+    // Columns that are fitted together and start inside a block must not reach beyond it: the later ones
+    // would be fitted without this block's updates.
     size_t blockLength(size_t first, size_t block) const {
-        const size_t count = std::min(block, q_.cols - first), size = q_.layout.groupSize;
+        const size_t count = std::min(block, q_.cols - first);
         if (!fitOnTheWay_) return count;
-        const size_t lastGroup = (first + count - 1) / size * size;
-        return lastGroup > first && lastGroup + size > first + count ? lastGroup - first : count;
+        const size_t lastUnit = (first + count - 1) / unit_ * unit_;
+        return lastUnit > first && lastUnit + unit_ > first + count ? lastUnit - first : count;
     }
 
     void transposeWeights() {
@@ -146,9 +154,9 @@ private:
         for (size_t begin = 0; begin < count;) {
             size_t end = count;
             if (fitOnTheWay_) {
-                const size_t group = (first + begin) / q_.layout.groupSize;
-                end = std::min(count, (group + 1) * q_.layout.groupSize - first);
-                if ((first + begin) % q_.layout.groupSize == 0) QS_CHECK(fitGroup(group, begin, count));
+                const size_t unit = (first + begin) / unit_;
+                end = std::min(count, (unit + 1) * unit_ - first);
+                if ((first + begin) % unit_ == 0) QS_CHECK(fit(unit * unit_, begin, count));
             }
             const size_t n = end - begin;
             QS_CHECK(solveSegment(first, begin, n));
@@ -167,41 +175,40 @@ private:
                                        factorF_.view().block(first, count, rest, q_.cols - rest), change);
     }
 
-    /// The group whose first column is column `begin` of the block of `count` columns. One that is larger
-    /// than the block starts with it.
-    Result<void> fitGroup(size_t group, size_t begin, size_t count) {
-        const size_t size = q_.layout.groupSize;
-        if (begin + size <= count) {
-            fitGroupOn(group, weight_.view().block(begin, size, 0, q_.rows));
+    /// The parameters of the unit_ columns from `column` on, which is column `begin` of the block of `count`
+    /// columns. More columns than the block has start with it.
+    Result<void> fit(size_t column, size_t begin, size_t count) {
+        if (begin + unit_ <= count) {
+            fitOn(column, weight_.view().block(begin, unit_, 0, q_.rows));
             return {};
         }
-        const size_t first = group * size;
-        Matrix all(size, q_.rows);
+        Matrix all(unit_, q_.rows);
         Matrix u;
-        if (first > 0) {
-            QS_TRY(u, inverseBlock(first, size));
+        if (column > 0) {
+            QS_TRY(u, inverseBlock(column, unit_));
         }
-        QS_CHECK(currentWeights(first, u, all.view()));
-        fitGroupOn(group, all.view());
+        QS_CHECK(currentWeights(column, u, all.view()));
+        fitOn(column, all.view());
         return {};
     }
 
-    /// `weights` [group size, rows].
-    void fitGroupOn(size_t group, ConstMatrixView weights) {
-        const size_t size = weights.rows;
+    /// `weights` [unit_, rows].
+    void fitOn(size_t column, ConstMatrixView weights) {
+        const Importance importance =
+            importance_.empty() ? Importance() : Importance(importance_).subspan(column, unit_);
         linalg::parallelFor(q_.rows, 32, [&](size_t begin, size_t end) {
             RangeSearch search(*in_.codec, options_.range);
             // Gathered a cache line of rows at a time: the columns are rows of the transposed matrix.
             constexpr size_t kRows = 16;
-            std::vector<float> values(size * kRows);
+            std::vector<float> values(unit_ * kRows);
             for (size_t r0 = begin; r0 < end; r0 += kRows) {
                 const size_t n = std::min(kRows, end - r0);
-                for (size_t c = 0; c < size; ++c)
+                for (size_t c = 0; c < unit_; ++c)
                     for (size_t r = 0; r < n; ++r)
-                        values[r * size + c] = weights(c, r0 + r);
+                        values[r * unit_ + c] = weights(c, r0 + r);
                 for (size_t r = 0; r < n; ++r)
-                    search.fit({values.data() + r * size, size}, q_.scale(r0 + r, group),
-                               q_.zero(r0 + r, group));
+                    fitUnit(*in_.codec, search, options_.range, {values.data() + r * unit_, unit_},
+                            importance, q_, r0 + r, column);
             }
         });
     }
@@ -230,7 +237,10 @@ private:
         b.scale = scale_.view().block(begin, n, 0, q_.rows);
         b.zero = zero_.view().block(begin, n, 0, q_.rows);
         b.maxCode = in_.codec->levels() - 1;
-        QS_CHECK(in_.backend->gptqColumnBlock(b));
+        if (in_.codec->isIntegerGrid())
+            QS_CHECK(in_.backend->gptqColumnBlock(b));
+        else
+            solveColumns(b);
         constexpr size_t kTile = 64;
         linalg::parallelFor(q_.rows, kTile, [&](size_t r0, size_t r1) {
             for (size_t r = r0; r < r1; ++r)
@@ -238,6 +248,27 @@ private:
                     q_.codes[r * q_.cols + order_[first + begin + i]] = codes_(begin + i, r);
         });
         return {};
+    }
+
+    /// Backend::gptqColumnBlock for grids of any kind.
+    void solveColumns(const ColumnBlock& b) const {
+        linalg::parallelFor(b.weight.cols, 64, [&](size_t begin, size_t end) {
+            const size_t rows = end - begin;
+            for (size_t i = 0; i < b.weight.rows; ++i) {
+                const float *w = b.weight.row(i) + begin, inverse = 1.0f / b.factor(i, i);
+                float *rounded = b.dequantized.row(i) + begin, *error = b.error.row(i) + begin;
+                in_.codec->round(w, rows, b.scale.row(i) + begin, b.zero.row(i) + begin,
+                                 b.codes.row(i) + begin, rounded);
+                for (size_t r = 0; r < rows; ++r)
+                    error[r] = (w[r] - rounded[r]) * inverse;
+                for (size_t k = i + 1; k < b.weight.rows; ++k) {
+                    float* later = b.weight.row(k) + begin;
+                    const float u = b.factor(i, k);
+                    for (size_t r = 0; r < rows; ++r)
+                        later[r] -= u * error[r];
+                }
+            }
+        });
     }
 
     const QuantizeInput& in_;
@@ -251,6 +282,8 @@ private:
     Matrix u_, weight_, error_; ///< of the present block
     Matrix dequantized_, scale_, zero_;
     MatrixT<uint8_t> codes_;
+    std::vector<float> importance_;
+    size_t unit_; ///< columns that are fitted together
     bool fitOnTheWay_;
 };
 

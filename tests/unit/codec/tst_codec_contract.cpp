@@ -78,6 +78,18 @@ private slots:
         QVERIFY(bits->total() >= uint64_t(8) * 256 * uint64_t(codec->bits()));
         QVERIFY(!codec->storedBits(0, 256));
     }
+    void bitsCanBeChosen_data() { rows(); }
+    void bitsCanBeChosen() {
+        const CodecDescriptor* d = descriptor();
+        QVERIFY(!d->bits.empty());
+        for (const int bits : d->bits) {
+            const auto params = d->withBits(Params::defaults(d->params), bits);
+            QS_VERIFY_OK(params);
+            QCOMPARE((*d->create(*params))->bits(), bits);
+        }
+        const auto refused = d->withBits(Params::defaults(d->params), 57);
+        QVERIFY(!refused && refused.error().message.find("57") != std::string::npos);
+    }
 };
 
 QS_TEST(CodecContract)

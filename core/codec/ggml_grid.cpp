@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/codec/ggml_grid.h"
+
+#include "core/tensor/ggml_blocks.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace qs {
+
+namespace {
+
+constexpr std::array<int8_t, 16> kIq4 = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                         1,    13,   25,  38,  53,  69,  89,  113};
+/// E2M1 doubled, so that all are integers.
+constexpr std::array<int8_t, 16> kFp4 = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+constexpr GgmlGrid kGrids[] = {
+    {.id = "q4_0", .type = 2, .bits = 4, .levels = 16, .centre = 8, .extreme = -8},
+    {.id = "q4_1", .type = 3, .bits = 4, .levels = 16, .offset = true, .anyOffset = true},
+    {.id = "q5_0", .type = 6, .bits = 5, .levels = 32, .centre = 16, .extreme = -16},
+    {.id = "q5_1", .type = 7, .bits = 5, .levels = 32, .offset = true, .anyOffset = true},
+    {.id = "q8_0", .type = 8, .bits = 8, .levels = 256, .centre = 128, .extreme = 127},
+    {.id = "iq4_nl", .type = 20, .bits = 4, .levels = 16, .table = &kIq4, .extreme = -127},
+    {.id = "mxfp4", .type = 39, .bits = 4, .levels = 16, .table = &kFp4, .extreme = 12, .powerOfTwo = true},
+    {.id = "q2_k",
+     .type = 10,
+     .bits = 2,
+     .levels = 4,
+     .group = 16,
+     .block = 256,
+     .offset = true,
+     .scaleHigh = 15,
+     .offsetHigh = 15},
+    {.id = "q3_k",
+     .type = 11,
+     .bits = 3,
+     .levels = 8,
+     .group = 16,
+     .block = 256,
+     .centre = 4,
+     .extreme = -4,
+     .scaleLow = -32,
+     .scaleHigh = 31},
+    {.id = "q4_k",
+     .type = 12,
+     .bits = 4,
+     .levels = 16,
+     .block = 256,
+     .offset = true,
+     .scaleHigh = 63,
+     .offsetHigh = 63},
+    {.id = "q5_k",
+     .type = 13,
+     .bits = 5,
+     .levels = 32,
+     .block = 256,
+     .offset = true,
+     .scaleHigh = 63,
+     .offsetHigh = 63},
+    {.id = "q6_k",
+     .type = 14,
+     .bits = 6,
+     .levels = 64,
+     .group = 16,
+     .block = 256,
+     .centre = 32,
+     .extreme = -32,
+     .scaleLow = -128,
+     .scaleHigh = 127},
+    {.id = "iq4_xs",
+     .type = 23,
+     .bits = 4,
+     .levels = 16,
+     .block = 256,
+     .table = &kIq4,
+     .extreme = -127,
+     .scaleLow = -32,
+     .scaleHigh = 31},
+};
+
+/// The codes of a table by rising value, and the middles between them.
+struct Sorted {
+    std::array<uint8_t, 16> code{};
+    std::array<float, 15> middle{};
+    size_t count = 0;
+
+    explicit Sorted(const std::array<int8_t, 16>& table) {
+        for (uint8_t c = 0; c < 16; ++c) {
+            const auto same = [&](uint8_t k) { return table[k] == table[c]; };
+            if (std::none_of(code.begin(), code.begin() + count, same)) code[count++] = c;
+        }
+        std::sort(code.begin(), code.begin() + count,
+                  [&](uint8_t a, uint8_t b) { return table[a] < table[b]; });
+        for (size_t i = 0; i + 1 < count; ++i)
+            middle[i] = 0.5f * (float(table[code[i]]) + float(table[code[i + 1]]));
+    }
+    uint8_t nearest(float v) const {
+        size_t at = 0;
+        while (at + 1 < count && v > middle[at])
+            ++at;
+        return code[at];
+    }
+};
+
+const Sorted& sortedOf(const std::array<int8_t, 16>& table) {
+    static const Sorted iq4(kIq4), fp4(kFp4);
+    return &table == &kIq4 ? iq4 : fp4;
+}
+
+} // namespace
+
+uint8_t GgmlGrid::nearest(float v) const {
+    if (table) return sortedOf(*table).nearest(v);
+    return uint8_t(std::clamp(std::nearbyint(v) + float(centre), 0.0f, float(levels - 1)));
+}
+
+const GgmlType& GgmlGrid::ggml() const {
+    return *ggmlType(type);
+}
+
+std::string_view GgmlGrid::name() const {
+    return ggml().name;
+}
+
+std::span<const GgmlGrid> ggmlGrids() {
+    return kGrids;
+}
+
+const GgmlGrid* ggmlGrid(std::string_view id) {
+    for (const GgmlGrid& g : kGrids)
+        if (g.id == id) return &g;
+    return nullptr;
+}
+
+void roundToGrid(const GgmlGrid& grid, const float* values, size_t n, float scale, float offset,
+                 uint8_t* codes) {
+    const float inverse = scale != 0 ? 1.0f / scale : 0.0f;
+    if (!std::isfinite(inverse)) { // a subnormal scale
+        for (size_t i = 0; i < n; ++i)
+            codes[i] = grid.nearest((values[i] + offset) / scale);
+        return;
+    }
+    if (grid.table) {
+        const Sorted& sorted = sortedOf(*grid.table);
+        for (size_t i = 0; i < n; ++i)
+            codes[i] = sorted.nearest((values[i] + offset) * inverse);
+        return;
+    }
+    const float centre = float(grid.centre), last = float(grid.levels - 1);
+    for (size_t i = 0; i < n; ++i) {
+        // Rounds to even, as nearbyint: sums near 1.5 * 2^23 have no place for a fraction.
+        constexpr float kRound = 12582912.0f;
+        const float code = std::min(std::max((values[i] + offset) * inverse + centre, 0.0f), last);
+        codes[i] = uint8_t(code + kRound - kRound);
+    }
+}
+
+} // namespace qs
