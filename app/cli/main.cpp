@@ -28,6 +28,7 @@ void declare(CLI::App& app, Commands& commands) {
     app.formatter(std::make_shared<HelpFormatter>());
     addInspect(commands);
     addCalibrate(commands);
+    addImatrix(commands);
     addPlan(commands);
     addQuantize(commands);
     addEvaluate(commands);

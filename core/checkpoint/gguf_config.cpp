@@ -83,7 +83,11 @@ double rotaryShare(const GgufDims& d) {
 Result<void> llamaConfig(const Source& s, const GgufDims& d, json& config) {
     config.update(decoderSizes(d));
     config["hidden_act"] = "silu";
-    config["attention_bias"] = s.hasTensor("blk.0.attn_q.bias");
+    // The key promises all four or none; without it those that are there are found.
+    size_t biases = 0;
+    for (const char* name : {"attn_q", "attn_k", "attn_v", "attn_output"})
+        biases += s.hasTensor(fmt::format("blk.0.{}.bias", name));
+    if (biases == 0 || biases == 4) config["attention_bias"] = biases == 4;
     config["mlp_bias"] = s.hasTensor("blk.0.ffn_up.bias");
     QS_CHECK(copyNumber(s, "attention.layer_norm_rms_epsilon", config, "rms_norm_eps"));
     QS_CHECK(slidingWindow(s, config));

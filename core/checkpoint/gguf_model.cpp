@@ -10,22 +10,6 @@ namespace {
 constexpr std::string_view kConsumed[] = {"rope_freqs.weight", "rope_factors_long.weight",
                                           "rope_factors_short.weight"}; // in the config instead
 
-/// The name with its numbers put in; `second` is used where `gguf` had only one.
-std::string fillName(std::string_view pattern, const GgufNumbers& numbers, uint64_t second = 0) {
-    std::string out;
-    int used = 0;
-    for (size_t i = 0; i < pattern.size(); ++i) {
-        if (pattern[i] != '{') {
-            out += pattern[i];
-            continue;
-        }
-        out += std::to_string(used < numbers.count ? numbers.value[used] : second);
-        ++used;
-        ++i;
-    }
-    return out;
-}
-
 class Presenter {
 public:
     Presenter(const GgufArchitecture& architecture, const GgufDims& dims, const GgufSet& set)
@@ -43,21 +27,15 @@ private:
         return fmt::format("{}: tensor '{}'", set_.place(), tensor(index).name);
     }
 
-    const GgufName* rule(std::string_view stem, GgufNumbers& numbers) const {
-        for (const auto& list : {architecture_.names, architecture_.moreNames})
-            for (const GgufName& n : list)
-                if (matchGgufName(n.gguf, stem, numbers)) return &n;
-        return nullptr;
-    }
-
     Result<void> present(size_t index) {
         const std::string_view name = tensor(index).name;
         if (std::find(std::begin(kConsumed), std::end(kConsumed), name) != std::end(kConsumed)) return {};
         const size_t dot = name.rfind('.');
         const std::string_view suffix = dot == std::string_view::npos ? "" : name.substr(dot);
         GgufNumbers numbers;
-        const GgufName* found =
-            suffix == ".weight" || suffix == ".bias" ? rule(name.substr(0, dot), numbers) : nullptr;
+        const GgufName* found = suffix == ".weight" || suffix == ".bias"
+                                    ? ggufRule(architecture_, name.substr(0, dot), numbers)
+                                    : nullptr;
         if (!found) {
             views_.push_back(GgufView::whole(std::string(name), index, tensor(index)));
             return {};
@@ -65,7 +43,7 @@ private:
         if (found->change == GgufChange::Experts || found->change == GgufChange::HeadNorms)
             return presentSlices(index, *found, numbers, suffix);
         GgufView v =
-            GgufView::whole(fillName(found->hf, numbers) + std::string(suffix), index, tensor(index));
+            GgufView::whole(fillGgufName(found->hf, numbers) + std::string(suffix), index, tensor(index));
         QS_CHECK(undo(found->change, suffix == ".weight", v));
         views_.push_back(std::move(v));
         return {};
@@ -91,7 +69,7 @@ private:
         whole.shape.erase(whole.shape.begin());
         for (uint64_t i = 0; i < wanted; ++i) {
             GgufView v = whole;
-            v.name = fillName(name.hf, numbers, i) + std::string(suffix);
+            v.name = fillGgufName(name.hf, numbers, i) + std::string(suffix);
             v.firstRow = i * whole.storedRows;
             views_.push_back(std::move(v));
         }
@@ -99,16 +77,8 @@ private:
     }
 
     Result<void> undo(GgufChange change, bool weight, GgufView& v) const {
+        v.order = rowOrderOf(change, dims_.heads, dims_.kvHeads, dims_.headDim);
         switch (change) {
-        case GgufChange::RopeQuery:
-            v.order = {RowOrder::Kind::RopeHalves, dims_.heads, dims_.heads, dims_.headDim};
-            break;
-        case GgufChange::RopeKey:
-            v.order = {RowOrder::Kind::RopeHalves, dims_.kvHeads, dims_.kvHeads, dims_.headDim};
-            break;
-        case GgufChange::FusedQkv:
-            v.order = {RowOrder::Kind::QkvByGroup, dims_.heads, dims_.kvHeads, dims_.headDim};
-            break;
         case GgufChange::Transposed:
             v.transposed = weight && v.shape.size() == 2;
             if (v.transposed) std::swap(v.shape[0], v.shape[1]);

@@ -193,6 +193,32 @@ constexpr GgufArchitecture kArchitectures[] = {
 constexpr GgufArchitecture kFalcon40{"falcon", "FalconForCausalLM", "falcon",
                                      Falcon,   kFalconTwoNorms,     kFalcon};
 
+// What stands before the part of a name that all checkpoints of an architecture share.
+constexpr std::string_view kPrefixes[] = {"model.language_model.",
+                                          "language_model.model.",
+                                          "language_model.",
+                                          "model.",
+                                          "transformer.",
+                                          "gpt_neox.",
+                                          "bert.",
+                                          ""};
+
+/// The part of a table's name that checkpoints share.
+std::string_view withoutPrefix(std::string_view hf) {
+    for (const std::string_view p : {"model.", "transformer.", "gpt_neox."})
+        if (hf.starts_with(p)) return hf.substr(p.size());
+    return hf;
+}
+
+/// The first rule of an architecture that `matches`.
+template<class F>
+const GgufName* firstRule(const GgufArchitecture& architecture, const F& matches) {
+    for (const auto& list : {architecture.names, architecture.moreNames})
+        for (const GgufName& n : list)
+            if (matches(n)) return &n;
+    return nullptr;
+}
+
 bool isDigit(char c) {
     return c >= '0' && c <= '9';
 }
@@ -208,6 +234,46 @@ const GgufArchitecture* ggufArchitecture(std::string_view id, bool secondAttenti
     for (const GgufArchitecture& a : kArchitectures)
         if (a.id == id) return &a;
     return nullptr;
+}
+
+const GgufArchitecture* ggufArchitectureOfModel(std::string_view modelType, bool secondAttentionNorm) {
+    if (modelType == "mixtral") modelType = "llama";
+    if (modelType == "gemma3") modelType = "gemma3_text";
+    for (const GgufArchitecture& a : kArchitectures)
+        if (a.modelType == modelType) return ggufArchitecture(a.id, secondAttentionNorm);
+    return nullptr;
+}
+
+const GgufName* ggufRule(const GgufArchitecture& architecture, std::string_view stem, GgufNumbers& numbers) {
+    return firstRule(architecture, [&](const GgufName& n) { return matchGgufName(n.gguf, stem, numbers); });
+}
+
+const GgufName* ggufRuleOfHf(const GgufArchitecture& architecture, std::string_view stem,
+                             GgufNumbers& numbers) {
+    for (const std::string_view prefix : kPrefixes) {
+        if (!stem.starts_with(prefix)) continue;
+        const std::string_view shared = stem.substr(prefix.size());
+        const auto matches = [&](const GgufName& n) {
+            return matchGgufName(withoutPrefix(n.hf), shared, numbers);
+        };
+        if (const GgufName* found = firstRule(architecture, matches)) return found;
+    }
+    return nullptr;
+}
+
+std::string fillGgufName(std::string_view pattern, const GgufNumbers& numbers, uint64_t second) {
+    std::string out;
+    int used = 0;
+    for (size_t i = 0; i < pattern.size(); ++i) {
+        if (pattern[i] != '{') {
+            out += pattern[i];
+            continue;
+        }
+        out += std::to_string(used < numbers.count ? numbers.value[used] : second);
+        ++used;
+        ++i;
+    }
+    return out;
 }
 
 bool matchGgufName(std::string_view pattern, std::string_view text, GgufNumbers& numbers) {

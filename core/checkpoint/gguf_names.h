@@ -5,11 +5,12 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace qs {
 
-/// What has to be undone when a tensor is presented.
+/// What the conversion did, and what has to be undone when a tensor is presented.
 enum class GgufChange : uint8_t {
     None,
     RopeQuery,  ///< rows of q heads in rotary pairs
@@ -53,6 +54,9 @@ struct GgufArchitecture {
 std::span<const GgufArchitecture> ggufArchitectures();
 /// nullptr when unknown. `secondAttentionNorm`: the file holds blk.0.attn_norm_2 (Falcon 40B).
 const GgufArchitecture* ggufArchitecture(std::string_view id, bool secondAttentionNorm);
+/// The other way: by config.json's `model_type` ("mixtral" goes into "llama", "gemma3" into "gemma3");
+/// nullptr when llama.cpp has none that computes the same.
+const GgufArchitecture* ggufArchitectureOfModel(std::string_view modelType, bool secondAttentionNorm);
 
 /// The numbers of a name that fits a pattern.
 struct GgufNumbers {
@@ -61,5 +65,14 @@ struct GgufNumbers {
 };
 /// True when `text` is `pattern` with a decimal number (no sign, no leading zero) in place of each {}.
 bool matchGgufName(std::string_view pattern, std::string_view text, GgufNumbers& numbers);
+/// The pattern with its numbers put in; `second` is used where `numbers` has only one.
+std::string fillGgufName(std::string_view pattern, const GgufNumbers& numbers, uint64_t second = 0);
+
+/// The rule for a name of the file, without ".weight"; nullptr when there is none.
+const GgufName* ggufRule(const GgufArchitecture& architecture, std::string_view stem, GgufNumbers& numbers);
+/// The rule for a name of Hugging Face's, without ".weight". Checkpoints differ in what stands in front
+/// ("model.", nothing, "language_model.model.", "bert."): any of these is accepted.
+const GgufName* ggufRuleOfHf(const GgufArchitecture& architecture, std::string_view stem,
+                             GgufNumbers& numbers);
 
 } // namespace qs

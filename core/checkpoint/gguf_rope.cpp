@@ -90,10 +90,14 @@ Result<json> fromKeys(const GgufMetadata& m, const std::string& prefix, const st
     json scaling = {
         {"rope_type", "yarn"}, {"factor", factor}, {"original_max_position_embeddings", original}};
     for (const auto& [key, name] :
-         {std::pair("yarn_beta_fast", "beta_fast"), std::pair("yarn_beta_slow", "beta_slow"),
-          std::pair("yarn_attn_factor", "attention_factor")}) {
+         {std::pair("yarn_beta_fast", "beta_fast"), std::pair("yarn_beta_slow", "beta_slow")}) {
         if (!m.has(p + key)) continue;
         QS_TRY(scaling[name], m.number(p + key));
+    }
+    // llama.cpp multiplies it with what config.json takes for granted.
+    if (m.has(p + "attn_factor")) {
+        QS_TRY(const double share, m.number(p + "attn_factor"));
+        scaling["attention_factor"] = share * (factor <= 1 ? 1.0 : 0.1 * std::log(factor) + 1.0);
     }
     return scaling;
 }

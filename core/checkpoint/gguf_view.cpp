@@ -82,6 +82,19 @@ uint64_t RowOrder::stored(uint64_t row) const {
     return from * headDim + i;
 }
 
+RowOrder rowOrderOf(GgufChange change, uint64_t heads, uint64_t kvHeads, uint64_t headDim) {
+    switch (change) {
+    case GgufChange::RopeQuery:
+        return {RowOrder::Kind::RopeHalves, heads, heads, headDim};
+    case GgufChange::RopeKey:
+        return {RowOrder::Kind::RopeHalves, kvHeads, kvHeads, headDim};
+    case GgufChange::FusedQkv:
+        return {RowOrder::Kind::QkvByGroup, heads, kvHeads, headDim};
+    default:
+        return {};
+    }
+}
+
 GgufView GgufView::whole(std::string name, size_t index, const GgufTensor& tensor) {
     GgufView v;
     v.name = std::move(name);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/checkpoint/gguf.h"
+#include "core/checkpoint/gguf_names.h"
 #include "core/tensor/matrix.h"
 
 namespace qs {
@@ -25,6 +26,9 @@ struct RowOrder {
     /// Rows that the order covers; 0 for AsStored.
     uint64_t rows() const;
 };
+
+/// The order that a conversion gave the rows.
+RowOrder rowOrderOf(GgufChange change, uint64_t heads, uint64_t kvHeads, uint64_t headDim);
 
 struct GgufView {
     std::string name;                        ///< "model.layers.0.self_attn.q_proj.weight"

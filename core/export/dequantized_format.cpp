@@ -78,6 +78,8 @@ Result<WeightFiles> dequantizedFiles(const ExportSource& source, std::shared_ptr
                           return fillRounded(*cache, checkpoint, i, own, type, out);
                       }});
     }
+    if (const auto megabytes = uint64_t(source.params.integer("shard_mb")))
+        files.shardBySize(megabytes * 1000000);
     return files;
 }
 

@@ -25,11 +25,15 @@ WeightFiles::WeightFiles(const Checkpoint& source, std::map<std::string, std::st
         shards_.push_back(t.file);
     std::sort(shards_.begin(), shards_.end());
     shards_.erase(std::unique(shards_.begin(), shards_.end()), shards_.end());
-    for (size_t i = 0; i < shards_.size(); ++i)
-        files_.push_back({shards_.size() == 1
-                              ? "model.safetensors"
-                              : fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards_.size()),
-                          {}});
+    files_.resize(shards_.size());
+    nameFiles();
+}
+
+void WeightFiles::nameFiles() {
+    for (size_t i = 0; i < files_.size(); ++i)
+        files_[i].name = files_.size() == 1
+                             ? "model.safetensors"
+                             : fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, files_.size());
 }
 
 void WeightFiles::add(size_t like, SafetensorsItem item) {
@@ -50,6 +54,23 @@ void WeightFiles::addKept(size_t index) {
              if (!out.empty()) std::memcpy(out.data(), bytes.data(), out.size());
              return {};
          }});
+}
+
+void WeightFiles::shardBySize(uint64_t bytes) {
+    std::vector<File> cut(1);
+    uint64_t size = 0;
+    for (File& f : files_)
+        for (SafetensorsItem& item : f.items) {
+            const uint64_t own = itemBytes(item);
+            if (!cut.back().items.empty() && size + own > bytes) {
+                cut.emplace_back();
+                size = 0;
+            }
+            size += own;
+            cut.back().items.push_back(std::move(item));
+        }
+    files_ = std::move(cut);
+    nameFiles();
 }
 
 uint64_t WeightFiles::bytes() const {

@@ -20,6 +20,10 @@ public:
     /// The source's elements, unchanged (those of an encoded tensor as its `dtype`).
     void addKept(size_t index);
 
+    /// After the last tensor was added: shards of at most `bytes` of tensors, each at least one, in place of
+    /// the source's.
+    void shardBySize(uint64_t bytes);
+
     /// Exact size of the weight files (without the index).
     uint64_t bytes() const;
     /// Writes into the existing folder `into`. Cancelled between tensors.
@@ -31,6 +35,7 @@ private:
         std::vector<SafetensorsItem> items;
     };
     Result<void> writeIndex(const std::filesystem::path& into) const;
+    void nameFiles();
 
     const Checkpoint& source_;
     std::map<std::string, std::string> metadata_;

@@ -9,9 +9,12 @@
 
 namespace qs::text {
 
+const char* const kPunctuationRuns = R"([\p{P}\$\+<=>\^~\|`]+)";
+const char* const kDigitRuns = R"(\p{N}+)";
+const char* const kSingleDigits = R"(\p{N})";
+
 namespace {
 
-constexpr const char* kDigit = R"(\p{N})";
 constexpr const char* kThreeDigits = "[0-9][0-9][0-9]";
 constexpr const char* kUpToThreeDigits = R"(\p{N}{1,3})";
 constexpr const char* kLineBreak = R"([\r\n])";
@@ -19,6 +22,7 @@ constexpr const char* kKana = R"([\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{
 constexpr const char* kCjk = R"([\x{4E00}-\x{9FA5}\x{0800}-\x{4E00}\x{AC00}-\x{D7FF}]+)";
 // BLOOM: words are what stands between spaces and common punctuation.
 constexpr const char* kBloom = R"( ?[^(\s|.,!?\x{2026}\x{3002}\x{FF0C}\x{3001}\x{0964}\x{06D4}\x{060C})]+)";
+constexpr const char* kBloomPublished = " ?[^(\\s|[.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c])]+";
 constexpr const char* kTekken =
     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
     R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
@@ -37,7 +41,7 @@ constexpr const char* kSeedCoder =
 
 const std::vector<GgufSplitter>& splitters() {
     static const std::vector<GgufSplitter> all = {
-        {{"default"}, {R"([\p{P}\$\+<=>\^~\|]+)", kGpt2Pattern, R"(\p{N}+)", kThreeDigits}},
+        {{"default"}, {R"([\p{P}\$\+<=>\^~\|]+)", kGpt2Pattern, kDigitRuns, kThreeDigits}},
         {{"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"},
          {kLlama3Pattern},
          false,
@@ -49,13 +53,18 @@ const std::vector<GgufSplitter>& splitters() {
         {{"gpt-2", "phi-2", "mpt", "olmo", "jais", "trillion", "exaone4", "gigachat", "a.x-4.0", "mellum"},
          {kGpt2Pattern}},
         {{"starcoder", "refact", "command-r", "smollm", "codeshell", "exaone", "minerva-7b"},
-         {kDigit, kGpt2Pattern}},
-        {{"falcon"}, {R"([\p{P}\$\+<=>\^~\|`]+)", kGpt2Pattern, kThreeDigits}},
-        {{"bloom", "poro-chat", "gpt3-finnish"}, {kBloom}},
-        {{"viking"}, {kBloom, kDigit}},
+         {kSingleDigits, kGpt2Pattern}},
+        {{"falcon"},
+         {kPunctuationRuns, kGpt2Pattern, kThreeDigits},
+         false,
+         false,
+         false,
+         {kPunctuationRuns, kGpt2Pattern, kDigitRuns, kThreeDigits}},
+        {{"bloom", "poro-chat", "gpt3-finnish"}, {kBloom}, false, false, false, {kBloomPublished}},
+        {{"viking"}, {kBloom, kSingleDigits}},
         {{"tekken"}, {kTekken}, false, true, true},
         {{"gpt-4o", "llama4", "kanana2", "minimax-m2"}, {kGpt4o}},
-        {{"deepseek-coder"}, {kLineBreak, R"(\s?\p{L}+)", R"(\s?\p{P}+)", kCjk, kDigit}},
+        {{"deepseek-coder"}, {kLineBreak, R"(\s?\p{L}+)", R"(\s?\p{P}+)", kCjk, kSingleDigits}},
         {{"deepseek-v3", "hunyuan-dense"}, {kUpToThreeDigits, kKana, kDeepseek3}},
         {{"bailingmoe", "bailingmoe2", "llada-moe"}, {kBailing}},
         {{"seed-coder"}, {kSeedCoder}},
@@ -76,6 +85,16 @@ Result<const GgufSplitter*> findGgufSplitter(std::string_view name) {
     return Error::unsupported(
         fmt::format("'{}' is not a word splitter that is known; known: {}", name, known),
         "tokenizer.ggml.pre");
+}
+
+const GgufSplitter* matchGgufSplitter(const std::vector<std::string>& patterns, bool nfc, bool ignoreMerges) {
+    const auto same = [&](const std::vector<const char*>& list) {
+        return !list.empty() && std::equal(list.begin(), list.end(), patterns.begin(), patterns.end());
+    };
+    for (const GgufSplitter& s : splitters())
+        if (s.nfc == nfc && s.ignoreMerges == ignoreMerges && (same(s.patterns) || same(s.published)))
+            return &s;
+    return nullptr;
 }
 
 } // namespace qs::text

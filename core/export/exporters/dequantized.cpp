@@ -43,7 +43,12 @@ ExporterDescriptor make() {
     d.params = {ParamSpec::choice("dtype", "Number format", "source", {"source", "f32", "f16", "bf16"},
                                   "Type of the written linears. Rounding to a 16-bit type moves values "
                                   "slightly; with 7 or more bits it can "
-                                  "merge neighbouring codes, then f32 is exact.")};
+                                  "merge neighbouring codes, then f32 is exact."),
+                ParamSpec::integer("shard_mb", "Shard size", 0, 0, 1000000,
+                                   "Weight files of at most this size (each at least one tensor). 0: as the "
+                                   "source is cut.",
+                                   "MB")
+                    .asAdvanced()};
     d.runtimes = {"transformers", "vLLM", "SGLang", "llama.cpp (after conversion)"};
     d.lint = lintDequantized;
     d.weightBytes = weightBytes;

@@ -15,9 +15,9 @@ using nlohmann::json;
 
 namespace {
 
-const QStringList kCommands = {"inspect", "calibrate", "plan",       "quantize", "evaluate",
-                               "compare", "report",    "export",     "verify",   "generate",
-                               "logits",  "tokenize",  "detokenize", "list",     "demo"};
+const QStringList kCommands = {"inspect",    "calibrate", "plan",   "quantize", "evaluate", "compare",
+                               "report",     "export",    "verify", "generate", "logits",   "tokenize",
+                               "detokenize", "list",      "demo",   "imatrix"};
 
 template<class Entries>
 std::vector<std::string> idsOf(const Entries& entries) {

@@ -59,6 +59,31 @@ void damage(const Written& w, const std::string& tensor) {
 class Exporter_dequantized : public QObject {
     Q_OBJECT
 private slots:
+    void shardsOfAGivenSize() {
+        Fixture f;
+        f.model = *openModel(sampleModel());
+        ExportSource s = dequantizedSource(
+            f,
+            [](const QuantTarget&) {
+                return intScheme({{"group", 32}});
+            },
+            "source");
+        const auto exporter = findExporter("dequantized");
+        s.params = *Params::fromJson((*exporter)->params, {{"shard_mb", 2}}, "test");
+        const auto w = writeAndVerify(s, "shards");
+        QS_VERIFY_OK(w);
+        QVERIFY2(w->receipt.verified, w->receipt.summary().c_str());
+        size_t shards = 0;
+        for (const auto& [name, hash] : w->receipt.files) {
+            if (!name.ends_with(".safetensors")) continue;
+            ++shards;
+            QVERIFY(std::filesystem::file_size(w->folder / name) < 2'100'000);
+        }
+        QCOMPARE(shards, size_t(4)); // 6.8 MB
+        QVERIFY(std::filesystem::exists(w->folder / "model.safetensors.index.json"));
+        QCOMPARE(w->checkpoint->tensors().size(), f.model->checkpoint().tensors().size());
+    }
+
     void valuesAreTheRunsRounded_data();
     void valuesAreTheRunsRounded();
     void everythingElseIsUnchanged();
