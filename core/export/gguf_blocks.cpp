@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/export/gguf_blocks.h"
 
+#include "core/codec/ggml_encode.h"
+
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
@@ -120,6 +122,7 @@ private:
 } // namespace
 
 Result<const GgmlType*> ggufTypeOf(const Scheme& scheme) {
+    if (scheme.codec == "ggml") return ggmlTypeOf(scheme.codecParams);
     if (scheme.codec != "int")
         return Error::unsupported(fmt::format("the codec {} has no block type in GGUF", scheme.codec));
     QS_TRY(const auto codec, createCodec(scheme.codec, scheme.codecParams));
@@ -136,6 +139,13 @@ Result<void> ggufBlocks(const QuantizedTensor& q, const GgmlType& type, std::spa
     if (q.cols % type.elements != 0 || out.size() != q.rows * (q.cols / type.elements) * type.bytes)
         return Error::internal(
             fmt::format("{} bytes for [{}, {}] in {}", out.size(), q.rows, q.cols, type.name));
+    if (q.codec == "ggml") {
+        QS_TRY(const auto blocks, ggmlBlocks(q, 0, q.rows));
+        if (blocks.size() != out.size())
+            return Error::internal(fmt::format("{} bytes of blocks, {} planned", blocks.size(), out.size()));
+        std::memcpy(out.data(), blocks.data(), out.size());
+        return {};
+    }
     for (const LegacyType& t : kLegacy)
         if (t.name == type.name) return LegacyPacker(q, t, type).pack(out);
     return Error::internal(fmt::format("{} does not hold codes of the codec {}", type.name, q.codec));

@@ -10,7 +10,7 @@ namespace qs {
 
 namespace {
 
-constexpr uint32_t kF32 = 0, kF16 = 1, kBF16 = 30; // ids of ggml types
+constexpr uint32_t kF32 = 0, kF16 = 1, kQ8_0 = 8, kBF16 = 30; // ids of ggml types
 
 /// Every tensor that the forward pass reads.
 class UsedTensors {
@@ -208,6 +208,13 @@ Result<const GgmlType*> keptType(const GgufOutput& o, const Checkpoint& checkpoi
     if (alwaysFloat32(o) || kept == "f32") return ggmlType(kF32);
     if (kept == "f16") return ggmlType(kF16);
     if (kept == "bf16") return ggmlType(kBF16);
+    if (kept == "q8_0") {
+        if (o.cols() % ggmlType(kQ8_0)->elements == 0) return ggmlType(kQ8_0);
+        return Error::unsupported(fmt::format("rows of {} values are not whole blocks of 32 of Q8_0: choose "
+                                              "f16 for what is kept",
+                                              o.cols()),
+                                  checkpoint.tensors()[o.slices.front().source].name);
+    }
     const TensorInfo& t = checkpoint.tensors()[o.slices.front().source];
     switch (t.dtype) {
     case DType::F16:

@@ -43,18 +43,17 @@ Result<GgufOutputs> ggufOutputs(const ExportSource& source, const GgufArchitectu
 
 /// Quantized: the block type of the schemes, which must be one and cover the tensor. Vectors, norms, routers,
 /// position and segment tables: F32, as llama.cpp wants them. Otherwise what `kept` says ("source", "f32",
-/// "f16", "bf16"). Unsupported with the rule that is broken: rows that are not whole blocks, parts of a fused
-/// or stacked tensor that differ, a source type that GGUF does not hold.
+/// "f16", "bf16", "q8_0"). Unsupported with the rule that is broken: rows that are not whole blocks, parts of
+/// a fused or stacked tensor that differ, a source type that GGUF does not hold.
 Result<const GgmlType*> ggufOutputType(const GgufOutput& output, const Checkpoint& checkpoint,
                                        const std::string& kept);
 
 /// Bytes of `output` as the file stores them.
 Result<void> fillGgufOutput(const ExportSource& source, const GgufOutput& output, std::span<std::byte> out);
 
-/// What the file holds for rows [firstRow, firstRow + out.rows) of a kept slice, seen as the reader presents
-/// it again: the source's values after the change of type and, for some norms, + 1 - 1 in float32.
-Result<void> keptGgufRows(const ExportSource& source, const GgufOutput& output, const GgufSlice& slice,
-                          uint64_t firstRow, MatrixView out);
+/// What the file holds of a kept slice, laid out as the source is (and as the reader presents it again): its
+/// values after the change of type and, for some norms, + 1 - 1 in float32.
+Result<Matrix> keptGgufValues(const ExportSource& source, const GgufOutput& output, const GgufSlice& slice);
 
 /// The vectors that a rotary scaling becomes: rope_freqs (Llama 3), rope_factors_short and _long.
 std::vector<GgufItem> ggufRopeItems(const ModelSpec& spec);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bytes of a GGUF tensor from the source's values and the run's codes.
+#include "core/codec/ggml_encode.h"
 #include "core/export/gguf_blocks.h"
 #include "core/export/gguf_tensors.h"
 
@@ -15,7 +16,15 @@ constexpr size_t kChunkValues = size_t(1) << 20;
 
 Result<void> encode(const GgmlType& type, std::span<const float> values, std::span<std::byte> out) {
     if (type.plain) return fromFloat(values, *type.plain, out);
-    return Error::internal(fmt::format("{} is no plain type", type.name));
+    return quantizeGgml(type, {values.data(), 1, values.size(), values.size()}, out);
+}
+
+Matrix transposeOf(const Matrix& m) {
+    Matrix out(m.cols(), m.rows());
+    for (size_t r = 0; r < m.rows(); ++r)
+        for (size_t c = 0; c < m.cols(); ++c)
+            out(c, r) = m(r, c);
+    return out;
 }
 
 /// One slice of an output: its rows by the source's row (for a vector: one row whose elements move).
@@ -84,13 +93,10 @@ private:
         return encode(*output_.type, moved, out_);
     }
     Result<void> keptTransposed() const {
-        QS_TRY(const Matrix values, checkpoint_.readMatrix(index_)); // [in, out]
-        std::vector<float> row(values.rows());
-        for (size_t r = 0; r < values.cols(); ++r) {
-            for (size_t c = 0; c < row.size(); ++c)
-                row[c] = values(c, r);
-            QS_CHECK(putRow(r, row));
-        }
+        QS_TRY(const Matrix stored, checkpoint_.readMatrix(index_)); // [in, out]
+        Matrix values = transposeOf(stored);
+        for (size_t r = 0; r < values.rows(); ++r)
+            QS_CHECK(putRow(r, {values.row(r), values.cols()}));
         return {};
     }
 
@@ -129,22 +135,21 @@ Result<void> fillGgufOutput(const ExportSource& source, const GgufOutput& output
     return {};
 }
 
-Result<void> keptGgufRows(const ExportSource& source, const GgufOutput& output, const GgufSlice& slice,
-                          uint64_t firstRow, MatrixView out) {
-    QS_CHECK(source.checkpoint().readRows(slice.source, firstRow, out));
-    std::vector<std::byte> stored(out.cols * sizeof(float));
-    for (size_t r = 0; r < out.rows; ++r) {
-        const auto row = out.rowSpan(r);
-        const auto bytes =
-            std::span(stored).first(row.size() * size_t(dtypeInfo(*output.type->plain).bits / 8));
+Result<Matrix> keptGgufValues(const ExportSource& source, const GgufOutput& output, const GgufSlice& slice) {
+    QS_TRY(Matrix values, source.checkpoint().readMatrix(slice.source));
+    if (output.transposed) values = transposeOf(values);
+    const GgmlType& type = *output.type;
+    std::vector<std::byte> stored(values.cols() / type.elements * type.bytes);
+    for (size_t r = 0; r < values.rows(); ++r) {
+        const std::span<float> row(values.row(r), values.cols());
         for (float& v : row)
             v += output.add;
-        QS_CHECK(encode(*output.type, row, bytes));
-        QS_CHECK(toFloat(*output.type->plain, bytes, row));
+        QS_CHECK(encode(type, row, stored));
+        QS_CHECK(ggmlToFloat(type, stored, row));
         for (float& v : row)
             v -= output.add;
     }
-    return {};
+    return output.transposed ? transposeOf(values) : std::move(values);
 }
 
 } // namespace qs

@@ -36,12 +36,11 @@ ExporterDescriptor make() {
     ExporterDescriptor d;
     d.id = "gguf";
     d.label = "GGUF";
-    d.summary =
-        "One file with weights, tokenizer and metadata, a block type per tensor. Integers of 4, 5 or 8 "
-        "bits in groups of a multiple of 32 fit as they are.";
+    d.summary = "One file with weights, tokenizer and metadata, a type per tensor: the blocks of the codec "
+                "ggml as they are, and integers of 4, 5 or 8 bits in groups of a multiple of 32.";
     d.citation = "GGUF version 3, the specification in ggml's docs and llama.cpp's reader";
     d.params = {
-        ParamSpec::choice("kept", "Kept tensors", "source", {"source", "f32", "f16", "bf16"},
+        ParamSpec::choice("kept", "Kept tensors", "source", {"source", "f32", "f16", "bf16", "q8_0"},
                           "Type of the matrices that were not quantized, embedding and output head "
                           "included. Vectors, norms and routers are always F32, as llama.cpp wants "
                           "them."),

@@ -410,8 +410,8 @@ private slots:
 
     void keptTypes() {
         Fixture f = makeFixture(DType::BF16);
-        for (const auto& [kept, type] :
-             {std::pair("source", "BF16"), std::pair("f16", "F16"), std::pair("f32", "F32")}) {
+        for (const auto& [kept, type] : {std::pair("source", "BF16"), std::pair("f16", "F16"),
+                                         std::pair("f32", "F32"), std::pair("q8_0", "Q8_0")}) {
             const ExportSource s = ggufSource(f, kNone, {{"kept", kept}});
             const auto w = writeAndVerify(s, "gguf-kept");
             QS_VERIFY_OK(w);
@@ -420,6 +420,65 @@ private slots:
             QCOMPARE(typeOf(*w, "blk.0.attn_q.weight"), std::string(type));
             QCOMPARE(typeOf(*w, "output_norm.weight"), std::string("F32"));
         }
+    }
+
+    /// What the codec `ggml` made, in the order of rows that llama.cpp wants, and the transposed ones kept in
+    /// blocks.
+    void ggmlBlocksGoThrough_data() {
+        QTest::addColumn<QString>("type");
+        QTest::addColumn<QString>("stored");
+        for (const auto& [id, name] : {std::pair("q4_0", "Q4_0"),
+                                       {"q4_1", "Q4_1"},
+                                       {"q5_0", "Q5_0"},
+                                       {"q5_1", "Q5_1"},
+                                       {"q8_0", "Q8_0"},
+                                       {"iq4_nl", "IQ4_NL"},
+                                       {"mxfp4", "MXFP4"},
+                                       {"q2_k", "Q2_K"},
+                                       {"q3_k", "Q3_K"},
+                                       {"q4_k", "Q4_K"},
+                                       {"q5_k", "Q5_K"},
+                                       {"q6_k", "Q6_K"},
+                                       {"iq4_xs", "IQ4_XS"}})
+            QTest::newRow(name) << id << name;
+    }
+    void ggmlBlocksGoThrough() {
+        QFETCH(QString, type);
+        QFETCH(QString, stored);
+        Fixture f;
+        f.model = *openModel(sampleModel());
+        auto scheme = Scheme::make("ggml", "rtn");
+        QS_VERIFY_OK(scheme);
+        scheme->codecParams =
+            *Params::fromJson((*findCodec("ggml"))->params, {{"type", type.toStdString()}}, "test");
+        const auto backend = makeCpuBackend();
+        RunOptions options;
+        options.directory = scratchDir("gguf-ggml-run");
+        const Plan plan = planFor(f, [&](const QuantTarget& t) -> std::optional<Scheme> {
+            if (t.block > 0) return std::nullopt; // one block is enough
+            return *scheme;
+        });
+        for (const LintIssue& i : lintGguf(*f.model, plan))
+            QVERIFY2(i.severity != Severity::Error, i.message.c_str());
+        const auto run = executePlan(*f.model, plan, nullptr, options, *backend, JobContext());
+        QS_VERIFY_OK(run);
+        const auto target = scratchDir("gguf-ggml") / "made";
+        const auto receipt = exportRun("gguf", {f.model, *run, target, ggufParams({})}, JobContext());
+        QS_VERIFY_OK(receipt);
+        QVERIFY(receipt->verified);
+        const auto set = GgufSet::open(target / "model.gguf");
+        QS_VERIFY_OK(set);
+        QCOMPARE((*set)->tensors()[(*set)->find("blk.0.attn_q.weight")].info.type->name,
+                 stored.toStdString());
+        const auto written = openModel(target);
+        const auto weights = runWeights(*run, f.model);
+        const std::vector<int32_t> tokens = {0, 5, 900, 17, 300, 301, 302, 44};
+        const auto ofRun = logitsOf(*f.model, **weights, tokens),
+                   ofFile = logitsOf(**written, *modelWeights(**written), tokens);
+        QS_VERIFY_OK(ofRun);
+        QS_VERIFY_OK(ofFile);
+        const double worst = largestDifference(ofFile->span(), ofRun->span());
+        QVERIFY2(worst <= 1e-5, qPrintable(QString::number(worst)));
     }
 
     void splitFilesReadAsOne() {
