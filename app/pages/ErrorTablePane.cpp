@@ -110,7 +110,7 @@ void ErrorTablePane::refresh() {
     m_view->horizontalHeader()->setStretchLastSection(false);
     m_view->horizontalHeader()->setSectionResizeMode(0, QHeaderView::Stretch);
     // With a second run the name would be left without room.
-    constexpr int widths[] = {0, 104, 72, 72, 52}, besides[] = {0, 64, 68, 68, 48};
+    constexpr int widths[] = {0, 104, 72, 72, 52}, besides[] = {0, 54, 72, 72, 48};
     for (int c = 1; c < titles.size(); ++c)
         m_view->setColumnWidth(c, (paired ? besides : widths)[c]);
 }

@@ -124,12 +124,10 @@ QWidget* JudgePage::makeRuns() {
                                               m_runs);
     m_runs->setItemDelegateForColumn(EvaluationModel::Kl, interval);
     m_runs->setItemDelegateForColumn(EvaluationModel::Perplexity, interval);
-    // The verdict is what is looked for: the recipe gives way.
-    constexpr int widths[] = {36, 90, 0, 68, 46, 162, 146, 104, 62, 262};
-    m_runs->horizontalHeader()->setStretchLastSection(false);
-    m_runs->horizontalHeader()->setSectionResizeMode(EvaluationModel::Recipe, QHeaderView::Stretch);
+    // The verdict, which is what is looked for, is in view at the smallest width and takes what is left.
+    constexpr int widths[] = {36, 90, 130, 68, 52, 178, 148, 112, 62, 224};
     for (int c = 0; c < EvaluationModel::ColumnCount; ++c)
-        if (c != EvaluationModel::Recipe) m_runs->setColumnWidth(c, widths[c]);
+        m_runs->setColumnWidth(c, widths[c]);
     m_runs->setVerticalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     layout->addWidget(m_runs);
     layout->addWidget(

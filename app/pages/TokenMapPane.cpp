@@ -57,7 +57,7 @@ void TokenMapPane::makeToolRow() {
     m_site->setAccessibleName(tr("Site"));
     m_site->setToolTip(
         tr("The activation shown: the input of linears, or the residual stream behind a half of a "
-           "block."));
+           "block. → follows the tensor."));
     m_site->setMinimumContentsLength(16);
     m_site->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
     m_row->addWidget(m_site);
@@ -106,7 +106,7 @@ void TokenMapPane::showRequest() {
     const QStringList sites = m_state->sites();
     // The first entry follows the current tensor.
     const QString following =
-        m_state->chosenSite().isEmpty() ? tr("%1 (of the tensor)").arg(m_state->site()) : tr("of the tensor");
+        m_state->chosenSite().isEmpty() ? tr("→ %1").arg(m_state->site()) : tr("of the tensor");
     if (m_site->count() != sites.size() + 1 || m_site->itemData(1).toString() != sites.value(0)) {
         m_site->clear();
         m_site->addItem(following, QString());

@@ -241,7 +241,7 @@ private:
     bool evaluateIt() const {
         const auto before = m_window->session()->evaluation();
         m_window->trigger("evaluate");
-        if (!m_window->startDialog("evaluateDialog", 128, 24)) return false;
+        if (!m_window->startDialog("evaluateDialog", 64, 32)) return false;
         const bool done = QTest::qWaitFor(
             [&] { return m_window->session()->evaluation() && m_window->session()->evaluation() != before; },
             kLong);

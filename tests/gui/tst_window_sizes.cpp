@@ -63,8 +63,10 @@ private slots:
                     QTest::addRow("%s %s %d", name, docks ? dock : "", size.width())
                         << int(workspace) << (docks ? dock : "") << size;
                 }
-        for (const QSize size : {QSize(1100, 700), QSize(1600, 1000)})
+        for (const QSize size : {QSize(1100, 700), QSize(1600, 1000)}) {
             QTest::addRow("distribution %d", size.width()) << -1 << QString() << size;
+            QTest::addRow("tokens %d", size.width()) << -2 << QString() << size;
+        }
     }
     void fits() {
         QFETCH(int, workspace);
@@ -72,7 +74,9 @@ private slots:
         QFETCH(QSize, size);
         auto& w = *m_window;
         w->setWorkspace(app::Workspace(std::max(workspace, 0)));
-        if (workspace < 0)
+        if (workspace == -2)
+            w->inspectPage()->showTokens();
+        else if (workspace < 0)
             w->inspectPage()->showDistribution();
         else
             w->inspectPage()->showProfile();
