@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/codec/ggml_encode.h"
 
+#include "core/codec/ggml_fast.h"
 #include "core/linalg/parallel.h"
 #include "core/tensor/convert.h"
 #include "core/tensor/ggml_blocks.h"
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
@@ -65,7 +67,7 @@ void pack32(const GgmlGrid& grid, const GgmlScales& s, const uint8_t* codes, std
     putHalf(out, s.d);
     out += 2;
     if (grid.offset) {
-        putHalf(out, -s.dmin);
+        putHalf(out, 0.0f - s.dmin); // the file adds what the grid subtracts; 0 without a sign
         out += 2;
     }
     if (grid.bits == 8) {
@@ -200,6 +202,20 @@ const GgmlGrid* gridOf(const GgmlType& type) {
     return nullptr;
 }
 
+bool allFinite(std::span<const float> values) {
+    uint32_t most = 0;
+    for (const float v : values)
+        most = std::max(most, std::bit_cast<uint32_t>(v) & 0x7FFFFFFFu);
+    return most < 0x7F800000u;
+}
+
+void roundRow(const GgmlGrid& grid, std::span<const float> values, std::byte* out) {
+    const size_t blocks = values.size() / grid.block, bytes = grid.ggml().bytes;
+    if (const GgmlBlockEncoder fast = fastGgmlEncoder(grid)) return fast(values.data(), blocks, out);
+    for (size_t b = 0; b < blocks; ++b)
+        roundBlock(grid, values.data() + b * grid.block, out + b * bytes);
+}
+
 /// `read(row, out)` gives the values of one row.
 template<class Read>
 Result<void> quantizeRows(const GgmlType& type, size_t rows, size_t cols, const Read& read,
@@ -212,24 +228,24 @@ Result<void> quantizeRows(const GgmlType& type, size_t rows, size_t cols, const 
         return Error::invalid(
             fmt::format("row length {} is not a multiple of {}, the block of {}", cols, block, type.name));
     const size_t rowBytes = cols / block * type.bytes;
-    if (out.size() != rows * rowBytes)
-        return Error::invalid(fmt::format("[{}, {}] as {} takes {} bytes, not {}", rows, cols, type.name,
-                                          rows * rowBytes, out.size()));
-    std::atomic<size_t> notFinite{rows};
+    if (rowBytes != 0 ? out.size() % rowBytes != 0 || out.size() / rowBytes != rows : !out.empty())
+        return Error::invalid(fmt::format("[{}, {}] as {} takes {} bytes a row, not {} in all", rows, cols,
+                                          type.name, rowBytes, out.size()));
+    std::atomic<size_t> notFinite{rows}; // the first such row, however the rows are shared out
     linalg::parallelFor(rows, kRowGrain, [&](size_t begin, size_t end) {
         std::vector<float> values(cols);
         for (size_t r = begin; r < end; ++r) {
             read(r, values.data());
-            if (!std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); })) {
-                notFinite = r;
+            if (!allFinite(values)) {
+                for (size_t first = notFinite; r < first && !notFinite.compare_exchange_weak(first, r);) {
+                }
                 return;
             }
             std::byte* to = out.data() + r * rowBytes;
             if (!grid)
                 (void)fromFloat(values, *type.plain, {to, rowBytes});
             else
-                for (size_t b = 0; b < cols / block; ++b)
-                    roundBlock(*grid, values.data() + b * block, to + b * type.bytes);
+                roundRow(*grid, values, to);
         }
     });
     if (notFinite < rows)
@@ -249,6 +265,8 @@ Result<std::vector<std::byte>> ggmlBlocks(const QuantizedTensor& q, size_t first
         return Error::unsupported(fmt::format("codec {} has no ggml blocks of its own", q.codec));
     if (!q.groupOfColumn.empty())
         return Error::unsupported("columns that are not grouped in order have no place in ggml blocks");
+    if (firstRow > q.rows || rows > q.rows - firstRow)
+        return Error::invalid(fmt::format("rows {} and {} more, of {}", firstRow, rows, q.rows));
     QS_TRY(const auto codec, codecOf(q));
     QS_CHECK(codec->checkParameters(q));
     const GgmlGrid& grid = *ggmlGrid(codec->params().choice("type"));

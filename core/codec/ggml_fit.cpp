@@ -13,9 +13,9 @@ namespace {
 
 constexpr size_t kMostGroup = 32;
 
-/// The nearest value of float16 that is finite.
+/// The nearest value of float16 that is finite; 0 without a sign.
 float asHalf(float v) {
-    return halfToFloat(floatToHalf(std::clamp(v, -65504.0f, 65504.0f)));
+    return halfToFloat(floatToHalf(std::clamp(v, -65504.0f, 65504.0f))) + 0.0f;
 }
 
 /// One group: values, weights of their squared errors, and what its grid allows.

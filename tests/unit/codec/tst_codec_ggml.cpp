@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Codec ggml: every code and scale of every type decodes to what the blocks in a file do (whose decoders are
 // checked against NumPy elsewhere), the plain scale rules by hand, searches, damage.
+#include "core/checkpoint/checkpoint.h"
 #include "core/codec/ggml_encode.h"
 #include "core/tensor/ggml_blocks.h"
 #include "tests/support/qs_test.h"
@@ -10,6 +11,7 @@
 #include <random>
 
 using namespace qs;
+using namespace qs::test;
 
 namespace {
 
@@ -257,6 +259,72 @@ private slots:
         const auto nan = quantizeGgml(type, w.view(), a);
         QVERIFY(!nan && nan.error().message.find("row 11") != std::string::npos);
     }
+    /// Bytes of tests/golden/gen/ggml_encode.py, which packs by the format's description.
+    void goldenBytes_data() { types(); }
+    void goldenBytes() {
+        const GgmlGrid& g = grid();
+        const GgmlType& type = g.ggml();
+        const auto golden = openCheckpoint(sourceDir() / "tests/golden/ggml/encoded.safetensors");
+        QS_VERIFY_OK(golden);
+        const auto values = (*golden)->readMatrix("values");
+        const auto expected = (*golden)->rawBytes((*golden)->find(std::string(type.name) + ".blocks"));
+        QS_VERIFY_OK(values);
+        QS_VERIFY_OK(expected);
+        std::vector<std::byte> own(values->size() / type.elements * type.bytes);
+        QCOMPARE(own.size(), expected->size());
+        QS_VERIFY_OK(quantizeGgml(type, values->view(), own));
+        const QuantizedTensor q = rounded(*codecOfType(g.id), values->view(), {});
+        const auto packed = ggmlBlocks(q, 0, q.rows);
+        QS_VERIFY_OK(packed);
+        for (size_t i = 0; i < own.size(); ++i)
+            QVERIFY2(own[i] == (*expected)[i] && (*packed)[i] == own[i],
+                     qPrintable(QString("byte %1 of block %2: %3 converted, %4 packed, %5 expected")
+                                    .arg(i % type.bytes)
+                                    .arg(i / type.bytes)
+                                    .arg(int(own[i]))
+                                    .arg(int((*packed)[i]))
+                                    .arg(int((*expected)[i]))));
+    }
+
+    /// Conversion and the codec agree byte for byte where it is hard: zeros of both signs, equal magnitudes,
+    /// scales that float16 has only subnormally or not at all, values beyond it.
+    void conversionOfHardValues_data() { types(); }
+    void conversionOfHardValues() {
+        const GgmlGrid& g = grid();
+        const GgmlType& type = g.ggml();
+        constexpr size_t kRows = 60, kCols = 512;
+        std::mt19937_64 rng(21);
+        Matrix w(kRows, kCols);
+        for (size_t r = 0; r < kRows; ++r)
+            for (size_t c = 0; c < kCols; ++c) {
+                const float sign = rng() % 2 ? 1.0f : -1.0f;
+                w(r, c) = r == 0   ? 0.0f
+                          : r == 1 ? -0.0f
+                          : r == 2 ? sign * 0.0f
+                          : r == 3 ? sign
+                          : r == 4
+                              ? -std::fabs(float(int(rng() % 100)))
+                              : sign * std::ldexp(1.0f + float(rng() % 4096) * 0x1p-12f, int(2 * r) - 70);
+            }
+        std::vector<std::byte> own(w.size() / type.elements * type.bytes);
+        QS_VERIFY_OK(quantizeGgml(type, w.view(), own));
+        const auto packed = ggmlBlocks(rounded(*codecOfType(g.id), w.view(), {}), 0, kRows);
+        QS_VERIFY_OK(packed);
+        for (size_t i = 0; i < own.size(); ++i)
+            QVERIFY2(
+                own[i] == (*packed)[i],
+                qPrintable(
+                    QString("row %1, byte %2 of a block").arg(i / (own.size() / kRows)).arg(i % type.bytes)));
+    }
+
+    void rowsThatAreNotThere() {
+        const auto codec = codecOfType("q4_0");
+        const QuantizedTensor q = rounded(*codec, heavyTailed(4, 64, 1).view(), {});
+        QS_VERIFY_OK(ggmlBlocks(q, 4, 0));
+        for (const auto& [first, rows] : {std::pair<size_t, size_t>(3, 2), {5, 0}, {0, 5}, {1, SIZE_MAX}})
+            QVERIFY(!ggmlBlocks(q, first, rows));
+    }
+
     void plainTypes() {
         const Matrix w = heavyTailed(3, 40, 2);
         for (const uint32_t id : {0u, 1u, 30u}) {
