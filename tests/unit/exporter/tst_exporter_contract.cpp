@@ -73,8 +73,9 @@ class ExporterContract : public QObject {
         QFETCH(int, index);
         return *exporters()[size_t(index)];
     }
-    /// The first plan of the registries that neither the planner nor the exporter objects to.
+    /// The first plan of the registries that nothing is said against, else the first without errors.
     std::optional<Plan> plan() const {
+        std::optional<Plan> warnedOf;
         for (const CodecDescriptor* codec : codecs())
             for (const Params& params : variants(*codec))
                 for (const MethodDescriptor* method : methods()) {
@@ -87,9 +88,11 @@ class ExporterContract : public QObject {
                     const bool objects = std::any_of(issues.begin(), issues.end(), [](const LintIssue& i) {
                         return i.severity == Severity::Error;
                     });
-                    if (!p.hasErrors() && !objects) return p;
+                    if (p.hasErrors() || objects) continue;
+                    if (issues.empty()) return p;
+                    if (!warnedOf) warnedOf = std::move(p);
                 }
-        return {};
+        return warnedOf;
     }
     ExportRequest request(const fs::path& target) {
         const auto p = plan();
@@ -98,7 +101,7 @@ class ExporterContract : public QObject {
         if (!run) {
             const auto backend = makeCpuBackend();
             RunOptions options;
-            options.directory = scratchDir("contract-run");
+            options.directory = scratchDir(("contract-run-" + p->fingerprint().substr(0, 8)).c_str());
             auto done = executePlan(*model_, *p, nullptr, options, *backend, {});
             if (!done) qFatal("%s", done.error().describe().c_str());
             run = *done;
