@@ -45,7 +45,7 @@ void addSeries(ui::ChannelProfileData& data, const ChannelStats& stats) {
 }
 
 QString ruleText(OutlierRule rule) {
-    const QString number = ui::numberText(outlierRuleDefault(rule), 3);
+    const QString number = QLocale().toString(outlierRuleDefault(rule), 'g', 4);
     switch (rule) {
     case OutlierRule::MedianRatio:
         return ProfilePane::tr("%1 × median").arg(number);

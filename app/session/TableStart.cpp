@@ -49,10 +49,7 @@ TargetRow identityRow(const Model& model, const QuantTarget& t) {
 
 Scheme defaultFor(const Model& model) {
     const bool canCalibrate = model.hasForward() && model.tokenizer();
-    const MethodDescriptor* method = methods().front();
-    for (const MethodDescriptor* m : methods())
-        if ((m->needs == Needs::Sigma) == canCalibrate) method = m;
-    auto made = Scheme::make(codecs().front()->id, method->id);
+    auto made = Scheme::make("int", canCalibrate ? "gptq" : "rtn");
     return made ? std::move(*made) : Scheme();
 }
 

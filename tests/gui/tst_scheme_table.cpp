@@ -41,6 +41,7 @@ private slots:
         QVERIFY(table.plan().needsCalibration());
         for (int t = 0; t < table.count(); ++t) {
             QVERIFY(table.row(t).scheme);
+            QCOMPARE(table.row(t).scheme->method, std::string("gptq")); // the sample can be calibrated
             QCOMPARE(table.row(t).state, TargetState::Planned);
             QVERIFY(!table.row(t).edited);
             QCOMPARE(table.row(t).bytesAfter, table.plan().entries[size_t(t)].bytesAfter);
