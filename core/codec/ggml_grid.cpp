@@ -2,6 +2,7 @@
 #include "core/codec/ggml_grid.h"
 
 #include "core/tensor/ggml_blocks.h"
+#include "core/tensor/ggml_kernels.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,10 +11,8 @@ namespace qs {
 
 namespace {
 
-constexpr std::array<int8_t, 16> kIq4 = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                         1,    13,   25,  38,  53,  69,  89,  113};
-/// E2M1 doubled, so that all are integers.
-constexpr std::array<int8_t, 16> kFp4 = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+using ggml::kFp4Doubled;
+using ggml::kIq4;
 
 constexpr GgmlGrid kGrids[] = {
     {.id = "q4_0", .type = 2, .bits = 4, .levels = 16, .centre = 8, .extreme = -8},
@@ -22,7 +21,13 @@ constexpr GgmlGrid kGrids[] = {
     {.id = "q5_1", .type = 7, .bits = 5, .levels = 32, .offset = true, .anyOffset = true},
     {.id = "q8_0", .type = 8, .bits = 8, .levels = 256, .centre = 128, .extreme = 127},
     {.id = "iq4_nl", .type = 20, .bits = 4, .levels = 16, .table = &kIq4, .extreme = -127},
-    {.id = "mxfp4", .type = 39, .bits = 4, .levels = 16, .table = &kFp4, .extreme = 12, .powerOfTwo = true},
+    {.id = "mxfp4",
+     .type = 39,
+     .bits = 4,
+     .levels = 16,
+     .table = &kFp4Doubled,
+     .extreme = 12,
+     .powerOfTwo = true},
     {.id = "q2_k",
      .type = 10,
      .bits = 2,
@@ -104,7 +109,7 @@ struct Sorted {
 };
 
 const Sorted& sortedOf(const std::array<int8_t, 16>& table) {
-    static const Sorted iq4(kIq4), fp4(kFp4);
+    static const Sorted iq4(kIq4), fp4(kFp4Doubled);
     return &table == &kIq4 ? iq4 : fp4;
 }
 
@@ -131,6 +136,10 @@ const GgmlGrid* ggmlGrid(std::string_view id) {
     for (const GgmlGrid& g : kGrids)
         if (g.id == id) return &g;
     return nullptr;
+}
+
+bool isHalf(float value) {
+    return std::isfinite(value) && halfToFloat(floatToHalf(value)) == value;
 }
 
 void roundToGrid(const GgmlGrid& grid, const float* values, size_t n, float scale, float offset,

@@ -65,6 +65,9 @@ struct GgmlScales {
 GgmlScales fitGgmlBlock(const GgmlGrid& grid, std::span<const float> values,
                         std::span<const float> importance, const FitRule& rule);
 
+/// Whether float16, in which scales are stored, holds the value exactly.
+bool isHalf(float value);
+
 /// Nearest codes of values that share s and m; a group with s = 0 gets the code of v = 0.
 void roundToGrid(const GgmlGrid& grid, const float* values, size_t n, float scale, float offset,
                  uint8_t* codes);

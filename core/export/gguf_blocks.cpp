@@ -20,10 +20,6 @@ const GgmlGrid* gridOf(const Codec& integers) {
     return nullptr;
 }
 
-bool isHalf(float value) {
-    return std::isfinite(value) && halfToFloat(floatToHalf(value)) == value;
-}
-
 /// Integers as a tensor of the codec ggml with the same values and a scale per block: s (q - z) = s q - s z.
 class IntegersAsBlocks {
 public:

@@ -14,9 +14,10 @@ namespace {
 
 constexpr size_t kChunkValues = size_t(1) << 20;
 
-Result<void> encode(const GgmlType& type, std::span<const float> values, std::span<std::byte> out) {
-    if (type.plain) return fromFloat(values, *type.plain, out);
-    return quantizeGgml(type, {values.data(), 1, values.size(), values.size()}, out);
+/// Rows without gaps. Rows of blocks are shared out to all threads.
+Result<void> encode(const GgmlType& type, ConstMatrixView rows, std::span<std::byte> out) {
+    if (type.plain) return fromFloat({rows.data, rows.size()}, *type.plain, out);
+    return quantizeGgml(type, rows, out);
 }
 
 Matrix transposeOf(const Matrix& m) {
@@ -48,8 +49,7 @@ public:
         for (size_t r = 0; r < rows; r += step) {
             const size_t n = std::min(step, rows - r);
             QS_CHECK(checkpoint_.readRows(index_, r, values.view().block(0, n, 0, cols)));
-            for (size_t i = 0; i < n; ++i)
-                QS_CHECK(putRow(r + i, {values.row(i), cols}));
+            QS_CHECK(putRows(r, values.view().block(0, n, 0, cols)));
         }
         return {};
     }
@@ -77,27 +77,26 @@ private:
         std::memcpy(out_.data(), bytes.data(), out_.size());
         return {};
     }
-    Result<void> putRow(size_t sourceRow, std::span<float> values) const {
-        if (output_.add != 0)
-            for (float& v : values)
-                v += output_.add;
-        const size_t rowBytes = size_t(output_.rowBytes());
-        return encode(*output_.type, values,
-                      out_.subspan(size_t(output_.order.stored(sourceRow)) * rowBytes, rowBytes));
+    /// Rows [first, first + values.rows) of the source, in the order of the file.
+    Result<void> putRows(size_t first, MatrixView values) const {
+        for (size_t i = 0; i < values.size() && output_.add != 0; ++i)
+            values.data[i] += output_.add;
+        std::vector<std::byte> encoded(values.rows * size_t(output_.rowBytes()));
+        QS_CHECK(encode(*output_.type, values, encoded));
+        putBlocks(encoded, {{first, values.rows}});
+        return {};
     }
     Result<void> keptVector() const {
         QS_TRY(const Matrix values, checkpoint_.readMatrix(index_));
         std::vector<float> moved(values.size());
         for (size_t i = 0; i < moved.size(); ++i)
             moved[size_t(output_.order.stored(i))] = values.data()[i] + output_.add;
-        return encode(*output_.type, moved, out_);
+        return encode(*output_.type, {moved.data(), 1, moved.size(), moved.size()}, out_);
     }
     Result<void> keptTransposed() const {
         QS_TRY(const Matrix stored, checkpoint_.readMatrix(index_)); // [in, out]
         Matrix values = transposeOf(stored);
-        for (size_t r = 0; r < values.rows(); ++r)
-            QS_CHECK(putRow(r, {values.row(r), values.cols()}));
-        return {};
+        return putRows(0, values.view());
     }
 
     const Checkpoint& checkpoint_;
@@ -144,7 +143,7 @@ Result<Matrix> keptGgufValues(const ExportSource& source, const GgufOutput& outp
         const std::span<float> row(values.row(r), values.cols());
         for (float& v : row)
             v += output.add;
-        QS_CHECK(encode(type, row, stored));
+        QS_CHECK(encode(type, {row.data(), 1, row.size(), row.size()}, stored));
         QS_CHECK(ggmlToFloat(type, stored, row));
         for (float& v : row)
             v -= output.add;

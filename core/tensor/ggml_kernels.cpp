@@ -28,12 +28,10 @@ inline uint32_t word32(const std::byte* p) {
     return w;
 }
 
-// E2M1 doubled, so that all are integers; the scales below are halved.
-constexpr int8_t kFp4Doubled[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-constexpr int8_t kIq4[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+// The scales of FP4 below are halved, as its table is doubled.
 
 /// 32 codes of 4 bits: element e in the low half of byte e, element e + 16 in its high half.
-inline void tableNibbles(const std::byte* qs, const int8_t (&table)[16], float d, float* out) {
+inline void tableNibbles(const std::byte* qs, const std::array<int8_t, 16>& table, float d, float* out) {
     for (size_t i = 0; i < 16; ++i) {
         out[i] = d * float(table[at(qs, i) & 15]);
         out[i + 16] = d * float(table[at(qs, i) >> 4]);

@@ -3,9 +3,18 @@
 // takes its elements. Loops are kept simple so that the compiler vectorizes them.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 
 namespace qs::ggml {
+
+/// Values of the codes of IQ4_NL and IQ4_XS.
+inline constexpr std::array<int8_t, 16> kIq4 = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                                1,    13,   25,  38,  53,  69,  89,  113};
+/// E2M1 doubled, so that all are integers.
+inline constexpr std::array<int8_t, 16> kFp4Doubled = {0, 1,  2,  3,  4,  6,  8,  12,
+                                                       0, -1, -2, -3, -4, -6, -8, -12};
 
 void q4_0(const std::byte* in, float* out);
 void q4_1(const std::byte* in, float* out);

@@ -132,10 +132,6 @@ std::string place(const char* name, size_t row, size_t column) {
     return fmt::format("{}[{}, {}]", name, row, column);
 }
 
-bool isHalf(float v) {
-    return halfToFloat(floatToHalf(v)) == v;
-}
-
 bool isPowerOfTwo(float v) {
     int exponent = 0;
     return v > 0 && std::frexp(v, &exponent) == 0.5f && exponent >= -127 && exponent <= 127;
