@@ -46,6 +46,10 @@ void Codec::allocateParameters(QuantizedTensor& q) const {
     q.zero = Matrix(q.layout.scaleRows, q.layout.groups);
 }
 
+void Codec::prepareParameters(ConstMatrixView, QuantizedTensor& q) const {
+    allocateParameters(q);
+}
+
 Result<void> Codec::checkParameters(const QuantizedTensor& q) const {
     if (q.superScale.empty() && q.superZero.empty()) return {};
     return Error::invalid(fmt::format("{} has no super-blocks", label()));
@@ -54,7 +58,7 @@ Result<void> Codec::checkParameters(const QuantizedTensor& q) const {
 void Codec::dequantizeRows(const QuantizedTensor& q, size_t firstRow, MatrixView out) const {
     assert(out.cols == q.cols && firstRow + out.rows <= q.rows);
     for (size_t r = 0; r < out.rows; ++r) {
-        const size_t row = firstRow + r, parameterRow = q.layout.scaleRows == 1 ? 0 : row;
+        const size_t row = firstRow + r, parameterRow = q.parameterRow(row);
         const uint8_t* codes = q.codes.data() + row * q.cols;
         const float* scale = q.scale.row(parameterRow);
         const float* zero = q.zero.row(parameterRow);

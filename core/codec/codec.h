@@ -15,10 +15,11 @@ namespace qs {
 
 /// How a [rows, cols] matrix is cut into groups that share a scale (and a zero point).
 struct GroupLayout {
-    size_t scaleRows =
-        0; ///< rows of the parameter matrices: the matrix's rows, or 1 when one scale serves all rows
+    size_t scaleRows = 0; ///< rows of the parameter matrices: 1 when one scale serves all rows, else
+                          ///< rows / blockRows, rounded up
     size_t groups = 0;    ///< groups along the input dimension
     size_t groupSize = 0; ///< columns per group; cols when one group spans the row
+    size_t blockRows = 1; ///< rows that share a scale, when it is not one for all
 };
 
 /// A quantized [rows, cols] matrix: codes and parameters, with one dequantization (Codec::dequantize).
@@ -31,15 +32,17 @@ struct QuantizedTensor {
     Matrix scale;               ///< [scaleRows, groups], exactly representable in the stored scale type
     Matrix zero; ///< [scaleRows, groups]: what Codec::decode takes as `zero`; for integer grids
                  ///< the code of the value 0
-    /// Formats that store the scales of a super-block as small integers times one value (K-quants): that
-    /// value, [rows, super-blocks]. scale(r, g) = integer * superScale(r, s), exact in float32; the same for
-    /// zero where the format has offsets. Empty in other formats.
+    /// What formats with scales of few bits store these against; the codec says how, in which shape.
+    /// K-quants, [rows, super-blocks]: scale(r, g) = integer * superScale(r, s), exact in float32, the same
+    /// for zero where the format has offsets. Empty in other formats.
     Matrix superScale, superZero;
     std::vector<int32_t> groupOfColumn; ///< [cols]; empty means column / groupSize
 
     size_t groupOf(size_t column) const {
         return groupOfColumn.empty() ? column / layout.groupSize : size_t(groupOfColumn[column]);
     }
+    /// Row of the parameter matrices that serves a row.
+    size_t parameterRow(size_t row) const { return layout.scaleRows == 1 ? 0 : row / layout.blockRows; }
 };
 
 /// Exact size of a tensor in bits, by part. What a file format adds (headers, alignment) is the exporter's
@@ -81,12 +84,14 @@ public:
     /// alone): the columns that are fitted together, a multiple of the group size. 0 for the others.
     virtual size_t fitColumns() const { return 0; }
     /// Such a format's parameters of fitColumns() values of one row from `column` on, into `q`, which
-    /// allocateParameters() has prepared. `importance`: positive weight of each squared error; empty: all 1.
+    /// prepareParameters() has prepared. `importance`: positive weight of each squared error; empty: all 1.
     /// Different rows may be fitted at the same time.
     virtual void fitBlock(std::span<const float> values, std::span<const float> importance,
                           const FitRule& rule, QuantizedTensor& q, size_t row, size_t column) const;
     /// Zeroed parameter matrices of the sizes that q.layout asks for.
     virtual void allocateParameters(QuantizedTensor& q) const;
+    /// The same, with what the format takes from the whole matrix before its groups are fitted.
+    virtual void prepareParameters(ConstMatrixView weight, QuantizedTensor& q) const;
     /// Whether the format is symmetric, so that range searches move one end only.
     virtual bool symmetric() const = 0;
 

@@ -60,7 +60,7 @@ private:
     }
 
     Result<void> convert(size_t row, size_t block, QuantizedTensor& out) const {
-        const size_t group = q_.groupOf(block * grid_.block), r = q_.layout.scaleRows == 1 ? 0 : row;
+        const size_t group = q_.groupOf(block * grid_.block), r = q_.parameterRow(row);
         const float scale = q_.scale(r, group), zero = q_.zero(r, group);
         const auto refuse = [&](std::string what) {
             return Error::unsupported(fmt::format("row {}, group {}: {}, so {} cannot hold it exactly: "

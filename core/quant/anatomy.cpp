@@ -28,7 +28,7 @@ GroupCodes groupCodes(const QuantizedTensor& tensor, const Codec& codec, std::sp
                       const GroupSlice& slice, const SigmaWeights* sigma) {
     Matrix row(1, tensor.cols);
     codec.dequantizeRows(tensor, slice.row, row.view());
-    const size_t p = tensor.layout.scaleRows == 1 ? 0 : slice.row;
+    const size_t p = tensor.parameterRow(slice.row);
     GroupCodes out;
     const size_t own = tensor.groupOf(slice.columns.front());
     const float scale0 = tensor.scale(p, own);

@@ -126,7 +126,7 @@ private:
 
     void measureRow(size_t row, const float* w, const float* q, float* difference) {
         const QuantizedTensor& t = *in_.tensor;
-        const size_t p = t.layout.scaleRows == 1 ? 0 : row;
+        const size_t p = t.parameterRow(row);
         groups_.clear();
         for (size_t g = 0; g < t.layout.groups; ++g)
             groups_.push_back(begin(t.scale(p, g), t.zero(p, g)));
@@ -166,14 +166,14 @@ private:
                                       : g.error > 0 ? std::numeric_limits<float>::quiet_NaN()
                                                     : 0.0f;
         if (g.values.empty()) return;
-        const size_t p = axis_->layout.scaleRows == 1 ? 0 : row;
+        const size_t p = axis_->parameterRow(row);
         const float scale = axis_->scale(p, index), zero = axis_->zero(p, index);
         codes_.add(in_.codec->level(g.values.lo, scale, zero));
         codes_.add(in_.codec->level(g.values.hi, scale, zero));
     }
 
     double codeUnits(size_t row, size_t column, float value) const {
-        const size_t p = axis_->layout.scaleRows == 1 ? 0 : row, g = axis_->groupOf(column);
+        const size_t p = axis_->parameterRow(row), g = axis_->groupOf(column);
         return in_.codec->level(value, axis_->scale(p, g), axis_->zero(p, g));
     }
 

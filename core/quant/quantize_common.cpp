@@ -50,7 +50,7 @@ void roundToNearest(const Codec& codec, ConstMatrixView weight, QuantizedTensor&
     linalg::parallelFor(weight.rows, 8, [&](size_t begin, size_t end) {
         std::vector<float> scale(weight.cols), zero(weight.cols), rounded(weight.cols);
         for (size_t r = begin; r < end; ++r) {
-            const size_t p = q.layout.scaleRows == 1 ? 0 : r;
+            const size_t p = q.parameterRow(r);
             for (size_t c = 0; c < weight.cols; ++c) {
                 scale[c] = q.scale(p, q.groupOf(c));
                 zero[c] = q.zero(p, q.groupOf(c));

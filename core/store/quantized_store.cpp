@@ -70,8 +70,9 @@ Result<void> checkTensor(const QuantizedTensor& q) {
     if (q.cols > std::numeric_limits<size_t>::max() / q.rows || q.codes.size() != q.rows * q.cols)
         return Error::invalid(
             fmt::format("{} codes do not fill shape [{}, {}]", q.codes.size(), q.rows, q.cols));
-    if (l.scaleRows != 1 && l.scaleRows != q.rows)
-        return Error::invalid(fmt::format("scale_rows must be 1 or {}, not {}", q.rows, l.scaleRows));
+    const size_t blocks = (q.rows - 1) / std::max<size_t>(1, l.blockRows) + 1;
+    if (l.scaleRows != 1 && l.scaleRows != blocks)
+        return Error::invalid(fmt::format("scale_rows must be 1 or {}, not {}", blocks, l.scaleRows));
     if (l.groups == 0 || l.groupSize == 0 ||
         (q.groupOfColumn.empty() && (q.cols - 1) / l.groupSize >= l.groups))
         return Error::invalid(
@@ -209,19 +210,25 @@ Result<void> readZero(const H5Reader& file, const std::string& name, QuantizedTe
     return {};
 }
 
-/// The values of super-blocks, where there are any; which there must be, the codec says later.
+/// The values of super-blocks, where there are any; which there must be, the codec says later. Their shapes
+/// follow from those of the parameters read so far.
 Result<void> readSuperBlocks(const H5Reader& file, const std::string& group, QuantizedTensor& q) {
     if (!file.exists(group + kSuperScale) && !file.exists(group + kSuperZero)) return {};
     const auto codec = codecOf(q);
     if (!codec) return {}; // said by the codec's check
-    const size_t block = (*codec)->fitColumns();
-    if (block == 0)
-        return Error::corrupt(fmt::format("{} has no super-blocks", (*codec)->label()),
-                              file.path().string() + ": " + group);
-    for (const auto& [name, m] : {std::pair(kSuperScale, &q.superScale), std::pair(kSuperZero, &q.superZero)})
-        if (file.exists(group + name)) {
-            QS_TRY(*m, file.matrix<float>(group + name, q.rows, q.cols / block));
-        }
+    QuantizedTensor shapes;
+    shapes.rows = q.rows;
+    shapes.cols = q.cols;
+    shapes.layout = q.layout;
+    (*codec)->allocateParameters(shapes);
+    for (const auto& [name, to, like] : {std::tuple(kSuperScale, &q.superScale, &shapes.superScale),
+                                         std::tuple(kSuperZero, &q.superZero, &shapes.superZero)}) {
+        if (!file.exists(group + name)) continue;
+        if (like->empty())
+            return Error::corrupt(fmt::format("{} has no {}", (*codec)->label(), std::string(name).substr(1)),
+                                  file.path().string() + ": " + group);
+        QS_TRY(*to, file.matrix<float>(group + name, like->rows(), like->cols()));
+    }
     return {};
 }
 
@@ -236,6 +243,9 @@ Result<QuantizedTensor> readOne(const H5Reader& file, const std::string& group) 
     QS_TRY(q.codec, file.stringAttribute(group, "codec"));
     QS_TRY(const std::string params, file.stringAttribute(group, "codec_params"));
     QS_TRY(q.codecParams, paramsFromText(params, file.path().string() + ": " + group));
+    // Follows from the codec; what the file says of the rest is checked against it at the end.
+    if (const auto codec = codecOf(q))
+        if (const auto layout = (*codec)->layout(q.rows, q.cols)) q.layout.blockRows = layout->blockRows;
     QS_TRY(q.codes, file.array<uint8_t>(group + "/codes", {q.rows, q.cols}));
     QS_CHECK(readScale(file, group + "/scale", q));
     QS_CHECK(readZero(file, group + "/zero", q));

@@ -75,6 +75,33 @@ void RangeSearch::fit(std::span<const float> values, float& scale, float& zero, 
     }
 }
 
+namespace {
+
+/// Groups that reach over several rows: their values side by side.
+void fitBlocks(const Codec& codec, RangeChoice range, ConstMatrixView weight, QuantizedTensor& q,
+               Importance importance) {
+    const size_t blockRows = q.layout.scaleRows == 1 ? weight.rows : q.layout.blockRows;
+    linalg::parallelFor(q.layout.scaleRows, 1, [&](size_t begin, size_t end) {
+        RangeSearch search(codec, range);
+        std::vector<float> values, weights;
+        for (size_t b = begin; b < end; ++b)
+            for (size_t g = 0; g < q.layout.groups; ++g) {
+                const size_t c = g * q.layout.groupSize, n = std::min(q.layout.groupSize, weight.cols - c);
+                values.clear();
+                weights.clear();
+                for (size_t r = b * blockRows; r < std::min(weight.rows, (b + 1) * blockRows); ++r) {
+                    values.insert(values.end(), weight.row(r) + c, weight.row(r) + c + n);
+                    if (importance.empty()) continue;
+                    const auto part = importance.subspan(c, n);
+                    weights.insert(weights.end(), part.begin(), part.end());
+                }
+                search.fit(values, q.scale(b, g), q.zero(b, g), weights);
+            }
+    });
+}
+
+} // namespace
+
 size_t fittedTogether(const Codec& codec, const GroupLayout& layout) {
     return codec.fitColumns() > 0 ? codec.fitColumns() : layout.groupSize;
 }
@@ -91,16 +118,9 @@ void fitUnit(const Codec& codec, RangeSearch& search, RangeChoice range, std::sp
 
 void fitGroups(const Codec& codec, RangeChoice range, ConstMatrixView weight, QuantizedTensor& q,
                Importance importance) {
-    codec.allocateParameters(q);
-    if (q.layout.scaleRows == 1 && weight.rows > 1) {
-        std::vector<float> all(weight.size()), weights;
-        for (size_t r = 0; r < weight.rows; ++r) {
-            std::copy_n(weight.row(r), weight.cols, all.data() + r * weight.cols);
-            weights.insert(weights.end(), importance.begin(), importance.end());
-        }
-        RangeSearch(codec, range).fit(all, q.scale(0, 0), q.zero(0, 0), weights);
-        return;
-    }
+    codec.prepareParameters(weight, q);
+    if (q.layout.scaleRows != weight.rows || q.layout.blockRows > 1)
+        return fitBlocks(codec, range, weight, q, importance);
     const size_t unit = fittedTogether(codec, q.layout);
     linalg::parallelFor(weight.rows, 8, [&](size_t begin, size_t end) {
         RangeSearch search(codec, range);

@@ -61,7 +61,7 @@ public:
         , unit_(fittedTogether(*in.codec, q.layout))
         ,
         // One scale for all rows, and static groups, are fitted once on the original weights.
-        fitOnTheWay_(!options.actOrder && q.layout.scaleRows == q.rows) {}
+        fitOnTheWay_(!options.actOrder && q.layout.scaleRows == q.rows && q.layout.blockRows == 1) {}
 
     Result<void> run(const JobContext& job) {
         QS_TRY(factor_, factor(*in_.sigma, order_, options_.damping, *in_.backend));
@@ -73,7 +73,7 @@ public:
         transposeWeights();
         weighInputs();
         if (fitOnTheWay_)
-            in_.codec->allocateParameters(q_);
+            in_.codec->prepareParameters(in_.weight, q_);
         else
             fitGroups(*in_.codec, options_.range, in_.weight, q_, importance_);
         const size_t n = q_.cols;
@@ -223,7 +223,7 @@ private:
                 continue;
             }
             for (size_t r = 0; r < q_.rows; ++r) {
-                const size_t p = q_.layout.scaleRows == 1 ? 0 : r;
+                const size_t p = q_.parameterRow(r);
                 scale_(begin + i, r) = q_.scale(p, group);
                 zero_(begin + i, r) = q_.zero(p, group);
             }

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/codec/level_codec.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+
+namespace qs {
+
+float LevelCodec::plainScale(std::span<const float> values) const {
+    float most = 0;
+    for (const float v : values)
+        most = std::max(most, std::fabs(v));
+    return most / levels_.largest();
+}
+
+void LevelCodec::fitRange(float lo, float hi, float& scale, float& zero) const {
+    scale = storable(std::max(-lo, hi) / levels_.largest());
+    zero = 0;
+}
+
+void LevelCodec::round(const float* values, size_t n, const float* scale, const float*, uint8_t* codes,
+                       float* out) const {
+    for (size_t begin = 0, end = 0; begin < n; begin = end) {
+        while (end < n && scale[end] == scale[begin])
+            ++end;
+        levels_.round(values + begin, end - begin, scale[begin], codes + begin);
+        for (size_t i = begin; i < end; ++i)
+            out[i] = scale[i] * levels_.value(codes[i]);
+    }
+}
+
+Result<void> LevelCodec::checkParameters(const QuantizedTensor& q) const {
+    for (size_t r = 0; r < q.scale.rows(); ++r)
+        for (size_t g = 0; g < q.scale.cols(); ++g) {
+            if (q.zero(r, g) != 0)
+                return Error::invalid(
+                    fmt::format("zero[{}, {}] = {:.9g}, {} has no zero points", r, g, q.zero(r, g), label()));
+            if (!isStorable(q, r, g, q.scale(r, g)))
+                return Error::invalid(
+                    fmt::format("scale[{}, {}] = {:.9g} is not {}", r, g, q.scale(r, g), scaleRule()));
+        }
+    return {};
+}
+
+Result<GroupLayout> groupsOf(size_t rows, size_t cols, size_t group) {
+    if (rows == 0 || cols == 0)
+        return Error::invalid(fmt::format("an empty matrix [{}, {}] cannot be quantized", rows, cols));
+    if (cols % group != 0)
+        return Error::invalid(fmt::format("row length {} is not a multiple of group {}", cols, group));
+    return GroupLayout{rows, cols / group, group};
+}
+
+float storedScale(float scale, DType type) {
+    if (type == DType::F16) {
+        constexpr float kSmallest = 0x1p-24f, kLargest = 65504.0f;
+        return halfToFloat(floatToHalf(std::clamp(scale, kSmallest, kLargest)));
+    }
+    constexpr float kSmallest = 0x1p-126f, kLargestBf16 = 0x1.fep127f;
+    scale = std::clamp(scale, kSmallest, kLargestBf16);
+    return type == DType::BF16 ? bfloatToFloat(floatToBfloat(scale)) : scale;
+}
+
+} // namespace qs
