@@ -104,7 +104,7 @@ size_t codesLost(const Codec& codec, const QuantizedTensor& q, size_t row, const
                  const float* exact) {
     std::vector<float> scale(q.cols), zero(q.cols), value(q.cols);
     std::vector<uint8_t> code(q.cols);
-    const size_t r = q.layout.scaleRows == 1 ? 0 : row;
+    const size_t r = q.parameterRow(row);
     for (size_t c = 0; c < q.cols; ++c) {
         scale[c] = q.scale(r, q.groupOf(c));
         zero[c] = q.zero(r, q.groupOf(c));
@@ -208,8 +208,8 @@ std::vector<LintIssue> lintDequantized(const Model&, const Plan& plan) {
     }
     if (!any)
         issues.push_back(
-            {Severity::Error, "nothing-quantized", "",
-             "the plan keeps every tensor, so the export would be a copy: quantize at least one"});
+            {Severity::Warning, "nothing-quantized", "",
+             "the plan keeps every tensor: unless another dtype is chosen the export is a copy"});
     return issues;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/export/export_source.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -54,13 +55,14 @@ Error badTensor(const PlanEntry& entry, std::string message) {
 }
 
 Result<void> checkShapes(const PlanEntry& entry, const QuantizedTensor& q) {
-    const auto& [scaleRows, groups, groupSize] = q.layout;
+    const auto& [scaleRows, groups, groupSize, blockRows] = q.layout;
     if (q.rows != entry.target.rows || q.cols != entry.target.cols)
         return badTensor(entry, fmt::format("has shape [{}, {}], the model's is [{}, {}]", q.rows, q.cols,
                                             entry.target.rows, entry.target.cols));
     if (q.codes.size() != q.rows * q.cols)
         return badTensor(entry, fmt::format("has {} codes for [{}, {}]", q.codes.size(), q.rows, q.cols));
-    if ((scaleRows != q.rows && scaleRows != 1) || groups == 0 || groupSize == 0)
+    if ((scaleRows != 1 && (blockRows == 0 || scaleRows != (q.rows + blockRows - 1) / blockRows)) ||
+        groups == 0 || groupSize == 0)
         return badTensor(entry, fmt::format("group layout {} x {} of {} does not fit [{}, {}]", scaleRows,
                                             groups, groupSize, q.rows, q.cols));
     for (const Matrix* m : {&q.scale, &q.zero})
@@ -84,7 +86,28 @@ Result<void> checkValues(const PlanEntry& entry, const QuantizedTensor& q, const
     for (uint8_t code : q.codes)
         if (code >= codec.levels())
             return badTensor(entry, fmt::format("code {} of {} levels", int(code), codec.levels()));
+    if (auto ok = codec.checkParameters(q); !ok) return badTensor(entry, ok.error().message);
     return {};
+}
+
+/// Reads the calibration once it is asked for.
+std::function<Result<float>(const std::string&)> largestInputs(const RunManifest& manifest) {
+    auto opened = std::make_shared<std::shared_ptr<const Calibration>>();
+    return [manifest, opened](const std::string& site) -> Result<float> {
+        if (manifest.calibrationFile.empty())
+            return Error::invalid(
+                "the run was made without a calibration, which would tell how large inputs get");
+        if (!*opened) {
+            QS_TRY(*opened, Calibration::open(manifest.calibrationFile));
+        }
+        if ((*opened)->info().fingerprint != manifest.calibrationFingerprint)
+            return Error::invalid("is not the calibration that the run was made with",
+                                  manifest.calibrationFile);
+        const SiteRecord* record = (*opened)->find(site);
+        if (!record || record->tokens == 0)
+            return Error::invalid(fmt::format("holds no inputs of {}", site), manifest.calibrationFile);
+        return *std::max_element(record->stats.absmax.begin(), record->stats.absmax.end());
+    };
 }
 
 } // namespace
@@ -114,6 +137,7 @@ Result<ExportSource> exportSource(const ExportRequest& request, const ExporterDe
     ExportSource s;
     s.model = request.model.get();
     QS_TRY(s.plan, planOfRun(*request.run, *request.model));
+    s.largestInput = largestInputs(request.run->manifest());
     s.load = [run = request.run](const std::string& module) { return run->tensor(module); };
     QS_TRY(s.params, Params::fromJson(exporter.params, request.params.toJson(), exporter.id));
     const RunManifest& m = request.run->manifest();

@@ -21,7 +21,7 @@ class GptqFormat final : public PackedFormat {
 public:
     explicit GptqFormat(const Plan& plan) : plan_(plan), settings_(plan.entries.size()) {}
 
-    const char* layout() const override { return "gptq"; }
+    const char* layout(const Codec&) const override { return "gptq"; }
     const char* configFile() const override { return "quantize_config.json"; }
 
     /// Also refuses a linear of a fused group with another setting or another order of columns.
@@ -67,8 +67,8 @@ public:
             {".g_idx", DType::I32, {in}}};
     }
 
-    Result<std::vector<std::vector<std::byte>>> pack(const QuantizedTensor& q,
-                                                     const Codec& codec) const override {
+    Result<PackedBytes> pack(const QuantTarget&, const QuantizedTensor& q,
+                             const Codec& codec) const override {
         const size_t out = q.rows, in = q.cols, groups = q.layout.groups;
         const int bits = codec.bits();
         const bool asTheyAre = version2();
@@ -91,8 +91,7 @@ public:
         std::vector<int32_t> index(in);
         for (size_t k = 0; k < in; ++k)
             index[k] = int32_t(q.groupOf(k));
-        return std::vector<std::vector<std::byte>>{bytesOf(weight), bytesOf(zeros), bytesOf(scales),
-                                                   bytesOf(index)};
+        return PackedBytes{bytesOf(weight), bytesOf(zeros), bytesOf(scales), bytesOf(index)};
     }
 
 private:
@@ -132,8 +131,8 @@ private:
 
 } // namespace
 
-std::unique_ptr<PackedFormat> makeGptqFormat(const Model&, const Plan& plan) {
-    return std::make_unique<GptqFormat>(plan);
+std::unique_ptr<PackedFormat> makeGptqFormat(const ExportSource& source) {
+    return std::make_unique<GptqFormat>(source.plan);
 }
 
 } // namespace qs

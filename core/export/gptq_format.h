@@ -8,6 +8,6 @@ namespace qs {
 
 std::vector<LintIssue> lintGptq(const Model& model, const Plan& plan);
 /// `dynamic` rules carry the linears that differ from the most common setting.
-std::unique_ptr<PackedFormat> makeGptqFormat(const Model& model, const Plan& plan);
+std::unique_ptr<PackedFormat> makeGptqFormat(const ExportSource& source);
 
 } // namespace qs

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exports in which a quantized linear becomes a few tensors of packed integers (GPTQ, AWQ,
-// compressed-tensors). What a layout stores is a PackedFormat; sizes, writing and the check of what was
+// Exports in which a quantized linear becomes a few tensors of packed codes (GPTQ, AWQ, compressed-tensors,
+// FP8, bitsandbytes). What a layout stores is a PackedFormat; sizes, writing and the check of what was
 // written are shared.
 #pragma once
 
@@ -15,14 +15,19 @@ struct PackedPart {
     std::string suffix; ///< X's tensor is named X + suffix
     DType type = DType::I32;
     std::vector<uint64_t> shape;
+    /// Not of the weight but of what goes through it (input_scale): readers leave it aside, so that its bytes
+    /// are what is checked.
+    bool ofInputs = false;
 };
+
+using PackedBytes = std::vector<std::vector<std::byte>>;
 
 /// One layout with what it has learned about one run. Used on one thread.
 class PackedFormat {
 public:
     virtual ~PackedFormat() = default;
-    /// PackedInfo::layout of what it writes.
-    virtual const char* layout() const = 0;
+    /// PackedInfo::layout of what it writes for tensors of this codec.
+    virtual const char* layout(const Codec& codec) const = 0;
     /// A file beside config.json that repeats config(); nullptr for none.
     virtual const char* configFile() const { return nullptr; }
 
@@ -35,12 +40,15 @@ public:
     /// The same for every tensor of this shape and codec.
     virtual Result<std::vector<PackedPart>> parts(const QuantTarget& target, const Codec& codec) const = 0;
     /// The bytes of these parts, in their order. InvalidArgument when a value does not fit.
-    virtual Result<std::vector<std::vector<std::byte>>> pack(const QuantizedTensor& q,
-                                                             const Codec& codec) const = 0;
+    virtual Result<PackedBytes> pack(const QuantTarget& target, const QuantizedTensor& q,
+                                     const Codec& codec) const = 0;
+    /// What PackedLinear::codes and PackedScales::zero give for a code and a zero point of the run.
+    virtual int storedCode(const Codec&, uint8_t code) const { return code; }
+    virtual float storedZero(const Codec&, float zero) const { return zero; }
 };
 
-/// Both must outlive the format.
-using MakePackedFormat = std::unique_ptr<PackedFormat> (*)(const Model& model, const Plan& plan);
+/// The source must outlive the format.
+using MakePackedFormat = std::unique_ptr<PackedFormat> (*)(const ExportSource& source);
 
 /// Exact size of the weight files.
 Result<uint64_t> packedBytes(const ExportSource& source, MakePackedFormat make);
@@ -85,6 +93,8 @@ struct IntSetting {
 };
 /// Unsupported when a scale is not a value of `scaleType`, or a zero point not an integer of `bits`.
 Result<IntSetting> intSettingOf(const PlanEntry& entry, const QuantizedTensor& q, DType scaleType);
+/// Whether the groups lie in the order of the columns.
+bool columnsInOrder(const QuantizedTensor& q);
 /// The setting that most linears have; the first of equals.
 IntSetting commonSetting(const std::vector<std::optional<IntSetting>>& settings);
 
@@ -103,6 +113,8 @@ std::vector<std::vector<size_t>> fusedSets(const Plan& plan);
 inline float parameterAt(const Matrix& m, size_t row, size_t group) {
     return m(m.rows() == 1 ? 0 : row, group);
 }
+/// Scales [scaleRows, groups] as stored in `type`, which holds each of them exactly.
+Result<std::vector<std::byte>> scaleBytes(const Matrix& scale, DType type);
 template<class T>
 std::vector<std::byte> bytesOf(const std::vector<T>& values) {
     const auto bytes = std::as_bytes(std::span(values));

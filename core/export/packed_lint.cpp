@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/export/packed_lint.h"
 
+#include "core/export/packed_format.h"
+
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -67,10 +69,12 @@ private:
         if (model_.hasForward() &&
             (tensor == model_.spec().head.weight || tensor == model_.spec().embedding.tokens))
             list_.error("head", t.module, "the embedding and the output head must be kept");
-        if (e.scheme->codec != "int") {
+        std::vector<std::string> taken = rules_.floats;
+        if (rules_.integers) taken.insert(taken.begin(), "int");
+        if (std::find(taken.begin(), taken.end(), e.scheme->codec) == taken.end()) {
             list_.error("codec", t.module,
-                        fmt::format("{} packs integers, not \"{}\": choose the codec int", rules_.label,
-                                    e.scheme->codec));
+                        fmt::format("{} does not hold \"{}\": choose the codec {}", rules_.label,
+                                    e.scheme->codec, fmt::join(taken, ", ")));
             return nullptr;
         }
         auto codec = createCodec(e.scheme->codec, e.scheme->codecParams);
@@ -81,12 +85,13 @@ private:
 
     void checkCodec(const PlanEntry& e, std::shared_ptr<const Codec> codec, std::vector<LintEntry>& entries) {
         const QuantTarget& t = e.target;
-        if (std::find(rules_.bits.begin(), rules_.bits.end(), codec->bits()) == rules_.bits.end())
+        const bool integer = codec->id() == "int";
+        if (integer && std::find(rules_.bits.begin(), rules_.bits.end(), codec->bits()) == rules_.bits.end())
             list_.error("bits", t.module,
                         fmt::format("{} bits: {} holds {}", codec->bits(), rules_.label,
                                     fmt::join(rules_.bits, ", ")));
-        if (std::find(rules_.scaleTypes.begin(), rules_.scaleTypes.end(), codec->scaleType()) ==
-            rules_.scaleTypes.end())
+        if (integer && std::find(rules_.scaleTypes.begin(), rules_.scaleTypes.end(), codec->scaleType()) ==
+                           rules_.scaleTypes.end())
             list_.error("scale-type", t.module,
                         fmt::format("scales are {}, {} stores {}, which would move every value: quantize "
                                     "again with another scale_dtype",
@@ -100,7 +105,7 @@ private:
         const auto layout = codec->layout(t.rows, t.cols);
         if (!layout)
             list_.general("group-divides-row", t.module, layout.error().message);
-        else if (layout->groups * layout->groupSize != t.cols)
+        else if (layout->blockRows == 1 && layout->groups * layout->groupSize != t.cols)
             list_.general(
                 "group-divides-row", t.module,
                 fmt::format("row length {} is not a multiple of group {}", t.cols, layout->groupSize));
@@ -155,6 +160,18 @@ private:
 };
 
 } // namespace
+
+void lintPartialNames(const Model& model, const Plan& plan, const std::vector<LintEntry>& entries,
+                      const char* field, LintList& list) {
+    for (const std::string& kept : keptModules(model, plan))
+        for (const LintEntry& e : entries)
+            if (linearPrefix(e.entry->target).find(kept) != std::string::npos) {
+                list.error("skip", e.entry->target.module,
+                           fmt::format("{} matches parts of names: keeping {} would keep this linear too",
+                                       field, kept));
+                break;
+            }
+}
 
 std::vector<LintIssue>
 lintPacked(const Model& model, const Plan& plan, const PackedRules& rules,

@@ -31,10 +31,13 @@ private:
 };
 
 struct PackedRules {
-    std::string format; ///< exporter id
-    std::string label;  ///< "GPTQ"
-    std::vector<int> bits;
-    std::vector<DType> scaleTypes;
+    std::string format;            ///< exporter id
+    std::string label;             ///< "GPTQ"
+    std::vector<int> bits;         ///< of integers
+    std::vector<DType> scaleTypes; ///< of integers
+    /// Codecs it takes beside "int", which the format's own rules check.
+    std::vector<std::string> floats = {};
+    bool integers = true;                   ///< whether it takes "int"
     size_t outMultiple = 1, inMultiple = 1; ///< what shapes must be multiples of
 };
 
@@ -44,6 +47,10 @@ struct LintEntry {
     std::shared_ptr<const Codec> codec;
     GroupLayout layout;
 };
+
+/// Quantized linears that `field`, which lists what is kept and matches parts of names, would keep too.
+void lintPartialNames(const Model& model, const Plan& plan, const std::vector<LintEntry>& entries,
+                      const char* field, LintList& list);
 
 /// Fused linears that differ, shapes, codecs and names. `runtimes` adds what is particular to the format; it
 /// is shown the entries that have a codec and a layout.

@@ -24,12 +24,6 @@ Result<bool> zerosAreMiddle(const PlanEntry& entry, const QuantizedTensor& q, in
     return all;
 }
 
-bool columnsInOrder(const QuantizedTensor& q) {
-    for (size_t c = 0; c < q.groupOfColumn.size(); ++c)
-        if (size_t(q.groupOfColumn[c]) != c / q.layout.groupSize) return false;
-    return true;
-}
-
 float asStored(float v, DType type) {
     if (type == DType::F16) return halfToFloat(floatToHalf(v));
     return type == DType::BF16 ? bfloatToFloat(floatToBfloat(v)) : v;
@@ -57,6 +51,18 @@ const char* fusedLeaf(const std::string& role) {
 }
 
 } // namespace
+
+bool columnsInOrder(const QuantizedTensor& q) {
+    for (size_t c = 0; c < q.groupOfColumn.size(); ++c)
+        if (size_t(q.groupOfColumn[c]) != c / q.layout.groupSize) return false;
+    return true;
+}
+
+Result<std::vector<std::byte>> scaleBytes(const Matrix& scale, DType type) {
+    std::vector<std::byte> out(scale.size() * size_t(dtypeInfo(type).bits) / 8);
+    QS_CHECK(fromFloat(scale.span(), type, out));
+    return out;
+}
 
 std::string linearPrefix(const QuantTarget& target) {
     constexpr std::string_view suffix = ".weight";

@@ -24,14 +24,23 @@ struct Differences {
     }
 };
 
-Differences compareParts(const PackedCodes& codes, const PackedScales& s, const QuantizedTensor& q) {
+/// Of what was read: the parameter of (row, group).
+float readAt(const PackedInfo& info, const QuantizedTensor& q, const Matrix& m, size_t row, size_t group) {
+    if (info.flattened) return m(0, row * q.layout.groups + group);
+    return m(info.scaleRows == 1 ? 0 : row / info.blockRows, group);
+}
+
+Differences compareParts(const PackedFormat& format, const Codec& codec, const PackedInfo& info,
+                         const PackedCodes& codes, const PackedScales& s, const QuantizedTensor& q) {
     Differences d;
     for (size_t i = 0; i < q.codes.size(); ++i)
-        d.codes += codes.data()[i] != q.codes[i];
+        d.codes += codes.data()[i] != format.storedCode(codec, q.codes[i]);
     for (size_t n = 0; n < q.rows; ++n)
         for (size_t g = 0; g < q.layout.groups; ++g) {
-            d.scales += !(s.scale(n, g) == parameterAt(q.scale, n, g));
-            d.zeros += !((s.zero.empty() ? 0.0f : s.zero(n, g)) == parameterAt(q.zero, n, g));
+            const float scale = q.scale(q.parameterRow(n), g),
+                        zero = format.storedZero(codec, q.zero(q.parameterRow(n), g));
+            d.scales += !(readAt(info, q, s.scale, n, g) == scale);
+            d.zeros += !((s.zero.empty() ? 0.0f : readAt(info, q, s.zero, n, g)) == zero);
         }
     for (size_t c = 0; c < q.cols; ++c)
         d.indices +=
@@ -49,15 +58,37 @@ void compareValues(const Matrix& have, const Matrix& want, ReceiptLine& line) {
     }
 }
 
-/// "" when all are there.
-std::string missingPart(const std::vector<PackedPart>& parts, const Checkpoint& written,
-                        const std::string& prefix) {
-    for (const PackedPart& p : parts)
-        if (written.find(prefix + p.suffix) == Checkpoint::npos) return "no " + p.suffix.substr(1);
-    return {};
+/// "" when all are there, and those that the reader leaves aside have the bytes that belong there.
+Result<std::string> wrongPart(const PackedFormat& format, const PlanEntry& entry, const QuantizedTensor& q,
+                              const Codec& codec, const std::vector<PackedPart>& parts,
+                              const Checkpoint& written) {
+    const std::string prefix = linearPrefix(entry.target);
+    PackedBytes expected;
+    for (size_t i = 0; i < parts.size(); ++i) {
+        const size_t at = written.find(prefix + parts[i].suffix);
+        if (at == Checkpoint::npos) return "no " + parts[i].suffix.substr(1);
+        if (!parts[i].ofInputs) continue;
+        if (expected.empty()) {
+            QS_TRY(expected, format.pack(entry.target, q, codec));
+        }
+        QS_TRY(const auto bytes, written.rawBytes(at));
+        if (!std::equal(bytes.begin(), bytes.end(), expected[i].begin(), expected[i].end()))
+            return parts[i].suffix.substr(1) + " differs";
+    }
+    return std::string();
 }
 
-Result<void> compareLinear(const QuantizedTensor& q, const Codec& codec, const char* layout,
+/// The groups of the file are those of the run.
+bool sameGroups(const PackedInfo& info, const QuantizedTensor& q) {
+    if (info.flattened)
+        return info.groups == q.rows * q.layout.groups && info.groupSize == q.layout.groupSize;
+    const bool rows =
+        info.scaleRows == q.rows || (info.scaleRows == q.layout.scaleRows &&
+                                     (info.scaleRows == 1 || info.blockRows == q.layout.blockRows));
+    return rows && info.groups == q.layout.groups;
+}
+
+Result<void> compareLinear(const QuantizedTensor& q, const Codec& codec, const PackedFormat& format,
                            const PackedReader& written, const std::string& prefix, ReceiptLine& line) {
     QS_TRY(const auto packed, written.find(prefix));
     if (!packed) {
@@ -65,15 +96,15 @@ Result<void> compareLinear(const QuantizedTensor& q, const Codec& codec, const c
         return {};
     }
     const PackedInfo& info = packed->info();
-    if (info.layout != layout || info.out != q.rows || info.in != q.cols || info.bits != codec.bits() ||
-        info.groups != q.layout.groups || info.scaleRows != q.rows) {
+    if (info.layout != format.layout(codec) || info.out != q.rows || info.in != q.cols ||
+        info.bits != codec.bits() || !sameGroups(info, q)) {
         line.done = fmt::format("{} of {} bits [{}, {}] in {} groups", info.layout, info.bits, info.out,
                                 info.in, info.groups);
         return {};
     }
     QS_TRY(const PackedCodes codes, packed->codes());
     QS_TRY(const PackedScales scales, packed->scales());
-    const Differences d = compareParts(codes, scales, q);
+    const Differences d = compareParts(format, codec, info, codes, scales, q);
     line.codesDiffering = d.codes;
     line.done += d.text();
     QS_TRY(const Matrix values, packed->dequantize());
@@ -110,9 +141,9 @@ Result<void> verifyLinear(const ExportSource& source, const PlanEntry& entry, Pa
     ReceiptLine line;
     line.tensor = entry.target.place.tensor;
     line.planned = line.done = codec->label();
-    QS_CHECK(compareLinear(q, *codec, format.layout(), written, prefix, line));
-    if (const std::string missing = missingPart(parts, written.checkpoint(), prefix); !missing.empty())
-        line.done = missing;
+    QS_CHECK(compareLinear(q, *codec, format, written, prefix, line));
+    QS_TRY(const std::string wrong, wrongPart(format, entry, q, *codec, parts, written.checkpoint()));
+    if (!wrong.empty()) line.done = wrong;
     receipt.lines.push_back(std::move(line));
     return {};
 }
@@ -127,7 +158,7 @@ Result<Receipt> verifyPacked(const ExportSource& source, MakePackedFormat make,
     const Checkpoint& checkpoint = source.checkpoint();
     const PackedReader reader(*written);
     const auto entries = source.entriesOfTensor();
-    const auto format = make(*source.model, source.plan);
+    const auto format = make(source);
     std::set<std::string> expected;
     for (size_t i = 0; i < entries.size(); ++i) {
         QS_CHECK(job.checkpoint());

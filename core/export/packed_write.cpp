@@ -21,7 +21,7 @@ public:
             module_.clear();
             QS_TRY(const QuantizedTensor q, source_.tensor(entry));
             QS_TRY(const auto codec, codecOf(q));
-            QS_TRY(bytes_, format_.pack(q, *codec));
+            QS_TRY(bytes_, format_.pack(entry.target, q, *codec));
             module_ = entry.target.module;
         }
         const auto& bytes = bytes_.at(part);
@@ -35,7 +35,7 @@ private:
     const ExportSource& source_;
     const PackedFormat& format_;
     std::string module_;
-    std::vector<std::vector<std::byte>> bytes_;
+    PackedBytes bytes_;
 };
 
 /// `format` must outlive the result.
@@ -73,14 +73,14 @@ Result<void> inspect(const ExportSource& source, PackedFormat& format, const Job
 } // namespace
 
 Result<uint64_t> packedBytes(const ExportSource& source, MakePackedFormat make) {
-    const auto format = make(*source.model, source.plan);
+    const auto format = make(source);
     QS_TRY(const WeightFiles files, packedFiles(source, *format));
     return files.bytes();
 }
 
 Result<void> writePacked(const ExportSource& source, MakePackedFormat make, const std::filesystem::path& into,
                          const JobContext& job) {
-    const auto format = make(*source.model, source.plan);
+    const auto format = make(source);
     QS_CHECK(inspect(source, *format, job.part(0, 0.3)));
     QS_TRY(auto config, sourceConfig(source.checkpoint()));
     config["quantization_config"] = format->config();

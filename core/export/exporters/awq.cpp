@@ -10,7 +10,7 @@
 namespace qs {
 
 const ExporterDescriptor& exporter_awq();
-std::unique_ptr<PackedFormat> makeAwqFormat(const Model& model, const Plan& plan);
+std::unique_ptr<PackedFormat> makeAwqFormat(const ExportSource& source);
 
 namespace {
 
@@ -22,7 +22,7 @@ public:
     AwqFormat(const Model& model, const Plan& plan)
         : plan_(plan), settings_(plan.entries.size()), kept_(keptModules(model, plan)) {}
 
-    const char* layout() const override { return "awq"; }
+    const char* layout(const Codec&) const override { return "awq"; }
 
     Result<void> add(size_t entry, const QuantizedTensor& q) override {
         const PlanEntry& e = plan_.entries[entry];
@@ -45,7 +45,7 @@ public:
                                        {".scales", DType::F16, {layout.groups, t.rows}}};
     }
 
-    Result<std::vector<std::vector<std::byte>>> pack(const QuantizedTensor& q, const Codec&) const override {
+    Result<PackedBytes> pack(const QuantTarget&, const QuantizedTensor& q, const Codec&) const override {
         const size_t out = q.rows, in = q.cols, groups = q.layout.groups;
         std::vector<uint32_t> weight(in * out / 8), zeros(groups * out / 8);
         std::vector<uint16_t> scales(groups * out);
@@ -59,7 +59,7 @@ public:
                     scales[g * out + n] = floatToHalf(parameterAt(q.scale, n, g));
                 }
             }
-        return std::vector<std::vector<std::byte>>{bytesOf(weight), bytesOf(zeros), bytesOf(scales)};
+        return PackedBytes{bytesOf(weight), bytesOf(zeros), bytesOf(scales)};
     }
 
 private:
@@ -78,17 +78,7 @@ void checkRuntimes(const Model& model, const Plan& plan, const std::vector<LintE
                                    entries.front().entry->target.module));
             break;
         }
-    // Names are matched as parts of names.
-    for (const std::string& kept : keptModules(model, plan))
-        for (const LintEntry& e : entries)
-            if (linearPrefix(e.entry->target).find(kept) != std::string::npos) {
-                list.error(
-                    "skip", e.entry->target.module,
-                    fmt::format("AWQ's modules_to_not_convert matches parts of names: keeping {} would "
-                                "keep this linear too",
-                                kept));
-                break;
-            }
+    lintPartialNames(model, plan, entries, "AWQ's modules_to_not_convert", list);
     const size_t g = entries.empty() ? 128 : entries.front().layout.groupSize;
     if (!entries.empty() && entries.front().layout.groups > 1 && g != 32 && g != 64 && g != 128)
         list.warn("group", "the fast kernels of vLLM and SGLang want groups of 32, 64, 128 or a whole row");
@@ -104,8 +94,8 @@ std::vector<LintIssue> lint(const Model& model, const Plan& plan) {
 
 } // namespace
 
-std::unique_ptr<PackedFormat> makeAwqFormat(const Model& model, const Plan& plan) {
-    return std::make_unique<AwqFormat>(model, plan);
+std::unique_ptr<PackedFormat> makeAwqFormat(const ExportSource& source) {
+    return std::make_unique<AwqFormat>(*source.model, source.plan);
 }
 
 const ExporterDescriptor& exporter_awq() {

@@ -1,79 +1,87 @@
 // SPDX-License-Identifier: Apache-2.0
-// compressed-tensors "pack-quantized", integers of 2 to 8 bits; see core/model/packed/ct_pack.cpp.
-#include "core/codec/packing.h"
-#include "core/export/packed_format.h"
+// compressed-tensors: any mix of the layouts of ct_layout.h, one group of its config for each setting.
+#include "core/export/ct_layout.h"
 #include "core/export/packed_lint.h"
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace qs {
 
 const ExporterDescriptor& exporter_compressed_tensors();
-std::unique_ptr<PackedFormat> makeCtPackFormat(const Model& model, const Plan& plan);
+std::unique_ptr<PackedFormat> makeCtFormat(const ExportSource& source);
 
 using nlohmann::ordered_json;
 
 namespace {
 
-ordered_json weightsJson(const IntSetting& s) {
-    const bool group = s.groupSize > 0;
-    return {{"num_bits", s.bits},
-            {"type", "int"},
-            {"symmetric", s.symmetric},
-            {"strategy", group ? "group" : "channel"},
-            {"group_size", group ? ordered_json(s.groupSize) : ordered_json(nullptr)},
-            {"block_structure", nullptr},
-            {"dynamic", false},
-            {"actorder", nullptr},
-            {"observer", "minmax"},
-            {"observer_kwargs", ordered_json::object()}};
+const ParamSpecs& specs() {
+    static const ParamSpecs list = {
+        ParamSpec::choice("activations", "Activations", "keep", {"keep", "dynamic", "static"},
+                          "What runtimes do with the inputs of linears that allow it. keep: nothing. "
+                          "dynamic: they are rounded too, "
+                          "with scales found at run time (int8 with one scale per output: W8A8; FP8; MX). "
+                          "static: with one scale "
+                          "from the calibration (also NVFP4: W4A4). The figures of the run were measured "
+                          "with inputs as they are.")};
+    return list;
 }
 
-class CtPackFormat final : public PackedFormat {
-public:
-    CtPackFormat(const Model& model, const Plan& plan)
-        : plan_(plan), settings_(plan.entries.size()), kept_(keptModules(model, plan)) {}
+CtInputs inputsOf(const Params& params) {
+    if (!params.has("activations")) return CtInputs::Keep;
+    const std::string& name = params.choice("activations");
+    return name == "dynamic" ? CtInputs::Dynamic : name == "static" ? CtInputs::Static : CtInputs::Keep;
+}
 
-    const char* layout() const override { return "ct_pack"; }
+class CtFormat final : public PackedFormat {
+public:
+    explicit CtFormat(const ExportSource& source)
+        : source_(source)
+        , inputs_(inputsOf(source.params))
+        , groups_(source.plan.entries.size())
+        , kept_(keptModules(*source.model, source.plan)) {}
+
+    const char* layout(const Codec& codec) const override { return layoutOf(codec).layout(); }
 
     Result<void> add(size_t entry, const QuantizedTensor& q) override {
-        const PlanEntry& e = plan_.entries[entry];
+        const PlanEntry& e = source_.plan.entries[entry];
         QS_TRY(const auto codec, codecOf(q));
-        QS_TRY(const IntSetting s, intSettingOf(e, q, codec->scaleType()));
-        if (s.actOrder)
-            return Error::unsupported("groups are written in column order only: runtimes have given up "
-                                      "the group index of compressed-tensors",
-                                      e.target.module);
-        settings_[entry] = s;
+        QS_CHECK(requireLayout(e.target, *codec));
+        const CtLayout& layout = layoutOf(*codec);
+        QS_TRY(auto weights, layout.weights(e, q, *codec));
+        if (hasInputPart(*codec)) QS_CHECK(inputScale(e.target, layout));
+        groups_[entry] = {{"targets", ordered_json::array()},
+                          {"weights", std::move(weights)},
+                          {"input_activations", layout.inputs(inputs_, *codec)},
+                          {"output_activations", nullptr},
+                          {"format", layout.format()}};
         return {};
     }
 
-    /// One group of targets for each setting. Targets are named one by one: a catch-all would claim linears
-    /// that are kept.
+    /// Targets are named one by one: a catch-all would claim linears that are kept.
     ordered_json config() const override {
-        std::vector<std::pair<IntSetting, ordered_json>> groups;
-        for (const auto& set : fusedSets(plan_)) {
-            const auto& setting = settings_[set.front()];
-            if (!setting) continue;
-            auto it = std::find_if(groups.begin(), groups.end(),
-                                   [&](const auto& g) { return g.first == *setting; });
-            if (it == groups.end()) it = groups.insert(groups.end(), {*setting, ordered_json::array()});
+        std::vector<ordered_json> groups;
+        std::string format;
+        for (const auto& set : fusedSets(source_.plan)) {
+            const ordered_json& own = groups_[set.front()];
+            if (own.is_null()) continue;
+            auto it = std::find_if(groups.begin(), groups.end(), [&](ordered_json g) {
+                g["targets"] = ordered_json::array();
+                return g == own;
+            });
+            if (it == groups.end()) it = groups.insert(groups.end(), own);
             std::vector<const QuantTarget*> targets;
             for (const size_t i : set)
-                targets.push_back(&plan_.entries[i].target);
-            it->second.push_back("re:" + modulePattern(targets));
+                targets.push_back(&source_.plan.entries[i].target);
+            (*it)["targets"].push_back("re:" + modulePattern(targets));
+            const std::string name = own.at("format");
+            format = format.empty() || format == name ? name : "mixed-precision";
         }
         ordered_json list = ordered_json::object();
         for (size_t i = 0; i < groups.size(); ++i)
-            list[fmt::format("group_{}", i)] = {{"targets", groups[i].second},
-                                                {"weights", weightsJson(groups[i].first)},
-                                                {"input_activations", nullptr},
-                                                {"output_activations", nullptr},
-                                                {"format", "pack-quantized"}};
+            list[fmt::format("group_{}", i)] = groups[i];
         return {{"quant_method", "compressed-tensors"},
-                {"format", "pack-quantized"},
+                {"format", format},
                 {"quantization_status", "compressed"},
                 {"config_groups", list},
                 {"ignore", kept_},
@@ -82,64 +90,66 @@ public:
     }
 
     Result<std::vector<PackedPart>> parts(const QuantTarget& t, const Codec& codec) const override {
-        QS_TRY(const GroupLayout layout, codec.layout(t.rows, t.cols));
-        const int bits = codec.bits();
-        std::vector<PackedPart> out = {{".weight_packed", DType::I32, {t.rows, packedWords(t.cols, bits)}},
-                                       {".weight_scale", codec.scaleType(), {t.rows, layout.groups}},
-                                       {".weight_shape", DType::I64, {2}}};
-        if (!codec.symmetric())
-            out.push_back({".weight_zero_point", DType::I32, {packedWords(t.rows, bits), layout.groups}});
+        QS_CHECK(requireLayout(t, codec));
+        const CtLayout& layout = layoutOf(codec);
+        QS_TRY(auto out, layout.parts(t, codec));
+        if (hasInputPart(codec)) out.push_back({layout.inputPart(), DType::F32, {1}, true});
         return out;
     }
 
-    Result<std::vector<std::vector<std::byte>>> pack(const QuantizedTensor& q,
-                                                     const Codec& codec) const override {
-        const size_t out = q.rows, in = q.cols, groups = q.layout.groups;
-        const int bits = codec.bits();
-        const size_t words = packedWords(in, bits);
-        std::vector<uint32_t> weight(out * words);
-        for (size_t n = 0; n < out; ++n)
-            QS_CHECK(packFields(std::span(q.codes).subspan(n * in, in), bits,
-                                std::span(weight).subspan(n * words, words)));
-        std::vector<float> scales(out * groups);
-        for (size_t n = 0; n < out; ++n)
-            for (size_t g = 0; g < groups; ++g)
-                scales[n * groups + g] = parameterAt(q.scale, n, g);
-        std::vector<std::byte> stored(scales.size() * size_t(dtypeInfo(codec.scaleType()).bits) / 8);
-        QS_CHECK(fromFloat(scales, codec.scaleType(), stored));
-        std::vector<std::vector<std::byte>> parts = {
-            bytesOf(weight), std::move(stored), bytesOf(std::vector<int64_t>{int64_t(out), int64_t(in)})};
-        if (!codec.symmetric()) {
-            QS_TRY(const auto zeros, packZeros(q, bits));
-            parts.push_back(bytesOf(zeros));
+    Result<PackedBytes> pack(const QuantTarget& target, const QuantizedTensor& q,
+                             const Codec& codec) const override {
+        const CtLayout& layout = layoutOf(codec);
+        QS_TRY(PackedBytes bytes, layout.pack(q, codec));
+        if (hasInputPart(codec)) {
+            QS_TRY(const float scale, inputScale(target, layout));
+            bytes.push_back(bytesOf(std::vector<float>{scale}));
         }
-        return parts;
+        return bytes;
+    }
+
+    int storedCode(const Codec& codec, uint8_t code) const override {
+        return layoutOf(codec).storedCode(codec, code);
+    }
+    float storedZero(const Codec& codec, float zero) const override {
+        return layoutOf(codec).storedZero(codec, zero);
     }
 
 private:
-    /// [words of N fields, groups]: every column one stream.
-    static Result<std::vector<uint32_t>> packZeros(const QuantizedTensor& q, int bits) {
-        const size_t words = packedWords(q.rows, bits), groups = q.layout.groups;
-        std::vector<uint32_t> out(words * groups), stream(words);
-        std::vector<uint8_t> fields(q.rows);
-        for (size_t g = 0; g < groups; ++g) {
-            for (size_t n = 0; n < q.rows; ++n)
-                fields[n] = uint8_t(parameterAt(q.zero, n, g));
-            QS_CHECK(packFields(fields, bits, stream));
-            for (size_t w = 0; w < words; ++w)
-                out[w * groups + g] = stream[w];
-        }
-        return out;
+    const CtLayout& layoutOf(const Codec& codec) const {
+        if (inputs_ != CtInputs::Keep && isCtInt8(codec)) return ctInt8();
+        return *ctLayoutFor(codec);
+    }
+    static Result<void> requireLayout(const QuantTarget& target, const Codec& codec) {
+        if (ctLayoutFor(codec)) return {};
+        return Error::unsupported("compressed-tensors has no layout for " + codec.label(), target.module);
+    }
+    bool hasInputPart(const Codec& codec) const {
+        const ordered_json inputs = layoutOf(codec).inputs(inputs_, codec);
+        return !inputs.is_null() && inputs.at("dynamic") != true;
     }
 
-    const Plan& plan_;
-    std::vector<std::optional<IntSetting>> settings_;
+    Result<float> inputScale(const QuantTarget& target, const CtLayout& layout) const {
+        auto largest = source_.largestInput(target.site);
+        if (!largest) return largest.takeError().at(target.module);
+        if (!(*largest > 0))
+            return Error::invalid("its inputs were 0 throughout the calibration: no scale follows",
+                                  target.module);
+        return layout.inputScale(*largest);
+    }
+
+    const ExportSource& source_;
+    CtInputs inputs_;
+    std::vector<ordered_json> groups_; ///< per entry, without targets
     std::vector<std::string> kept_;
 };
 
-/// What loads, but not everywhere, or not as it was computed.
-void checkRuntimes(const Model& model, const std::vector<LintEntry>& entries, LintList& list) {
-    const auto any = [&](auto&& rule) { return std::any_of(entries.begin(), entries.end(), rule); };
+/// Integers that load, but not everywhere, or not as they were computed.
+void checkIntegers(const Model& model, const std::vector<LintEntry>& entries, LintList& list) {
+    const auto any = [&](auto&& rule) {
+        return std::any_of(entries.begin(), entries.end(),
+                           [&](const LintEntry& e) { return e.codec->id() == "int" && rule(e); });
+    };
     const auto usual = [](const LintEntry& e) { return e.codec->bits() == 4 || e.codec->bits() == 8; };
     if (any([&](const LintEntry& e) { return !usual(e) && e.codec->bits() != 2; }))
         list.warn("dense", "3, 5, 6 and 7 bits are packed densely: compressed-tensors reads that since 0.17");
@@ -164,19 +174,43 @@ void checkRuntimes(const Model& model, const std::vector<LintEntry>& entries, Li
                   "the type it runs the model in, which moves values when that is narrower");
 }
 
+void checkFloats(const std::vector<LintEntry>& entries, LintList& list) {
+    for (const LintEntry& e : entries)
+        if (!ctLayoutFor(*e.codec))
+            list.error(
+                "format", e.entry->target.module,
+                fmt::format("compressed-tensors has no layout for {}: of floats it holds e4m3 with one "
+                            "scale per tensor, per channel or per block of rows and columns, MXFP4, MXFP8 "
+                            "E4M3 and NVFP4",
+                            e.codec->label()));
+    const auto any = [&](auto&& rule) { return std::any_of(entries.begin(), entries.end(), rule); };
+    if (any([](const LintEntry& e) {
+            return e.layout.blockRows > 1 && (e.layout.blockRows != 128 || e.layout.groupSize != 128);
+        }))
+        list.warn("block", "the kernels of vLLM want FP8 blocks of 128 x 128");
+    if (any([](const LintEntry& e) {
+            return e.codec->id() == "nvfp4" && !e.entry->target.fusedGroup.empty();
+        }))
+        list.warn("global", "vLLM gives the linears it fuses (q, k, v; gate, up) the largest of their global "
+                            "scales, which moves the values of the others slightly");
+}
+
 std::vector<LintIssue> lint(const Model& model, const Plan& plan) {
     static const PackedRules rules{.format = "compressed-tensors",
                                    .label = "compressed-tensors",
                                    .bits = {2, 3, 4, 5, 6, 7, 8},
-                                   .scaleTypes = {DType::F16, DType::BF16, DType::F32}};
-    return lintPacked(model, plan, rules,
-                      [&](const auto& entries, LintList& list) { checkRuntimes(model, entries, list); });
+                                   .scaleTypes = {DType::F16, DType::BF16, DType::F32},
+                                   .floats = {"float", "mx", "nvfp4"}};
+    return lintPacked(model, plan, rules, [&](const auto& entries, LintList& list) {
+        checkIntegers(model, entries, list);
+        checkFloats(entries, list);
+    });
 }
 
 } // namespace
 
-std::unique_ptr<PackedFormat> makeCtPackFormat(const Model& model, const Plan& plan) {
-    return std::make_unique<CtPackFormat>(model, plan);
+std::unique_ptr<PackedFormat> makeCtFormat(const ExportSource& source) {
+    return std::make_unique<CtFormat>(source);
 }
 
 const ExporterDescriptor& exporter_compressed_tensors() {
@@ -185,12 +219,13 @@ const ExporterDescriptor& exporter_compressed_tensors() {
         d.id = "compressed_tensors";
         d.label = "compressed-tensors";
         d.summary =
-            "Packed integers of 2 to 8 bits (pack-quantized), any mix of widths and groups: what vLLM "
-            "loads best.";
+            "Integers of 2 to 8 bits, FP8, MXFP4, MXFP8 and NVFP4, any mix, with W8A8 where asked for: what "
+            "vLLM loads best.";
         d.citation = "layout of compressed-tensors 0.18 (llm-compressor)";
+        d.params = specs();
         d.runtimes = {"vLLM", "SGLang", "transformers"};
         d.lint = lint;
-        exportAs<exporter_compressed_tensors, makeCtPackFormat>(d);
+        exportAs<exporter_compressed_tensors, makeCtFormat>(d);
         return d;
     }();
     return descriptor;

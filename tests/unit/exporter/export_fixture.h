@@ -6,6 +6,7 @@
 #include "core/checkpoint/safetensors.h"
 #include "core/export/export_source.h"
 #include "core/model/weights.h"
+#include "core/quant/quantize_common.h"
 #include "tests/support/qs_test.h"
 
 #include <cmath>
@@ -133,11 +134,31 @@ inline Params intParams(nlohmann::json object) {
     return *p;
 }
 
+inline Scheme schemeOf(const char* codec, nlohmann::json params) {
+    auto s = Scheme::make(codec, "rtn");
+    if (!s) qFatal("scheme: %s", s.error().describe().c_str());
+    auto p = Params::fromJson((*findCodec(codec))->params, params, "test");
+    if (!p) qFatal("params: %s", p.error().describe().c_str());
+    s->codecParams = *p;
+    return *s;
+}
+
 inline Scheme intScheme(nlohmann::json object) {
     auto s = Scheme::make("int", "rtn");
     if (!s) qFatal("scheme: %s", s.error().describe().c_str());
     s->codecParams = intParams(std::move(object));
     return *s;
+}
+
+/// Normal weights to nearest.
+inline QuantizedTensor roundedTensor(const QuantTarget& target, const Codec& codec, std::mt19937& rng) {
+    std::normal_distribution<float> normal(0, 0.05f);
+    Matrix w(target.rows, target.cols);
+    for (float& v : w.span())
+        v = normal(rng);
+    auto q = quantizeToNearest(w.view(), codec, {}, JobContext());
+    if (!q) qFatal("tensor: %s", q.error().describe().c_str());
+    return std::move(*q);
 }
 
 /// Random codes over the whole range, F16 scales, zero points as the grid has them.
@@ -150,6 +171,7 @@ inline QuantizedTensor randomTensor(const QuantTarget& target, const Scheme& sch
     q.codecParams = scheme.codecParams;
     q.rows = target.rows;
     q.cols = target.cols;
+    if (scheme.codec != "int") return roundedTensor(target, **codec, rng);
     q.layout = *(*codec)->layout(q.rows, q.cols);
     const int levels = (*codec)->levels();
     q.codes.resize(q.rows * q.cols);
@@ -181,14 +203,20 @@ inline QuantizedTensor copyOf(const QuantizedTensor& q) {
     c.codes = q.codes;
     c.scale = q.scale.clone();
     c.zero = q.zero.clone();
+    c.superScale = q.superScale.clone();
+    c.superZero = q.superZero.clone();
     c.groupOfColumn = q.groupOfColumn;
     return c;
 }
 
 /// Value of one weight by the definition of the codec.
 inline float valueAt(const QuantizedTensor& q, size_t r, size_t c) {
+    if (q.codec != "int") {
+        const auto codec = codecOf(q);
+        return (*codec)->decode(q.codes[r * q.cols + c], q.scale(q.parameterRow(r), q.groupOf(c)), 0);
+    }
     const size_t g = q.groupOfColumn.empty() ? c / q.layout.groupSize : size_t(q.groupOfColumn[c]);
-    const size_t row = q.layout.scaleRows == 1 ? 0 : r;
+    const size_t row = q.parameterRow(r);
     return q.scale(row, g) * (float(q.codes[r * q.cols + c]) - q.zero(row, g));
 }
 
@@ -230,6 +258,11 @@ inline bool hasRule(const std::vector<LintIssue>& issues, const std::string& rul
     for (const LintIssue& i : issues)
         if (i.rule == rule && i.severity == severity) return true;
     return false;
+}
+
+inline bool hasErrors(const std::vector<LintIssue>& issues) {
+    return std::any_of(issues.begin(), issues.end(),
+                       [](const LintIssue& i) { return i.severity == Severity::Error; });
 }
 
 /// Bytes of tensor `name` in `a` and `b` are the same, as are type and shape.

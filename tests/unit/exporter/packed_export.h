@@ -28,6 +28,10 @@ inline Result<PackedExport> exportPacked(const ExportSource& s, MakePackedFormat
     return w;
 }
 
+inline SchemeOf everywhere(const char* codec, nlohmann::json params) {
+    return [codec, params](const QuantTarget&) { return schemeOf(codec, params); };
+}
+
 inline SchemeOf everywhere(nlohmann::json params) {
     return [params](const QuantTarget&) { return intScheme(params); };
 }

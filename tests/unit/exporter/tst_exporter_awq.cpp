@@ -6,7 +6,7 @@ using namespace qs::test;
 using nlohmann::json;
 
 namespace qs {
-std::unique_ptr<PackedFormat> makeAwqFormat(const Model& model, const Plan& plan);
+std::unique_ptr<PackedFormat> makeAwqFormat(const ExportSource& source);
 }
 
 class Exporter_awq : public QObject {

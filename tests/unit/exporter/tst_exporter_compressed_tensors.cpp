@@ -8,7 +8,7 @@ using namespace qs::test;
 using nlohmann::json;
 
 namespace qs {
-std::unique_ptr<PackedFormat> makeCtPackFormat(const Model& model, const Plan& plan);
+std::unique_ptr<PackedFormat> makeCtFormat(const ExportSource& source);
 }
 
 namespace {
@@ -60,7 +60,7 @@ private slots:
                                                         {"group", group},
                                                         {"grid", grid.toStdString()},
                                                         {"scale_dtype", scale.toStdString()}}));
-        const auto w = exportPacked(s, makeCtPackFormat, "ct-out");
+        const auto w = exportPacked(s, makeCtFormat, "ct-out");
         QS_VERIFY_OK(w);
         QVERIFY2(w->receipt.verified, w->receipt.summary().c_str());
         QCOMPARE(w->receipt.maxDelta, 0.0);
@@ -82,7 +82,7 @@ private slots:
         Fixture f = makeFixture();
         for (const int bits : {3, 4, 5, 8}) {
             const ExportSource s = sourceFor(f, everywhere({{"bits", bits}, {"group", 32}}));
-            const auto w = exportPacked(s, makeCtPackFormat, "ct-out");
+            const auto w = exportPacked(s, makeCtFormat, "ct-out");
             QS_VERIFY_OK(w);
             const std::string prefix = "model.layers.1.mlp.down_proj";
             const QuantizedTensor& q = f.tensors.at("layers.1.mlp.down_proj"); // [64, 96]
@@ -114,7 +114,7 @@ private slots:
             const bool eight = t.role == "gate" || t.role == "up" || (t.role == "down" && t.block == 1);
             return intScheme({{"bits", eight ? 8 : 4}, {"group", 32}, {"grid", "symmetric"}});
         });
-        const auto w = exportPacked(s, makeCtPackFormat, "ct-out");
+        const auto w = exportPacked(s, makeCtFormat, "ct-out");
         QS_VERIFY_OK(w);
         QVERIFY2(w->receipt.verified, w->receipt.summary().c_str());
         QCOMPARE(wrongValue(f, *w), std::string());
@@ -137,11 +137,157 @@ private slots:
         Fixture f = makeFixture();
         const ExportSource s = sourceFor(f, everywhere({{"bits", 4}, {"group", 32}}), true);
         const auto folder = scratchDir("ct-refused");
-        const auto refused = writePacked(s, makeCtPackFormat, folder, JobContext());
+        const auto refused = writePacked(s, makeCtFormat, folder, JobContext());
         QVERIFY(!refused);
         QVERIFY2(refused.error().describe().find("column order") != std::string::npos,
                  refused.error().describe().c_str());
         QVERIFY(std::filesystem::is_empty(folder));
+    }
+
+    /// Every layout of floats, and W8A8: codes and scales come back from the reader, as do the fields by
+    /// which vLLM chooses its kernels.
+    void floats_data() {
+        QTest::addColumn<QString>("codec");
+        QTest::addColumn<QString>("params");
+        QTest::addColumn<QString>("format");
+        QTest::addColumn<QString>("strategy");
+        const auto row = [](const char* codec, const char* params, const char* format, const char* strategy) {
+            QTest::addRow("%s %s", codec, params) << codec << params << format << strategy;
+        };
+        row("float", R"({})", "float-quantized", "channel");
+        row("float", R"({"group": 0, "scale_dtype": "bf16"})", "float-quantized", "tensor");
+        row("float", R"({"group": 32, "block_rows": 48})", "float-quantized", "block");
+        row("mx", R"({"format": "mxfp4"})", "mxfp4-pack-quantized", "group");
+        row("mx", R"({"format": "mxfp8_e4m3"})", "mxfp8-quantized", "group");
+        row("nvfp4", R"({})", "nvfp4-pack-quantized", "tensor_group");
+    }
+    void floats() {
+        QFETCH(QString, codec);
+        QFETCH(QString, params);
+        QFETCH(QString, format);
+        QFETCH(QString, strategy);
+        Fixture f = makeFixture();
+        const QByteArray id = codec.toUtf8();
+        const ExportSource s = sourceFor(f, everywhere(id.constData(), json::parse(params.toStdString())));
+        QVERIFY(!hasErrors((*findExporter("compressed_tensors"))->lint(*f.model, s.plan)));
+        const auto w = exportPacked(s, makeCtFormat, "ct-out");
+        QS_VERIFY_OK(w);
+        QVERIFY2(w->receipt.verified, w->receipt.summary().c_str());
+        QCOMPARE(w->receipt.maxDelta, 0.0);
+        QCOMPARE(w->receipt.bytesPlanned,
+                 uint64_t(std::filesystem::file_size(w->folder / "model.safetensors")));
+        QCOMPARE(wrongValue(f, *w), std::string());
+        QCOMPARE(w->settings.at("format").get<std::string>(), format.toStdString());
+        const auto& group = w->settings.at("config_groups").at("group_0");
+        QCOMPARE(group.at("format").get<std::string>(), format.toStdString());
+        QCOMPARE(group.at("weights").at("strategy").get<std::string>(), strategy.toStdString());
+        QCOMPARE(group.at("weights").at("type").get<std::string>(), std::string("float"));
+        QVERIFY(group.at("input_activations").is_null());
+    }
+
+    /// Bytes of FP4 and E4M3 by their definition: the even input in the low nibble, sign above magnitude.
+    void floatBytesByDefinition() {
+        Fixture f = makeFixture();
+        const ExportSource s = sourceFor(f, everywhere("nvfp4", {}));
+        const auto w = exportPacked(s, makeCtFormat, "ct-out");
+        QS_VERIFY_OK(w);
+        const std::string prefix = "model.layers.0.mlp.down_proj";
+        const QuantizedTensor& q = f.tensors.at("layers.0.mlp.down_proj"); // [64, 96]
+        const auto packed = rawValues<uint8_t>(*w->checkpoint, prefix + ".weight_packed");
+        const auto scales = rawValues<uint8_t>(*w->checkpoint, prefix + ".weight_scale");
+        const auto global = rawValues<float>(*w->checkpoint, prefix + ".weight_global_scale");
+        QCOMPARE(packed.size(), size_t(64 * 48));
+        QCOMPARE(scales.size(), size_t(64 * 6));
+        QCOMPARE(global, std::vector<float>{q.superScale(0, 0)});
+        const float magnitudes[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+        for (size_t r = 0; r < 64; ++r)
+            for (size_t c = 0; c < 96; ++c) {
+                const int code = packed[r * 48 + c / 2] >> (c % 2 * 4) & 15;
+                const uint8_t byte = scales[r * 6 + c / 16];
+                const int e = byte >> 3, m = byte & 7; // never negative
+                const float scale = e == 0 ? std::ldexp(float(m), -9) : std::ldexp(float(8 + m), e - 10);
+                const float value = (code & 8 ? -1.0f : 1.0f) * magnitudes[code & 7] * (scale / global[0]);
+                QCOMPARE(value, valueAt(q, r, c));
+            }
+    }
+
+    void roundedInputs() {
+        Fixture f = makeFixture();
+        const json int8 = {{"bits", 8}, {"group", -1}, {"grid", "symmetric"}};
+        const auto exportWith = [&](const SchemeOf& schemes, const char* activations) {
+            ExportSource s = sourceFor(f, schemes);
+            s.params = *Params::fromJson((*findExporter("compressed_tensors"))->params,
+                                         {{"activations", activations}}, "test");
+            s.largestInput = [](const std::string& site) -> Result<float> {
+                return site == "layers.1.down" ? 12.7f : 5.0f;
+            };
+            return exportPacked(s, makeCtFormat, "ct-out");
+        };
+        const auto dynamic = exportWith(everywhere(int8), "dynamic");
+        QS_VERIFY_OK(dynamic);
+        QVERIFY2(dynamic->receipt.verified, dynamic->receipt.summary().c_str());
+        QCOMPARE(wrongValue(f, *dynamic), std::string());
+        QCOMPARE(dynamic->settings.at("format").get<std::string>(), std::string("int-quantized"));
+        const auto& inputs = dynamic->settings.at("config_groups").at("group_0").at("input_activations");
+        QVERIFY(inputs.at("dynamic") == true && inputs.at("strategy") == "token" &&
+                inputs.at("num_bits") == 8 && inputs.at("type") == "int");
+        const auto codes = rawValues<int8_t>(*dynamic->checkpoint, "model.layers.0.mlp.up_proj.weight");
+        const QuantizedTensor& up = f.tensors.at("layers.0.mlp.up_proj");
+        for (size_t i = 0; i < codes.size(); ++i)
+            QCOMPARE(int(codes[i]), int(up.codes[i]) - 128);
+
+        const auto fixed = exportWith(everywhere(int8), "static");
+        QS_VERIFY_OK(fixed);
+        QVERIFY2(fixed->receipt.verified, fixed->receipt.summary().c_str());
+        QCOMPARE(rawValues<float>(*fixed->checkpoint, "model.layers.0.self_attn.q_proj.input_scale"),
+                 std::vector<float>{5.0f / 127.0f});
+        QVERIFY(fixed->settings.at("config_groups").at("group_0").at("input_activations").at("dynamic") ==
+                false);
+
+        // One of each: 4-bit integers keep their inputs, FP8 and NVFP4 have a scale of their own kind.
+        const auto mixed = exportWith(
+            [&](const QuantTarget& t) {
+                return t.role == "down" ? schemeOf("float", json::object())
+                       : t.role == "o"  ? schemeOf("nvfp4", json::object())
+                                        : intScheme({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}});
+            },
+            "static");
+        QS_VERIFY_OK(mixed);
+        QVERIFY2(mixed->receipt.verified, mixed->receipt.summary().c_str());
+        QCOMPARE(mixed->settings.at("format").get<std::string>(), std::string("mixed-precision"));
+        QCOMPARE(mixed->settings.at("config_groups").size(), size_t(3));
+        QCOMPARE(rawValues<float>(*mixed->checkpoint, "model.layers.1.mlp.down_proj.input_scale"),
+                 std::vector<float>{12.7f / 448.0f});
+        QCOMPARE(rawValues<float>(*mixed->checkpoint, "model.layers.1.self_attn.o_proj.input_global_scale"),
+                 std::vector<float>{448.0f * 6.0f / 5.0f});
+        QVERIFY(mixed->checkpoint->find("model.layers.1.mlp.up_proj.input_scale") == Checkpoint::npos);
+
+        // A changed scale of inputs is found, though the reader leaves it aside.
+        ExportSource s = sourceFor(f, everywhere(int8));
+        s.params = *Params::fromJson((*findExporter("compressed_tensors"))->params,
+                                     {{"activations", "static"}}, "test");
+        s.largestInput = [](const std::string&) -> Result<float> { return 4.0f; };
+        const auto receipt = verifyPacked(s, makeCtFormat, fixed->folder, JobContext());
+        QS_VERIFY_OK(receipt);
+        QVERIFY(!receipt->verified);
+        s.largestInput = [](const std::string& site) -> Result<float> {
+            return Error::invalid("no inputs of " + site);
+        };
+        const auto refused = writePacked(s, makeCtFormat, scratchDir("ct-refused"), JobContext());
+        QVERIFY(!refused && refused.error().message.find("no inputs of layers.0") != std::string::npos);
+    }
+
+    void floatsWithoutLayout() {
+        const Fixture f = makeFixture();
+        for (const auto& [codec, params] : {std::pair("float", json{{"format", "e5m2"}}),
+                                            {"float", json{{"group", 32}}},
+                                            {"mx", json{{"format", "mxfp6_e2m3"}}}})
+            QVERIFY(
+                hasRule(lintOf(f, everywhere(codec, params)), "compressed-tensors-format", Severity::Error));
+        QVERIFY(hasRule(lintOf(f, everywhere("nf", json::object())), "compressed-tensors-codec",
+                        Severity::Error));
+        QVERIFY(hasRule(lintOf(f, everywhere("nvfp4", json::object())), "compressed-tensors-global",
+                        Severity::Warning));
     }
 
     void lint() {

@@ -34,6 +34,7 @@ std::vector<Params> variants(const CodecDescriptor& codec) {
         if (s.type == ParamType::Int && s.maximum - s.minimum <= 16)
             for (auto v = int64_t(s.minimum); v <= int64_t(s.maximum); ++v)
                 values.push_back(v);
+        if (s.key == "block_rows") values.push_back(128);
         for (const json& v : values) {
             all.push_back(base);
             all.back()[s.key] = v;

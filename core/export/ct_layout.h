@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ways in which compressed-tensors stores a linear ("formats" of its config), each for some codecs.
+// Readers: core/model/packed/ct_*.cpp and float8.cpp.
+#pragma once
+
+#include "core/export/packed_format.h"
+
+#include <nlohmann/json.hpp>
+
+namespace qs {
+
+/// How runtimes are told to quantize the inputs of a linear.
+enum class CtInputs {
+    Keep,    ///< as they are
+    Dynamic, ///< with scales that the runtime finds, per token or block
+    Static,  ///< with one from the calibration
+};
+
+class CtLayout {
+public:
+    virtual ~CtLayout() = default;
+    virtual const char* layout() const = 0; ///< PackedInfo::layout
+    virtual const char* format() const = 0; ///< "pack-quantized"
+    /// "weights" of the config group; Unsupported when the layout cannot hold the tensor exactly.
+    virtual Result<nlohmann::ordered_json> weights(const PlanEntry& entry, const QuantizedTensor& q,
+                                                   const Codec& codec) const = 0;
+    /// "input_activations" of the config group, or null: what comes nearest to `how` among what the layout
+    /// allows. "dynamic" says whether it needs a part of its own.
+    virtual nlohmann::ordered_json inputs(CtInputs how, const Codec& codec) const = 0;
+    /// The name of that part, and its value for inputs up to `largest`.
+    virtual const char* inputPart() const { return ".input_scale"; }
+    virtual float inputScale(float) const { return 1; }
+
+    /// Parts of the weight.
+    virtual Result<std::vector<PackedPart>> parts(const QuantTarget& target, const Codec& codec) const = 0;
+    virtual Result<PackedBytes> pack(const QuantizedTensor& q, const Codec& codec) const = 0;
+    virtual int storedCode(const Codec&, uint8_t code) const { return code; }
+    virtual float storedZero(const Codec&, float zero) const { return zero; }
+};
+
+/// The layout for tensors of a codec; nullptr when there is none. Never for 8-bit integers that are
+/// multiplied as such: these are ctInt8().
+const CtLayout* ctLayoutFor(const Codec& codec);
+/// "int-quantized": 8-bit symmetric integers with a scale per output, for runtimes that round inputs too.
+const CtLayout& ctInt8();
+/// Whether ctInt8() takes the codec.
+bool isCtInt8(const Codec& codec);
+
+/// Entry of a config group with the fields that runtimes want, in their order.
+nlohmann::ordered_json ctArguments(int bits, const char* type, bool symmetric, const char* strategy,
+                                   nlohmann::ordered_json groupSize);
+/// The same for inputs: {"dynamic": ..} and no observer when the runtime finds the scale.
+nlohmann::ordered_json ctInputArguments(int bits, const char* type, CtInputs how, const char* dynamicStrategy,
+                                        nlohmann::ordered_json groupSize = nullptr);
+
+} // namespace qs
