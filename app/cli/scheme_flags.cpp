@@ -9,6 +9,8 @@ namespace qs::cli {
 
 namespace {
 
+constexpr const char* kKeep = "keep";
+
 template<class Entries>
 std::vector<std::string> idsOf(const Entries& entries) {
     std::vector<std::string> ids;
@@ -35,10 +37,14 @@ void SchemeFlags::declare(CLI::App& app) {
     app.add_option("--recipe", recipeFile_, "Recipe file (JSON) instead of one scheme for every linear")
         ->type_name("FILE")
         ->group(group);
-    codecOption_ = app.add_option("--codec", codec_, "Number format: " + joined(idsOf(codecs())))
+    std::vector<std::string> formats = idsOf(codecs());
+    formats.push_back(kKeep);
+    codecOption_ = app.add_option("--codec", codec_,
+                                  "Number format: " + joined(formats) +
+                                      " (keep: nothing is quantized, for exports that only convert)")
                        ->type_name("ID")
                        ->capture_default_str();
-    codecOption_->check(CLI::IsMember(idsOf(codecs())))->group(group);
+    codecOption_->check(CLI::IsMember(formats))->group(group);
     methodOption_ = app.add_option("--method", method_, "How codes are chosen: " + joined(idsOf(methods())))
                         ->type_name("ID")
                         ->capture_default_str();
@@ -60,6 +66,12 @@ void SchemeFlags::check() {
         flags_.refuseOthers({"the recipe given by --recipe"});
         return;
     }
+    if (codec_ == kKeep) {
+        if (methodOption_->count() > 0)
+            refuseUsage(methodOption_->get_name(), "cannot be combined with --codec keep");
+        flags_.refuseOthers({"--codec keep"});
+        return;
+    }
     flags_.refuseOthers({"codec " + codec_, "method " + method_});
     scheme_.codec = codec_;
     scheme_.method = method_;
@@ -68,6 +80,7 @@ void SchemeFlags::check() {
 }
 
 Result<Recipe> SchemeFlags::recipe() const {
+    if (recipeFile_.empty() && codec_ == kKeep) return Recipe{.name = "keep", .rules = {}, .seed = seed_};
     if (recipeFile_.empty()) return Recipe::uniform(scheme_, seed_);
     QS_TRY(Recipe recipe, Recipe::load(recipeFile_));
     if (seedOption_->count() > 0) recipe.seed = seed_;

@@ -279,9 +279,6 @@ Result<void> requireNoErrors(const std::vector<LintIssue>& issues) {
 
 Result<void> checkPlan(const Model& model, const Plan& plan, const Calibration* calibration) {
     QS_CHECK(requireNoErrors(plan.issues));
-    const bool any = std::any_of(plan.entries.begin(), plan.entries.end(),
-                                 [](const PlanEntry& e) { return e.scheme.has_value(); });
-    if (!any) return Error::invalid("the plan keeps every tensor: there is nothing to quantize");
     if (plan.needsCalibration() && !calibration)
         return Error::invalid("a method of the plan needs calibration, and none was given");
     if (!calibration) return {};

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/quant/rounding/coordinate_descent.h"
+
+#include "core/linalg/parallel.h"
+#include "core/quant/quantize_common.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace qs {
+
+namespace {
+
+// Matrices over weights are transposed to [columns, rows], so that a column is contiguous.
+class Descent {
+public:
+    Descent(const QuantizeInput& in, const DescentOptions& options, QuantizedTensor& q)
+        : in_(in)
+        , options_(options)
+        , q_(q)
+        , rounded_(q.cols, q.rows)
+        , difference_(q.cols, q.rows)
+        , block_(std::min(options.blockSize, q.cols)) {}
+
+    Result<void> run(const JobContext& job) {
+        scaleSigma();
+        start();
+        gradient_ = Matrix(block_, q_.rows);
+        for (int sweep = 0; sweep < options_.sweeps; ++sweep) {
+            const bool relaxed =
+                options_.fromWeights && sweep % 3 == 1 && sweep + 1 < options_.sweeps && sweep <= 25;
+            for (size_t first = 0; first < q_.cols; first += block_) {
+                QS_CHECK(job.checkpoint());
+                QS_CHECK(sweepBlock(first, std::min(block_, q_.cols - first), relaxed));
+            }
+            job.report("Coordinate descent", double(sweep + 1), double(options_.sweeps));
+        }
+        return {};
+    }
+
+private:
+    /// To a mean diagonal of 1: float32 holds the products then.
+    void scaleSigma() {
+        const MatrixD& sigma = *in_.sigma;
+        double trace = 0;
+        for (size_t i = 0; i < q_.cols; ++i)
+            trace += sigma(i, i);
+        const double factor = trace > 0 ? double(q_.cols) / trace : 1;
+        sigma_ = Matrix(q_.cols, q_.cols);
+        for (size_t i = 0; i < sigma_.size(); ++i)
+            sigma_.data()[i] = float(sigma.data()[i] * factor);
+    }
+
+    /// An input that was never active has no evidence for any value: 0 is the cheapest, as in GPTQ.
+    bool isDead(size_t column) const { return sigma_(column, column) <= 0; }
+
+    void start() {
+        Matrix values;
+        if (!options_.fromWeights) values = in_.codec->dequantize(q_);
+        linalg::parallelFor(q_.cols, 16, [&](size_t begin, size_t end) {
+            for (size_t c = begin; c < end; ++c)
+                for (size_t r = 0; r < q_.rows; ++r) {
+                    const float w = isDead(c) ? 0.0f : in_.weight(r, c);
+                    rounded_(c, r) = options_.fromWeights ? w : values(r, c);
+                    difference_(c, r) = w - rounded_(c, r);
+                }
+        });
+    }
+
+    Result<void> sweepBlock(size_t first, size_t n, bool relaxed) {
+        MatrixView gradient = gradient_.view().block(0, n, 0, q_.rows);
+        std::fill_n(gradient.data, gradient.size(), 0.0f);
+        QS_CHECK(in_.backend->addProduct(1.0f, gradient, sigma_.view().block(0, q_.cols, first, n),
+                                         difference_.view()));
+        linalg::parallelFor(q_.rows, 64, [&](size_t begin, size_t end) {
+            std::vector<float> target(end - begin), change(end - begin), scale(end - begin),
+                zero(end - begin);
+            std::vector<uint8_t> codes(end - begin);
+            for (size_t j = 0; j < n; ++j) {
+                const size_t column = first + j;
+                const float inverse = isDead(column) ? 0.0f : 1.0f / sigma_(column, column);
+                float* value = rounded_.row(column) + begin;
+                for (size_t i = 0; i < target.size(); ++i) {
+                    target[i] = value[i] + gradient(j, begin + i) * inverse;
+                    change[i] = value[i];
+                }
+                if (relaxed)
+                    std::copy(target.begin(), target.end(), value);
+                else
+                    roundColumn(column, begin, target, scale, zero, codes, value);
+                for (size_t i = 0; i < change.size(); ++i)
+                    change[i] = value[i] - change[i];
+                applyChange(j, n, first, begin, change, gradient);
+            }
+        });
+        return {};
+    }
+
+    void roundColumn(size_t column, size_t begin, std::span<const float> target, std::span<float> scale,
+                     std::span<float> zero, std::span<uint8_t> codes, float* value) {
+        const size_t group = q_.groupOf(column);
+        for (size_t i = 0; i < target.size(); ++i) {
+            const size_t p = q_.parameterRow(begin + i);
+            scale[i] = q_.scale(p, group);
+            zero[i] = q_.zero(p, group);
+        }
+        in_.codec->round(target.data(), target.size(), scale.data(), zero.data(), codes.data(), value);
+        for (size_t i = 0; i < codes.size(); ++i)
+            q_.codes[(begin + i) * q_.cols + column] = codes[i];
+    }
+
+    /// D and, for the columns of the block that are still to come, D Sigma.
+    void applyChange(size_t j, size_t n, size_t first, size_t begin, std::span<const float> change,
+                     MatrixView gradient) {
+        float* difference = difference_.row(first + j) + begin;
+        for (size_t i = 0; i < change.size(); ++i)
+            difference[i] -= change[i];
+        for (size_t k = j + 1; k < n; ++k) {
+            const float s = sigma_(first + j, first + k);
+            float* later = gradient.row(k) + begin;
+            for (size_t i = 0; i < change.size(); ++i)
+                later[i] -= s * change[i];
+        }
+    }
+
+    const QuantizeInput& in_;
+    const DescentOptions& options_;
+    QuantizedTensor& q_;
+    Matrix sigma_;
+    Matrix rounded_, difference_; ///< W', W - W'
+    Matrix gradient_;             ///< D Sigma of the present block
+    size_t block_;
+};
+
+} // namespace
+
+Result<void> descend(const QuantizeInput& input, const DescentOptions& options, QuantizedTensor& q,
+                     const JobContext& job) {
+    return Descent(input, options, q).run(job);
+}
+
+} // namespace qs
