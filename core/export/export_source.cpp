@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/export/export_source.h"
 
+#include "core/export/run_checkpoint.h"
+
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
@@ -35,7 +37,7 @@ std::string sidecarText(const ExportRequest& request, const ExporterDescriptor& 
     if (!m.calibrationFingerprint.empty())
         calibration = {{"file", std::filesystem::path(m.calibrationFile).filename().string()},
                        {"fingerprint", m.calibrationFingerprint}};
-    const json sidecar = {
+    json sidecar = {
         {"schema", "quantoscope-export"},
         {"version", 1},
         {"app_version", QS_VERSION},
@@ -47,6 +49,8 @@ std::string sidecarText(const ExportRequest& request, const ExporterDescriptor& 
         {"run", {{"app_version", m.appVersion}, {"created_utc", m.createdUtc}, {"backend", m.backend}}},
         {"plan", m.plan()},
         {"plan_fingerprint", m.planFingerprint}};
+    if (const json plan = m.plan(); plan.contains("transforms"))
+        sidecar["transforms"] = plan.at("transforms");
     return sidecar.dump(2) + "\n";
 }
 
@@ -137,6 +141,7 @@ Result<ExportSource> exportSource(const ExportRequest& request, const ExporterDe
     ExportSource s;
     s.model = request.model.get();
     QS_TRY(s.plan, planOfRun(*request.run, *request.model));
+    QS_TRY(s.weights, runCheckpoint(request.model, request.run));
     s.largestInput = largestInputs(request.run->manifest());
     s.load = [run = request.run](const std::string& module) { return run->tensor(module); };
     QS_TRY(s.params, Params::fromJson(exporter.params, request.params.toJson(), exporter.id));

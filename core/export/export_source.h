@@ -13,6 +13,8 @@ namespace qs {
 /// Used on one thread.
 struct ExportSource {
     const Model* model = nullptr;
+    /// Where kept tensors come from: the model's own when null (see run_checkpoint.h).
+    std::shared_ptr<const Checkpoint> weights;
     Plan plan; ///< entries with a scheme are quantized
     std::function<Result<QuantizedTensor>(const std::string& module)> load; ///< NotFound when not in the run
     Params params;                                                          ///< of the exporter
@@ -23,7 +25,7 @@ struct ExportSource {
         metadata;        ///< goes into the weight files' header; same for every export
     std::string sidecar; ///< JSON text of quantoscope.json
 
-    const Checkpoint& checkpoint() const { return model->checkpoint(); }
+    const Checkpoint& checkpoint() const { return weights ? *weights : model->checkpoint(); }
     /// The plan's quantized entries in each tensor of the checkpoint: none when it is kept, several in a
     /// fused one.
     std::vector<std::vector<const PlanEntry*>> entriesOfTensor() const;

@@ -27,7 +27,11 @@ Result<Plan> planOfRun(const Run& run, const Model& model) {
         return Error::invalid(
             fmt::format("the run's plan has {} linears, the model {}", tensors.size(), schemes.size()),
             where);
-    return planFromSchemes(schemes, model, plan.at("seed").get<uint64_t>());
+    std::vector<TransformUse> transforms;
+    if (plan.contains("transforms")) {
+        QS_TRY(transforms, transformsFromJson(plan.at("transforms"), where + ": transforms"));
+    }
+    return planFromSchemes(schemes, model, plan.at("seed").get<uint64_t>(), std::move(transforms));
 }
 
 } // namespace qs

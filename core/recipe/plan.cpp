@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <unordered_set>
 
 namespace qs {
 
@@ -47,6 +48,12 @@ void finish(Plan& plan, const Model& model) {
         plan.totalBytesAfter -= e.bytesBefore;
     }
     lintFusedGroups(plan);
+    std::unordered_set<std::string> quantized;
+    for (const PlanEntry& e : plan.entries)
+        if (e.scheme) quantized.insert(e.target.module);
+    for (LintIssue& issue : ruleOnTransforms(plan.transforms, model,
+                                             [&](const std::string& m) { return quantized.count(m) != 0; }))
+        plan.issues.push_back(std::move(issue));
 }
 
 } // namespace
@@ -105,6 +112,7 @@ bool Plan::hasErrors() const {
 }
 
 bool Plan::needsCalibration() const {
+    if (!transforms.empty()) return true;
     for (const PlanEntry& e : entries)
         if (e.scheme)
             if (auto m = findMethod(e.scheme->method); m && (*m)->needs == Needs::Sigma) return true;
@@ -125,6 +133,7 @@ json Plan::toJson() const {
     json out = {{"seed", seed}, {"tensors", json::object()}};
     for (const PlanEntry& e : entries)
         out["tensors"][e.target.module] = e.scheme ? e.scheme->toJson() : json();
+    if (!transforms.empty()) out["transforms"] = transformsToJson(transforms);
     return out;
 }
 
@@ -135,6 +144,7 @@ std::string Plan::fingerprint() const {
 Plan resolvePlan(const Recipe& recipe, const Model& model) {
     Plan plan;
     plan.seed = recipe.seed;
+    plan.transforms = recipe.transforms;
     plan.ruleMatches.assign(recipe.rules.size(), 0);
     for (const QuantTarget& t : model.targets()) {
         PlanEntry e;
@@ -164,9 +174,11 @@ Plan resolvePlan(const Recipe& recipe, const Model& model) {
     return plan;
 }
 
-Plan planFromSchemes(const std::vector<std::optional<Scheme>>& schemes, const Model& model, uint64_t seed) {
+Plan planFromSchemes(const std::vector<std::optional<Scheme>>& schemes, const Model& model, uint64_t seed,
+                     std::vector<TransformUse> transforms) {
     Plan plan;
     plan.seed = seed;
+    plan.transforms = std::move(transforms);
     for (size_t i = 0; i < model.targets().size(); ++i) {
         PlanEntry e;
         e.target = model.targets()[i];

@@ -4,6 +4,7 @@
 
 #include "core/recipe/recipe.h"
 
+#include <functional>
 #include <span>
 
 namespace qs {
@@ -22,5 +23,10 @@ TargetRuling ruleOnTarget(const QuantTarget& target, const Scheme* scheme, uint6
 std::optional<LintIssue> ruleOnFusedGroup(const std::string& name,
                                           std::span<const QuantTarget* const> members,
                                           std::span<const Scheme* const> schemes);
+
+/// What speaks against the transforms, or, as a warning, that they change nothing. `quantized(module)` tells
+/// which linears have a scheme.
+std::vector<LintIssue> ruleOnTransforms(const std::vector<TransformUse>& transforms, const Model& model,
+                                        const std::function<bool(const std::string& module)>& quantized);
 
 } // namespace qs

@@ -68,9 +68,9 @@ Result<Rule> ruleFromJson(const json& object, const std::string& where) {
 Result<Recipe> Recipe::fromJson(const json& object, const std::string& where) {
     if (!object.is_object()) return Error::invalid("a recipe must be a JSON object", where);
     for (const auto& [key, value] : object.items())
-        if (key != "version" && key != "name" && key != "seed" && key != "rules")
-            return Error::invalid(fmt::format("unknown key '{}'; known: version, name, seed, rules", key),
-                                  where);
+        if (key != "version" && key != "name" && key != "seed" && key != "rules" && key != "transforms")
+            return Error::invalid(
+                fmt::format("unknown key '{}'; known: version, name, seed, transforms, rules", key), where);
     if (!object.contains("version") || object.at("version") != kRecipeVersion)
         return Error::unsupported(fmt::format("'version' must be {}", kRecipeVersion), where);
     Recipe r;
@@ -83,6 +83,9 @@ Result<Recipe> Recipe::fromJson(const json& object, const std::string& where) {
         if (!seed.is_number_integer() || (!seed.is_number_unsigned() && seed.get<int64_t>() < 0))
             return Error::invalid("'seed' must be an integer of 0 or more", where);
         r.seed = seed.get<uint64_t>();
+    }
+    if (object.contains("transforms")) {
+        QS_TRY(r.transforms, transformsFromJson(object.at("transforms"), where + ": transforms"));
     }
     if (!object.contains("rules") || !object.at("rules").is_array())
         return Error::invalid("'rules' must be an array", where);
@@ -102,6 +105,7 @@ Result<Recipe> Recipe::load(const std::filesystem::path& file) {
 
 json Recipe::toJson() const {
     json out = {{"version", kRecipeVersion}, {"name", name}, {"seed", seed}, {"rules", json::array()}};
+    if (!transforms.empty()) out["transforms"] = transformsToJson(transforms);
     for (const Rule& r : rules)
         out["rules"].push_back({{"match", r.match}, {"scheme", r.scheme ? r.scheme->toJson() : json()}});
     return out;

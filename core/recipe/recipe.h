@@ -31,9 +31,27 @@ struct Rule {
     bool operator==(const Rule&) const = default;
 };
 
+/// A transform of the whole model, before it is quantized: registry id (core/quant/transform) and parameters.
+struct TransformUse {
+    std::string id;
+    Params params; ///< of the transform's specs
+    bool operator==(const TransformUse&) const = default;
+
+    /// Registry defaults for the id.
+    static Result<TransformUse> make(const std::string& id);
+    /// {"id": "smoothquant", "alpha": 0.7}
+    static Result<TransformUse> fromJson(const nlohmann::json& object, const std::string& where);
+    nlohmann::json toJson() const;
+};
+
+/// A list of them, each id once.
+Result<std::vector<TransformUse>> transformsFromJson(const nlohmann::json& list, const std::string& where);
+nlohmann::json transformsToJson(const std::vector<TransformUse>& list);
+
 /// The first rule that matches a module decides; a module no rule matches is kept.
 struct Recipe {
     std::string name;
+    std::vector<TransformUse> transforms; ///< applied in this order, each to what the ones before left
     std::vector<Rule> rules;
     uint64_t seed = 0;
     bool operator==(const Recipe&) const = default;
@@ -72,12 +90,14 @@ struct Plan {
     uint64_t totalBytesBefore = 0;   ///< of the whole checkpoint
     uint64_t totalBytesAfter = 0;    ///< whole checkpoint with quantized payloads in place
     uint64_t seed = 0;
+    std::vector<TransformUse> transforms;
 
     bool hasErrors() const;
-    bool needsCalibration() const;
+    bool needsCalibration() const; ///< a method or a transform does
     /// Quantized payload bits per quantized weight; 0 when nothing is quantized.
     double bitsPerWeight() const;
-    /// Canonical JSON of schemes per module + seed; runs are resumed only with the same.
+    /// Canonical JSON of schemes per module + seed + transforms if there are any; runs are resumed only with
+    /// the same.
     nlohmann::json toJson() const;
     std::string fingerprint() const;
 };
@@ -86,6 +106,7 @@ struct Plan {
 /// nothing is an Error issue.
 Plan resolvePlan(const Recipe& recipe, const Model& model);
 /// The same from explicit schemes per module (the window's table).
-Plan planFromSchemes(const std::vector<std::optional<Scheme>>& schemes, const Model& model, uint64_t seed);
+Plan planFromSchemes(const std::vector<std::optional<Scheme>>& schemes, const Model& model, uint64_t seed,
+                     std::vector<TransformUse> transforms = {});
 
 } // namespace qs

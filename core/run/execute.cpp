@@ -4,22 +4,18 @@
 #include "core/model/forward.h"
 #include "core/run/run.h"
 #include "core/run/run_journal.h"
+#include "core/run/transform_block.h"
 #include "core/store/quantized_store.h"
 
 #include <chrono>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <map>
+#include <set>
 
 namespace qs {
 
 namespace {
-
-struct SiteSigma {
-    MatrixD sigma;
-    uint64_t tokens = 0;
-};
-using SigmaBySite = std::map<std::string, SiteSigma>;
 
 // FNV-1a: tensors of one run draw different random numbers, the same on every machine.
 uint64_t seedFor(uint64_t seed, const std::string& module) {
@@ -39,6 +35,24 @@ bool needsSigma(const PlanEntry& e) {
 bool isRecorded(const Calibration* calibration) {
     return calibration && !calibration->info().activations.empty();
 }
+
+/// Some tensors with other values.
+class ReplacedWeights final : public WeightSource {
+public:
+    ReplacedWeights(const WeightSource& base, const std::map<std::string, Matrix>& values)
+        : base_(base), values_(values) {}
+    Result<Matrix> matrix(const std::string& name) const override {
+        const auto it = values_.find(name);
+        if (it == values_.end()) return base_.matrix(name);
+        return it->second.clone();
+    }
+    std::string fingerprint() const override { return {}; } // used for one block, compared with nothing
+    std::string label() const override { return base_.label(); }
+
+private:
+    const WeightSource& base_;
+    const std::map<std::string, Matrix>& values_;
+};
 
 class Executor {
 public:
@@ -61,9 +75,17 @@ public:
             for (const PlanEntry& e : plan.entries)
                 if (e.scheme) units_.push_back({&e});
         }
+    }
+
+    /// To be called before all else.
+    Result<void> prepare() {
+        if (!plan_.transforms.empty()) {
+            QS_TRY(BlockTransformer t, BlockTransformer::create(model_, plan_, *calibration_, *weights_));
+            transformer_.emplace(std::move(t));
+        }
         for (size_t u = 0; u < units_.size(); ++u)
-            for (const PlanEntry* e : units_[u])
-                if (needsSigma(*e)) lastWithSigma_ = int(u);
+            if (!sitesWithSigma(u).empty()) lastWithSigma_ = int(u);
+        return {};
     }
 
     int unitCount() const { return int(units_.size()); }
@@ -109,9 +131,36 @@ private:
                                    values.view(), backend_);
     }
 
+    /// Sites of a unit whose Sigma a method or a transform wants, with their channels.
+    std::map<std::string, size_t> sitesWithSigma(size_t unit) const {
+        std::map<std::string, size_t> sites;
+        std::set<std::string> scaled;
+        if (transformer_ && transformer_->needsSigma()) scaled = transformer_->sitesOf(unit);
+        for (const PlanEntry* e : units_[unit])
+            if (needsSigma(*e) || scaled.count(e->target.site)) sites[e->target.site] = e->target.cols;
+        return sites;
+    }
+
+    /// The block with the kept tensors that transforms changed.
+    Result<DeviceBlock> loadBlock(int unit, const std::map<std::string, Matrix>& kept) const {
+        return forward_->loadBlock(size_t(unit), ReplacedWeights(*weights_, kept));
+    }
+
+    Result<std::map<std::string, Matrix>> keptOfUnit(const RunJournal& journal, int unit) const {
+        std::map<std::string, Matrix> kept;
+        if (!transformer_) return kept;
+        const TensorPlaces places(model_);
+        for (const std::string& name : journal.changedTensors(unit)) {
+            const auto [rows, cols] = placeShape(model_.checkpoint(), places.of(name));
+            QS_TRY(kept[name], readKeptTensor(journal.foldedFile(unit), name, rows, cols));
+        }
+        return kept;
+    }
+
     // A finished block is only run, so that the next one gets the inputs it would have had.
     Result<void> replayUnit(const RunJournal& journal, int unit, const JobContext& job) {
-        QS_TRY(DeviceBlock block, forward_->loadBlock(size_t(unit), *weights_));
+        QS_TRY(const auto kept, keptOfUnit(journal, unit));
+        QS_TRY(DeviceBlock block, loadBlock(unit, kept));
         for (const PlanEntry* e : units_[size_t(unit)]) {
             QS_TRY(const QuantizedTensor q, readQuantizedTensor(journal.unitFile(unit), e->target.module));
             QS_CHECK(uploadQuantized(block, *e, q));
@@ -121,9 +170,8 @@ private:
 
     Result<SigmaBySite> collectSigma(int unit, const DeviceBlock& block, const JobContext& job) {
         SigmaBySite sigma;
-        for (const PlanEntry* e : units_[size_t(unit)])
-            if (needsSigma(*e))
-                sigma.try_emplace(e->target.site, SiteSigma{MatrixD(e->target.cols, e->target.cols)});
+        for (const auto& [site, channels] : sitesWithSigma(size_t(unit)))
+            sigma.try_emplace(site, SiteSigma{MatrixD(channels, channels)});
         if (sigma.empty()) return sigma;
         const SiteHook hook = [&](const std::string& site, const Tensor& x) -> Result<void> {
             QS_CHECK(job.checkpoint());
@@ -134,21 +182,20 @@ private:
         };
         QS_CHECK(forward_->runBlock(size_t(unit), block, *hidden_, hook, true, job));
         // The calibration saw this expert, but behind the quantized blocks the router no longer chooses it.
-        for (const auto& [site, s] : sigma)
-            if (s.tokens == 0)
+        for (const PlanEntry* e : units_[size_t(unit)])
+            if (needsSigma(*e) && sigma.at(e->target.site).tokens == 0)
                 return Error::invalid(
                     "no token reaches this site behind the quantized blocks: calibrate on more "
                     "text, or choose a data-free method such as rtn for its linears",
-                    site);
+                    e->target.site);
         return sigma;
     }
 
     Result<SigmaBySite> recordedSigma(int unit) {
         SigmaBySite sigma;
-        for (const PlanEntry* e : units_[size_t(unit)]) {
-            if (!needsSigma(*e) || sigma.count(e->target.site)) continue;
-            QS_TRY(MatrixD s, calibration_->sigma(e->target.site));
-            sigma.try_emplace(e->target.site, SiteSigma{std::move(s)});
+        for (const auto& [site, channels] : sitesWithSigma(size_t(unit))) {
+            QS_TRY(MatrixD s, calibration_->sigma(site));
+            sigma.try_emplace(site, SiteSigma{std::move(s), calibration_->find(site)->tokens});
         }
         return sigma;
     }
@@ -164,6 +211,13 @@ private:
         } else if (isRecorded(calibration_)) {
             QS_TRY(sigma, recordedSigma(unit));
         }
+        TransformedBlock folded;
+        if (transformer_) {
+            job.report(phase(unit), 0.4, 1.0);
+            QS_TRY(folded, transformer_->transform(size_t(unit), sigma, job.silent()));
+            for (auto& [site, s] : sigma)
+                folded.scaling.scaleSigma(site, s.sigma);
+        }
         std::vector<QuantizedTensor> tensors;
         std::vector<TensorResult> results;
         for (size_t i = 0; i < entries.size(); ++i) {
@@ -171,13 +225,17 @@ private:
             job.report(phase(unit), from, 1.0);
             const auto it = sigma.find(entries[i]->target.site);
             auto done = quantizeOne(*entries[i], it == sigma.end() ? nullptr : &it->second.sigma,
+                                    folded.scaling.find(entries[i]->target.weight),
                                     job.part(from, from + 0.4 / double(entries.size())));
             if (!done) return done.takeError().at(entries[i]->target.module);
             tensors.push_back(std::move(done->first));
             results.push_back(std::move(done->second));
         }
-        QS_CHECK(commit(journal, unit, tensors, results));
+        QS_CHECK(commit(journal, unit, tensors, folded.unit, results));
         if (feedNext) {
+            if (!folded.unit.kept.empty()) {
+                QS_TRY(*block, loadBlock(unit, folded.unit.kept));
+            }
             for (size_t i = 0; i < entries.size(); ++i)
                 QS_CHECK(uploadQuantized(*block, *entries[i], tensors[i]));
             QS_CHECK(forward_->runBlock(size_t(unit), *block, *hidden_, {}, false, job.part(0.8, 1.0)));
@@ -186,34 +244,46 @@ private:
     }
 
     Result<void> commit(RunJournal& journal, int unit, const std::vector<QuantizedTensor>& tensors,
-                        const std::vector<TensorResult>& results) {
+                        const FoldedUnit& folded, const std::vector<TensorResult>& results) {
+        std::vector<std::string> changed;
+        for (const auto& [name, values] : folded.kept)
+            changed.push_back(name);
+        if (!folded.empty()) QS_CHECK(writeFoldedUnit(journal.foldedFile(unit), folded));
         if (!tensors.empty()) {
             std::vector<std::pair<std::string, const QuantizedTensor*>> list;
             for (size_t i = 0; i < tensors.size(); ++i)
                 list.emplace_back(results[i].module, &tensors[i]);
             QS_CHECK(writeQuantizedTensors(journal.unitFile(unit), list));
         }
-        QS_CHECK(journal.finishUnit(!tensors.empty(), results));
+        QS_CHECK(journal.finishUnit(!tensors.empty(), results, !folded.empty(), std::move(changed)));
         if (options_.unitFinished) options_.unitFinished(unit, results);
         return {};
     }
 
+    /// `sigma` is that of the inputs that the scaled weight gets.
     Result<std::pair<QuantizedTensor, TensorResult>> quantizeOne(const PlanEntry& e, const MatrixD* sigma,
+                                                                 const TensorScaling* scaling,
                                                                  const JobContext& job) {
         QS_CHECK(job.checkpoint());
         const auto start = std::chrono::steady_clock::now();
         QS_TRY(const Matrix weight, weights_->matrix(e.target.weight));
+        Matrix scaled;
+        if (scaling) {
+            scaled = weight.clone();
+            scaling->apply(scaled.view());
+        }
         QS_TRY(const auto codec, createCodec(e.scheme->codec, e.scheme->codecParams));
         QS_TRY(const MethodDescriptor* method, findMethod(e.scheme->method));
         QuantizeInput in;
-        in.weight = weight.view();
+        in.weight = scaling ? scaled.view() : weight.view();
         in.codec = codec.get();
         in.sigma = sigma;
         in.params = e.scheme->methodParams;
         in.seed = seedFor(plan_.seed, e.target.module);
         in.backend = &backend_;
         QS_TRY(QuantizedTensor q, method->quantize(in, job));
-        // Errors are stated against the inputs of the original model, so that methods compare.
+        // Errors are stated against the inputs of the original model, with factors taken back, so that
+        // methods and transforms compare.
         std::optional<MatrixD> original;
         if (const SiteRecord* site = calibration_ ? calibration_->find(e.target.site) : nullptr;
             site && site->tokens > 0) {
@@ -227,7 +297,8 @@ private:
         r.done = doneCodec->label();
         r.method = e.scheme->method;
         r.bytes = e.bytesAfter;
-        const Matrix values = doneCodec->dequantize(q);
+        Matrix values = doneCodec->dequantize(q);
+        if (scaling) scaling->undo(values.view());
         QS_TRY(r.error, measureError(weight.view(), values.view(), original ? &*original : nullptr));
         if (!std::isfinite(r.error.weight)) return Error::internal("the quantized tensor is not finite");
         r.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -243,6 +314,7 @@ private:
     std::shared_ptr<const WeightSource> weights_;
     std::vector<std::vector<const PlanEntry*>> units_;
     int lastWithSigma_ = -1;
+    std::optional<BlockTransformer> transformer_;
     std::optional<Forward> forward_;
     std::optional<ActivationStore> hidden_;
 };
@@ -280,7 +352,7 @@ Result<void> requireNoErrors(const std::vector<LintIssue>& issues) {
 Result<void> checkPlan(const Model& model, const Plan& plan, const Calibration* calibration) {
     QS_CHECK(requireNoErrors(plan.issues));
     if (plan.needsCalibration() && !calibration)
-        return Error::invalid("a method of the plan needs calibration, and none was given");
+        return Error::invalid("a method or a transform of the plan needs calibration, and none was given");
     if (!calibration) return {};
     QS_CHECK(calibration->requireFor(model));
     QS_CHECK(requireNoErrors(lintCalibration(plan, *calibration)));
@@ -306,6 +378,7 @@ Result<std::shared_ptr<const Run>> executePlan(const Model& model, const Plan& p
     if (ec) return Error::io("cannot create the run folder: " + ec.message(), options.directory.string());
     QS_TRY(const RunLock lock, RunLock::acquire(options.directory));
     Executor executor(model, plan, calibration, options, backend, job);
+    QS_CHECK(executor.prepare());
     QS_TRY(RunJournal journal, RunJournal::createOrResume(options.directory, manifest, executor.unitCount()));
     if (options.unitFinished)
         for (int u = 0; u < journal.unitsDone(); ++u)

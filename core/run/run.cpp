@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/run/run.h"
 
+#include "core/model/tensor_places.h"
 #include "core/run/run_journal.h"
+#include "core/store/folded_store.h"
 #include "core/store/quantized_store.h"
 
 #include <fmt/format.h>
@@ -32,6 +34,19 @@ Result<QuantizedTensor> Run::tensor(const std::string& module) const {
     return Error::notFound(fmt::format("the run holds no quantized '{}'", module), directory_.string());
 }
 
+Result<TensorScaling> Run::scalingOf(const QuantTarget& target) const {
+    const auto it = foldedOfModule_.find(target.module);
+    if (it == foldedOfModule_.end()) return TensorScaling();
+    return readScaling(directory_ / it->second, target.weight, target.rows, target.cols);
+}
+
+Result<Matrix> Run::changedTensor(const std::string& tensor, size_t rows, size_t cols) const {
+    const auto it = changed_.find(tensor);
+    if (it == changed_.end())
+        return Error::notFound(fmt::format("the run did not change '{}'", tensor), directory_.string());
+    return readKeptTensor(directory_ / it->second, tensor, rows, cols);
+}
+
 std::vector<std::string> Run::modules() const {
     std::vector<std::string> out;
     for (const TensorResult& r : results_)
@@ -52,9 +67,16 @@ public:
         : run_(std::move(run)), base_(modelWeights(*model)) {
         for (const QuantTarget& t : model->targets())
             if (run_->result(t.module)) moduleOfWeight_[t.weight] = t.module;
+        if (run_->changedTensors().empty()) return;
+        const TensorPlaces places(*model);
+        for (const auto& [name, file] : run_->changedTensors())
+            if (const WeightPlace place = places.of(name); place.kind == WeightPlace::Kind::Stored)
+                changed_[name] = placeShape(model->checkpoint(), place);
     }
 
     Result<Matrix> matrix(const std::string& name) const override {
+        if (const auto changed = changed_.find(name); changed != changed_.end())
+            return run_->changedTensor(name, changed->second.first, changed->second.second);
         const auto it = moduleOfWeight_.find(name);
         if (it == moduleOfWeight_.end()) return base_->matrix(name);
         QS_TRY(const QuantizedTensor q, run_->tensor(it->second));
@@ -71,6 +93,7 @@ private:
     std::shared_ptr<const Run> run_;
     std::shared_ptr<const WeightSource> base_;
     std::unordered_map<std::string, std::string> moduleOfWeight_;
+    std::unordered_map<std::string, std::pair<size_t, size_t>> changed_; ///< rows, columns
 };
 
 } // namespace

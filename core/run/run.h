@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Run: a plan being executed or finished. A folder: run.json (what was asked), journal.json (what is done,
-// replaced atomically after every unit), units/<n>.h5 (codes and parameters of one block; appear by rename).
-// A kill costs at most the unit in flight.
+// replaced atomically after every unit), units/<n>.h5 (codes and parameters of one block) and, with
+// transforms, units/<n>.fold.h5 (what they changed); these appear by rename. A kill costs at most the unit in
+// flight.
 #pragma once
 
 #include "core/calibrate/calibration.h"
 #include "core/model/weights.h"
+#include "core/quant/transform/scaling.h"
 #include "core/recipe/recipe.h"
 
 namespace qs {
 
-/// Result of one tensor, as journalled.
+/// Result of one tensor, as journalled. The error is stated with the factors of transforms taken back:
+/// against the model's own weight and inputs, so that runs compare.
 struct TensorResult {
     std::string module;
     std::string planned, done; ///< codec labels; a difference is shown in red
@@ -52,8 +55,16 @@ public:
     bool complete() const { return complete_; }
     const std::vector<TensorResult>& results() const { return results_; }
     const TensorResult* result(const std::string& module) const;
-    /// Codes and parameters of one module; NotFound when it was kept or is not done yet.
+    /// Codes and parameters of one module; NotFound when it was kept or is not done yet. Transforms scaled
+    /// the weight before (see scalingOf).
     Result<QuantizedTensor> tensor(const std::string& module) const;
+    /// What the run's transforms did to a module's weight before it was quantized; no factors: nothing.
+    Result<TensorScaling> scalingOf(const QuantTarget& target) const;
+    /// Kept tensors (gains, biases, linears without a scheme) that transforms changed, with the files that
+    /// hold their values. By logical name.
+    const std::map<std::string, std::string>& changedTensors() const { return changed_; }
+    /// Values [rows, cols] of one of them; each is a value of the type that the checkpoint stores it in.
+    Result<Matrix> changedTensor(const std::string& tensor, size_t rows, size_t cols) const;
     /// Modules in the order done.
     std::vector<std::string> modules() const;
     /// "running", "block 3 of 12" etc. for people.
@@ -69,10 +80,13 @@ private:
     int unitsDone_ = 0, unitsTotal_ = 0;
     std::vector<TensorResult> results_;
     std::vector<std::pair<std::string, std::string>> unitOfModule_; ///< module -> unit file
+    std::map<std::string, std::string> foldedOfModule_;             ///< module -> file of factors
+    std::map<std::string, std::string> changed_;                    ///< tensor -> file of values
 };
 
 /// Executes `plan` into options.directory: blocks in order, Sigma of every linear of a block collected in one
-/// pass with the block still unquantized and inputs from the already quantized prefix. An existing folder
+/// pass with the block still unquantized and inputs from the already quantized prefix; then the transforms'
+/// factors are chosen, and the block is quantized in their coordinates. An existing folder
 /// with the same plan, model and calibration is resumed; with another one it is refused. `calibration` may be
 /// null when no method needs it.
 Result<std::shared_ptr<const Run>> executePlan(const Model& model, const Plan& plan,
@@ -83,7 +97,7 @@ Result<std::shared_ptr<const Run>> executePlan(const Model& model, const Plan& p
 /// of a site that no token reached (an expert that was never chosen). executePlan refuses such a plan.
 std::vector<LintIssue> lintCalibration(const Plan& plan, const Calibration& calibration);
 
-/// The run's tensors over the model's own; what was kept is the original.
+/// The run's tensors over the model's own; what was kept is the original, or what transforms made of it.
 Result<std::shared_ptr<const WeightSource>> runWeights(std::shared_ptr<const Run> run,
                                                        std::shared_ptr<const Model> model);
 

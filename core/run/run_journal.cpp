@@ -90,6 +90,15 @@ Result<json> readJson(const fs::path& file) {
 std::string unitName(int unit) {
     return fmt::format("units/{:04}.h5", unit);
 }
+std::string foldedName(int unit) {
+    return fmt::format("units/{:04}.fold.h5", unit);
+}
+
+bool isIntact(const fs::path& directory, const std::string& file, const std::string& sha256) {
+    if (file.empty()) return true;
+    const auto hash = sha256OfFile(directory / file);
+    return hash && *hash == sha256;
+}
 
 /// What a killed run left of the files it was writing. Only the holder of the run's lock writes them.
 void sweepRunFolder(const fs::path& directory) {
@@ -154,10 +163,7 @@ Result<RunJournal> RunJournal::createOrResume(const fs::path& directory, const R
     int storedTotal = 0;
     QS_TRY(std::vector<Unit> units, load(directory, storedTotal));
     for (Unit& u : units) {
-        if (!u.file.empty()) {
-            auto hash = sha256OfFile(directory / u.file);
-            if (!hash || *hash != u.sha256) break;
-        }
+        if (!isIntact(directory, u.file, u.sha256) || !isIntact(directory, u.folded, u.foldedSha256)) break;
         journal.units_.push_back(std::move(u));
     }
     return journal;
@@ -179,6 +185,16 @@ Result<std::vector<RunJournal::Unit>> RunJournal::load(const fs::path& directory
                                       file.string());
             for (const json& r : u.at("tensors"))
                 unit.results.push_back(resultFromJson(r));
+            if (u.contains("folded")) {
+                unit.folded = u.at("folded").get<std::string>();
+                unit.foldedSha256 = u.at("folded_sha256").get<std::string>();
+                unit.changed = u.at("changed").get<std::vector<std::string>>();
+                if (unit.folded != foldedName(int(units.size())))
+                    return Error::corrupt(fmt::format("unit {} names the file '{}', expected '{}'",
+                                                      units.size(), unit.folded,
+                                                      foldedName(int(units.size()))),
+                                          file.string());
+            }
             units.push_back(std::move(unit));
         }
         return units;
@@ -196,7 +212,10 @@ Result<void> RunJournal::save() const {
         json tensors = json::array();
         for (const TensorResult& r : u.results)
             tensors.push_back(resultToJson(r));
-        j["units"].push_back({{"file", u.file}, {"sha256", u.sha256}, {"tensors", tensors}});
+        json unit = {{"file", u.file}, {"sha256", u.sha256}, {"tensors", tensors}};
+        if (!u.folded.empty())
+            unit.update({{"folded", u.folded}, {"folded_sha256", u.foldedSha256}, {"changed", u.changed}});
+        j["units"].push_back(std::move(unit));
     }
     return writeFileAtomically(directory_ / "journal.json", j.dump(1) + "\n");
 }
@@ -208,9 +227,22 @@ fs::path RunJournal::unitFile(int unit) const {
     return directory_ / unitName(unit);
 }
 
-Result<void> RunJournal::finishUnit(bool hasFile, const std::vector<TensorResult>& results) {
+fs::path RunJournal::foldedFile(int unit) const {
+    return directory_ / foldedName(unit);
+}
+const std::vector<std::string>& RunJournal::changedTensors(int unit) const {
+    return units_.at(size_t(unit)).changed;
+}
+
+Result<void> RunJournal::finishUnit(bool hasFile, const std::vector<TensorResult>& results, bool hasFolded,
+                                    std::vector<std::string> changed) {
     Unit u;
     u.results = results;
+    u.changed = std::move(changed);
+    if (hasFolded) {
+        u.folded = foldedName(unitsDone());
+        QS_TRY(u.foldedSha256, sha256OfFile(directory_ / u.folded));
+    }
     if (hasFile) {
         u.file = unitName(unitsDone());
         QS_TRY(u.sha256, sha256OfFile(directory_ / u.file));
@@ -230,11 +262,15 @@ Result<std::shared_ptr<const Run>> RunJournal::openRun(const fs::path& directory
     if (fs::exists(directory / "journal.json")) {
         int total = 0;
         QS_TRY(std::vector<Unit> units, load(directory, total));
-        for (const Unit& u : units)
+        for (const Unit& u : units) {
             for (const TensorResult& r : u.results) {
                 run->results_.push_back(r);
                 run->unitOfModule_.emplace_back(r.module, u.file);
+                if (!u.folded.empty()) run->foldedOfModule_[r.module] = u.folded;
             }
+            for (const std::string& tensor : u.changed)
+                run->changed_[tensor] = u.folded;
+        }
         run->unitsDone_ = int(units.size());
     }
     run->complete_ = run->unitsDone_ == run->unitsTotal_;

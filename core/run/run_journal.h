@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The files of a run folder. run.json: what was asked, written once. journal.json: what is done, replaced
-// atomically after every unit. units/<n>.h5: codes and parameters, present under that name only when
-// complete.
+// atomically after every unit. units/<n>.h5: codes and parameters; units/<n>.fold.h5: what transforms changed
+// (folded_store.h). Both are present under that name only when complete.
 #pragma once
 
 #include "core/run/run.h"
@@ -37,15 +37,22 @@ public:
     /// Results of a done unit.
     std::vector<TensorResult> results(int unit) const;
     std::filesystem::path unitFile(int unit) const;
+    std::filesystem::path foldedFile(int unit) const;
+    /// Kept tensors of a done unit that transforms changed.
+    const std::vector<std::string>& changedTensors(int unit) const;
 
-    /// Records the next unit; its file must already be in place ("" = the unit had nothing to quantize).
-    Result<void> finishUnit(bool hasFile, const std::vector<TensorResult>& results);
+    /// Records the next unit; its files must already be in place. `hasFile`: there was something to quantize;
+    /// `hasFolded`: a transform changed something, among it the kept tensors `changed`.
+    Result<void> finishUnit(bool hasFile, const std::vector<TensorResult>& results, bool hasFolded = false,
+                            std::vector<std::string> changed = {});
 
     static Result<std::shared_ptr<const Run>> openRun(const std::filesystem::path& directory);
 
 private:
     struct Unit {
         std::string file, sha256;
+        std::string folded, foldedSha256; ///< "" without transforms
+        std::vector<std::string> changed;
         std::vector<TensorResult> results;
     };
     Result<void> save() const;

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What folds with chosen factors s do to the tensors of a block: the channels that a producer writes are
+// divided by s, the columns of all that read them multiplied, and the block computes what it did.
+#pragma once
+
+#include "core/model/spec.h"
+#include "core/tensor/matrix.h"
+
+#include <map>
+#include <set>
+#include <span>
+
+namespace qs {
+
+/// Of one tensor. A matrix: w(r, c) columns[c] / rows[r]. A vector [1, n]: (v[i] + offset) / rows[i] -
+/// offset.
+struct TensorScaling {
+    std::vector<float> rows, columns; ///< empty: ones
+    float offset = 0;                 ///< 1 for gains that are stored minus one
+    bool vector = false;
+
+    /// m as a whole. Its size must be that of the factors (asserted).
+    void apply(MatrixView m) const { applyRows(0, m); }
+    /// m holds the tensor's rows from `firstRow` on.
+    void applyRows(size_t firstRow, MatrixView m) const;
+    /// Takes apply() back.
+    void undo(MatrixView m) const;
+};
+
+/// Linears that read the channels of a fold, in order of use.
+std::vector<const LinearSpec*> readersOf(const BlockSpec& block, const FoldSpec& fold);
+/// The linear whose rows are divided; null when a norm is the producer.
+const LinearSpec* producerOf(const BlockSpec& block, const FoldSpec& fold);
+/// FoldSpec::producerOf of every channel; empty when each has an element of its own.
+std::vector<size_t> tiesOf(const FoldSpec& fold, size_t channels);
+
+/// All folds of one block together. Tensors are named as WeightSource names them.
+class BlockScaling {
+public:
+    /// `factors` [channels], equal where the fold ties channels; multiplied with what was added before.
+    void add(const BlockSpec& block, const FoldSpec& fold, std::span<const float> factors);
+
+    /// nullptr when nothing happens to the tensor.
+    const TensorScaling* find(const std::string& tensor) const;
+    const std::map<std::string, TensorScaling>& tensors() const { return tensors_; }
+    /// Sigma of the scaled inputs, S^-1 Sigma S^-1, in place.
+    void scaleSigma(const std::string& site, MatrixD& sigma) const;
+
+private:
+    std::map<std::string, TensorScaling> tensors_;
+    std::map<std::string, std::vector<float>> sites_; ///< what their inputs are divided by
+};
+
+} // namespace qs
