@@ -51,6 +51,10 @@ ordered_json blockInputs(int bits, CtInputs how, long long group) {
     return ctInputArguments(bits, "float", how == CtInputs::Static ? CtInputs::Dynamic : how, "group", group);
 }
 
+bool isMx(const InputScheme& inputs, const char* format) {
+    return inputs.codec == "mx" && inputs.codecParams.choice("format") == format;
+}
+
 class Float8Layout final : public CtLayout {
 public:
     const char* layout() const override { return "ct_float"; }
@@ -69,6 +73,12 @@ public:
         return out;
     }
 
+    bool takesInputs(const InputScheme& inputs, const Codec& codec) const override {
+        if (inputs.codec != "float" || inputs.codecParams.choice("format") != "e4m3") return false;
+        const long long group = inputs.codecParams.integer("group");
+        return codec.params().integer("block_rows") > 1 ? group == codec.params().integer("group")
+                                                        : group == -1;
+    }
     ordered_json inputs(CtInputs how, const Codec& codec) const override {
         if (codec.params().integer("block_rows") > 1)
             return blockInputs(8, how, codec.params().integer("group"));
@@ -89,7 +99,7 @@ public:
         QS_TRY(auto scales, scaleBytes(q.scale, codec.scaleType()));
         return PackedBytes{patterns(q, e4m3()), std::move(scales)};
     }
-    int storedCode(const Codec&, uint8_t code) const override { return patternOf(e4m3(), code); }
+    StoredCodes stored(const Codec&) const override { return StoredCodes(e4m3()); }
 };
 
 class Mxfp8Layout final : public CtLayout {
@@ -102,6 +112,9 @@ public:
         QS_CHECK(requireOrder(entry, q));
         return ctArguments(8, "float", true, "group", 32);
     }
+    bool takesInputs(const InputScheme& inputs, const Codec&) const override {
+        return isMx(inputs, "mxfp8_e4m3");
+    }
     ordered_json inputs(CtInputs how, const Codec&) const override { return blockInputs(8, how, 32); }
 
     Result<std::vector<PackedPart>> parts(const QuantTarget& t, const Codec&) const override {
@@ -111,7 +124,7 @@ public:
     Result<PackedBytes> pack(const QuantizedTensor& q, const Codec&) const override {
         return PackedBytes{patterns(q, e4m3()), exponents(q.scale)};
     }
-    int storedCode(const Codec&, uint8_t code) const override { return patternOf(e4m3(), code); }
+    StoredCodes stored(const Codec&) const override { return StoredCodes(e4m3()); }
 };
 
 class Mxfp4Layout final : public CtLayout {
@@ -124,6 +137,7 @@ public:
         QS_CHECK(requireOrder(entry, q));
         return ctArguments(4, "float", true, "group", 32);
     }
+    bool takesInputs(const InputScheme& inputs, const Codec&) const override { return isMx(inputs, "mxfp4"); }
     ordered_json inputs(CtInputs how, const Codec&) const override { return blockInputs(4, how, 32); }
 
     Result<std::vector<PackedPart>> parts(const QuantTarget& t, const Codec&) const override {
@@ -133,7 +147,7 @@ public:
     Result<PackedBytes> pack(const QuantizedTensor& q, const Codec&) const override {
         return PackedBytes{nibbles(q), exponents(q.scale)};
     }
-    int storedCode(const Codec&, uint8_t code) const override { return patternOf(*smallFloat("e2m1"), code); }
+    StoredCodes stored(const Codec&) const override { return StoredCodes(*smallFloat("e2m1")); }
 };
 
 class Nvfp4Layout final : public CtLayout {
@@ -147,10 +161,13 @@ public:
         return ctArguments(4, "float", true, "tensor_group", 16);
     }
 
+    bool takesInputs(const InputScheme& inputs, const Codec&) const override {
+        return inputs.codec == "nvfp4";
+    }
     /// The scales of groups are found at run time, against a value for the whole tensor that the calibration
-    /// gives: without one inputs stay as they are.
+    /// gives.
     ordered_json inputs(CtInputs how, const Codec&) const override {
-        if (how != CtInputs::Static) return nullptr;
+        if (how == CtInputs::Keep) return nullptr;
         ordered_json out = ctArguments(4, "float", true, "tensor_group", 16);
         out["dynamic"] = "local";
         return out;
@@ -171,7 +188,7 @@ public:
             scales[i] = std::byte(patternOf(e4m3(), levelsOf(e4m3()).nearest(q.scale.data()[i] * divisor)));
         return PackedBytes{nibbles(q), std::move(scales), bytesOf(std::vector<float>{divisor})};
     }
-    int storedCode(const Codec&, uint8_t code) const override { return patternOf(*smallFloat("e2m1"), code); }
+    StoredCodes stored(const Codec&) const override { return StoredCodes(*smallFloat("e2m1")); }
 };
 
 const CtLayout* mxLayout(const std::string& format) {
@@ -183,9 +200,10 @@ const CtLayout* mxLayout(const std::string& format) {
 
 } // namespace
 
-const CtLayout& ctPack();
+namespace {
 
-const CtLayout* ctLayoutFor(const Codec& codec) {
+/// By the weights alone.
+const CtLayout* layoutOfWeights(const Codec& codec) {
     static const Float8Layout float8;
     static const Nvfp4Layout nvfp4;
     const Params& p = codec.params();
@@ -194,6 +212,14 @@ const CtLayout* ctLayoutFor(const Codec& codec) {
     if (codec.id() == "mx") return mxLayout(p.choice("format"));
     if (codec.id() != "float" || p.choice("format") != "e4m3") return nullptr;
     return p.integer("group") <= 0 || p.integer("block_rows") > 1 ? &float8 : nullptr;
+}
+
+} // namespace
+
+const CtLayout* ctLayoutFor(const Codec& codec, const InputScheme* inputs) {
+    const CtLayout* layout = layoutOfWeights(codec);
+    if (!inputs || !layout || layout->takesInputs(*inputs, codec)) return layout;
+    return codec.id() == "int" && ctInt8().takesInputs(*inputs, codec) ? &ctInt8() : nullptr;
 }
 
 } // namespace qs

@@ -55,6 +55,7 @@ public:
                            group ? ordered_json(s.groupSize) : ordered_json(nullptr));
     }
 
+    bool takesInputs(const InputScheme&, const Codec&) const override { return false; }
     ordered_json inputs(CtInputs, const Codec&) const override { return nullptr; }
 
     Result<std::vector<PackedPart>> parts(const QuantTarget& t, const Codec& codec) const override {
@@ -121,6 +122,14 @@ public:
         return ctArguments(8, "int", true, "channel", nullptr);
     }
 
+    /// Both sides symmetric, with one scale per output and per token.
+    bool takesInputs(const InputScheme& inputs, const Codec& codec) const override {
+        const auto isToken = [](const Codec& c) {
+            return c.id() == "int" && c.bits() == 8 && c.symmetric() && c.params().integer("group") == -1;
+        };
+        const auto made = createCodec(inputs.codec, inputs.codecParams);
+        return made && isToken(**made) && isToken(codec);
+    }
     ordered_json inputs(CtInputs how, const Codec&) const override {
         return ctInputArguments(8, "int", how, "token");
     }
@@ -139,8 +148,13 @@ public:
         return PackedBytes{bytesOf(codes), std::move(scales)};
     }
 
-    int storedCode(const Codec&, uint8_t code) const override { return int(code) - kMiddle; }
-    float storedZero(const Codec&, float zero) const override { return zero - float(kMiddle); }
+    StoredCodes stored(const Codec&) const override {
+        StoredCodes s;
+        for (int16_t& c : s.code)
+            c = int16_t(c - kMiddle);
+        s.zeroShift = float(kMiddle);
+        return s;
+    }
 };
 
 } // namespace
@@ -153,11 +167,6 @@ const CtLayout& ctPack() {
 const CtLayout& ctInt8() {
     static const Int8Layout layout;
     return layout;
-}
-
-bool isCtInt8(const Codec& codec) {
-    return codec.id() == "int" && codec.bits() == 8 && codec.symmetric() &&
-           codec.params().integer("group") == -1;
 }
 
 } // namespace qs

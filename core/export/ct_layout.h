@@ -9,7 +9,7 @@
 
 namespace qs {
 
-/// How runtimes are told to quantize the inputs of a linear.
+/// How runtimes scale the inputs of a linear that its scheme rounds.
 enum class CtInputs {
     Keep,    ///< as they are
     Dynamic, ///< with scales that the runtime finds, per token or block
@@ -24,8 +24,10 @@ public:
     /// "weights" of the config group; Unsupported when the layout cannot hold the tensor exactly.
     virtual Result<nlohmann::ordered_json> weights(const PlanEntry& entry, const QuantizedTensor& q,
                                                    const Codec& codec) const = 0;
-    /// "input_activations" of the config group, or null: what comes nearest to `how` among what the layout
-    /// allows. "dynamic" says whether it needs a part of its own.
+    /// Whether runtimes multiply such inputs with these weights.
+    virtual bool takesInputs(const InputScheme& inputs, const Codec& codec) const = 0;
+    /// "input_activations" of the config group: null for Keep, else what comes nearest to `how` among what
+    /// the layout allows. "dynamic" says whether it needs a part of its own.
     virtual nlohmann::ordered_json inputs(CtInputs how, const Codec& codec) const = 0;
     /// The name of that part, and its value for inputs up to `largest`.
     virtual const char* inputPart() const { return ".input_scale"; }
@@ -34,17 +36,14 @@ public:
     /// Parts of the weight.
     virtual Result<std::vector<PackedPart>> parts(const QuantTarget& target, const Codec& codec) const = 0;
     virtual Result<PackedBytes> pack(const QuantizedTensor& q, const Codec& codec) const = 0;
-    virtual int storedCode(const Codec&, uint8_t code) const { return code; }
-    virtual float storedZero(const Codec&, float zero) const { return zero; }
+    virtual StoredCodes stored(const Codec&) const { return {}; }
 };
 
-/// The layout for tensors of a codec; nullptr when there is none. Never for 8-bit integers that are
-/// multiplied as such: these are ctInt8().
-const CtLayout* ctLayoutFor(const Codec& codec);
-/// "int-quantized": 8-bit symmetric integers with a scale per output, for runtimes that round inputs too.
+/// The layout for weights of a codec whose inputs are rounded so (null: not); nullptr when there is none.
+const CtLayout* ctLayoutFor(const Codec& codec, const InputScheme* inputs);
+/// "pack-quantized", and "int-quantized": 8-bit integers that are multiplied as such. See ctLayoutFor.
+const CtLayout& ctPack();
 const CtLayout& ctInt8();
-/// Whether ctInt8() takes the codec.
-bool isCtInt8(const Codec& codec);
 
 /// Entry of a config group with the fields that runtimes want, in their order.
 nlohmann::ordered_json ctArguments(int bits, const char* type, bool symmetric, const char* strategy,

@@ -2,6 +2,7 @@
 #include "core/export/dequantized_format.h"
 
 #include "core/export/export_folder.h"
+#include "core/export/packed_lint.h"
 #include "core/export/verify.h"
 #include "core/export/weight_files.h"
 
@@ -206,6 +207,11 @@ std::vector<LintIssue> lintDequantized(const Model&, const Plan& plan) {
             break;
         }
     }
+    if (const std::string module = firstRoundedInputs(plan); !module.empty())
+        issues.push_back(
+            {Severity::Warning, "inputs", module,
+             "an ordinary folder does not say how inputs are rounded: runtimes keep them as they are, "
+             "which is not what was measured"});
     if (!any)
         issues.push_back(
             {Severity::Warning, "nothing-quantized", "",

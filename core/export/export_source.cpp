@@ -95,22 +95,27 @@ Result<void> checkValues(const PlanEntry& entry, const QuantizedTensor& q, const
 }
 
 /// Reads the calibration once it is asked for.
-std::function<Result<float>(const std::string&)> largestInputs(const RunManifest& manifest) {
+std::function<Result<float>(const QuantTarget&)> largestInputs(std::shared_ptr<const Run> run) {
     auto opened = std::make_shared<std::shared_ptr<const Calibration>>();
-    return [manifest, opened](const std::string& site) -> Result<float> {
-        if (manifest.calibrationFile.empty())
+    return [run, opened](const QuantTarget& target) -> Result<float> {
+        const std::string& file = run->manifest().calibrationFile;
+        if (file.empty())
             return Error::invalid(
                 "the run was made without a calibration, which would tell how large inputs get");
         if (!*opened) {
-            QS_TRY(*opened, Calibration::open(manifest.calibrationFile));
+            QS_TRY(*opened, Calibration::open(file));
         }
-        if ((*opened)->info().fingerprint != manifest.calibrationFingerprint)
-            return Error::invalid("is not the calibration that the run was made with",
-                                  manifest.calibrationFile);
-        const SiteRecord* record = (*opened)->find(site);
-        if (!record || record->tokens == 0)
-            return Error::invalid(fmt::format("holds no inputs of {}", site), manifest.calibrationFile);
-        return *std::max_element(record->stats.absmax.begin(), record->stats.absmax.end());
+        if ((*opened)->info().fingerprint != run->manifest().calibrationFingerprint)
+            return Error::invalid("is not the calibration that the run was made with", file);
+        const SiteRecord* record = (*opened)->find(target.site);
+        if (!record || record->tokens == 0 || record->channels != target.cols)
+            return Error::invalid(fmt::format("holds no inputs of {}", target.site), file);
+        QS_TRY(const TensorScaling scaling, run->scalingOf(target));
+        float largest = 0;
+        for (size_t c = 0; c < target.cols; ++c)
+            largest = std::max(largest, record->stats.absmax[c] /
+                                            (scaling.columns.empty() ? 1.0f : scaling.columns[c]));
+        return largest;
     };
 }
 
@@ -142,7 +147,7 @@ Result<ExportSource> exportSource(const ExportRequest& request, const ExporterDe
     s.model = request.model.get();
     QS_TRY(s.plan, planOfRun(*request.run, *request.model));
     QS_TRY(s.weights, runCheckpoint(request.model, request.run));
-    s.largestInput = largestInputs(request.run->manifest());
+    s.largestInput = largestInputs(request.run);
     s.load = [run = request.run](const std::string& module) { return run->tensor(module); };
     QS_TRY(s.params, Params::fromJson(exporter.params, request.params.toJson(), exporter.id));
     const RunManifest& m = request.run->manifest();

@@ -18,9 +18,9 @@ struct ExportSource {
     Plan plan; ///< entries with a scheme are quantized
     std::function<Result<QuantizedTensor>(const std::string& module)> load; ///< NotFound when not in the run
     Params params;                                                          ///< of the exporter
-    /// Largest magnitude that a site's inputs had in the run's calibration; an error says why it is not
-    /// known.
-    std::function<Result<float>(const std::string& site)> largestInput;
+    /// Largest magnitude that the inputs of a linear had in the run's calibration, in the coordinates that
+    /// the run's transforms gave them; an error says why it is not known.
+    std::function<Result<float>(const QuantTarget& target)> largestInput;
     std::map<std::string, std::string>
         metadata;        ///< goes into the weight files' header; same for every export
     std::string sidecar; ///< JSON text of quantoscope.json

@@ -54,6 +54,7 @@ public:
             list_.error("architecture", "", what);
         checkWindow(*architecture);
         checkTokenizer();
+        checkInputs();
         const bool packed = checkPacked();
         if (auto outputs = ggufOutputs(source_, *architecture); !outputs)
             list_.error("tensor", "", outputs.error().describe());
@@ -96,6 +97,13 @@ private:
         }
         if (auto vocabulary = ggufVocabularyFor(model_); !vocabulary)
             list_.error("tokenizer", "", vocabulary.error().describe());
+    }
+
+    void checkInputs() {
+        const std::string module = firstRoundedInputs(source_.plan);
+        if (!module.empty())
+            list_.warn("inputs", "llama.cpp rounds inputs in its own way, and not as the scheme of " +
+                                     module + " and others says");
     }
 
     bool checkPacked() {

@@ -21,7 +21,7 @@ class GptqFormat final : public PackedFormat {
 public:
     explicit GptqFormat(const Plan& plan) : plan_(plan), settings_(plan.entries.size()) {}
 
-    const char* layout(const Codec&) const override { return "gptq"; }
+    const char* layout(const QuantTarget&, const Codec&) const override { return "gptq"; }
     const char* configFile() const override { return "quantize_config.json"; }
 
     /// Also refuses a linear of a fused group with another setting or another order of columns.

@@ -4,9 +4,12 @@
 // written are shared.
 #pragma once
 
+#include "core/codec/levels.h"
 #include "core/export/export_source.h"
 
+#include <array>
 #include <nlohmann/json_fwd.hpp>
+#include <numeric>
 
 namespace qs {
 
@@ -20,14 +23,23 @@ struct PackedPart {
     bool ofInputs = false;
 };
 
+/// How a file counts: code c is stored as code[c], a zero point z as z - zeroShift.
+struct StoredCodes {
+    std::array<int16_t, 256> code;
+    float zeroShift = 0;
+    StoredCodes() { std::iota(code.begin(), code.end(), int16_t(0)); }
+    /// Bit patterns of small floats.
+    explicit StoredCodes(const SmallFloat& format);
+};
+
 using PackedBytes = std::vector<std::vector<std::byte>>;
 
 /// One layout with what it has learned about one run. Used on one thread.
 class PackedFormat {
 public:
     virtual ~PackedFormat() = default;
-    /// PackedInfo::layout of what it writes for tensors of this codec.
-    virtual const char* layout(const Codec& codec) const = 0;
+    /// PackedInfo::layout of what it writes for a tensor.
+    virtual const char* layout(const QuantTarget& target, const Codec& codec) const = 0;
     /// A file beside config.json that repeats config(); nullptr for none.
     virtual const char* configFile() const { return nullptr; }
 
@@ -42,9 +54,8 @@ public:
     /// The bytes of these parts, in their order. InvalidArgument when a value does not fit.
     virtual Result<PackedBytes> pack(const QuantTarget& target, const QuantizedTensor& q,
                                      const Codec& codec) const = 0;
-    /// What PackedLinear::codes and PackedScales::zero give for a code and a zero point of the run.
-    virtual int storedCode(const Codec&, uint8_t code) const { return code; }
-    virtual float storedZero(const Codec&, float zero) const { return zero; }
+    /// What its codes and zero points become in the file, as PackedLinear reads it.
+    virtual StoredCodes stored(const QuantTarget&, const Codec&) const { return {}; }
 };
 
 /// The source must outlive the format.

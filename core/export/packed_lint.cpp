@@ -31,6 +31,7 @@ public:
                 if (auto codec = checkEntry(e)) checkCodec(e, std::move(codec), entries);
         checkFused();
         checkExperts();
+        checkInputs();
         runtimes(entries, list_);
         return list_.take();
     }
@@ -126,6 +127,16 @@ private:
         }
     }
 
+    void checkInputs() {
+        if (rules_.inputs) return;
+        const std::string module = firstRoundedInputs(plan_);
+        if (module.empty()) return;
+        list_.warn("inputs",
+                   fmt::format("{} does not say how inputs are rounded: runtimes keep those of {} and "
+                               "others as they are, which is not what was measured",
+                               rules_.label, module));
+    }
+
     /// vLLM and SGLang stack the experts of a layer, all of their linears under one scheme.
     void checkExperts() {
         constexpr std::string_view kMark = ".experts.";
@@ -150,6 +161,7 @@ private:
         if (!a.scheme) return {};
         if (a.scheme->codec != b.scheme->codec || !(a.scheme->codecParams == b.scheme->codecParams))
             return "their number formats differ";
+        if (!(a.scheme->inputs == b.scheme->inputs)) return "their inputs are rounded differently";
         return {};
     }
 
@@ -160,6 +172,12 @@ private:
 };
 
 } // namespace
+
+std::string firstRoundedInputs(const Plan& plan) {
+    for (const PlanEntry& e : plan.entries)
+        if (e.scheme && e.scheme->inputs) return e.target.module;
+    return {};
+}
 
 void lintPartialNames(const Model& model, const Plan& plan, const std::vector<LintEntry>& entries,
                       const char* field, LintList& list) {

@@ -37,7 +37,9 @@ struct PackedRules {
     std::vector<DType> scaleTypes; ///< of integers
     /// Codecs it takes beside "int", which the format's own rules check.
     std::vector<std::string> floats = {};
-    bool integers = true;                   ///< whether it takes "int"
+    bool integers = true; ///< whether it takes "int"
+    /// Runtimes round inputs where the scheme says so; else that is warned of.
+    bool inputs = false;
     size_t outMultiple = 1, inMultiple = 1; ///< what shapes must be multiples of
 };
 
@@ -47,6 +49,9 @@ struct LintEntry {
     std::shared_ptr<const Codec> codec;
     GroupLayout layout;
 };
+
+/// The first linear whose inputs the plan rounds, for formats that cannot say so; "" when there is none.
+std::string firstRoundedInputs(const Plan& plan);
 
 /// Quantized linears that `field`, which lists what is kept and matches parts of names, would keep too.
 void lintPartialNames(const Model& model, const Plan& plan, const std::vector<LintEntry>& entries,

@@ -52,6 +52,11 @@ const char* fusedLeaf(const std::string& role) {
 
 } // namespace
 
+StoredCodes::StoredCodes(const SmallFloat& format) : StoredCodes() {
+    for (size_t c = 0; c < levelsOf(format).count(); ++c)
+        code[c] = patternOf(format, c);
+}
+
 bool columnsInOrder(const QuantizedTensor& q) {
     for (size_t c = 0; c < q.groupOfColumn.size(); ++c)
         if (size_t(q.groupOfColumn[c]) != c / q.layout.groupSize) return false;

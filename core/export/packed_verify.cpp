@@ -30,15 +30,15 @@ float readAt(const PackedInfo& info, const QuantizedTensor& q, const Matrix& m, 
     return m(info.scaleRows == 1 ? 0 : row / info.blockRows, group);
 }
 
-Differences compareParts(const PackedFormat& format, const Codec& codec, const PackedInfo& info,
-                         const PackedCodes& codes, const PackedScales& s, const QuantizedTensor& q) {
+Differences compareParts(const StoredCodes& stored, const PackedInfo& info, const PackedCodes& codes,
+                         const PackedScales& s, const QuantizedTensor& q) {
     Differences d;
     for (size_t i = 0; i < q.codes.size(); ++i)
-        d.codes += codes.data()[i] != format.storedCode(codec, q.codes[i]);
+        d.codes += codes.data()[i] != stored.code[q.codes[i]];
     for (size_t n = 0; n < q.rows; ++n)
         for (size_t g = 0; g < q.layout.groups; ++g) {
             const float scale = q.scale(q.parameterRow(n), g),
-                        zero = format.storedZero(codec, q.zero(q.parameterRow(n), g));
+                        zero = q.zero(q.parameterRow(n), g) - stored.zeroShift;
             d.scales += !(readAt(info, q, s.scale, n, g) == scale);
             d.zeros += !((s.zero.empty() ? 0.0f : readAt(info, q, s.zero, n, g)) == zero);
         }
@@ -88,15 +88,15 @@ bool sameGroups(const PackedInfo& info, const QuantizedTensor& q) {
     return rows && info.groups == q.layout.groups;
 }
 
-Result<void> compareLinear(const QuantizedTensor& q, const Codec& codec, const PackedFormat& format,
-                           const PackedReader& written, const std::string& prefix, ReceiptLine& line) {
-    QS_TRY(const auto packed, written.find(prefix));
+Result<void> compareLinear(const QuantTarget& target, const QuantizedTensor& q, const Codec& codec,
+                           const PackedFormat& format, const PackedReader& written, ReceiptLine& line) {
+    QS_TRY(const auto packed, written.find(linearPrefix(target)));
     if (!packed) {
         line.done = "missing";
         return {};
     }
     const PackedInfo& info = packed->info();
-    if (info.layout != format.layout(codec) || info.out != q.rows || info.in != q.cols ||
+    if (info.layout != format.layout(target, codec) || info.out != q.rows || info.in != q.cols ||
         info.bits != codec.bits() || !sameGroups(info, q)) {
         line.done = fmt::format("{} of {} bits [{}, {}] in {} groups", info.layout, info.bits, info.out,
                                 info.in, info.groups);
@@ -104,7 +104,7 @@ Result<void> compareLinear(const QuantizedTensor& q, const Codec& codec, const P
     }
     QS_TRY(const PackedCodes codes, packed->codes());
     QS_TRY(const PackedScales scales, packed->scales());
-    const Differences d = compareParts(format, codec, info, codes, scales, q);
+    const Differences d = compareParts(format.stored(target, codec), info, codes, scales, q);
     line.codesDiffering = d.codes;
     line.done += d.text();
     QS_TRY(const Matrix values, packed->dequantize());
@@ -141,7 +141,7 @@ Result<void> verifyLinear(const ExportSource& source, const PlanEntry& entry, Pa
     ReceiptLine line;
     line.tensor = entry.target.place.tensor;
     line.planned = line.done = codec->label();
-    QS_CHECK(compareLinear(q, *codec, format, written, prefix, line));
+    QS_CHECK(compareLinear(entry.target, q, *codec, format, written, line));
     QS_TRY(const std::string wrong, wrongPart(format, entry, q, *codec, parts, written.checkpoint()));
     if (!wrong.empty()) line.done = wrong;
     receipt.lines.push_back(std::move(line));

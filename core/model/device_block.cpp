@@ -60,7 +60,14 @@ Result<DeviceBlock::Norms> loadNorms(const SublayerNorms& spec, const WeightSour
 } // namespace
 
 Result<void> DeviceLinear::apply(Backend& backend, const Tensor& x, Tensor& y) const {
-    return backend.linear(x, weight, bias.buffer ? &bias : nullptr, y);
+    const Tensor* b = bias.buffer ? &bias : nullptr;
+    if (!inputs) return backend.linear(x, weight, b, y);
+    Matrix values(x.rows, x.cols);
+    QS_CHECK(backend.download(x, values.view()));
+    QS_CHECK(inputs->round(values.view()));
+    Tensor rounded;
+    QS_CHECK(backend.upload(values.view(), rounded));
+    return backend.linear(rounded, weight, b, y);
 }
 
 Result<void> DeviceNorm::apply(Backend& backend, const Tensor& x, Tensor& y) const {
@@ -86,6 +93,7 @@ Result<DeviceLinear> loadLinear(const LinearSpec& spec, const WeightSource& weig
     if (!spec.bias.empty()) {
         QS_TRY(l.bias, loadTensor(spec.bias, weights, backend));
     }
+    l.inputs = weights.inputRounder(spec.weight);
     return l;
 }
 
@@ -142,11 +150,15 @@ std::vector<DeviceLinear*> DeviceBlock::linears(const BlockSpec& spec) {
 }
 
 Result<void> DeviceBlock::replaceWeight(const BlockSpec& spec, const std::string& module,
-                                        ConstMatrixView values, Backend& backend) {
+                                        ConstMatrixView values, Backend& backend,
+                                        std::shared_ptr<const RowRounder> inputs) {
     const auto specs = spec.linears();
     const auto own = linears(spec);
-    for (size_t i = 0; i < specs.size(); ++i)
-        if (specs[i]->module == module) return backend.upload(values, own[i]->weight);
+    for (size_t i = 0; i < specs.size(); ++i) {
+        if (specs[i]->module != module) continue;
+        own[i]->inputs = std::move(inputs);
+        return backend.upload(values, own[i]->weight);
+    }
     return Error::invalid("the block has no linear of this name", module);
 }
 

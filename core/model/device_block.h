@@ -9,7 +9,8 @@ namespace qs {
 /// Weights of one linear; `bias.buffer` is null when there is none.
 struct DeviceLinear {
     Tensor weight, bias;
-    /// y = x W^T + b.
+    std::shared_ptr<const RowRounder> inputs; ///< null: x as it is
+    /// y = x W^T + b, with x rounded by `inputs`.
     Result<void> apply(Backend& backend, const Tensor& x, Tensor& y) const;
 };
 
@@ -52,10 +53,10 @@ struct DeviceBlock {
     DeviceMixture mixture;
 
     static Result<DeviceBlock> load(const BlockSpec& spec, const WeightSource& weights, Backend& backend);
-    /// Puts other values into the linear `module` of `spec`; InvalidArgument when the block has none of that
-    /// name.
+    /// Puts other values into the linear `module` of `spec`, and rounds its inputs where `inputs` is not
+    /// null; InvalidArgument when the block has none of that name.
     Result<void> replaceWeight(const BlockSpec& spec, const std::string& module, ConstMatrixView values,
-                               Backend& backend);
+                               Backend& backend, std::shared_ptr<const RowRounder> inputs = nullptr);
 
 private:
     /// In the order of spec.linears().

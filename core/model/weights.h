@@ -2,6 +2,7 @@
 // WeightSource: where the forward pass takes its weights from: a checkpoint, or a run laid over one.
 #pragma once
 
+#include "core/codec/row_rounder.h"
 #include "core/model/model.h"
 
 #include <functional>
@@ -15,6 +16,11 @@ public:
     /// Dequantized values by logical name: a linear's weight [out, in] or bias [1, out] by LinearSpec::weight
     /// and bias, any other tensor [rows, cols] by its stored name.
     virtual Result<Matrix> matrix(const std::string& name) const = 0;
+    /// What rounds the inputs of the linear with this weight; null: nothing does.
+    virtual std::shared_ptr<const RowRounder> inputRounder(const std::string& weight) const {
+        (void)weight;
+        return nullptr;
+    }
     /// Identifies the weights; results are compared only with this recorded.
     virtual std::string fingerprint() const = 0;
     virtual std::string label() const = 0;

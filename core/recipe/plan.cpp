@@ -77,6 +77,11 @@ TargetRuling ruleOnTarget(const QuantTarget& target, const Scheme* scheme, uint6
     if (!bits)
         return refuse("group-divides-row", bits.error().message + ". Choose a group that divides it, or -1.");
     out.bytesAfter = storedBytes(*bits);
+    if (auto inputs = inputRounder(*scheme); !inputs)
+        return refuse("inputs", inputs.error().describe());
+    else if (*inputs)
+        if (auto layout = (*inputs)->codec().layout(1, target.cols); !layout)
+            return refuse("inputs", "The format of its inputs does not fit: " + layout.error().message);
     auto method = findMethod(scheme->method);
     if (!method) return refuse("method", method.error().describe());
     if ((*method)->needs == Needs::Sigma && (!model.hasForward() || target.site.empty()))
@@ -93,7 +98,7 @@ std::optional<LintIssue> ruleOnFusedGroup(const std::string& name,
                                           std::span<const Scheme* const> schemes) {
     const auto like = [](const Scheme* a, const Scheme* b) {
         if (a == b) return true;
-        return a && b && a->codec == b->codec && a->codecParams == b->codecParams;
+        return a && b && a->codec == b->codec && a->codecParams == b->codecParams && a->inputs == b->inputs;
     };
     if (std::all_of(schemes.begin(), schemes.end(),
                     [&](const Scheme* s) { return like(s, schemes.front()); }))

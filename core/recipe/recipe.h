@@ -3,18 +3,34 @@
 // with exact bytes and lint.
 #pragma once
 
-#include "core/codec/codec.h"
+#include "core/codec/row_rounder.h"
 #include "core/model/model.h"
 #include "core/quant/method.h"
 
 namespace qs {
+
+/// How the inputs of a linear are rounded when the model runs: every token by itself
+/// (core/codec/row_rounder.h).
+struct InputScheme {
+    std::string codec = "int";
+    Params codecParams; ///< of the codec's specs
+    bool operator==(const InputScheme&) const = default;
+
+    /// Usual choices by short names, "int8": per token, symmetric; "fp8": per token; "mxfp4"; ...
+    static Result<InputScheme> preset(const std::string& name);
+    static std::vector<std::string> presets();
+    std::string label() const; ///< the preset's name, else the codec's label
+    static Result<InputScheme> fromJson(const nlohmann::json& object, const std::string& where);
+    nlohmann::json toJson() const;
+};
 
 /// Codec + method + their parameters, for one tensor.
 struct Scheme {
     std::string codec = "int";
     Params codecParams; ///< of the codec's specs
     std::string method = "rtn";
-    Params methodParams; ///< of the method's specs
+    Params methodParams;               ///< of the method's specs
+    std::optional<InputScheme> inputs; ///< none: the linear sees them as they are
     bool operator==(const Scheme&) const = default;
 
     /// Registry defaults for the two ids.
@@ -22,6 +38,9 @@ struct Scheme {
     static Result<Scheme> fromJson(const nlohmann::json& object, const std::string& where);
     nlohmann::json toJson() const;
 };
+
+/// What rounds the inputs of linears with this scheme; null without `inputs`.
+Result<std::shared_ptr<const RowRounder>> inputRounder(const Scheme& scheme);
 
 /// `match` is a glob over module names (`*` any run, `?` one character), e.g. "layers.*.mlp.down_proj". No
 /// scheme = keep in the source format.

@@ -11,17 +11,18 @@ using nlohmann::json;
 Result<Scheme> Scheme::make(const std::string& codec, const std::string& method) {
     QS_TRY(const CodecDescriptor* c, findCodec(codec));
     QS_TRY(const MethodDescriptor* m, findMethod(method));
-    return Scheme{codec, Params::defaults(c->params), method, Params::defaults(m->params)};
+    return Scheme{codec, Params::defaults(c->params), method, Params::defaults(m->params), {}};
 }
 
 Result<Scheme> Scheme::fromJson(const json& object, const std::string& where) {
     if (!object.is_object()) return Error::invalid("a scheme must be an object, got " + object.dump(), where);
     Scheme s;
     for (const auto& [key, value] : object.items()) {
-        if (key == "codec_params" || key == "method_params") continue;
+        if (key == "codec_params" || key == "method_params" || key == "inputs") continue;
         if (key != "codec" && key != "method")
             return Error::invalid(
-                fmt::format("unknown key '{}'; known: codec, codec_params, method, method_params", key),
+                fmt::format("unknown key '{}'; known: codec, codec_params, method, method_params, inputs",
+                            key),
                 where);
         if (!value.is_string())
             return Error::invalid(fmt::format("'{}' must be a string, got {}", key, value.dump()), where);
@@ -35,14 +36,19 @@ Result<Scheme> Scheme::fromJson(const json& object, const std::string& where) {
     QS_TRY(s.codecParams, Params::fromJson((*codec)->params, part("codec_params"), where + ".codec_params"));
     QS_TRY(s.methodParams,
            Params::fromJson((*method)->params, part("method_params"), where + ".method_params"));
+    if (!part("inputs").is_null()) {
+        QS_TRY(s.inputs, InputScheme::fromJson(part("inputs"), where + ".inputs"));
+    }
     return s;
 }
 
 json Scheme::toJson() const {
-    return {{"codec", codec},
-            {"codec_params", codecParams.toJson()},
-            {"method", method},
-            {"method_params", methodParams.toJson()}};
+    json out = {{"codec", codec},
+                {"codec_params", codecParams.toJson()},
+                {"method", method},
+                {"method_params", methodParams.toJson()}};
+    if (inputs) out["inputs"] = inputs->toJson();
+    return out;
 }
 
 } // namespace qs

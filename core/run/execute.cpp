@@ -127,8 +127,9 @@ private:
     Result<void> uploadQuantized(DeviceBlock& block, const PlanEntry& e, const QuantizedTensor& q) {
         QS_TRY(const auto codec, codecOf(q));
         const Matrix values = codec->dequantize(q);
+        QS_TRY(auto inputs, inputRounder(*e.scheme));
         return block.replaceWeight(model_.spec().blocks[size_t(e.target.block)], e.target.module,
-                                   values.view(), backend_);
+                                   values.view(), backend_, std::move(inputs));
     }
 
     /// Sites of a unit whose Sigma a method or a transform wants, with their channels.

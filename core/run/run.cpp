@@ -7,6 +7,7 @@
 #include "core/store/quantized_store.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <unordered_map>
 
 namespace qs {
@@ -61,10 +62,27 @@ std::string Run::statusText() const {
 
 namespace {
 
+using RounderOfWeight = std::unordered_map<std::string, std::shared_ptr<const RowRounder>>;
+
+/// From the schemes of the run's plan that round inputs.
+Result<RounderOfWeight> roundersOf(const Run& run, const Model& model) {
+    RounderOfWeight out;
+    const nlohmann::json plan = run.manifest().plan();
+    const auto tensors = plan.find("tensors");
+    if (tensors == plan.end()) return out;
+    for (const QuantTarget& t : model.targets()) {
+        const auto entry = tensors->find(t.module);
+        if (entry == tensors->end() || !entry->is_object() || !entry->contains("inputs")) continue;
+        QS_TRY(const Scheme scheme, Scheme::fromJson(*entry, run.directory().string() + ": " + t.module));
+        QS_TRY(out[t.weight], inputRounder(scheme));
+    }
+    return out;
+}
+
 class RunWeights final : public WeightSource {
 public:
-    RunWeights(std::shared_ptr<const Run> run, std::shared_ptr<const Model> model)
-        : run_(std::move(run)), base_(modelWeights(*model)) {
+    RunWeights(std::shared_ptr<const Run> run, std::shared_ptr<const Model> model, RounderOfWeight rounders)
+        : run_(std::move(run)), base_(modelWeights(*model)), rounderOfWeight_(std::move(rounders)) {
         for (const QuantTarget& t : model->targets())
             if (run_->result(t.module)) moduleOfWeight_[t.weight] = t.module;
         if (run_->changedTensors().empty()) return;
@@ -83,6 +101,10 @@ public:
         QS_TRY(const auto codec, codecOf(q));
         return codec->dequantize(q);
     }
+    std::shared_ptr<const RowRounder> inputRounder(const std::string& weight) const override {
+        const auto it = rounderOfWeight_.find(weight);
+        return it == rounderOfWeight_.end() ? nullptr : it->second;
+    }
     std::string fingerprint() const override {
         return sha256Hex(base_->fingerprint() + run_->manifest().planFingerprint +
                          run_->manifest().calibrationFingerprint);
@@ -92,6 +114,7 @@ public:
 private:
     std::shared_ptr<const Run> run_;
     std::shared_ptr<const WeightSource> base_;
+    RounderOfWeight rounderOfWeight_;
     std::unordered_map<std::string, std::string> moduleOfWeight_;
     std::unordered_map<std::string, std::pair<size_t, size_t>> changed_; ///< rows, columns
 };
@@ -108,7 +131,8 @@ Result<std::shared_ptr<const WeightSource>> runWeights(std::shared_ptr<const Run
             run->directory().string());
     if (!run->complete())
         return Error::invalid("the run is not finished: " + run->statusText(), run->directory().string());
-    return std::make_shared<const RunWeights>(std::move(run), std::move(model));
+    QS_TRY(RounderOfWeight rounders, roundersOf(*run, *model));
+    return std::make_shared<const RunWeights>(std::move(run), std::move(model), std::move(rounders));
 }
 
 } // namespace qs

@@ -22,7 +22,7 @@ public:
     AwqFormat(const Model& model, const Plan& plan)
         : plan_(plan), settings_(plan.entries.size()), kept_(keptModules(model, plan)) {}
 
-    const char* layout(const Codec&) const override { return "awq"; }
+    const char* layout(const QuantTarget&, const Codec&) const override { return "awq"; }
 
     Result<void> add(size_t entry, const QuantizedTensor& q) override {
         const PlanEntry& e = plan_.entries[entry];

@@ -31,7 +31,7 @@ public:
         , checkpoint_(source.checkpoint())
         , kept_(keptModules(*source.model, source.plan)) {}
 
-    const char* layout(const Codec&) const override { return "bnb_nf4"; }
+    const char* layout(const QuantTarget&, const Codec&) const override { return "bnb_nf4"; }
 
     Result<void> add(size_t entry, const QuantizedTensor& q) override {
         const QuantTarget& t = plan_.entries[entry].target;

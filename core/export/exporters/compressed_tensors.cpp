@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <map>
 
 namespace qs {
 
@@ -17,42 +18,40 @@ namespace {
 
 const ParamSpecs& specs() {
     static const ParamSpecs list = {
-        ParamSpec::choice("activations", "Activations", "keep", {"keep", "dynamic", "static"},
-                          "What runtimes do with the inputs of linears that allow it. keep: nothing. "
-                          "dynamic: they are rounded too, "
-                          "with scales found at run time (int8 with one scale per output: W8A8; FP8; MX). "
-                          "static: with one scale "
-                          "from the calibration (also NVFP4: W4A4). The figures of the run were measured "
-                          "with inputs as they are.")};
+        ParamSpec::choice("activations", "Scales of inputs", "dynamic", {"dynamic", "static"},
+                          "For linears whose inputs the scheme rounds. dynamic: found at run time, as they "
+                          "were when the run was "
+                          "measured. static: one per linear from the calibration, for int8 and FP8 without "
+                          "blocks: faster, and a "
+                          "little worse.")};
     return list;
-}
-
-CtInputs inputsOf(const Params& params) {
-    if (!params.has("activations")) return CtInputs::Keep;
-    const std::string& name = params.choice("activations");
-    return name == "dynamic" ? CtInputs::Dynamic : name == "static" ? CtInputs::Static : CtInputs::Keep;
 }
 
 class CtFormat final : public PackedFormat {
 public:
     explicit CtFormat(const ExportSource& source)
         : source_(source)
-        , inputs_(inputsOf(source.params))
+        , static_(source.params.has("activations") && source.params.choice("activations") == "static")
         , groups_(source.plan.entries.size())
-        , kept_(keptModules(*source.model, source.plan)) {}
+        , kept_(keptModules(*source.model, source.plan)) {
+        for (const PlanEntry& e : source.plan.entries)
+            if (e.scheme && e.scheme->inputs) inputs_[e.target.module] = &*e.scheme->inputs;
+    }
 
-    const char* layout(const Codec& codec) const override { return layoutOf(codec).layout(); }
+    const char* layout(const QuantTarget& target, const Codec& codec) const override {
+        return layoutOf(target, codec)->layout();
+    }
 
     Result<void> add(size_t entry, const QuantizedTensor& q) override {
         const PlanEntry& e = source_.plan.entries[entry];
         QS_TRY(const auto codec, codecOf(q));
         QS_CHECK(requireLayout(e.target, *codec));
-        const CtLayout& layout = layoutOf(*codec);
+        const CtLayout& layout = *layoutOf(e.target, *codec);
         QS_TRY(auto weights, layout.weights(e, q, *codec));
-        if (hasInputPart(*codec)) QS_CHECK(inputScale(e.target, layout));
+        if (hasInputPart(e.target, *codec)) QS_CHECK(inputScale(e.target, layout));
         groups_[entry] = {{"targets", ordered_json::array()},
                           {"weights", std::move(weights)},
-                          {"input_activations", layout.inputs(inputs_, *codec)},
+                          {"input_activations", layout.inputs(inputsOf(e.target), *codec)},
                           {"output_activations", nullptr},
                           {"format", layout.format()}};
         return {};
@@ -91,46 +90,53 @@ public:
 
     Result<std::vector<PackedPart>> parts(const QuantTarget& t, const Codec& codec) const override {
         QS_CHECK(requireLayout(t, codec));
-        const CtLayout& layout = layoutOf(codec);
+        const CtLayout& layout = *layoutOf(t, codec);
         QS_TRY(auto out, layout.parts(t, codec));
-        if (hasInputPart(codec)) out.push_back({layout.inputPart(), DType::F32, {1}, true});
+        if (hasInputPart(t, codec)) out.push_back({layout.inputPart(), DType::F32, {1}, true});
         return out;
     }
 
     Result<PackedBytes> pack(const QuantTarget& target, const QuantizedTensor& q,
                              const Codec& codec) const override {
-        const CtLayout& layout = layoutOf(codec);
+        const CtLayout& layout = *layoutOf(target, codec);
         QS_TRY(PackedBytes bytes, layout.pack(q, codec));
-        if (hasInputPart(codec)) {
+        if (hasInputPart(target, codec)) {
             QS_TRY(const float scale, inputScale(target, layout));
             bytes.push_back(bytesOf(std::vector<float>{scale}));
         }
         return bytes;
     }
 
-    int storedCode(const Codec& codec, uint8_t code) const override {
-        return layoutOf(codec).storedCode(codec, code);
-    }
-    float storedZero(const Codec& codec, float zero) const override {
-        return layoutOf(codec).storedZero(codec, zero);
+    StoredCodes stored(const QuantTarget& target, const Codec& codec) const override {
+        return layoutOf(target, codec)->stored(codec);
     }
 
 private:
-    const CtLayout& layoutOf(const Codec& codec) const {
-        if (inputs_ != CtInputs::Keep && isCtInt8(codec)) return ctInt8();
-        return *ctLayoutFor(codec);
+    const InputScheme* schemeOf(const QuantTarget& target) const {
+        const auto it = inputs_.find(target.module);
+        return it == inputs_.end() ? nullptr : it->second;
     }
-    static Result<void> requireLayout(const QuantTarget& target, const Codec& codec) {
-        if (ctLayoutFor(codec)) return {};
-        return Error::unsupported("compressed-tensors has no layout for " + codec.label(), target.module);
+    CtInputs inputsOf(const QuantTarget& target) const {
+        if (!schemeOf(target)) return CtInputs::Keep;
+        return static_ ? CtInputs::Static : CtInputs::Dynamic;
     }
-    bool hasInputPart(const Codec& codec) const {
-        const ordered_json inputs = layoutOf(codec).inputs(inputs_, codec);
+    const CtLayout* layoutOf(const QuantTarget& target, const Codec& codec) const {
+        return ctLayoutFor(codec, schemeOf(target));
+    }
+    Result<void> requireLayout(const QuantTarget& target, const Codec& codec) const {
+        if (layoutOf(target, codec)) return {};
+        return Error::unsupported(
+            "compressed-tensors has no layout for " + codec.label() +
+                (schemeOf(target) ? " with inputs of " + schemeOf(target)->label() : ""),
+            target.module);
+    }
+    bool hasInputPart(const QuantTarget& target, const Codec& codec) const {
+        const ordered_json inputs = layoutOf(target, codec)->inputs(inputsOf(target), codec);
         return !inputs.is_null() && inputs.at("dynamic") != true;
     }
 
     Result<float> inputScale(const QuantTarget& target, const CtLayout& layout) const {
-        auto largest = source_.largestInput(target.site);
+        auto largest = source_.largestInput(target);
         if (!largest) return largest.takeError().at(target.module);
         if (!(*largest > 0))
             return Error::invalid("its inputs were 0 throughout the calibration: no scale follows",
@@ -139,8 +145,9 @@ private:
     }
 
     const ExportSource& source_;
-    CtInputs inputs_;
-    std::vector<ordered_json> groups_; ///< per entry, without targets
+    bool static_;
+    std::map<std::string, const InputScheme*> inputs_; ///< by module
+    std::vector<ordered_json> groups_;                 ///< per entry, without targets
     std::vector<std::string> kept_;
 };
 
@@ -174,15 +181,23 @@ void checkIntegers(const Model& model, const std::vector<LintEntry>& entries, Li
                   "the type it runs the model in, which moves values when that is narrower");
 }
 
-void checkFloats(const std::vector<LintEntry>& entries, LintList& list) {
-    for (const LintEntry& e : entries)
-        if (!ctLayoutFor(*e.codec))
+void checkLayouts(const std::vector<LintEntry>& entries, LintList& list) {
+    for (const LintEntry& e : entries) {
+        const InputScheme* inputs = e.entry->scheme->inputs ? &*e.entry->scheme->inputs : nullptr;
+        if (!ctLayoutFor(*e.codec, nullptr))
             list.error(
                 "format", e.entry->target.module,
                 fmt::format("compressed-tensors has no layout for {}: of floats it holds e4m3 with one "
                             "scale per tensor, per channel or per block of rows and columns, MXFP4, MXFP8 "
                             "E4M3 and NVFP4",
                             e.codec->label()));
+        else if (!ctLayoutFor(*e.codec, inputs))
+            list.error(
+                "inputs", e.entry->target.module,
+                fmt::format("no runtime multiplies {} with inputs of {}: int8 goes with 8-bit symmetric "
+                            "integers per channel, fp8 with e4m3, the MX formats and NVFP4 with themselves",
+                            e.codec->label(), inputs->label()));
+    }
     const auto any = [&](auto&& rule) { return std::any_of(entries.begin(), entries.end(), rule); };
     if (any([](const LintEntry& e) {
             return e.layout.blockRows > 1 && (e.layout.blockRows != 128 || e.layout.groupSize != 128);
@@ -200,10 +215,11 @@ std::vector<LintIssue> lint(const Model& model, const Plan& plan) {
                                    .label = "compressed-tensors",
                                    .bits = {2, 3, 4, 5, 6, 7, 8},
                                    .scaleTypes = {DType::F16, DType::BF16, DType::F32},
-                                   .floats = {"float", "mx", "nvfp4"}};
+                                   .floats = {"float", "mx", "nvfp4"},
+                                   .inputs = true};
     return lintPacked(model, plan, rules, [&](const auto& entries, LintList& list) {
         checkIntegers(model, entries, list);
-        checkFloats(entries, list);
+        checkLayouts(entries, list);
     });
 }
 

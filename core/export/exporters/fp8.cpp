@@ -31,7 +31,9 @@ public:
     explicit Fp8Format(const ExportSource& source)
         : plan_(source.plan), kept_(keptModules(*source.model, source.plan)) {}
 
-    const char* layout(const Codec& codec) const override { return blockOf(codec) ? "fp8_block" : "fp8"; }
+    const char* layout(const QuantTarget&, const Codec& codec) const override {
+        return blockOf(codec) ? "fp8_block" : "fp8";
+    }
 
     Result<void> add(size_t entry, const QuantizedTensor& q) override {
         const std::string& module = plan_.entries[entry].target.module;
@@ -70,13 +72,21 @@ public:
         return PackedBytes{std::move(codes), std::move(scales)};
     }
 
-    int storedCode(const Codec&, uint8_t code) const override { return patternOf(e4m3(), code); }
+    StoredCodes stored(const QuantTarget&, const Codec&) const override { return StoredCodes(e4m3()); }
 
 private:
     const Plan& plan_;
     std::vector<std::string> kept_;
     std::optional<std::optional<std::pair<long long, long long>>> block_; ///< of the linears seen
 };
+
+/// The scheme rounds inputs as runtimes do.
+bool takesInputs(const LintEntry& e) {
+    const auto& inputs = e.entry->scheme->inputs;
+    const auto block = blockOf(*e.codec);
+    return inputs && inputs->codec == "float" && inputs->codecParams.choice("format") == "e4m3" &&
+           inputs->codecParams.integer("group") == (block ? block->second : -1);
+}
 
 void check(const std::vector<LintEntry>& entries, LintList& list) {
     const LintEntry* first = nullptr;
@@ -92,6 +102,10 @@ void check(const std::vector<LintEntry>& entries, LintList& list) {
             continue;
         }
         if (!first) first = &e;
+        if (first == &e && !takesInputs(e))
+            list.warn("inputs",
+                      "runtimes round the inputs to FP8, per token or in the groups of the blocks, and the "
+                      "schemes do not say so: the figures of the run were measured without");
         if (blockOf(*e.codec) != blockOf(*first->codec))
             list.error(
                 "mixed", module,
@@ -112,7 +126,8 @@ std::vector<LintIssue> lint(const Model& model, const Plan& plan) {
                                    .bits = {},
                                    .scaleTypes = {},
                                    .floats = {"float"},
-                                   .integers = false};
+                                   .integers = false,
+                                   .inputs = true};
     return lintPacked(model, plan, rules, check);
 }
 

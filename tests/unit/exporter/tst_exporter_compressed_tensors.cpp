@@ -213,17 +213,21 @@ private slots:
 
     void roundedInputs() {
         Fixture f = makeFixture();
-        const json int8 = {{"bits", 8}, {"group", -1}, {"grid", "symmetric"}};
+        const auto with = [](Scheme scheme, const char* inputs) {
+            scheme.inputs = *InputScheme::preset(inputs);
+            return scheme;
+        };
+        const Scheme int8 = with(intScheme({{"bits", 8}, {"group", -1}, {"grid", "absmax"}}), "int8");
         const auto exportWith = [&](const SchemeOf& schemes, const char* activations) {
             ExportSource s = sourceFor(f, schemes);
             s.params = *Params::fromJson((*findExporter("compressed_tensors"))->params,
                                          {{"activations", activations}}, "test");
-            s.largestInput = [](const std::string& site) -> Result<float> {
-                return site == "layers.1.down" ? 12.7f : 5.0f;
+            s.largestInput = [](const QuantTarget& t) -> Result<float> {
+                return t.module == "layers.1.mlp.down_proj" ? 12.7f : 5.0f;
             };
             return exportPacked(s, makeCtFormat, "ct-out");
         };
-        const auto dynamic = exportWith(everywhere(int8), "dynamic");
+        const auto dynamic = exportWith([&](const auto&) { return int8; }, "dynamic");
         QS_VERIFY_OK(dynamic);
         QVERIFY2(dynamic->receipt.verified, dynamic->receipt.summary().c_str());
         QCOMPARE(wrongValue(f, *dynamic), std::string());
@@ -236,7 +240,7 @@ private slots:
         for (size_t i = 0; i < codes.size(); ++i)
             QCOMPARE(int(codes[i]), int(up.codes[i]) - 128);
 
-        const auto fixed = exportWith(everywhere(int8), "static");
+        const auto fixed = exportWith([&](const auto&) { return int8; }, "static");
         QS_VERIFY_OK(fixed);
         QVERIFY2(fixed->receipt.verified, fixed->receipt.summary().c_str());
         QCOMPARE(rawValues<float>(*fixed->checkpoint, "model.layers.0.self_attn.q_proj.input_scale"),
@@ -247,8 +251,8 @@ private slots:
         // One of each: 4-bit integers keep their inputs, FP8 and NVFP4 have a scale of their own kind.
         const auto mixed = exportWith(
             [&](const QuantTarget& t) {
-                return t.role == "down" ? schemeOf("float", json::object())
-                       : t.role == "o"  ? schemeOf("nvfp4", json::object())
+                return t.role == "down" ? with(schemeOf("float", json::object()), "fp8")
+                       : t.role == "o"  ? with(schemeOf("nvfp4", json::object()), "nvfp4")
                                         : intScheme({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}});
             },
             "static");
@@ -263,18 +267,43 @@ private slots:
         QVERIFY(mixed->checkpoint->find("model.layers.1.mlp.up_proj.input_scale") == Checkpoint::npos);
 
         // A changed scale of inputs is found, though the reader leaves it aside.
-        ExportSource s = sourceFor(f, everywhere(int8));
+        ExportSource s = sourceFor(f, [&](const auto&) { return int8; });
         s.params = *Params::fromJson((*findExporter("compressed_tensors"))->params,
                                      {{"activations", "static"}}, "test");
-        s.largestInput = [](const std::string&) -> Result<float> { return 4.0f; };
+        s.largestInput = [](const QuantTarget&) -> Result<float> { return 4.0f; };
         const auto receipt = verifyPacked(s, makeCtFormat, fixed->folder, JobContext());
         QS_VERIFY_OK(receipt);
         QVERIFY(!receipt->verified);
-        s.largestInput = [](const std::string& site) -> Result<float> {
-            return Error::invalid("no inputs of " + site);
+        s.largestInput = [](const QuantTarget& t) -> Result<float> {
+            return Error::invalid("no inputs of " + t.site);
         };
         const auto refused = writePacked(s, makeCtFormat, scratchDir("ct-refused"), JobContext());
         QVERIFY(!refused && refused.error().message.find("no inputs of layers.0") != std::string::npos);
+    }
+
+    void inputsThatNoRuntimeTakes() {
+        const Fixture f = makeFixture();
+        const auto refused = [&](Scheme scheme, const char* inputs) {
+            scheme.inputs = *InputScheme::preset(inputs);
+            return hasRule(lintOf(f, [&](const auto&) { return scheme; }), "compressed-tensors-inputs",
+                           Severity::Error);
+        };
+        const json symmetric = {{"bits", 8}, {"group", -1}, {"grid", "symmetric"}};
+        QVERIFY(!refused(intScheme(symmetric), "int8"));
+        QVERIFY(refused(intScheme(symmetric), "fp8"));
+        QVERIFY(refused(intScheme({{"bits", 8}, {"group", -1}}), "int8")); // asymmetric
+        QVERIFY(refused(intScheme({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}}), "int8"));
+        QVERIFY(!refused(schemeOf("float", json::object()), "fp8"));
+        QVERIFY(refused(schemeOf("float", {{"group", 32}, {"block_rows", 32}}), "fp8")); // wants groups of 32
+        QVERIFY(!refused(schemeOf("mx", json::object()), "mxfp4"));
+        QVERIFY(refused(schemeOf("mx", json::object()), "mxfp8"));
+        QVERIFY(!refused(schemeOf("nvfp4", json::object()), "nvfp4"));
+        // Formats that cannot say it warn.
+        Scheme four = intScheme({{"bits", 4}, {"group", 32}, {"grid", "symmetric"}});
+        four.inputs = *InputScheme::preset("int8");
+        QVERIFY(
+            hasRule((*findExporter("gptq"))->lint(*f.model, planFor(f, [&](const auto&) { return four; })),
+                    "gptq-inputs", Severity::Warning));
     }
 
     void floatsWithoutLayout() {

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/codec/row_rounder.h"
+
+#include "core/linalg/parallel.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <fmt/format.h>
+
+namespace qs {
+
+namespace {
+
+/// Buffers for one row.
+class Row {
+public:
+    Row(const Codec& codec, const GroupLayout& layout, size_t cols)
+        : codec_(codec), scale_(cols), zero_(cols), rounded_(cols), codes_(cols) {
+        q_.rows = 1;
+        q_.cols = cols;
+        q_.layout = layout;
+    }
+
+    /// False when a value is not finite.
+    bool round(float* x) {
+        if (!std::all_of(x, x + q_.cols, [](float v) { return std::isfinite(v); })) return false;
+        codec_.prepareParameters({x, 1, q_.cols, q_.cols}, q_);
+        const size_t unit = codec_.fitColumns() > 0 ? codec_.fitColumns() : q_.layout.groupSize;
+        for (size_t c = 0; c < q_.cols; c += unit) {
+            const std::span<const float> values(x + c, std::min(unit, q_.cols - c));
+            if (codec_.fitColumns() > 0)
+                codec_.fitBlock(values, {}, {}, q_, 0, c);
+            else
+                fitGroup(values, c / unit);
+        }
+        for (size_t c = 0; c < q_.cols; ++c) {
+            scale_[c] = q_.scale(0, q_.groupOf(c));
+            zero_[c] = q_.zero(0, q_.groupOf(c));
+        }
+        codec_.round(x, q_.cols, scale_.data(), zero_.data(), codes_.data(), rounded_.data());
+        std::copy(rounded_.begin(), rounded_.end(), x);
+        return true;
+    }
+
+private:
+    void fitGroup(std::span<const float> values, size_t group) {
+        const auto [lo, hi] = std::minmax_element(values.begin(), values.end());
+        codec_.fitRange(*lo, *hi, q_.scale(0, group), q_.zero(0, group));
+    }
+
+    const Codec& codec_;
+    QuantizedTensor q_;
+    std::vector<float> scale_, zero_, rounded_;
+    std::vector<uint8_t> codes_;
+};
+
+} // namespace
+
+Result<void> RowRounder::round(MatrixView x) const {
+    QS_TRY(const GroupLayout layout, codec_->layout(1, x.cols));
+    std::atomic<size_t> bad = x.rows;
+    linalg::parallelFor(x.rows, 4, [&](size_t begin, size_t end) {
+        Row row(*codec_, layout, x.cols);
+        for (size_t r = begin; r < end; ++r)
+            if (!row.round(x.row(r))) bad = r;
+    });
+    if (bad < x.rows)
+        return Error::invalid(
+            fmt::format("an activation of token {} is not finite and cannot be rounded to {}", bad.load(),
+                        codec_->label()));
+    return {};
+}
+
+} // namespace qs

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/codec/row_rounder.h"
+#include "tests/unit/codec/level_golden.h"
+
+#include <cmath>
+
+using namespace qs;
+using namespace qs::test;
+
+class RowRounderTest : public QObject {
+    Q_OBJECT
+private slots:
+    void perTokenByHand() {
+        // int8 absmax per token: s = 12.7 / 127 = 0.1 and 254 / 127 = 2.
+        const RowRounder rounder(
+            makeCodec("int", {{"bits", 8}, {"grid", "absmax"}, {"group", -1}, {"scale_dtype", "f32"}}));
+        Matrix x(2, 4);
+        const float in[2][4] = {{12.7f, -0.26f, 0.04f, 0.0f}, {-254.0f, 3.1f, 0.9f, 100.7f}};
+        const float out[2][4] = {{12.7f, -0.3f, 0.0f, 0.0f}, {-254.0f, 4.0f, 0.0f, 100.0f}};
+        for (size_t i = 0; i < 8; ++i)
+            x.data()[i] = in[i / 4][i % 4];
+        QS_VERIFY_OK(rounder.round(x.view()));
+        for (size_t i = 0; i < 8; ++i)
+            QVERIFY(std::fabs(x.data()[i] - out[i / 4][i % 4]) <= 1e-5f * std::fabs(out[i / 4][i % 4]));
+    }
+
+    /// A token's values do not depend on the others, whatever the format keeps for a whole tensor.
+    void tokensAreIndependent_data() {
+        QTest::addColumn<QString>("codec");
+        QTest::addColumn<QString>("params");
+        const auto row = [](const char* codec, const char* params) {
+            QTest::addRow("%s %s", codec, params) << codec << params;
+        };
+        row("int", R"({"bits": 4, "group": 32})");
+        row("int", R"({"bits": 8, "group": 0})");
+        row("float", R"({"group": 0})");
+        row("mx", "{}");
+        row("nvfp4", "{}");
+        row("nf", R"({"group": 32, "double_quant": true})");
+        row("ggml", R"({"type": "q8_0"})");
+    }
+    void tokensAreIndependent() {
+        QFETCH(QString, codec);
+        QFETCH(QString, params);
+        const RowRounder rounder(makeCodec(codec.toStdString(), nlohmann::json::parse(params.toStdString())));
+        const Matrix x = matrixOf(levelGolden()["weights"]);
+        Matrix together = x.clone();
+        QS_VERIFY_OK(rounder.round(together.view()));
+        for (size_t r = 0; r < x.rows(); ++r) {
+            Matrix alone(1, x.cols());
+            std::copy_n(x.row(r), x.cols(), alone.data());
+            // The same as the format's own nearest values of that row.
+            const auto q = quantizeToNearest(alone.view(), rounder.codec(), {}, JobContext());
+            QS_VERIFY_OK(q);
+            const Matrix expected = rounder.codec().dequantize(*q);
+            for (size_t c = 0; c < x.cols(); ++c)
+                QCOMPARE(together(r, c), expected(0, c));
+        }
+    }
+
+    void refusals() {
+        const RowRounder rounder(makeCodec("mx", {}));
+        Matrix odd(1, 33);
+        const auto length = rounder.round(odd.view());
+        QVERIFY(!length && length.error().message.find("33") != std::string::npos);
+        Matrix x(3, 32);
+        x(2, 7) = INFINITY;
+        const auto infinite = rounder.round(x.view());
+        QVERIFY(!infinite && infinite.error().message.find("token 2") != std::string::npos);
+    }
+};
+
+QS_TEST(RowRounderTest)
+#include "tst_row_rounder.moc"
