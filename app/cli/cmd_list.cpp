@@ -6,6 +6,7 @@
 #include "core/export/exporter.h"
 #include "core/model/architecture.h"
 #include "core/quant/method.h"
+#include "core/quant/transform/transform.h"
 
 #include <nlohmann/json.hpp>
 
@@ -28,6 +29,14 @@ json describe(const MethodDescriptor& d) {
             {"summary", d.summary},
             {"citation", d.citation},
             {"needs", needsName(d.needs)},
+            {"params", paramsJson(d.params)}};
+}
+json describe(const TransformDescriptor& d) {
+    return {{"id", d.id},
+            {"label", d.label},
+            {"summary", d.summary},
+            {"citation", d.citation},
+            {"needs", needsName(d)},
             {"params", paramsJson(d.params)}};
 }
 json describe(const CodecDescriptor& d) {
@@ -76,6 +85,7 @@ void show(Console& out, const Entries& entries) {
 Result<void> list(Session& session, const std::string& kind) {
     Console& out = session.console;
     if (kind == "methods") show(out, methods());
+    if (kind == "transforms") show(out, transforms());
     if (kind == "codecs") show(out, codecs());
     if (kind == "architectures") show(out, architectures());
     if (kind == "readers") show(out, readers());
@@ -90,9 +100,9 @@ void addList(Commands& commands) {
     CLI::App& app = commands.add("list", "List what this build knows: methods, codecs, formats",
                                  {"list methods", "list codecs --json"},
                                  [kind](Session& session) { return list(session, *kind); });
-    app.add_option("kind", *kind, "methods, codecs, architectures, readers or exporters")
+    app.add_option("kind", *kind, "methods, transforms, codecs, architectures, readers or exporters")
         ->required()
-        ->check(CLI::IsMember({"methods", "codecs", "architectures", "readers", "exporters"}));
+        ->check(CLI::IsMember({"methods", "transforms", "codecs", "architectures", "readers", "exporters"}));
 }
 
 } // namespace qs::cli

@@ -103,6 +103,18 @@ Result<void> runCalibrate(Session& session, const CalibrateCommand& o) {
     return {};
 }
 
+/// "Scaled before by awq, smoothquant alpha=0.7"; "" without transforms.
+std::string transformsText(const Plan& plan) {
+    std::string text;
+    for (const TransformUse& use : plan.transforms) {
+        text += (text.empty() ? "Scaled before by " : ", ") + use.id;
+        const json params = use.params.toJson();
+        for (const auto& [key, value] : params.items())
+            text += fmt::format(" {}={}", key, value.dump());
+    }
+    return text.empty() ? text : text + "\n";
+}
+
 void showPlan(Console& out, const Plan& plan) {
     Table t({{"module"}, {"shape"}, {"scheme"}, {"rule", true}, {"before", true}, {"after", true}});
     json entries = json::array();
@@ -122,13 +134,14 @@ void showPlan(Console& out, const Plan& plan) {
              fmt::format("\nCheckpoint {} -> {}, {:.3f} bits per quantized weight{}\n",
                          humanBytes(plan.totalBytesBefore), humanBytes(plan.totalBytesAfter),
                          plan.bitsPerWeight(), plan.needsCalibration() ? ", needs calibration" : "") +
-             issuesText(plan.issues));
+             transformsText(plan) + issuesText(plan.issues));
     out.result({{"entries", std::move(entries)},
                 {"issues", issuesJson(plan.issues)},
                 {"bytes_before", plan.totalBytesBefore},
                 {"bytes_after", plan.totalBytesAfter},
                 {"bits_per_weight", plan.bitsPerWeight()},
                 {"needs_calibration", plan.needsCalibration()},
+                {"transforms", transformsToJson(plan.transforms)},
                 {"valid", !plan.hasErrors()},
                 {"fingerprint", plan.fingerprint()}});
 }
@@ -215,6 +228,7 @@ void addQuantize(Commands& commands) {
          "quantize MODEL --method gptq --bits 4 --group 32 --text corpus.txt --output runs/mine",
          "quantize MODEL --method gptq --bits 3 --group 64 --calibration c.h5 --output runs/gptq3",
          "quantize MODEL --method rtn --bits 8 --output runs/rtn8",
+         "quantize MODEL --transform awq --method rtn --bits 4 --output runs/awq4",
          "quantize MODEL --recipe recipe.json --output runs/mixed"},
         [o](Session& session) { return runQuantize(session, *o); });
     app.add_option("model", o->model, "Model folder, or a weight file")->required();

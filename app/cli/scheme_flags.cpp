@@ -2,8 +2,10 @@
 #include "app/cli/scheme_flags.h"
 
 #include "app/cli/command.h"
+#include "core/quant/transform/transform.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace qs::cli {
 
@@ -30,6 +32,29 @@ const auto& entryOf(const Entries& entries, const std::string& id) {
     throw CLI::ValidationError(id, "is not registered");
 }
 
+/// "smoothquant:alpha=0.7".
+Result<TransformUse> parseTransform(const std::string& text) {
+    const size_t colon = text.find(':');
+    const std::string id = text.substr(0, colon);
+    QS_TRY(const TransformDescriptor* d, findTransform(id));
+    nlohmann::json object = {{"id", id}};
+    for (size_t at = colon; at != std::string::npos;) {
+        const size_t next = text.find(',', at + 1);
+        const std::string part = text.substr(at + 1, next == std::string::npos ? next : next - at - 1);
+        at = next;
+        const size_t equals = part.find('=');
+        if (equals == std::string::npos)
+            return Error::invalid(fmt::format("'{}' must be key=value", part), id);
+        const std::string key = part.substr(0, equals);
+        const auto spec = std::find_if(d->params.begin(), d->params.end(),
+                                       [&](const ParamSpec& p) { return p.key == key; });
+        if (spec == d->params.end()) return Error::invalid(fmt::format("has no parameter '{}'", key), id);
+        QS_TRY(const ParamValue value, parseParamText(*spec, part.substr(equals + 1), id));
+        object[key] = paramValueToJson(value);
+    }
+    return TransformUse::fromJson(object, "--transform");
+}
+
 } // namespace
 
 void SchemeFlags::declare(CLI::App& app) {
@@ -49,6 +74,18 @@ void SchemeFlags::declare(CLI::App& app) {
                         ->type_name("ID")
                         ->capture_default_str();
     methodOption_->check(CLI::IsMember(idsOf(methods())))->group(group);
+    inputsOption_ = app.add_option("--inputs", inputs_,
+                                   "Round the inputs of the linears too, every token by itself: " +
+                                       joined(InputScheme::presets()))
+                        ->type_name("ID");
+    inputsOption_->check(CLI::IsMember(InputScheme::presets()))->group(group);
+    transformOption_ =
+        app.add_option("--transform", transformTexts_,
+                       "Scale channels of the model before it is quantized: " + joined(idsOf(transforms())) +
+                           "; with parameters as ID:key=value,key=value; several are applied in order")
+            ->type_name("ID")
+            ->allow_extra_args(false)
+            ->group(group);
     seedOption_ = app.add_option("--seed", seed_, "Seed of everything random")->capture_default_str();
     seedOption_->group(group);
     for (const CodecDescriptor* codec : codecs())
@@ -61,14 +98,14 @@ void SchemeFlags::declare(CLI::App& app) {
 
 void SchemeFlags::check() {
     if (!recipeFile_.empty()) {
-        for (const CLI::Option* option : {codecOption_, methodOption_})
+        for (const CLI::Option* option : {codecOption_, methodOption_, inputsOption_, transformOption_})
             if (option->count() > 0) refuseUsage(option->get_name(), "cannot be combined with --recipe");
         flags_.refuseOthers({"the recipe given by --recipe"});
         return;
     }
     if (codec_ == kKeep) {
-        if (methodOption_->count() > 0)
-            refuseUsage(methodOption_->get_name(), "cannot be combined with --codec keep");
+        for (const CLI::Option* option : {methodOption_, inputsOption_, transformOption_})
+            if (option->count() > 0) refuseUsage(option->get_name(), "cannot be combined with --codec keep");
         flags_.refuseOthers({"--codec keep"});
         return;
     }
@@ -76,12 +113,24 @@ void SchemeFlags::check() {
     scheme_.codec = codec_;
     scheme_.method = method_;
     scheme_.codecParams = flags_.valuesFor(entryOf(codecs(), codec_).params);
+    if (inputsOption_->count() > 0) scheme_.inputs = *InputScheme::preset(inputs_); // one of the presets
     scheme_.methodParams = flags_.valuesFor(entryOf(methods(), method_).params);
+    for (const std::string& text : transformTexts_) {
+        auto use = parseTransform(text);
+        if (!use) refuseUsage("--transform", use.error().describe());
+        for (const TransformUse& before : transforms_)
+            if (before.id == use->id) refuseUsage("--transform", use->id + " is given twice");
+        transforms_.push_back(std::move(*use));
+    }
 }
 
 Result<Recipe> SchemeFlags::recipe() const {
-    if (recipeFile_.empty() && codec_ == kKeep) return Recipe{.name = "keep", .rules = {}, .seed = seed_};
-    if (recipeFile_.empty()) return Recipe::uniform(scheme_, seed_);
+    if (recipeFile_.empty()) {
+        Recipe recipe = codec_ == kKeep ? Recipe{.name = "keep", .rules = {}} : Recipe::uniform(scheme_);
+        recipe.seed = seed_;
+        recipe.transforms = transforms_;
+        return recipe;
+    }
     QS_TRY(Recipe recipe, Recipe::load(recipeFile_));
     if (seedOption_->count() > 0) recipe.seed = seed_;
     return recipe;

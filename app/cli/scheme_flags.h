@@ -9,20 +9,24 @@ namespace qs::cli {
 
 class SchemeFlags {
 public:
-    /// Declares --recipe, --codec, --method, --seed and every codec and method parameter.
+    /// Declares --recipe, --codec, --method, --inputs, --transform, --seed and every codec and method parameter.
     void declare(CLI::App& app);
     /// Reads the recipe file or builds the uniform recipe. `--seed` overrides the file's.
     Result<Recipe> recipe() const;
 
 private:
     void check(); ///< after parsing; usage errors
-    std::string recipeFile_, codec_ = "int", method_ = "gptq";
+    std::string recipeFile_, codec_ = "int", method_ = "gptq", inputs_;
+    std::vector<std::string> transformTexts_; ///< as typed
     uint64_t seed_ = 0;
     CLI::Option* seedOption_ = nullptr;
     CLI::Option* codecOption_ = nullptr;
     CLI::Option* methodOption_ = nullptr;
+    CLI::Option* inputsOption_ = nullptr;
+    CLI::Option* transformOption_ = nullptr;
     ParamFlags flags_;
     Scheme scheme_;
+    std::vector<TransformUse> transforms_;
 };
 
 } // namespace qs::cli

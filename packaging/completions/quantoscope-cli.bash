@@ -15,10 +15,11 @@ _quantoscope_cli() {
     fi
 
     case $previous in
-    --method | --codec | --format | -f)
+    --method | --codec | --transform | --format | -f)
         case $previous in
         --method) word=methods ;;
         --codec) word=codecs ;;
+        --transform) word=transforms ;;
         *) word=exporters ;;
         esac
         word=$("$program" list $word 2>/dev/null | sed -n '3,$s/^\([^ ]*\) .*/\1/p')
@@ -35,7 +36,7 @@ _quantoscope_cli() {
         word=$("$program" "$command" --help 2>/dev/null | awk '/^  -/ { gsub(",", "\n", $1); print $1 }' | grep '^--')
         mapfile -t COMPREPLY < <(compgen -W "$word" -- "$current")
     elif [[ $command == list ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "methods codecs architectures readers exporters" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "methods transforms codecs architectures readers exporters" -- "$current")
     else
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$current")

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every fold of a block, applied with random factors, leaves the logits as they are.
+#include "core/quant/transform/scaling.h"
 #include "tests/unit/architecture/golden_case.h"
 
-#include <map>
 #include <random>
 
 using namespace qs;
@@ -10,67 +10,38 @@ using namespace qs::test;
 
 namespace {
 
-/// Weights with all folds of all blocks applied: producers divided, consumers multiplied.
+/// Weights with all folds of all blocks applied with random factors.
 class FoldedWeights final : public WeightSource {
 public:
     FoldedWeights(const ModelSpec& spec, std::shared_ptr<const WeightSource> base) : base_(std::move(base)) {
         for (const BlockSpec& b : spec.blocks)
             for (const FoldSpec& f : b.folds)
-                add(b, f);
+                scaling_.add(b, f, randomFactors(b, f));
     }
     Result<Matrix> matrix(const std::string& name) const override {
         auto m = base_->matrix(name);
-        const auto it = edits_.find(name);
-        if (!m || it == edits_.end()) return m;
-        for (const auto& edit : it->second)
-            edit(*m);
+        if (const TensorScaling* t = scaling_.find(name); m && t) t->apply(m->view());
         return m;
     }
     std::string fingerprint() const override { return {}; }
     std::string label() const override { return "folded"; }
-    size_t edited() const { return edits_.size(); }
+    size_t edited() const { return scaling_.tensors().size(); }
 
 private:
-    using Edit = std::function<void(Matrix&)>;
-
-    void add(const BlockSpec& b, const FoldSpec& f) {
-        std::map<std::string, const LinearSpec*> linears;
-        for (const LinearSpec* l : b.linears())
-            linears[l->module] = l;
-        const bool rows = f.producer == FoldSpec::Producer::Rows;
-        if (rows && !linears.count(f.module)) qFatal("no linear %s", f.module.c_str());
-        std::vector<float> s(rows ? linears.at(f.module)->out : f.norm.size);
+    std::vector<float> randomFactors(const BlockSpec& b, const FoldSpec& f) {
+        const auto readers = readersOf(b, f);
+        if (readers.empty()) qFatal("nothing reads a fold");
+        std::vector<float> byProducer(readers.front()->in), s;
         std::uniform_real_distribution<float> factor(0.5f, 2.0f);
-        for (float& v : s)
+        for (float& v : byProducer)
             v = factor(random_);
-        const auto divide = [s](Matrix& m) { // a vector, or the rows of a matrix
-            for (size_t i = 0; i < m.size(); ++i)
-                m.data()[i] /= m.rows() == 1 ? s[i] : s[i / m.cols()];
-        };
-        if (rows) {
-            edits_[linears.at(f.module)->weight].push_back(divide);
-            edits_[linears.at(f.module)->bias].push_back(divide);
-        } else {
-            edits_[f.norm.gain.at(0)].push_back([s, one = f.norm.plusOne ? 1.0f : 0.0f](Matrix& m) {
-                for (size_t i = 0; i < m.size(); ++i)
-                    m.data()[i] = (m.data()[i] + one) / s[i] - one;
-            });
-            edits_[f.norm.bias].push_back(divide);
-        }
-        const Edit multiply = [s, f](Matrix& m) {
-            for (size_t r = 0; r < m.rows(); ++r)
-                for (size_t c = 0; c < m.cols(); ++c)
-                    m(r, c) *= s[f.producerOf(c)];
-        };
-        for (const auto& [module, l] : linears)
-            if (std::find(f.sites.begin(), f.sites.end(), l->site) != f.sites.end())
-                edits_[l->weight].push_back(multiply);
-        for (const std::string& name : f.columns)
-            edits_[name].push_back(multiply);
+        for (size_t c = 0; c < byProducer.size(); ++c)
+            s.push_back(byProducer[f.producerOf(c)]);
+        return s;
     }
 
     std::shared_ptr<const WeightSource> base_;
-    std::map<std::string, std::vector<Edit>> edits_;
+    BlockScaling scaling_; // names of tensors are those of the whole model
     std::mt19937 random_{5};
 };
 
@@ -85,12 +56,23 @@ private slots:
         const auto row = [](const char* name, int folds) { QTest::newRow(name) << name << folds; };
         row("llama", 4); // two norms, v, up
         row("llama_bias", 4);
+        row("mistral", 4);
+        row("stablelm", 4);
+        row("stablelm_parallel", 3); // one norm feeds both halves
         row("qwen2", 4);
         row("qwen3", 4);
         row("gemma", 4);
         row("gemma2", 4);
         row("gemma3", 4);
         row("phi3", 4);
+        row("gpt2", 3); // gelu stands between up and down
+        row("opt", 3);
+        row("bloom", 3);
+        row("gpt_neox", 3);
+        row("gpt_neox_sequential", 3);
+        row("falcon_rw", 3);
+        row("falcon_7b", 2);
+        row("falcon_40b", 3);
         row("mixtral", 3 + 4);       // two norms, v; up of 4 experts
         row("qwen2_moe", 3 + 5 + 1); // and of the shared one
         row("qwen3_moe", 3 + 5);
@@ -106,7 +88,7 @@ private slots:
         QCOMPARE(int(spec.blocks.back().folds.size()), folds);
         const auto base = modelWeights(**model);
         const FoldedWeights folded(spec, base);
-        QVERIFY(folded.edited() >= spec.blocks.size() * 2);
+        QVERIFY(folded.edited() >= spec.blocks.size() * size_t(folds) * 2);
         const auto ids = goldenTokens(name.toStdString());
         const auto backend = makeCpuBackend();
         const auto before = computeLogits(spec, *base, ids, *backend, {}),

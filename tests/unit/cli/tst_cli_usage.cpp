@@ -8,6 +8,7 @@
 #include "core/export/exporter.h"
 #include "core/model/architecture.h"
 #include "core/quant/method.h"
+#include "core/quant/transform/transform.h"
 
 using namespace qs;
 using namespace qs::test;
@@ -108,6 +109,20 @@ private slots:
         QTest::newRow("recipe and method")
             << quantize + QStringList{"--recipe", "r.json", "--method", "rtn"} << "--method"
             << "--recipe";
+        QTest::newRow("transform unknown") << quantize + QStringList{"--transform", "magic"} << "--transform"
+                                           << "no transform 'magic'";
+        QTest::newRow("transform's parameter unknown")
+            << quantize + QStringList{"--transform", "awq:alpha=1"} << "--transform"
+            << "alpha";
+        QTest::newRow("transform's parameter out of range")
+            << quantize + QStringList{"--transform", "smoothquant:alpha=2"} << "--transform"
+            << "2";
+        QTest::newRow("transform twice")
+            << quantize + QStringList{"--transform", "awq", "--transform", "awq"} << "--transform"
+            << "twice";
+        QTest::newRow("recipe and transform")
+            << quantize + QStringList{"--recipe", "r.json", "--transform", "awq"} << "--transform"
+            << "--recipe";
         QTest::newRow("text and tokens")
             << quantize + QStringList{"--text", "t", "--tokens", "t.npy"} << "--tokens"
             << "--text";
@@ -175,13 +190,14 @@ private slots:
 
     void listsAreTheRegistries_data() {
         QTest::addColumn<QString>("kind");
-        for (const char* kind : {"methods", "codecs", "architectures", "readers", "exporters"})
+        for (const char* kind : {"methods", "transforms", "codecs", "architectures", "readers", "exporters"})
             QTest::newRow(kind) << kind;
     }
     void listsAreTheRegistries() {
         QFETCH(QString, kind);
         const std::map<QString, std::vector<std::string>> expected = {
             {"methods", idsOf(methods())},
+            {"transforms", idsOf(transforms())},
             {"codecs", idsOf(codecs())},
             {"architectures", idsOf(architectures())},
             {"readers", idsOf(readers())},
