@@ -9,7 +9,8 @@ namespace qs::cli {
 
 class SchemeFlags {
 public:
-    /// Declares --recipe, --codec, --method, --inputs, --transform, --seed and every codec and method parameter.
+    /// Declares --recipe, --codec, --method, --inputs, --transform, --seed and every codec and method
+    /// parameter.
     void declare(CLI::App& app);
     /// Reads the recipe file or builds the uniform recipe. `--seed` overrides the file's.
     Result<Recipe> recipe() const;
