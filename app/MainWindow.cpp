@@ -195,7 +195,7 @@ void MainWindow::onJobEnded(JobHandle* job) {
                  [this] { evaluate(); });
     if (job->tag() == QLatin1String("run") && job->state() == JobState::Cancelled) {
         const int n = m_session.unitsDone();
-        showNote(n > 0 ? tr("Stopped after %1 blocks. Resume continues with the next one.").arg(n)
+        showNote(n > 0 ? tr("Stopped after %n blocks. Resume continues with the next one.", nullptr, n)
                        : tr("Stopped. Nothing was finished yet."),
                  n > 0 ? tr("Resume") : tr("Run again"), [this] { run(); });
     }

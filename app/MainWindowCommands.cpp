@@ -86,6 +86,8 @@ void MainWindow::describeActions() {
         {QStringLiteral("stop"), tr("Stops the job in progress; finished blocks are kept.")},
         {QStringLiteral("openRun"), tr("Opens a run folder with its model and results.")},
         {QStringLiteral("evaluate"), tr("Measures perplexity and divergence from the original on a text.")},
+        {QStringLiteral("klShare"),
+         tr("Measures what each layer alone costs in KL divergence, and colours the map by it.")},
         {QStringLiteral("export"), tr("Goes to the export formats.")},
         {QStringLiteral("exportNow"), tr("Writes the chosen format and compares the file with the run.")},
         {QStringLiteral("about"), tr("Version, device and licences.")}};
@@ -159,9 +161,7 @@ void MainWindow::makeSessionFiles(const QString& cacheDirectory, int autosaveMs)
                 const int n = int(problems.size());
                 m_message->showMessage(
                     MessageBar::Tone::Warning,
-                    n == 1
-                        ? tr("A part of the session is not as it was saved: %1").arg(list)
-                        : tr("%n parts of the session are not as they were saved: %1", nullptr, n).arg(list));
+                    tr("%n parts of the session are not as they were saved: %1", nullptr, n).arg(list));
             });
     if (auto* metric = m_inspect->heatMap()->findChild<QComboBox*>(QStringLiteral("metric")))
         connect(metric, &QComboBox::currentIndexChanged, m_sessionFiles, &WindowSession::touch);

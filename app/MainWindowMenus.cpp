@@ -238,6 +238,10 @@ void MainWindow::makeWorkMenus() {
     });
     QMenu* evaluation = menuBar()->addMenu(tr("Eval&uate"));
     addAction(evaluation, "evaluate", tr("&Evaluate…"), "verify", tr("Ctrl+J"), [this] { evaluate(); });
+    addAction(evaluation, "klShare", tr("Measure &KL shares"), "", tr("Ctrl+Alt+K"), [this] {
+        setWorkspace(Workspace::Inspect);
+        m_inspect->showKlShares();
+    });
     QMenu* exporting = menuBar()->addMenu(tr("E&xport"));
     addAction(exporting, "export", tr("&Export…"), "export", QKeySequence(tr("Ctrl+E")),
               [this] { setWorkspace(Workspace::Export); });
@@ -336,6 +340,7 @@ void MainWindow::updateActions() {
     allow("calibrate", m_session.calibrateBlocker());
     allow("run", m_session.runBlocker());
     allow("evaluate", m_session.evaluateBlocker());
+    allow("klShare", m_session.evaluateBlocker());
     allow("exportNow", m_export->blocker());
     allow("exportReport", m_judge->reportBlocker());
     allow("stop", m_session.engine()->activeCount() > 0 ? QString() : tr("Nothing is running."));

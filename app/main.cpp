@@ -2,6 +2,7 @@
 // The window program.
 #include "app/MainWindow.h"
 #include "app/bench/Bench.h"
+#include "app/settings/Translations.h"
 
 #include <QApplication>
 #include <QCommandLineParser>
@@ -90,6 +91,7 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "%s\n%s", qPrintable(parser.errorText()), qPrintable(parser.helpText()));
         return 2;
     }
+    qs::app::installTranslations(app);
     qs::ui::applyTheme(app, qs::app::Settings().themeMode());
     qs::app::MainWindow window;
     // Files are whole at any moment; a thread that does not answer must not keep the process.

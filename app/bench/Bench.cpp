@@ -12,6 +12,7 @@
 #include "app/pages/ProfilePane.h"
 #include "app/pages/TensorsPane.h"
 #include "app/session/SampleData.h"
+#include "app/settings/Translations.h"
 #include "core/base/temporary.h"
 #include "widgets/charts/ChannelProfileWidget.h"
 #include "widgets/heatmaps/HeatMapWidget.h"
@@ -378,6 +379,7 @@ QString benchHelp() {
 int runBench(int argc, char** argv, const BenchOptions& options) {
     if (qEnvironmentVariableIsEmpty("QT_QPA_PLATFORM")) qputenv("QT_QPA_PLATFORM", "offscreen");
     FrameMeter app(argc, argv);
+    installTranslations(app);
     ui::applyTheme(app, ui::ThemeMode::Light);
     Bench bench(&app);
     int code = 1;

@@ -145,11 +145,12 @@ void TextForm::showPreview() {
         const int used = std::min(m_available, m_windows->value());
         const qint64 tokens = qint64(used) * m_length->value();
         QString text =
-            tr("%1 windows × %2 = %3 tokens.")
+            tr("%1 windows × %2 = %3 tokens.", nullptr, used)
                 .arg(ui::integerText(used), ui::integerText(m_length->value()), ui::integerText(tokens));
-        text += used < m_windows->value()
-                    ? tr(" The text gives no more.")
-                    : tr(" The text gives %1 windows.").arg(ui::integerText(m_available));
+        text +=
+            used < m_windows->value()
+                ? tr(" The text gives no more.")
+                : tr(" The text gives %1 windows.", nullptr, m_available).arg(ui::integerText(m_available));
         m_preview->setText(text);
     }
     emit readyChanged();

@@ -85,7 +85,7 @@ void AnatomyPane::refresh() {
     const QSignalBlocker blockRow(m_row), blockGroup(m_group);
     m_row->setValue(picture->row);
     m_group->setValue(picture->group);
-    m_what->setText(tr("weights %1–%2 · %3 values")
+    m_what->setText(tr("weights %1–%2 · %3 values", nullptr, int(picture->columns.size()))
                         .arg(picture->columns.front())
                         .arg(picture->columns.back())
                         .arg(ui::integerText(picture->columns.size())));

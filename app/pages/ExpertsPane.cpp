@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/pages/ExpertsPane.h"
 
-#include "widgets/heatmaps/ColorBar.h"
+#include "app/pages/MapToolRow.h"
 #include "widgets/heatmaps/HeatMapWidget.h"
-#include "widgets/views/Chip.h"
-#include "widgets/views/ToolRow.h"
 
 #include <QComboBox>
-#include <QLabel>
 #include <QSignalBlocker>
 #include <QVBoxLayout>
 #include <algorithm>
@@ -18,7 +15,6 @@ namespace qs::app {
 namespace {
 
 constexpr int kRefreshMs = 60;
-const auto kMetricKey = QStringLiteral("experts/metric");
 
 /// Share of the calibration's tokens that each row's experts were sent, percent; empty when not measured.
 QVector<double> tokenShares(const LayerGrid& grid, const ui::TargetTableSource& source) {
@@ -41,12 +37,10 @@ QVector<double> tokenShares(const LayerGrid& grid, const ui::TargetTableSource& 
 ExpertsPane::ExpertsPane(InspectState* state, Settings* settings, QWidget* parent)
     : QWidget(parent)
     , m_state(state)
-    , m_settings(settings)
+    , m_tools(new MapToolRow(
+          state, settings,
+          {QStringLiteral("experts/metric"), ui::Metric::CalibrationTokens, QStringLiteral("expertMetric")}))
     , m_module(new QComboBox)
-    , m_metric(new QComboBox)
-    , m_brushed(new ui::Chip({}, ui::Chip::Tone::Selection))
-    , m_note(new ui::Chip({}, ui::Chip::Tone::Warning))
-    , m_bar(new ui::ColorBar)
     , m_map(new ui::HeatMapWidget) {
     setObjectName(QStringLiteral("expertsPane"));
     m_map->setObjectName(QStringLiteral("expertMap"));
@@ -56,7 +50,8 @@ ExpertsPane::ExpertsPane(InspectState* state, Settings* settings, QWidget* paren
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 0);
     layout->setSpacing(0);
-    layout->addWidget(makeToolRow());
+    makeToolRow();
+    layout->addWidget(m_tools);
     layout->addWidget(m_map, 1);
     layout->addWidget(new ui::HintStrip(tr("Drag to brush · [2]…[8] set bits · a label selects its row")));
     m_refresh.setSingleShot(true);
@@ -73,42 +68,24 @@ ExpertsPane::ExpertsPane(InspectState* state, Settings* settings, QWidget* paren
         m_fromMap = true; // the map already shows what it tells
         m_state->session()->selection()->set(m_grid.targetsOf(cells), m_grid.target(at.y(), at.x()));
         m_fromMap = false;
-        m_brushed->setText(cells.size() > 1 ? tr("%n cells", nullptr, int(cells.size())) : QString());
+        m_tools->setBrushed(cells.size() > 1 ? tr("%n cells", nullptr, int(cells.size())) : QString());
     });
     onReset();
 }
 
-QWidget* ExpertsPane::makeToolRow() {
-    auto* row = new ui::ToolRow;
-    row->addLabel(tr("Module"))->setBuddy(m_module);
+void ExpertsPane::makeToolRow() {
     m_module->setObjectName(QStringLiteral("expertModule"));
     m_module->setAccessibleName(tr("Module"));
     m_module->setToolTip(tr("Which linear of every expert is shown."));
-    row->addWidget(m_module);
-    row->addLabel(tr("Colour"))->setBuddy(m_metric);
-    m_metric->setObjectName(QStringLiteral("expertMetric"));
-    m_metric->setAccessibleName(tr("Colour"));
-    for (const ui::Metric m : ui::allMetrics()) {
-        m_metric->addItem(ui::metricInfo(m).label, int(m));
-        m_metric->setItemData(m_metric->count() - 1, ui::metricInfo(m).help, Qt::ToolTipRole);
-    }
-    row->addWidget(m_metric);
-    row->addWidget(m_brushed);
-    row->addWidget(m_note);
-    row->addStretch();
-    row->addWidget(m_bar);
-    setMetric(ui::metricFromId(m_settings->value(kMetricKey).toString(), ui::Metric::CalibrationTokens));
-    connect(m_metric, &QComboBox::currentIndexChanged, this, [this] {
-        const auto metric = ui::Metric(m_metric->currentData().toInt());
-        m_settings->setValue(kMetricKey, QString::fromLatin1(ui::metricInfo(metric).id));
-        refresh();
-    });
+    m_tools->addChoice(tr("Module"), m_module);
+    m_tools->addMetric();
+    m_tools->finish();
+    connect(m_tools, &MapToolRow::metricChanged, this, &ExpertsPane::refresh);
     connect(m_module, &QComboBox::currentIndexChanged, this, &ExpertsPane::rebuildGrid);
-    return row;
 }
 
 void ExpertsPane::setMetric(ui::Metric metric) {
-    m_metric->setCurrentIndex(m_metric->findData(int(metric)));
+    m_tools->setMetric(metric);
 }
 
 void ExpertsPane::setModule(const QString& role) {
@@ -148,7 +125,7 @@ void ExpertsPane::showEvent(QShowEvent* event) {
 void ExpertsPane::refresh() {
     m_dirty = false;
     const Session* session = m_state->session();
-    const auto metric = ui::Metric(m_metric->currentData().toInt());
+    const ui::Metric metric = m_tools->metric();
     std::shared_ptr<ui::HeatMapData> data;
     if (!m_grid.isEmpty()) {
         const CellText text = metric == ui::Metric::BitsNow ? CellText::Bits : CellText::Value;
@@ -157,13 +134,7 @@ void ExpertsPane::refresh() {
         data->rowBarTitle = data->rowBars.isEmpty() ? QString() : tr("share of tokens, %");
     }
     m_map->setData(data);
-    const bool any = data && std::any_of(data->values.begin(), data->values.end(),
-                                         [](double v) { return !std::isnan(v); });
-    m_bar->setSpec(any ? ui::ColorBarSpec::of(*data, false) : ui::ColorBarSpec());
-    m_bar->setVisible(any);
-    const bool needsTokens = metric == ui::Metric::CalibrationTokens && !session->calibration();
-    m_note->setText(needsTokens && hasExperts() ? tr("Tokens are counted by a calibration. Calibrate first.")
-                                                : QString());
+    m_tools->showScale(data);
 }
 
 void ExpertsPane::showSelection() {

@@ -12,12 +12,12 @@
 class QComboBox;
 
 namespace qs::ui {
-class Chip;
-class ColorBar;
 class HeatMapWidget;
 } // namespace qs::ui
 
 namespace qs::app {
+
+class MapToolRow;
 
 class ExpertsPane : public QWidget {
     Q_OBJECT
@@ -37,7 +37,7 @@ protected:
     void showEvent(QShowEvent* event) override;
 
 private:
-    QWidget* makeToolRow();
+    void makeToolRow();
     void onReset();
     void rebuildGrid();
     void later();
@@ -45,13 +45,9 @@ private:
     void showSelection();
 
     InspectState* m_state;
-    Settings* m_settings;
     LayerGrid m_grid;
+    MapToolRow* m_tools;
     QComboBox* m_module;
-    QComboBox* m_metric;
-    ui::Chip* m_brushed;
-    ui::Chip* m_note;
-    ui::ColorBar* m_bar;
     ui::HeatMapWidget* m_map;
     QTimer m_refresh;    ///< results come in bursts
     bool m_dirty = true; ///< changed while hidden

@@ -38,11 +38,11 @@ QVBoxLayout* bareLayout(QWidget* widget) {
     return layout;
 }
 
-constexpr int kGrows = 100; ///< stretch of what takes the room it can use before anything else does
+constexpr int kLeastRows = 3; ///< of a list that must share its room
+constexpr int kGrows = 100;   ///< stretch of what takes the room it can use before anything else does
 
 /// A list of every exporter: as high as it needs, where there is room; a few rows and a scroll bar else.
 void limitHeight(QWidget* view, int rowHeight, int headerHeight) {
-    constexpr int kLeastRows = 3;
     const int rows = int(exporters().size());
     view->setMinimumHeight(rowHeight * std::min(rows, kLeastRows) + headerHeight + 2);
     view->setMaximumHeight(rowHeight * rows + headerHeight + 2);
@@ -193,8 +193,10 @@ QWidget* ExportPage::makeCentre() {
     m_sizes->setSelectionMode(QAbstractItemView::SingleSelection);
     m_sizes->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     m_sizes->horizontalHeader()->setStretchLastSection(false);
-    limitHeight(m_sizes, m_sizes->verticalHeader()->defaultSectionSize(),
-                std::max(24, m_sizes->fontMetrics().height() + 8));
+    m_sizes->setWordWrap(true);
+    connect(m_sizes->horizontalHeader(), &QHeaderView::sectionResized, this, &ExportPage::fitSizes,
+            Qt::QueuedConnection);
+    fitSizes();
     layout->addWidget(m_sizes, kGrows);
     auto* lintRow = new ui::ToolRow;
     lintRow->addTitle(tr("Lint"));
@@ -382,6 +384,20 @@ void ExportPage::showSizes(const std::vector<Result<uint64_t>>& sizes) {
     for (const int c : {0, 2, 3})
         m_sizes->setColumnWidth(c, widths[c]);
     if (notes) m_sizes->setColumnWidth(4, 190);
+    fitSizes();
+}
+
+void ExportPage::fitSizes() {
+    m_sizes->resizeRowsToContents();
+    const int least = m_sizes->verticalHeader()->defaultSectionSize();
+    int rows = 0;
+    for (int r = 0; r < m_sizesModel->rowCount(); ++r) {
+        if (m_sizes->rowHeight(r) < least) m_sizes->setRowHeight(r, least);
+        rows += m_sizes->rowHeight(r);
+    }
+    const int header = std::max(24, m_sizes->fontMetrics().height() + 8) + 2;
+    m_sizes->setMinimumHeight(header + kLeastRows * least);
+    m_sizes->setMaximumHeight(header + std::max(rows, kLeastRows * least));
 }
 
 } // namespace qs::app

@@ -56,6 +56,7 @@ private:
     void showExporter();
     void proposeDirectory();
     void askSizes();
+    void fitSizes();
     void showSizes(const std::vector<Result<uint64_t>>& sizes);
 
     Session* m_session;

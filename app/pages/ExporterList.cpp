@@ -64,12 +64,8 @@ QVariant ExporterListModel::data(const QModelIndex& index, int role) const {
     }
     case StatusRole:
         if (!m_session->model()) return QString();
-        if (errors > 0)
-            return tr("%n error(s)", nullptr, errors)
-                .replace(QStringLiteral("(s)"), errors == 1 ? QString() : QStringLiteral("s"));
-        if (warnings > 0)
-            return tr("%n warning(s)", nullptr, warnings)
-                .replace(QStringLiteral("(s)"), warnings == 1 ? QString() : QStringLiteral("s"));
+        if (errors > 0) return tr("%n errors", nullptr, errors);
+        if (warnings > 0) return tr("%n warnings", nullptr, warnings);
         return tr("fits");
     case SeverityRole:
         return int(errors > 0 ? Severity::Error : warnings > 0 ? Severity::Warning : Severity::Info);

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/pages/HeatMapPane.h"
 
+#include "app/pages/MapToolRow.h"
 #include "widgets/charts/ExportMenu.h"
-#include "widgets/heatmaps/ColorBar.h"
 #include "widgets/heatmaps/HeatMapWidget.h"
-#include "widgets/views/Chip.h"
-#include "widgets/views/ToolRow.h"
 
 #include <QComboBox>
-#include <QLabel>
 #include <QVBoxLayout>
 #include <algorithm>
 #include <cmath>
@@ -18,7 +15,6 @@ namespace qs::app {
 
 namespace {
 constexpr int kRefreshMs = 40;
-const auto kMetricKey = QStringLiteral("overview/metric");
 const auto kTextKey = QStringLiteral("overview/cellText");
 } // namespace
 
@@ -26,11 +22,10 @@ HeatMapPane::HeatMapPane(InspectState* state, Settings* settings, QWidget* paren
     : QWidget(parent)
     , m_state(state)
     , m_settings(settings)
-    , m_metric(new QComboBox)
+    , m_tools(new MapToolRow(
+          state, settings,
+          {QStringLiteral("overview/metric"), ui::Metric::OutlierRatioWeights, QStringLiteral("metric")}))
     , m_cellText(new QComboBox)
-    , m_brushed(new ui::Chip({}, ui::Chip::Tone::Selection))
-    , m_note(new ui::Chip({}, ui::Chip::Tone::Warning))
-    , m_bar(new ui::ColorBar)
     , m_map(new ui::HeatMapWidget)
     , m_hint(new ui::HintStrip(tr("Drag to brush · [2]…[8] set bits · [Enter] open profile"))) {
     setObjectName(QStringLiteral("heatMapPane"));
@@ -43,7 +38,8 @@ HeatMapPane::HeatMapPane(InspectState* state, Settings* settings, QWidget* paren
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 0);
     layout->setSpacing(0);
-    layout->addWidget(makeToolRow());
+    makeToolRow();
+    layout->addWidget(m_tools);
     layout->addWidget(m_map, 1);
     layout->addWidget(m_hint);
     m_refresh.setSingleShot(true);
@@ -53,39 +49,21 @@ HeatMapPane::HeatMapPane(InspectState* state, Settings* settings, QWidget* paren
     rebuildGrid();
 }
 
-QWidget* HeatMapPane::makeToolRow() {
-    auto* row = new ui::ToolRow;
-    row->addLabel(tr("Colour"))->setBuddy(m_metric);
-    for (const ui::Metric m : ui::allMetrics()) {
-        const ui::MetricInfo& info = ui::metricInfo(m);
-        m_metric->addItem(info.label, int(m));
-        m_metric->setItemData(m_metric->count() - 1, info.help, Qt::ToolTipRole);
-    }
-    m_metric->setObjectName(QStringLiteral("metric"));
-    m_metric->setAccessibleName(tr("Colour"));
-    row->addWidget(m_metric);
-    row->addLabel(tr("Cell text"))->setBuddy(m_cellText);
+void HeatMapPane::makeToolRow() {
     m_cellText->addItem(tr("Bits now"), int(CellText::Bits));
     m_cellText->addItem(tr("Value"), int(CellText::Value));
     m_cellText->addItem(tr("None"), int(CellText::None));
     m_cellText->setObjectName(QStringLiteral("cellText"));
     m_cellText->setAccessibleName(tr("Cell text"));
-    row->addWidget(m_cellText);
-    row->addWidget(m_brushed);
-    row->addWidget(m_note);
-    row->addStretch();
-    row->addWidget(m_bar);
-    setMetric(ui::metricFromId(m_settings->value(kMetricKey).toString(), ui::Metric::OutlierRatioWeights));
     m_cellText->setCurrentIndex(std::clamp(m_settings->value(kTextKey, 0).toInt(), 0, 2));
-    connect(m_metric, &QComboBox::currentIndexChanged, this, [this] {
-        m_settings->setValue(kMetricKey, QString::fromLatin1(ui::metricInfo(metric()).id));
-        refresh();
-    });
+    m_tools->addMetric();
+    m_tools->addChoice(tr("Cell text"), m_cellText);
+    m_tools->finish();
+    connect(m_tools, &MapToolRow::metricChanged, this, &HeatMapPane::refresh);
     connect(m_cellText, &QComboBox::currentIndexChanged, this, [this](int index) {
         m_settings->setValue(kTextKey, index);
         refresh();
     });
-    return row;
 }
 
 void HeatMapPane::connectSession() {
@@ -102,8 +80,6 @@ void HeatMapPane::connectSession() {
             });
     connect(session->filter(), &ui::SharedFilter::changed, this, &HeatMapPane::refresh);
     connect(session->selection(), &ui::TargetSelection::changed, this, &HeatMapPane::showSelection);
-    connect(session, &Session::calibrationChanged, this, &HeatMapPane::showNote);
-    connect(session, &Session::runChanged, this, &HeatMapPane::showNote);
 }
 
 void HeatMapPane::connectMap() {
@@ -113,25 +89,25 @@ void HeatMapPane::connectMap() {
         m_fromMap = true; // the map already shows what it tells
         m_state->session()->selection()->set(m_grid.targetsOf(cells), m_grid.target(at.y(), at.x()));
         m_fromMap = false;
-        m_brushed->setText(m_grid.describe(cells));
+        m_tools->setBrushed(m_grid.describe(cells));
     });
     connect(m_map, &ui::HeatMapWidget::brushMoved, this, [this](const QRect& r) {
         QVector<QPoint> cells;
         for (int y = r.top(); y <= r.bottom(); ++y)
             for (int x = r.left(); x <= r.right(); ++x)
                 cells.push_back({x, y});
-        m_brushed->setText(m_grid.describe(cells));
+        m_tools->setBrushed(m_grid.describe(cells));
     });
     connect(m_map, &ui::HeatMapWidget::cellActivated, this, &HeatMapPane::profileRequested);
     connect(m_map, &ui::HeatMapWidget::bitsTyped, this, &HeatMapPane::bitsRequested);
 }
 
 void HeatMapPane::setMetric(ui::Metric metric) {
-    m_metric->setCurrentIndex(m_metric->findData(int(metric)));
+    m_tools->setMetric(metric);
 }
 
 ui::Metric HeatMapPane::metric() const {
-    return ui::Metric(m_metric->currentData().toInt());
+    return m_tools->metric();
 }
 
 void HeatMapPane::rebuildGrid() {
@@ -158,16 +134,12 @@ void HeatMapPane::refreshChanged() {
 void HeatMapPane::showPicture() {
     const ui::HeatMapDataPtr data = m_picture.data;
     m_map->setData(data);
-    const bool any = data && std::any_of(data->values.begin(), data->values.end(),
-                                         [](double v) { return !std::isnan(v); });
-    m_bar->setSpec(any ? ui::ColorBarSpec::of(*data, false) : ui::ColorBarSpec());
-    m_bar->setVisible(any);
+    m_tools->showScale(data);
     const bool stale = data && std::any_of(data->flags.begin(), data->flags.end(),
                                            [](quint8 f) { return f & ui::kCellStale; });
     QVector<QPair<QString, QString>> legend;
     if (stale) legend.push_back({QStringLiteral("clock"), tr("recipe changed since")});
     m_hint->setLegend(legend);
-    showNote();
 }
 
 void HeatMapPane::showSelection() {
@@ -177,30 +149,7 @@ void HeatMapPane::showSelection() {
     m_map->setSelectedCells(cells);
     const QPoint at = m_grid.cell(selection->current());
     m_map->setCurrentCell(at.y(), at.x());
-    m_brushed->setText(m_grid.describe(cells));
-}
-
-void HeatMapPane::showNote() {
-    const Session* session = m_state->session();
-    QString note;
-    switch (metric()) {
-    case ui::Metric::OutlierRatioActivations:
-        if (!session->calibration()) note = tr("Activations are not measured yet. Calibrate first.");
-        break;
-    case ui::Metric::CalibrationTokens:
-        if (!session->calibration()) note = tr("Tokens are counted by a calibration. Calibrate first.");
-        break;
-    case ui::Metric::ChangeSinceRun:
-        if (!session->table()->hasRun()) note = tr("Needs two runs.");
-        break;
-    case ui::Metric::OutputError:
-    case ui::Metric::WeightError:
-        if (!session->table()->hasRun()) note = tr("Errors are measured by a run.");
-        break;
-    default:
-        break;
-    }
-    m_note->setText(session->model() ? note : QString());
+    m_tools->setBrushed(m_grid.describe(cells));
 }
 
 } // namespace qs::app

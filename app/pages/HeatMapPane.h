@@ -11,13 +11,13 @@
 class QComboBox;
 
 namespace qs::ui {
-class Chip;
-class ColorBar;
 class HeatMapWidget;
 class HintStrip;
 } // namespace qs::ui
 
 namespace qs::app {
+
+class MapToolRow;
 
 class HeatMapPane : public QWidget {
     Q_OBJECT
@@ -32,7 +32,7 @@ signals:
     void profileRequested();
 
 private:
-    QWidget* makeToolRow();
+    void makeToolRow();
     void connectSession();
     void connectMap();
     void rebuildGrid();
@@ -40,7 +40,6 @@ private:
     void refreshChanged();
     void showPicture();
     void showSelection();
-    void showNote();
 
     InspectState* m_state;
     Settings* m_settings;
@@ -48,11 +47,8 @@ private:
     LayerPicture m_picture;
     LayerPictureSpec m_spec;
     QVector<int> m_changed; ///< targets that m_picture does not show as they are
-    QComboBox* m_metric;
+    MapToolRow* m_tools;
     QComboBox* m_cellText;
-    ui::Chip* m_brushed;
-    ui::Chip* m_note; ///< why the chosen metric has no values yet
-    ui::ColorBar* m_bar;
     ui::HeatMapWidget* m_map;
     ui::HintStrip* m_hint;
     QTimer m_refresh; ///< results come in bursts

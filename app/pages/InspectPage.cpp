@@ -14,6 +14,7 @@ namespace qs::app {
 
 InspectPage::InspectPage(InspectState* state, Settings* settings, QWidget* parent)
     : QTabWidget(parent)
+    , m_state(state)
     , m_heatMap(new HeatMapPane(state, settings))
     , m_profile(new ProfilePane(state, settings))
     , m_distribution(new DistributionPage(state))
@@ -42,6 +43,12 @@ InspectPage::InspectPage(InspectState* state, Settings* settings, QWidget* paren
 void InspectPage::showProfile() {
     setCurrentIndex(0);
     m_profile->profile()->weightsPane()->setFocus(Qt::ShortcutFocusReason);
+}
+
+void InspectPage::showKlShares() {
+    setCurrentIndex(0);
+    m_heatMap->setMetric(ui::Metric::KlShare);
+    m_state->klShare()->measure();
 }
 
 void InspectPage::showDistribution() {

@@ -25,6 +25,7 @@ public:
     void showProfile(); ///< Overview, keyboard focus in the profile
     void showDistribution();
     void showTokens();
+    void showKlShares(); ///< Overview, coloured by them; measures what is missing
     HeatMapPane* heatMap() const { return m_heatMap; }
     ProfilePane* profile() const { return m_profile; }
     DistributionPage* distribution() const { return m_distribution; }
@@ -34,6 +35,7 @@ public:
     QSplitter* splitter() const { return m_split; }
 
 private:
+    InspectState* m_state;
     HeatMapPane* m_heatMap;
     ProfilePane* m_profile;
     DistributionPage* m_distribution;

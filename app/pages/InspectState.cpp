@@ -7,7 +7,8 @@ namespace {
 constexpr int kAskDelayMs = 40;
 }
 
-InspectState::InspectState(Session* session, QObject* parent) : QObject(parent), m_session(session) {
+InspectState::InspectState(Session* session, QObject* parent)
+    : QObject(parent), m_session(session), m_klShare(session) {
     m_ask.setSingleShot(true);
     m_ask.setInterval(kAskDelayMs);
     connect(&m_ask, &QTimer::timeout, this, &InspectState::ask);
@@ -84,7 +85,7 @@ void InspectState::ask() {
         return;
     }
     if (!m_stats) m_session->requestStats(current());
-    const Asked now{current(), row->scheme.get(), row->done, row->stale};
+    const Asked now{current(), row->info->scheme.get(), row->done, row->stale};
     if (now == m_asked) return;
     m_asked = now;
     m_session->requestComparison(current());

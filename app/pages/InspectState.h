@@ -3,7 +3,7 @@
 // the session for what they show, once for all of them.
 #pragma once
 
-#include "app/session/Session.h"
+#include "app/session/KlShare.h"
 
 #include <QTimer>
 
@@ -17,6 +17,7 @@ public:
     explicit InspectState(Session* session, QObject* parent = nullptr);
 
     Session* session() const { return m_session; }
+    KlShare* klShare() { return &m_klShare; }
     int current() const { return m_session->selection()->current(); }
     /// Null without a current tensor.
     const ui::TargetRow* currentRow() const;
@@ -47,6 +48,7 @@ private:
     void ask();
 
     Session* m_session;
+    KlShare m_klShare;
     ChannelSide m_side = ChannelSide::Input;
     OutlierRule m_rule = OutlierRule::MedianRatio;
     int m_channel = -1;

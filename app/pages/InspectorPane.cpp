@@ -204,10 +204,13 @@ void InspectorPane::refresh() {
     m_selectionHead->setVisible(many);
     m_selection->parentWidget()->setVisible(many);
     if (many) {
-        m_selectionHead->setNote(tr("%1 tensors, 1 current").arg(ui::integerText(rows.size())));
+        m_selectionHead->setNote(
+            tr("%1 tensors, 1 current", nullptr, int(rows.size())).arg(ui::integerText(rows.size())));
         showKeyValues(m_selection, onePerRow(ui::describeSelection(rows)));
     }
-    m_schemeHead->setNote(many ? tr("edits %1 tensors").arg(ui::integerText(rows.size())) : QString());
+    m_schemeHead->setNote(
+        many ? tr("edits %1 tensors", nullptr, int(rows.size())).arg(ui::integerText(rows.size()))
+             : QString());
     refreshScheme();
     refreshHistogram();
 }
@@ -216,11 +219,13 @@ void InspectorPane::refreshScheme() {
     Session* session = m_state->session();
     std::vector<std::shared_ptr<const Scheme>> schemes; // each once: many tensors share few
     QSet<const Scheme*> seen;
-    for (const int t : session->selection()->targets())
-        if (const auto& scheme = session->table()->schemes()[size_t(t)]; !seen.contains(scheme.get())) {
-            seen.insert(scheme.get());
-            schemes.push_back(scheme);
-        }
+    for (const int t : session->selection()->targets()) {
+        const auto& scheme = session->table()->schemes()[size_t(t)];
+        if (!schemes.empty() && schemes.back() == scheme) continue; // neighbours share most often
+        if (seen.contains(scheme.get())) continue;
+        seen.insert(scheme.get());
+        schemes.push_back(scheme);
+    }
     m_editor->setSchemes(schemes);
     m_editor->setCalibrated(bool(session->calibration()));
     const auto model = session->model();

@@ -224,10 +224,9 @@ void JudgePage::showProtocol() {
     m_protocol->setTone(stale || !same ? ui::Chip::Tone::Warning : ui::Chip::Tone::Ok);
     m_protocol->setText(!e      ? QString()
                         : stale ? tr("recipe changed since")
-                        : same  ? tr("same protocol: %1, %2 tokens, %3 windows")
+                        : same  ? tr("same protocol: %1, %2 tokens, %n windows", nullptr, int(e->windows()))
                                      .arg(e->source.empty() ? tr("text") : QString::fromStdString(e->source))
                                      .arg(e->windowLength())
-                                     .arg(e->windows())
                                : tr("protocols differ"));
 }
 

@@ -43,8 +43,9 @@ ui::LayerCardOption priced(const LayerOption& option, const LayerAdviceResult& a
 QString footerText(const LayerAdviceResult& advice) {
     QString text =
         advice.rowsUsed == advice.rows
-            ? LayerCardPane::tr("Tried on all %1 rows.").arg(ui::integerText(qint64(advice.rows)))
-            : LayerCardPane::tr("Tried on %1 of %2 rows.")
+            ? LayerCardPane::tr("Tried on all %1 rows.", nullptr, int(advice.rows))
+                  .arg(ui::integerText(qint64(advice.rows)))
+            : LayerCardPane::tr("Tried on %1 of %2 rows.", nullptr, int(advice.rows))
                   .arg(ui::integerText(qint64(advice.rowsUsed)), ui::integerText(qint64(advice.rows)));
     if (advice.nearest) text += LayerCardPane::tr(" Rounded to nearest.");
     if (advice.tooWide)

@@ -29,9 +29,7 @@ quint8 flagsOf(const ui::TargetRow& row, ui::Metric metric) {
     quint8 flags = 0;
     if (row.edited) flags |= ui::kCellEdited;
     if (row.different || row.state == ui::TargetState::Failed) flags |= ui::kCellFailed;
-    const bool ofRun = metric == ui::Metric::WeightError || metric == ui::Metric::OutputError ||
-                       metric == ui::Metric::ChangeSinceRun;
-    if (row.stale && ofRun) flags |= ui::kCellStale;
+    if (ui::metricIsStale(row, metric)) flags |= ui::kCellStale;
     return flags;
 }
 
@@ -62,23 +60,26 @@ LayerGrid arranged(const ui::TargetTableSource& source, const QStringList& rows,
     return grid;
 }
 
-/// The worst of a cell's values: NaN when none is measured.
-double worst(const QVector<int>& targets, const ui::TargetTableSource& source, ui::Metric metric) {
+/// The worst of a cell's values, of shares their sum; NaN when none is measured.
+double valueOf(const QVector<int>& targets, const ui::TargetTableSource& source, ui::Metric metric) {
     const bool least = ui::metricInfo(metric).more;
     double out = ui::kNotMeasured;
     for (const int t : targets) {
         const double v = ui::metricValue(source.row(t), metric);
-        out = least ? std::fmin(out, v) : std::fmax(out, v);
+        if (metric == ui::Metric::KlShare && !std::isnan(out) && !std::isnan(v))
+            out += v;
+        else
+            out = least ? std::fmin(out, v) : std::fmax(out, v);
     }
     return out;
 }
 
 /// "4", or "3–8" where the targets of a cell differ.
 QString bitsText(const QVector<int>& targets, const ui::TargetTableSource& source) {
-    int lo = source.row(targets.front()).bits, hi = lo;
+    int lo = source.row(targets.front()).info->bits, hi = lo;
     for (const int t : targets) {
-        lo = std::min(lo, source.row(t).bits);
-        hi = std::max(hi, source.row(t).bits);
+        lo = std::min(lo, source.row(t).info->bits);
+        hi = std::max(hi, source.row(t).info->bits);
     }
     return lo == hi ? QString::number(lo) : QStringLiteral("%1–%2").arg(lo).arg(hi);
 }
@@ -173,7 +174,7 @@ QString LayerGrid::describe(const QVector<QPoint>& list) const {
         xs.insert(c.x());
         ys.insert(c.y());
     }
-    const QString count = tr("%1 cells").arg(list.size());
+    const QString count = QCoreApplication::translate("LayerGrid", "%n cells", nullptr, int(list.size()));
     if (size_t(list.size()) != xs.size() * ys.size()) return count;
     QStringList names;
     for (const int y : ys)
@@ -220,7 +221,7 @@ void LayerGrid::draw(LayerPicture& picture, qsizetype cell, const ui::TargetTabl
                      const LayerPictureSpec& spec) const {
     const QVector<int>& members = cells[cell];
     if (members.isEmpty()) return;
-    const double value = worst(members, source, spec.metric);
+    const double value = valueOf(members, source, spec.metric);
     quint8 flags = 0;
     double bytes = 0;
     bool passes = spec.passes.empty();

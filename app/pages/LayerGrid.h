@@ -50,7 +50,7 @@ struct LayerGrid {
     /// "12 cells: blocks 2-5 x gate, up, down"; "" for one cell or none.
     QString describe(const QVector<QPoint>& list) const;
 
-    /// A cell shows the worst of its targets.
+    /// A cell shows the worst of its targets, of shares their sum.
     LayerPicture picture(const ui::TargetTableSource& source, const LayerPictureSpec& spec) const;
     /// The same picture after `targets` changed. What was handed out of `before` stays as it is.
     LayerPicture picture(const LayerPicture& before, const QVector<int>& targets,

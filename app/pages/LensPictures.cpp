@@ -42,8 +42,9 @@ void setRange(ui::HistogramData& data, const Histogram& h, int room) {
 QString rowsText(const LensView& view) {
     const QuantReport& r = view.report;
     const QString groups =
-        Texts::tr("%1 groups × %2 rows")
-            .arg(ui::integerText(qint64(r.layout.groups)), ui::integerText(qint64(r.rows)));
+        Texts::tr("%1 groups", nullptr, int(r.layout.groups)).arg(ui::integerText(qint64(r.layout.groups))) +
+        QStringLiteral(" × ") +
+        Texts::tr("%1 rows", nullptr, int(r.rows)).arg(ui::integerText(qint64(r.rows)));
     return view.rowStep == 1 ? groups : Texts::tr("%1, coarse: 1 of %2 rows").arg(groups).arg(view.rowStep);
 }
 

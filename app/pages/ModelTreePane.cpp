@@ -18,6 +18,7 @@ namespace {
 constexpr qsizetype kShownSelection = 256;
 /// A filtered tree this small is opened, so that the matches are seen.
 constexpr int kExpandMatches = 200;
+constexpr int kFitMs = 60;
 } // namespace
 
 ModelTreePane::ModelTreePane(Session* session, QWidget* parent)
@@ -37,9 +38,16 @@ ModelTreePane::ModelTreePane(Session* session, QWidget* parent)
     m_view->setIndentation(12);
     m_view->header()->setStretchLastSection(false);
     m_view->header()->setSectionResizeMode(ui::ModelTreeModel::Name, QHeaderView::Stretch);
-    m_view->header()->setSectionResizeMode(ui::ModelTreeModel::Format, QHeaderView::ResizeToContents);
-    // By the rows in sight: each edit asks again, and a mixture of experts opens to a thousand rows.
+    // By the rows in sight: a mixture of experts opens to a thousand rows.
     m_view->header()->setResizeContentsPrecision(0);
+    m_view->hideColumn(ui::ModelTreeModel::KlShare);
+    m_fit.setSingleShot(true);
+    m_fit.setInterval(kFitMs);
+    connect(&m_fit, &QTimer::timeout, this, &ModelTreePane::fitColumns);
+    for (const auto signal : {&QTreeView::expanded, &QTreeView::collapsed})
+        connect(m_view, signal, &m_fit, qOverload<>(&QTimer::start));
+    connect(&m_model, &QAbstractItemModel::modelReset, &m_fit, qOverload<>(&QTimer::start));
+    connect(&m_model, &QAbstractItemModel::dataChanged, &m_fit, qOverload<>(&QTimer::start));
     m_counts->setObjectName(QStringLiteral("treeCounts"));
     m_counts->setContentsMargins(10, 4, 8, 4);
     m_counts->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Fixed);
@@ -58,6 +66,12 @@ ModelTreePane::ModelTreePane(Session* session, QWidget* parent)
     connect(session->selection(), &ui::TargetSelection::changed, this, &ModelTreePane::toView);
     connect(session, &Session::modelChanged, this, &ModelTreePane::onModelChanged);
     onModelChanged();
+}
+
+void ModelTreePane::fitColumns() {
+    m_view->setColumnHidden(ui::ModelTreeModel::KlShare, !m_model.hasKlShares());
+    for (const int column : {ui::ModelTreeModel::Format, ui::ModelTreeModel::KlShare})
+        m_view->resizeColumnToContents(column);
 }
 
 void ModelTreePane::focusFilter() {
@@ -124,7 +138,7 @@ void ModelTreePane::toView() {
     QItemSelection items;
     const auto add = [&](int target) {
         const QModelIndex i = m_model.indexOfTarget(target);
-        if (i.isValid()) items.select(i, i.siblingAtColumn(ui::ModelTreeModel::Format));
+        if (i.isValid()) items.select(i, i.siblingAtColumn(ui::ModelTreeModel::ColumnCount - 1));
         return i;
     };
     if (selection->targets().size() <= kShownSelection)

@@ -32,12 +32,14 @@ private:
     void fromView();
     void toView();
     void showCounts();
+    void fitColumns();
 
     Session* m_session;
     ui::ModelTreeModel m_model;
     ui::SearchLineEdit* m_filter;
     QTreeView* m_view;
     QLabel* m_counts;
+    QTimer m_fit;        ///< looks at the rows in sight: not during an edit
     bool m_busy = false; ///< a selection is being carried over
 };
 

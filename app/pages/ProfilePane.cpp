@@ -210,8 +210,9 @@ void ProfilePane::applyRule(ui::ChannelProfileData& data, const ChannelStats& st
 ui::ChannelProfileDataPtr ProfilePane::weightsPicture(const ui::TargetRow& row) const {
     auto data = std::make_shared<ui::ChannelProfileData>();
     const bool input = m_state->side() == ChannelSide::Input;
-    data->title = input ? tr("Weights over %1 outputs").arg(ui::integerText(qint64(row.rows)))
-                        : tr("Weights over %1 inputs").arg(ui::integerText(qint64(row.cols)));
+    data->title =
+        input ? tr("Weights over %1 outputs", nullptr, int(row.rows)).arg(ui::integerText(qint64(row.rows)))
+              : tr("Weights over %1 inputs", nullptr, int(row.cols)).arg(ui::integerText(qint64(row.cols)));
     data->xTitle = input ? tr("input channel") : tr("output channel");
     data->yTitle = tr("|w|");
     const ChannelStats* stats = m_state->weightChannels();

@@ -143,9 +143,10 @@ void ReceiptPane::setReceipt(std::shared_ptr<const Receipt> receipt) {
 }
 
 void ReceiptPane::showBanner() {
-    m_banner->setText(m_receipt->verified, QString::fromStdString(m_receipt->summary()),
-                      tr("Reopened by the readers, %1 tensors compared.")
-                          .arg(ui::integerText(qint64(m_receipt->lines.size()))));
+    m_banner->setText(
+        m_receipt->verified, QString::fromStdString(m_receipt->summary()),
+        tr("Reopened by the readers, %1 tensors compared.", nullptr, int(m_receipt->lines.size()))
+            .arg(ui::integerText(qint64(m_receipt->lines.size()))));
 }
 
 void ReceiptPane::showTotals() {
@@ -203,7 +204,8 @@ void ReceiptPane::showLines() {
         m_lines->appendRow(items);
     }
     fitColumns();
-    m_linesHead->setNote(tr("%1 tensors").arg(ui::integerText(qint64(m_receipt->lines.size()))));
+    m_linesHead->setNote(tr("%1 tensors", nullptr, int(m_receipt->lines.size()))
+                             .arg(ui::integerText(qint64(m_receipt->lines.size()))));
 }
 
 void ReceiptPane::fitColumns() {

@@ -228,7 +228,7 @@ void RunPage::showFacts() {
 
 QString RunPage::statusText() const {
     const int total = m_units.rowCount(), done = m_units.doneUnits();
-    if (m_session->running()) return tr("%1 of %2 blocks").arg(done).arg(total);
+    if (m_session->running()) return tr("%1 of %n blocks", nullptr, total).arg(done);
     const auto run = m_session->run();
     if (!run) return m_session->model() ? tr("not run yet") : QString();
     if (m_session->table()->runIsStale()) return tr("recipe changed since");

@@ -51,7 +51,7 @@ void RunUnits::sum(Row& row) const {
         const ui::TargetRow& r = m_session->table()->row(t);
         row.bytes += r.bytesAfter;
         row.weights += double(r.rows) * double(r.cols);
-        row.quantized += bool(r.scheme);
+        row.quantized += r.hasScheme();
         row.done += !r.done.isEmpty();
         row.stale += r.stale;
         if (!std::isnan(r.seconds)) row.seconds += r.seconds;

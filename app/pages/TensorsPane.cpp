@@ -18,7 +18,7 @@ namespace qs::app {
 namespace {
 using Column = ui::TensorTableModel::Column;
 constexpr int kVisibleDelayMs = 150;
-const auto kHeaderKey = QStringLiteral("tensors/header1");
+const auto kHeaderKey = QStringLiteral("tensors/header2");
 
 constexpr std::pair<Column, int> kWidths[] = {
     {Column::Tensor, 196},
@@ -37,6 +37,7 @@ constexpr std::pair<Column, int> kWidths[] = {
     {Column::Kurtosis, 72},
     {Column::WeightError, 92},
     {Column::OutputError, 92},
+    {Column::KlShare, 92},
     {Column::State, 120},
 };
 } // namespace
@@ -124,12 +125,12 @@ void TensorsPane::showCounts() {
     else if (shown == 0)
         m_counts->setText(tr("No tensor matches “%1”.").arg(m_filter->text()));
     else if (shown < total)
-        m_counts->setText(tr("%1 of %2 tensors · %3 selected")
+        m_counts->setText(tr("%1 of %2 tensors · %3 selected", nullptr, total)
                               .arg(ui::integerText(shown), ui::integerText(total),
                                    ui::integerText(m_session->selection()->targets().size())));
     else
         m_counts->setText(
-            tr("%1 tensors · %2 selected")
+            tr("%1 tensors · %2 selected", nullptr, total)
                 .arg(ui::integerText(total), ui::integerText(m_session->selection()->targets().size())));
 }
 

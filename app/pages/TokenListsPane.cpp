@@ -233,12 +233,13 @@ void TokenListsPane::showMassive() {
     m_massive->horizontalHeader()->setSectionResizeMode(QHeaderView::Stretch);
     const MassiveActivations& m = map->massive;
     QString note =
-        m.count == 0 ? tr("No value of %1 passes. The largest is %2 times the median.")
-                           .arg(QString::fromStdString(map->site),
-                                ui::numberText(m.median > 0 ? double(map->picture->absmax) / m.median : 0, 3))
-                     : tr("%1 values of %2 in this window. They hold %3 % of the energy.")
-                           .arg(ui::integerText(qint64(m.count)), ui::integerText(qint64(m.values)),
-                                ui::numberText(m.energy * 100, 3));
+        m.count == 0
+            ? tr("No value of %1 passes. The largest is %2 times the median.")
+                  .arg(QString::fromStdString(map->site),
+                       ui::numberText(m.median > 0 ? double(map->picture->absmax) / m.median : 0, 3))
+            : tr("%1 values of %2 in this window. They hold %3 % of the energy.", nullptr, int(m.count))
+                  .arg(ui::integerText(qint64(m.count)), ui::integerText(qint64(m.values)),
+                       ui::numberText(m.energy * 100, 3));
     if (m.count > m.largest.size()) note += tr(" The %1 largest are listed.").arg(m.largest.size());
     m_massiveNote->setText(note);
     markCrosshair();
@@ -373,7 +374,7 @@ void TokenListsPane::showAnswer() {
                    "tokens of this window")
                     .arg(ui::numberText(w.klStderr, 2), ui::numberText(answer->result.loss, 4))
                     .arg(answer->result.tokens));
-    const bool kept = target >= 0 && !table->row(target).scheme;
+    const bool kept = target >= 0 && !table->row(target).hasScheme();
     if (target >= 0) {
         const ui::TargetRow& row = table->row(target);
         m_answer->addRow(

@@ -152,9 +152,8 @@ void TokenMapPane::showMap() {
 void TokenMapPane::showPooling() {
     if (!m_state->map()) return m_pooling->setText({});
     const double perPixel = 1 / m_map->currentLayout().pixelsPerChannel();
-    m_pooling->setText(perPixel > 1
-                           ? tr("absmax of %n channel(s) per pixel", nullptr, int(std::ceil(perPixel)))
-                           : tr("every channel"));
+    m_pooling->setText(perPixel > 1 ? tr("absmax of %n channels per pixel", nullptr, int(std::ceil(perPixel)))
+                                    : tr("every channel"));
 }
 
 } // namespace qs::app

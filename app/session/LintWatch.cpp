@@ -7,7 +7,7 @@ namespace qs::app {
 
 namespace {
 
-constexpr int kDelayMs = 60;
+constexpr int kDelayMs = 200;
 
 Plan planOf(const std::vector<SchemeTable::SchemePtr>& schemes, const Model& model, quint64 seed) {
     std::vector<std::optional<Scheme>> values;
@@ -35,9 +35,12 @@ LintWatch::LintWatch(Session* session) : QObject(session), m_session(session) {
 void LintWatch::ask() {
     const auto model = m_session->model();
     if (!model) return;
-    const auto body = [model, run = m_session->runPlan(), schemes = m_session->table()->schemes(),
+    // One copy, however often the job is passed on: those of 100k tensors take milliseconds.
+    const auto schemes =
+        std::make_shared<const std::vector<SchemeTable::SchemePtr>>(m_session->table()->schemes());
+    const auto body = [model, run = m_session->runPlan(), schemes,
                        seed = m_session->table()->seed()](const JobScope& scope) -> Outcome {
-        const Plan plan = run ? *run : planOf(schemes, *model, seed);
+        const Plan plan = run ? *run : planOf(*schemes, *model, seed);
         Issues issues;
         for (const ExporterDescriptor* e : exporters()) {
             if (scope.job().stopRequested()) return Outcome::cancelled();

@@ -281,7 +281,7 @@ void ProbeState::measure(const DownSpike& spike) {
     request.changes = {Change::Zero};
     if (scheme) request.changes.insert(request.changes.end(), {Change::Round, Change::RoundRest});
     WhatIfAnswer empty{
-        spike.module, request.kept, scheme ? m_session->table()->row(target).format : QString(), {}};
+        spike.module, request.kept, scheme ? m_session->table()->row(target).info->format : QString(), {}};
     const auto body = [model = m_session->model(), window = m_tokens, scheme, request,
                        empty](const JobScope& scope) mutable -> Outcome {
         if (scheme) {

@@ -11,10 +11,11 @@ SchemeBook::SchemePtr SchemeBook::share(const Scheme& scheme) {
     return known;
 }
 
-const SchemeInfo& SchemeBook::infoOf(const SchemePtr& scheme) {
+const ui::SchemeInfo& SchemeBook::infoOf(const SchemePtr& scheme) {
     const auto [it, fresh] = m_info.try_emplace(scheme.get());
-    SchemeInfo& info = it->second;
+    ui::SchemeInfo& info = it->second;
     if (!fresh) return info;
+    info.scheme = scheme;
     if (const auto codec = createCodec(scheme->codec, scheme->codecParams)) {
         info.format = QString::fromStdString((*codec)->label());
         info.bits = (*codec)->bits();
@@ -29,6 +30,11 @@ const SchemeInfo& SchemeBook::infoOf(const SchemePtr& scheme) {
         info.group = std::get<long long>(group->second);
     }
     return info;
+}
+
+const ui::SchemeInfo& SchemeBook::keptAs(const QString& sourceType, int bits) {
+    return m_kept.try_emplace({sourceType, bits}, ui::SchemeInfo{nullptr, sourceType, {}, bits})
+        .first->second;
 }
 
 } // namespace qs::app

@@ -3,22 +3,13 @@
 // many tensors and few schemes. Belongs to one thread at a time.
 #pragma once
 
-#include "core/recipe/recipe.h"
+#include "widgets/models/TargetRow.h"
 
-#include <QString>
 #include <map>
 #include <memory>
 #include <unordered_map>
 
 namespace qs::app {
-
-/// What a row says about its scheme.
-struct SchemeInfo {
-    QString format, method;
-    int bits = 0;
-    bool hasGroup = false;
-    qint64 group = 0;
-};
 
 class SchemeBook {
 public:
@@ -26,11 +17,14 @@ public:
     using SchemePtr = std::shared_ptr<const Scheme>;
 
     SchemePtr share(const Scheme& scheme);
-    const SchemeInfo& infoOf(const SchemePtr& scheme);
+    /// Stays where it is as long as the book, also when that is moved.
+    const ui::SchemeInfo& infoOf(const SchemePtr& scheme);
+    const ui::SchemeInfo& keptAs(const QString& sourceType, int bits);
 
 private:
     std::map<std::string, SchemePtr> m_shared; ///< by canonical JSON
-    std::unordered_map<const Scheme*, SchemeInfo> m_info;
+    std::unordered_map<const Scheme*, ui::SchemeInfo> m_info;
+    std::map<std::pair<QString, int>, ui::SchemeInfo> m_kept;
 };
 
 } // namespace qs::app

@@ -30,6 +30,7 @@ std::unique_ptr<TableStart> SchemeTable::setModel(std::unique_ptr<TableStart> st
     m_hasRun = m_running = false;
     m_seed = 0;
     m_runSchemes.clear();
+    m_kl.clear();
     m_ruleIssues.clear();
     m_plan.reset();
     m_model = std::move(now.model);
@@ -50,13 +51,14 @@ QString SchemeTable::edit(const QVector<int>& targets, const SchemeEdit& edit, i
     std::vector<int> changed;
     std::vector<SchemePtr> after;
     bool differs = false;
+    auto known = answers.end(); // neighbours share most often
     for (const int t : targets) {
         if (t < 0 || t >= count()) continue;
         if (const auto& packed = m_model->targets()[size_t(t)].packed)
             return tr("%1 is already quantized in the checkpoint (%2). Open the original model.")
                 .arg(row(t).module, QString::fromStdString(packed->label));
         const SchemePtr& before = schemes()[size_t(t)];
-        auto known = answers.find(before.get());
+        if (known == answers.end() || known->first != before.get()) known = answers.find(before.get());
         if (known == answers.end()) {
             auto made = applyEdit(before.get(), edit, m_default);
             if (!made) return QString::fromStdString(made.error().message);
@@ -68,16 +70,16 @@ QString SchemeTable::edit(const QVector<int>& targets, const SchemeEdit& edit, i
         changed.push_back(t);
         after.push_back(known->second);
     }
-    if (differs)
-        m_undo.push(new SetSchemesCommand(this, editText(QVector<int>(changed.begin(), changed.end()), edit),
-                                          changed, after, {}, dragId));
+    if (!differs) return {};
+    const QString text = editText(changed.front(), changed.size(), edit);
+    m_undo.push(new SetSchemesCommand(this, text, std::move(changed), std::move(after), {}, dragId));
     return {};
 }
 
-QString SchemeTable::editText(const QVector<int>& targets, const SchemeEdit& edit) const {
-    const TargetRow& first = row(targets.front());
-    QString what = tr("%1 tensors").arg(targets.size());
-    if (targets.size() == 1)
+QString SchemeTable::editText(int target, size_t count, const SchemeEdit& edit) const {
+    const TargetRow& first = row(target);
+    QString what = tr("%n tensors", nullptr, int(count));
+    if (count == 1)
         what = first.block < 0 ? first.module : tr("%1, block %2").arg(first.name).arg(first.block);
     const QString key = QString::fromStdString(edit.key);
     const auto value = [&] {
@@ -106,7 +108,7 @@ QString SchemeTable::editText(const QVector<int>& targets, const SchemeEdit& edi
 bool SchemeTable::editable(int target, EditField field) const {
     if (m_model->targets()[size_t(target)].packed) return false;
     const TargetRow& r = row(target);
-    return field == EditField::Bits || (field == EditField::Group ? r.hasGroup : bool(r.scheme));
+    return field == EditField::Bits || (field == EditField::Group ? r.info->hasGroup : r.hasScheme());
 }
 
 QVector<ui::EditChoice> SchemeTable::choices(int target, EditField field) const {
@@ -118,7 +120,7 @@ QVector<ui::EditChoice> SchemeTable::choices(int target, EditField field) const 
             out.push_back({QString::fromStdString(m->label), QString::fromStdString(m->id)});
         return out;
     }
-    const auto codec = findCodec(r.scheme ? r.scheme->codec : m_default.codec);
+    const auto codec = findCodec(r.hasScheme() ? r.info->scheme->codec : m_default.codec);
     if (!codec) return out;
     if (field == EditField::Bits) {
         for (const int b : (*codec)->bits)
@@ -186,6 +188,9 @@ void SchemeTable::refreshRow(int target) {
     r.edited = schemes()[t] != m_baseline[t];
     const bool hasResult = !r.done.isEmpty();
     r.stale = hasResult && schemes()[t] != m_runSchemes[t];
+    if (!m_kl.isEmpty())
+        if (const auto kl = m_kl.constFind(target); kl != m_kl.cend())
+            r.klStale = schemes()[t] != kl->scheme || (kl->standIn && hasResult && !r.stale);
     if (r.state == TargetState::Failed) return;
     if (hasResult)
         r.state = TargetState::Done;

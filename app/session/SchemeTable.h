@@ -15,6 +15,15 @@
 
 namespace qs::app {
 
+/// One linear's KL alone: see core/evaluate/changed_linears.h.
+struct MeasuredKl {
+    int target = -1;
+    double kl = 0; ///< nats per token
+    SchemeBook::SchemePtr scheme;
+    /// Rounded to nearest where the scheme's method could not run: a run's own result is worth more.
+    bool standIn = false;
+};
+
 class SchemeTable : public ui::TargetTableSource {
     Q_OBJECT
 public:
@@ -64,6 +73,8 @@ public:
     // What was measured; none of it is undone.
     void setStats(int target, const TensorStats& stats);
     void setCalibration(const Calibration* calibration);
+    /// Shares are of the sum over all that are measured by then.
+    void setKl(const std::vector<MeasuredKl>& measured);
     /// The schemes that a run (starting or opened) executes; results belong to them. Clears earlier results.
     void beginRun(const std::vector<SchemePtr>& schemes, bool running);
     void setResults(const std::vector<TensorResult>& results);
@@ -81,7 +92,7 @@ signals:
 
 private:
     friend class SetSchemesCommand;
-    QString editText(const QVector<int>& targets, const ui::SchemeEdit& edit) const;
+    QString editText(int first, size_t count, const ui::SchemeEdit& edit) const;
     void push(const QString& text, const std::vector<SchemePtr>& schemes, quint64 seed);
     void assign(const std::vector<int>& targets, const std::vector<SchemePtr>& schemes, quint64 seed);
     void refreshRow(int target);
@@ -95,6 +106,7 @@ private:
     std::shared_ptr<const ui::TargetNames> m_names;
     std::vector<SchemePtr> m_baseline; ///< what "edited" is measured against
     std::vector<SchemePtr> m_runSchemes;
+    QHash<int, MeasuredKl> m_kl; ///< by target
     bool m_hasRun = false, m_running = false;
     Scheme m_default;
     std::vector<LintIssue> m_ruleIssues;        ///< of the recipe applied last, until the next edit

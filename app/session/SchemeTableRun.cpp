@@ -102,6 +102,24 @@ void SchemeTable::setCalibration(const Calibration* calibration) {
     notifyMeasured(changed);
 }
 
+void SchemeTable::setKl(const std::vector<MeasuredKl>& measured) {
+    for (const MeasuredKl& m : measured) {
+        if (m.target < 0 || m.target >= count()) continue;
+        m_kl.insert(m.target, m);
+        m_rows[size_t(m.target)].kl = m.kl;
+        refreshRow(m.target);
+    }
+    double sum = 0;
+    for (const MeasuredKl& m : qAsConst(m_kl))
+        sum += m.kl;
+    QVector<int> changed;
+    for (auto it = m_kl.cbegin(); it != m_kl.cend(); ++it) {
+        m_rows[size_t(it.key())].klShare = sum > 0 ? it->kl / sum : 0;
+        changed.push_back(it.key());
+    }
+    notifyMeasured(changed);
+}
+
 void SchemeTable::beginRun(const std::vector<SchemePtr>& schemes, bool running) {
     m_runSchemes = schemes;
     m_baseline = schemes;

@@ -86,7 +86,7 @@ void Session::adoptModel(const OpenedModel& opened, const QString& path) {
     m_model = opened.model;
     m_modelPath = path;
     m_fingerprint = opened.fingerprint;
-    m_treePaths = opened.tree;
+    auto paths = std::exchange(m_treePaths, opened.tree);
     auto before =
         m_table.setModel(opened.table ? std::make_unique<TableStart>(std::move(*opened.table)) : nullptr);
     emit modelChanged();
@@ -95,14 +95,18 @@ void Session::adoptModel(const OpenedModel& opened, const QString& path) {
     emit evaluationChanged();
     emit receiptChanged();
     if (m_model && m_model->checkpoint().totalBytes() <= kScanOnOpenBytes) scanWeights();
-    freeAside(std::move(before));
+    freeAside(std::move(before), std::move(paths));
 }
 
-void Session::freeAside(std::unique_ptr<TableStart> before) {
+void Session::freeAside(std::unique_ptr<TableStart> before, std::shared_ptr<const ui::TreePaths> paths) {
     if (!before->model) return;
-    const auto kept = std::make_shared<std::unique_ptr<TableStart>>(std::move(before));
+    struct Kept {
+        std::unique_ptr<TableStart> table;
+        std::shared_ptr<const ui::TreePaths> paths;
+    };
+    const auto kept = std::make_shared<Kept>(Kept{std::move(before), std::move(paths)});
     m_pool.post({{}, tr("Free the closed model"), false, kFree}, [kept](const JobScope&) {
-        kept->reset();
+        *kept = {};
         return Outcome::from(Result<void>());
     });
 }

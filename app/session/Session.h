@@ -139,7 +139,7 @@ private:
     JobHandle* report(JobHandle* job);
     void adoptModel(const OpenedModel& opened, const QString& path);
     /// Frees what belongs to a closed model off the window's thread.
-    void freeAside(std::unique_ptr<TableStart> before);
+    void freeAside(std::unique_ptr<TableStart> before, std::shared_ptr<const ui::TreePaths> paths);
     void adoptStats(int target, std::shared_ptr<const TensorStats> stats);
     void adoptCalibration(std::shared_ptr<const Calibration> calibration);
     void adoptRun(std::shared_ptr<const Run> run, const Plan& plan);

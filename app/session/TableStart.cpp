@@ -87,24 +87,19 @@ std::vector<SchemeBook::SchemePtr> defaultSchemes(const Model& model, const Sche
 
 void describePlan(TargetRow& r, const LivePlan& plan, size_t target, SchemeBook& book) {
     const SchemeBook::SchemePtr& scheme = plan.schemes()[target];
-    if (r.scheme != scheme || r.format.isEmpty()) {
-        r.scheme = scheme;
-        const SchemeInfo kept{r.sourceType, {}, r.sourceBits, false, 0};
-        const SchemeInfo& info = scheme ? book.infoOf(scheme) : kept;
-        r.format = info.format;
-        r.method = info.method;
-        r.bits = info.bits;
-        r.hasGroup = info.hasGroup;
-        r.group = info.group;
-    }
+    if (r.info == &ui::kNoScheme || r.info->scheme != scheme)
+        r.info = scheme ? &book.infoOf(scheme) : &book.keptAs(r.sourceType, r.sourceBits);
     r.bytesBefore = plan.bytesBefore(target);
     r.bytesAfter = plan.bytesAfter(target);
     const double weights = double(r.rows) * double(r.cols);
     r.bitsPerWeight = weights > 0 ? 8.0 * double(r.bytesAfter) / weights : 0;
     const LintIssue* issue = plan.issueOf(target);
-    r.message = issue ? QString::fromStdString(issue->message) : QString();
+    if (issue)
+        r.message = QString::fromStdString(issue->message);
+    else if (!r.message.isEmpty())
+        r.message.clear();
     r.state = issue && issue->severity == Severity::Error ? TargetState::Failed
-              : r.scheme                                  ? TargetState::Planned
+              : r.hasScheme()                             ? TargetState::Planned
                                                           : TargetState::Kept;
 }
 

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/evaluate/evaluate.h"
 
-#include "core/evaluate/log_softmax.h"
 #include "core/evaluate/model_stream.h"
-#include "core/evaluate/scored_tokens.h"
-#include "core/linalg/parallel.h"
+#include "core/evaluate/score_logits.h"
 
 #include <cmath>
 #include <fmt/format.h>
@@ -15,26 +13,6 @@ namespace qs {
 using nlohmann::json;
 
 namespace {
-
-// Scores tokens [first, first + count), whose rows are firstRow and later rows of the logits.
-void scoreBatch(const ScoredWindows& windows, size_t first, size_t count, size_t firstRow,
-                const Matrix& logits, const Matrix* reference, Evaluation& out) {
-    linalg::parallelFor(count, 16, [&](size_t begin, size_t end) {
-        for (size_t i = first + begin; i < first + end; ++i) {
-            const size_t r = windows.scored[i].row - firstRow, target = windows.scored[i].target;
-            const std::span<const float> row(logits.row(r), logits.cols());
-            const LogSoftmax own = logSoftmax(row);
-            out.tokenNll[i] = float(own.logSum - double(row[target]));
-            out.tokenTop[i] = int32_t(own.argmax);
-            if (!reference) continue;
-            const std::span<const float> other(reference->row(r), reference->cols());
-            const LogSoftmax ref = logSoftmax(other);
-            out.referenceTokenNll[i] = float(ref.logSum - double(other[target]));
-            out.referenceTop[i] = int32_t(ref.argmax);
-            out.tokenKl[i] = float(klDivergence(other, ref, row, own));
-        }
-    });
-}
 
 struct MeanAndError {
     double mean = 0, standardError = 0;
@@ -66,23 +44,17 @@ double percentile(std::vector<float> values, double p) {
 Result<void> scoreAll(const ModelSpec& spec, ModelStream& own, ModelStream* reference,
                       const ScoredWindows& windows, Evaluation& out, const JobContext& job) {
     const size_t batch = ModelStream::logitRows(spec), count = windows.scored.size();
-    out.tokenNll.resize(count);
-    out.tokenTop.resize(count);
+    resizeScores(out, count, reference != nullptr);
     QS_TRY(Head head, own.head());
     std::optional<Head> referenceHead;
     if (reference) {
-        out.tokenKl.resize(count);
-        out.referenceTokenNll.resize(count);
-        out.referenceTop.resize(count);
         QS_TRY(Head h, reference->head());
         referenceHead.emplace(std::move(h));
     }
     for (size_t first = 0, done = 0; first < windows.input.size(); first += batch) {
         QS_CHECK(job.checkpoint());
         const size_t n = std::min(batch, windows.input.size() - first);
-        size_t end = done;
-        while (end < count && windows.scored[end].row < first + n)
-            ++end;
+        const size_t end = windows.scoredBefore(first + n);
         if (end == done) continue;
         QS_TRY(const Matrix logits, head.logits(own.rows(first, n)));
         std::optional<Matrix> other;
@@ -90,22 +62,11 @@ Result<void> scoreAll(const ModelSpec& spec, ModelStream& own, ModelStream* refe
             QS_TRY(Matrix m, referenceHead->logits(reference->rows(first, n)));
             other.emplace(std::move(m));
         }
-        scoreBatch(windows, done, end - done, first, logits, other ? &*other : nullptr, out);
+        scoreLogits(windows, done, end - done, first, logits, other ? &*other : nullptr, out);
         done = end;
         job.report("Score tokens", double(first + n), double(windows.input.size()));
     }
     return {};
-}
-
-Result<ScoredWindows> scoredWindows(const ModelSpec& spec, const TokenWindows& tokens,
-                                    const EvaluateOptions& options) {
-    if (spec.causal) return nextTokens(tokens);
-    if (spec.maskToken < 0)
-        return Error::unsupported(
-            "an encoder is measured by its masked-token loss, and no tokenizer beside the "
-            "model says which token is [MASK]",
-            spec.architecture);
-    return maskedTokens(tokens, spec.maskToken, options.maskSeed);
 }
 
 /// What is known before a block has run.
@@ -134,14 +95,7 @@ Evaluation described(const ModelSpec& spec, const WeightSource& weights, const W
 Result<Evaluation> evaluate(const ModelSpec& spec, const WeightSource& weights, const WeightSource* reference,
                             const TokenWindows& tokens, const EvaluateOptions& options, Backend& backend,
                             const JobContext& job) {
-    QS_CHECK(checkTokens(tokens, spec.vocabulary));
-    if (tokens.rows() == 0 || tokens.cols() < 2)
-        return Error::invalid(fmt::format("windows of at least 2 tokens are needed, got [{}, {}]",
-                                          tokens.rows(), tokens.cols()));
-    if (tokens.size() > size_t(std::numeric_limits<int32_t>::max()))
-        return Error::invalid(fmt::format("at most {} tokens are evaluated at once, got [{}, {}]",
-                                          std::numeric_limits<int32_t>::max(), tokens.rows(), tokens.cols()));
-    QS_TRY(const ScoredWindows windows, scoredWindows(spec, tokens, options));
+    QS_TRY(const ScoredWindows windows, scoredWindows(spec, tokens, options.maskSeed));
     const size_t budget = options.activationBudgetBytes;
     QS_TRY(ModelStream own, ModelStream::create(spec, weights, windows.input, budget, backend));
     std::optional<ModelStream> other;

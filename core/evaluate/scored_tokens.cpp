@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <limits>
 #include <numeric>
 #include <random>
 
@@ -52,6 +53,23 @@ ScoredWindows maskedTokens(const TokenWindows& tokens, int32_t mask, uint64_t se
     s.protocol = fmt::format("{} windows of {} tokens, {} of each masked and scored (seed {})", tokens.rows(),
                              length, count, seed);
     return s;
+}
+
+Result<ScoredWindows> scoredWindows(const ModelSpec& spec, const TokenWindows& tokens, uint64_t maskSeed) {
+    QS_CHECK(checkTokens(tokens, spec.vocabulary));
+    if (tokens.rows() == 0 || tokens.cols() < 2)
+        return Error::invalid(fmt::format("windows of at least 2 tokens are needed, got [{}, {}]",
+                                          tokens.rows(), tokens.cols()));
+    if (tokens.size() > size_t(std::numeric_limits<int32_t>::max()))
+        return Error::invalid(fmt::format("at most {} tokens are evaluated at once, got [{}, {}]",
+                                          std::numeric_limits<int32_t>::max(), tokens.rows(), tokens.cols()));
+    if (spec.causal) return nextTokens(tokens);
+    if (spec.maskToken < 0)
+        return Error::unsupported(
+            "an encoder is measured by its masked-token loss, and no tokenizer beside the "
+            "model says which token is [MASK]",
+            spec.architecture);
+    return maskedTokens(tokens, spec.maskToken, maskSeed);
 }
 
 } // namespace qs

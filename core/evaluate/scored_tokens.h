@@ -3,6 +3,9 @@
 #pragma once
 
 #include "core/calibrate/calibration.h"
+#include "core/model/spec.h"
+
+#include <algorithm>
 
 namespace qs {
 
@@ -15,6 +18,11 @@ struct ScoredWindows {
     TokenWindows input;              ///< what the model reads
     std::vector<ScoredToken> scored; ///< ascending rows
     std::string protocol;            ///< for people
+
+    /// How many stand in rows [0, row).
+    size_t scoredBefore(size_t row) const {
+        return size_t(std::ranges::lower_bound(scored, row, {}, &ScoredToken::row) - scored.begin());
+    }
 };
 
 /// Next-token prediction: position t of a window predicts token t + 1; the first token is context only.
@@ -24,5 +32,9 @@ ScoredWindows nextTokens(const TokenWindows& tokens);
 /// each window, at least one, chosen by `seed` and the window's number, are replaced by `mask`, and their
 /// original tokens are scored.
 ScoredWindows maskedTokens(const TokenWindows& tokens, int32_t mask, uint64_t seed);
+
+/// What the model is measured by: nextTokens(), or maskedTokens() of an encoder. Errors: tokens outside of
+/// the vocabulary, windows of fewer than 2 tokens, an encoder whose [MASK] is not known.
+Result<ScoredWindows> scoredWindows(const ModelSpec& spec, const TokenWindows& tokens, uint64_t maskSeed);
 
 } // namespace qs

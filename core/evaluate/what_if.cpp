@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/evaluate/what_if.h"
 
+#include "core/evaluate/changed_linears.h"
 #include "core/quant/method.h"
 
 #include <fmt/format.h>
@@ -8,24 +9,6 @@
 namespace qs {
 
 namespace {
-
-/// Another source with one matrix replaced.
-class ChangedWeights final : public WeightSource {
-public:
-    ChangedWeights(std::shared_ptr<const WeightSource> base, std::string name, Matrix values)
-        : base_(std::move(base)), name_(std::move(name)), values_(std::move(values)) {}
-    Result<Matrix> matrix(const std::string& name) const override {
-        if (name == name_) return values_.clone();
-        return base_->matrix(name);
-    }
-    std::string fingerprint() const override { return base_->fingerprint() + "+changed:" + name_; }
-    std::string label() const override { return base_->label() + " with " + name_ + " changed"; }
-
-private:
-    std::shared_ptr<const WeightSource> base_;
-    std::string name_;
-    Matrix values_;
-};
 
 Result<Matrix> rounded(const Matrix& original, const Codec& codec, const JobContext& job) {
     QS_TRY(const MethodDescriptor* const nearest, findMethod("rtn"));
@@ -53,29 +36,36 @@ Result<Matrix> changed(const Matrix& original, Change change, const WhatIfReques
     return m;
 }
 
+/// The module of the linear that reads `weight`.
+Result<std::string> moduleOf(const ModelSpec& spec, const std::string& weight) {
+    for (const BlockSpec& block : spec.blocks)
+        for (const LinearSpec* l : block.linears())
+            if (l->weight == weight) return l->module;
+    return Error::invalid("no block has a linear with this weight", weight);
+}
+
 } // namespace
 
 Result<WhatIfResult> whatIf(const ModelSpec& spec, std::shared_ptr<const WeightSource> weights,
                             const WhatIfRequest& request, const TokenWindows& tokens, Backend& backend,
                             const JobContext& job) {
+    QS_TRY(const std::string module, moduleOf(spec, request.weight));
     QS_TRY(const Matrix original, weights->matrix(request.weight));
     for (const WeightAt& at : request.kept)
         if (at.row >= original.rows() || at.column >= original.cols())
             return Error::invalid(fmt::format("no weight [{}, {}] in a matrix [{}, {}]", at.row, at.column,
                                               original.rows(), original.cols()),
                                   request.weight);
-    WhatIfResult out;
-    for (size_t i = 0; i < request.changes.size(); ++i) {
-        const double n = double(request.changes.size());
-        QS_TRY(Matrix values, changed(original, request.changes[i], request, job));
-        const ChangedWeights after(weights, request.weight, std::move(values));
-        QS_TRY(const Evaluation e, evaluate(spec, after, weights.get(), tokens, {}, backend,
-                                            job.part(double(i) / n, double(i + 1) / n)));
-        out.loss = e.referenceNll;
-        out.tokens = e.tokens;
-        out.protocol = e.protocol;
-        out.after.push_back({request.changes[i], e.nll, e.kl, e.klStderr});
-    }
+    std::vector<LinearChange> changes;
+    for (const Change change : request.changes)
+        changes.push_back({module, [&request, &original, change](const JobContext& inner) {
+                               return changed(original, change, request, inner);
+                           }});
+    QS_TRY(const ChangeEffects effects, measureChanges(spec, *weights, changes, tokens, {}, backend, job));
+    WhatIfResult out{effects.loss, {}, effects.tokens, effects.protocol};
+    for (size_t i = 0; i < request.changes.size(); ++i)
+        out.after.push_back({request.changes[i], effects.effects[i].loss, effects.effects[i].kl,
+                             effects.effects[i].klStderr});
     return out;
 }
 

@@ -38,8 +38,9 @@ struct WhatIfRequest {
     std::shared_ptr<const Codec> codec; ///< for Round and RoundRest; may be null without them
 };
 
-/// Runs the model twice per change over `tokens` (the protocol of evaluate.h). Errors: a position outside the
-/// matrix, a codec that cannot hold the rows. Memory: that of evaluate() and two copies of the matrix.
+/// Runs the model over `tokens` (the protocol of evaluate.h), then for each change the blocks from the
+/// linear's own on: see changed_linears.h. Errors: a weight that no linear of a block has, a position outside
+/// the matrix, a codec that cannot hold the rows.
 Result<WhatIfResult> whatIf(const ModelSpec& spec, std::shared_ptr<const WeightSource> weights,
                             const WhatIfRequest& request, const TokenWindows& tokens, Backend& backend,
                             const JobContext& job);

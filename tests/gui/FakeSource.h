@@ -16,6 +16,10 @@ public:
         QVector<int> targets;
         ui::SchemeEdit edit;
     };
+    const ui::SchemeInfo fourBits{
+        std::make_shared<const Scheme>(), QStringLiteral("int4 g64 asym"), {}, 4, true, 64};
+    const ui::SchemeInfo eightBits{
+        std::make_shared<const Scheme>(), QStringLiteral("int8 g64 sym"), {}, 8, true, 64};
     std::vector<ui::TargetRow> rows;
     std::vector<Edit> edits;
     QString refusal;
@@ -37,14 +41,10 @@ public:
                 r.rows = 64 * quint64(m + 1);
                 r.cols = 64;
                 r.sourceType = QStringLiteral("BF16");
-                r.format = m % 2 ? QStringLiteral("int4 g64 asym") : QStringLiteral("int8 g64 sym");
-                r.bits = m % 2 ? 4 : 8;
-                r.scheme = std::make_shared<const Scheme>();
-                r.hasGroup = true;
-                r.group = 64;
+                r.info = m % 2 ? &fourBits : &eightBits;
                 r.bytesBefore = r.rows * r.cols * 2;
-                r.bytesAfter = r.rows * r.cols * quint64(r.bits) / 8;
-                r.bitsPerWeight = r.bits;
+                r.bytesAfter = r.rows * r.cols * quint64(r.info->bits) / 8;
+                r.bitsPerWeight = r.info->bits;
                 r.state = ui::TargetState::Planned;
                 rows.push_back(r);
             }

@@ -96,10 +96,11 @@ private slots:
         restore->click();
         QTRY_COMPARE_WITH_TIMEOUT(w.session()->selection()->targets(), kEdited, kLong);
         QCOMPARE(w.session()->selection()->current(), kEdited[1]);
-        const int bits = w.table()->row(kEdited[0]).bits;
+        const int bits = w.table()->row(kEdited[0]).info->bits;
         QVERIFY2(bits == 7 || bits == 5, qPrintable(QString::number(bits)));
         for (int t = 0; t < w.table()->count(); ++t)
-            if (w.table()->row(t).scheme) QCOMPARE(w.table()->row(t).bits, kEdited.contains(t) ? bits : 4);
+            if (w.table()->row(t).hasScheme())
+                QCOMPARE(w.table()->row(t).info->bits, kEdited.contains(t) ? bits : 4);
         QTRY_VERIFY(!QFile::exists(left));
         w->close();
     }

@@ -77,7 +77,7 @@ private slots:
         QCOMPARE(tree.index(1, 0, mlp).data().toString(), QString("down_proj.bias"));
         QCOMPARE(tree.index(1, 0, mlp).data(ModelTreeModel::KeptRole).toBool(), true);
         QCOMPARE(tree.index(1, 1, mlp).data().toString(), QString("BF16"));
-        QCOMPARE(tree.index(0, 1, mlp).data().toString(), source.rows[6].format);
+        QCOMPARE(tree.index(0, 1, mlp).data().toString(), source.rows[6].info->format);
     }
 
     void treeSumsFormatsAndMarks() {
@@ -98,7 +98,7 @@ private slots:
         source.rows[6].edited = true;
         QSignalSpy spy(&tree, &QAbstractItemModel::dataChanged);
         emit source.rowsChanged({6}, TargetTableSource::Change::Edited);
-        QVERIFY(spy.size() >= 1);
+        QTRY_VERIFY(spy.size() >= 1); // in bursts
         QCOMPARE(block.data(ModelTreeModel::EditedRole).toBool(), true);
         QCOMPARE(block.parent().data(ModelTreeModel::EditedRole).toBool(), true);
         tree.setFilter("block_that_is_not");

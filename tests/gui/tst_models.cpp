@@ -122,7 +122,7 @@ private slots:
         QCOMPARE(value(describeTensor(r), "Shape"), QString("64 × 64"));
         QCOMPARE(value(describeTensor(r), "Kurtosis w / x"), numberText(4.9, 3) + " / –");
         QCOMPARE(value(describeScheme(r), "Weight error"), QString("?")); // no result, no line
-        r.done = r.format;
+        r.done = r.info->format;
         r.weightError = 0.01;
         QCOMPARE(value(describeScheme(r), "Weight error"), numberText(1.0, 3) + " %");
         // q: 4096 bytes at 8 bits, k: 128 x 64 at 4 bits = 4096 bytes; 65536 bits / 12288 weights = 5.33

@@ -40,8 +40,8 @@ private slots:
         QVERIFY(!table.plan().hasErrors());
         QVERIFY(table.plan().needsCalibration());
         for (int t = 0; t < table.count(); ++t) {
-            QVERIFY(table.row(t).scheme);
-            QCOMPARE(table.row(t).scheme->method, std::string("gptq")); // the sample can be calibrated
+            QVERIFY(table.row(t).hasScheme());
+            QCOMPARE(table.row(t).info->scheme->method, std::string("gptq")); // the sample can be calibrated
             QCOMPARE(table.row(t).state, TargetState::Planned);
             QVERIFY(!table.row(t).edited);
             QCOMPARE(table.row(t).bytesAfter, table.plan().entries[size_t(t)].bytesAfter);
@@ -59,16 +59,16 @@ private slots:
         QVERIFY(table.undoStack()->undoText().endsWith("to 8 bits"));
         QCOMPARE(changed.size(), 1);
         const ui::TargetRow row = table.row(3);
-        QCOMPARE(row.bits, 8);
+        QCOMPARE(row.info->bits, 8);
         QVERIFY(row.edited && !table.row(1).edited);
         // One byte per code, a 2-byte scale and a 1-byte zero point per group.
-        const quint64 groups = row.rows * row.cols / quint64(row.group);
+        const quint64 groups = row.rows * row.cols / quint64(row.info->group);
         QCOMPARE(row.bytesAfter, row.rows * row.cols + 3 * groups);
         table.undoStack()->undo();
-        QCOMPARE(table.row(3).bits, 4);
+        QCOMPARE(table.row(3).info->bits, 4);
         QVERIFY(!table.row(3).edited);
         table.undoStack()->redo();
-        QCOMPARE(table.row(3).bits, 8);
+        QCOMPARE(table.row(3).info->bits, 8);
         // Nothing changes, nothing to undo.
         table.edit({0}, SchemeEdit::codecParam("bits", 8LL));
         QCOMPARE(table.undoStack()->count(), 1);
@@ -88,13 +88,13 @@ private slots:
         for (const long long bits : {5, 6, 7})
             table.edit({0, 1}, SchemeEdit::codecParam("bits", bits), 11);
         QCOMPARE(table.undoStack()->count(), 2);
-        QCOMPARE(table.row(1).bits, 7);
+        QCOMPARE(table.row(1).info->bits, 7);
         table.edit({0, 1}, SchemeEdit::codecParam("bits", 2LL), 12); // another drag
         QCOMPARE(table.undoStack()->count(), 3);
         table.undoStack()->undo();
         table.undoStack()->undo();
-        QCOMPARE(table.row(0).bits, 5);
-        QCOMPARE(table.row(1).bits, 4);
+        QCOMPARE(table.row(0).info->bits, 5);
+        QCOMPARE(table.row(1).info->bits, 4);
         // A drag that ends where it began leaves nothing.
         table.edit({2}, SchemeEdit::codecParam("bits", 8LL), 13);
         table.edit({2}, SchemeEdit::codecParam("bits", 4LL), 13);
@@ -133,10 +133,10 @@ private slots:
         table.edit({4}, table.editFor(ui::EditField::Bits, 0));
         QCOMPARE(table.row(4).state, TargetState::Kept);
         QCOMPARE(table.row(4).bytesAfter, table.row(4).bytesBefore);
-        QCOMPARE(table.row(4).format, table.row(4).sourceType);
+        QCOMPARE(table.row(4).info->format, table.row(4).sourceType);
         QVERIFY(!table.editable(4, ui::EditField::Group));
         table.edit({4}, table.editFor(ui::EditField::Bits, 6));
-        QCOMPARE(table.row(4).bits, 6);
+        QCOMPARE(table.row(4).info->bits, 6);
         QVERIFY(table.choices(4, ui::EditField::Bits).size() == 8); // 2..8 and keep
         for (const ui::EditChoice& c : table.choices(4, ui::EditField::Group))
             if (c.value.toInt() > 0) QCOMPARE(table.row(4).cols % quint64(c.value.toInt()), quint64(0));

@@ -186,7 +186,7 @@ private slots:
         for (int t = 0; t < session.table()->count(); ++t) {
             const ui::TargetRow& row = session.table()->row(t);
             QCOMPARE(row.state, TargetState::Done);
-            QCOMPARE(row.done, row.format);
+            QCOMPARE(row.done, row.info->format);
             QVERIFY(row.weightError > 0 && row.outputError > 0 && !row.stale && !row.edited);
         }
 
@@ -217,7 +217,7 @@ private slots:
         Session other(options());
         QVERIFY(waitDelivered(other.openModel(QString::fromStdString(folder.string()))));
         QVERIFY(other.run() && other.run()->complete());
-        QCOMPARE(other.table()->row(0).bits, 4);
+        QCOMPARE(other.table()->row(0).info->bits, 4);
         QCOMPARE(other.table()->row(0).state, TargetState::Done);
         QVERIFY(!other.table()->row(0).stale);
         QSignalSpy ready(&other, &Session::comparisonReady);
@@ -242,8 +242,8 @@ private slots:
         const int steps = session.undoStack()->count();
         QCOMPARE(session.loadRecipe(file), QString());
         QCOMPARE(session.undoStack()->count(), steps + 1);
-        QCOMPARE(session.table()->row(2).bits, 3);
-        QCOMPARE(session.table()->row(3).bits, 4);
+        QCOMPARE(session.table()->row(2).info->bits, 3);
+        QCOMPARE(session.table()->row(3).info->bits, 4);
         QVERIFY(session.loadRecipe("/nowhere.json").contains("nowhere"));
         QVERIFY(!session.saveRecipe("/nowhere/x/y.json").isEmpty());
     }

@@ -120,7 +120,7 @@ private slots:
         TargetRow& r = source.rows[0];
         r.outputError = 0.0781;
         r.state = TargetState::Done;
-        r.done = r.format;
+        r.done = r.info->format;
         r.stale = true;
         r.edited = true;
         source.rows[1].different = true;

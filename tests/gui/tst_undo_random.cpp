@@ -27,8 +27,8 @@ struct Cell {
 using State = std::vector<Cell>;
 
 Cell cellOf(const ui::TargetRow& row) {
-    if (!row.scheme) return {true, 0, 0, {}};
-    return {false, row.bits, row.group, QString::fromStdString(row.scheme->method)};
+    if (!row.hasScheme()) return {true, 0, 0, {}};
+    return {false, row.info->bits, row.info->group, QString::fromStdString(row.info->scheme->method)};
 }
 
 /// The past, the present and what was undone.

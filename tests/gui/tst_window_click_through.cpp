@@ -135,7 +135,7 @@ private slots:
         QTest::keyClick(map(), Qt::Key_A, Qt::ControlModifier);
         QTest::keyClick(map(), Qt::Key_2);
         for (int t = 0; t < m_window->table()->count(); ++t)
-            if (m_window->table()->row(t).block >= 0) QCOMPARE(m_window->table()->row(t).bits, 2);
+            if (m_window->table()->row(t).block >= 0) QCOMPARE(m_window->table()->row(t).info->bits, 2);
         QVERIFY(runIt());
         QVERIFY(evaluateIt());
         m_klBefore = kl('B');
@@ -169,7 +169,7 @@ private slots:
         auto* hint = (*m_window)->inspectPage()->heatMap()->findChild<ui::HintStrip*>();
         const QImage nothingStale = hint->grab().toImage();
         keep()->click();
-        QVERIFY(!m_window->table()->row(t).scheme);
+        QVERIFY(!m_window->table()->row(t).hasScheme());
         const auto shown = [&] {
             return map()->data()->cellTexts.value(worst.y() * map()->data()->columns() + worst.x());
         };

@@ -102,30 +102,30 @@ private slots:
     void editAndUndo() {
         m_watch->restart("edit");
         const int q1 = targetOf("q", 1), k1 = targetOf("k", 1);
-        const int before = row(q1).bits;
+        const int before = row(q1).info->bits;
         QCOMPARE(before, 4);
         const quint64 bytes = m_window->table()->plan().totalBytesAfter;
         m_window->session()->selection()->set({q1, k1}, q1);
         auto* map = (*m_window)->inspectPage()->heatMap()->map();
         map->setFocus();
         QTest::keyClick(map, Qt::Key_3);
-        QCOMPARE(row(q1).bits, 3);
-        QCOMPARE(row(k1).bits, 3);
+        QCOMPARE(row(q1).info->bits, 3);
+        QCOMPARE(row(k1).info->bits, 3);
         QVERIFY(row(q1).edited);
         QVERIFY(m_window->table()->plan().totalBytesAfter < bytes);
         // The table edits every selected row.
         const QModelIndex cell = tensors()->index(tensors()->rowOf(q1), TensorTableModel::Bits);
         QVERIFY(tensors()->setData(cell, 6, Qt::EditRole));
-        QCOMPARE(row(k1).bits, 6);
+        QCOMPARE(row(k1).info->bits, 6);
         m_window->trigger("undo");
-        QCOMPARE(row(q1).bits, 3);
+        QCOMPARE(row(q1).info->bits, 3);
         m_window->trigger("undo");
-        QCOMPARE(row(q1).bits, before);
-        QCOMPARE(row(k1).bits, before);
+        QCOMPARE(row(q1).info->bits, before);
+        QCOMPARE(row(k1).info->bits, before);
         QCOMPARE(m_window->table()->plan().totalBytesAfter, bytes);
         QVERIFY(!row(q1).edited);
         m_window->trigger("redo");
-        QCOMPARE(row(q1).bits, 3);
+        QCOMPARE(row(q1).info->bits, 3);
         m_window->trigger("undo");
     }
 
@@ -182,7 +182,7 @@ private slots:
         for (const auto& [name, time] : before) // finished blocks are not made again
             QVERIFY2(after.at(name) == time, name.c_str());
         for (int t = 0; t < m_window->table()->count(); ++t)
-            if (row(t).scheme)
+            if (row(t).hasScheme())
                 QVERIFY2(row(t).outputError > 0 && row(t).outputError < 1, qPrintable(row(t).module));
     }
 
@@ -247,13 +247,13 @@ private slots:
         m_window->trigger("saveRecipe");
         QTRY_VERIFY_WITH_TIMEOUT(QFile::exists(file), kLong);
         m_window->trigger("undo");
-        QCOMPARE(row(targetOf("down", 2)).bits, 4);
+        QCOMPARE(row(targetOf("down", 2)).info->bits, 4);
         m_window->dialogs->answers = {file};
         m_window->trigger("loadRecipe");
-        QTRY_COMPARE(row(targetOf("down", 2)).bits, 8);
-        QCOMPARE(row(targetOf("down", 1)).bits, 4);
+        QTRY_COMPARE(row(targetOf("down", 2)).info->bits, 8);
+        QCOMPARE(row(targetOf("down", 1)).info->bits, 4);
         m_window->trigger("undo");
-        QCOMPARE(row(targetOf("down", 2)).bits, 4);
+        QCOMPARE(row(targetOf("down", 2)).info->bits, 4);
     }
 
     /// Everything above ran with the engine at work.

@@ -18,7 +18,7 @@ constexpr int kLong = 180000;
 QVector<int> bitsOf(const app::SchemeTable& table) {
     QVector<int> out;
     for (int t = 0; t < table.count(); ++t)
-        out << (table.row(t).scheme ? table.row(t).bits : 0);
+        out << (table.row(t).hasScheme() ? table.row(t).info->bits : 0);
     return out;
 }
 

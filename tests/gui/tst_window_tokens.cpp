@@ -188,14 +188,14 @@ private slots:
         QVERIFY(answer.result.after[0].kl < answer.result.after[1].kl);
 
         const int target = m_window->table()->indexOf(QString::fromStdString(spike.module));
-        QVERIFY(m_window->table()->row(target).scheme);
+        QVERIFY(m_window->table()->row(target).hasScheme());
         const int before = m_window->session()->undoStack()->index();
         m_window->find<QPushButton>("keepWhatIf")->click();
-        QVERIFY(!m_window->table()->row(target).scheme);
+        QVERIFY(!m_window->table()->row(target).hasScheme());
         QCOMPARE(m_window->session()->undoStack()->index(), before + 1);
         QVERIFY(!m_window->find<QPushButton>("keepWhatIf")->isEnabled());
         m_window->trigger("undo");
-        QVERIFY(m_window->table()->row(target).scheme);
+        QVERIFY(m_window->table()->row(target).hasScheme());
         m_window->find<QPushButton>("openWhatIf")->click();
         QCOMPARE(m_window->session()->selection()->current(), target);
         QCOMPARE(m_window->window->inspectState()->channel(), int(spike.row));

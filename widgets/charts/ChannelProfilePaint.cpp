@@ -12,7 +12,6 @@ namespace qs::ui {
 namespace {
 
 constexpr double kSpikeWidth = 6, kTriangle = 4.5;
-constexpr double kBesidePlot = 80; ///< px, at most
 
 QFont boldChartFont() {
     QFont font = chartFont();
@@ -84,10 +83,12 @@ QVector<LegendEntry> ChannelProfilePane::legend() const {
     return entries;
 }
 
-bool ChannelProfilePane::legendBelowTitle(double width) const {
-    if (empty()) return false;
+QVector<QVector<LegendEntry>> ChannelProfilePane::legendBelowTitle(double width) const {
+    if (empty()) return {};
+    const QVector<LegendEntry> entries = legend();
     const double title = QFontMetricsF(boldChartFont()).horizontalAdvance(m_data->title);
-    return title + 16 + legendWidth(legend()) > width - kBesidePlot;
+    if (title + 16 + legendWidth(entries) <= width) return {};
+    return legendRows(entries, width);
 }
 
 void ChannelProfilePane::paintHeader(QPainter& painter, const PlotAxes& axes) const {
@@ -97,8 +98,12 @@ void ChannelProfilePane::paintHeader(QPainter& painter, const PlotAxes& axes) co
     painter.setPen(theme().text);
     painter.drawText(row, Qt::AlignLeft | Qt::AlignVCenter,
                      fm.elidedText(m_data->title, Qt::ElideRight, row.width()));
-    if (axes.plot.top() > 2 * fm.height()) row.translate(0, fm.height());
-    paintLegend(painter, row, legend());
+    const auto below = legendBelowTitle(axes.plot.width());
+    if (below.isEmpty()) paintLegend(painter, row, legend());
+    for (const auto& entries : below) {
+        row.translate(0, fm.height());
+        paintLegend(painter, row, entries);
+    }
     painter.setFont(chartFont());
 }
 

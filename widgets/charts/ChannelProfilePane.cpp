@@ -145,7 +145,7 @@ void ChannelProfilePane::setSelectedChannel(int channel) {
 PlotAxes ChannelProfilePane::axesFor(const QSizeF& size) const {
     PlotAxes a;
     const QFontMetricsF fm(chartFont());
-    const double top = fm.height() * (legendBelowTitle(size.width()) ? 2 : 1) + 12,
+    const double top = fm.height() * double(1 + legendBelowTitle(size.width() - kBesidePlot).size()) + 12,
                  bottom = bottomAxisHeight(true) + 4;
     const double plotHeight = std::max(20.0, size.height() - top - bottom);
     a.yTicks = logTicks(m_yLo, m_yHi, std::clamp(int(plotHeight / 26), 2, 8));

@@ -64,6 +64,7 @@ private:
         float lo, hi;
         int peak; ///< rank of the maximum
     };
+    static constexpr double kBesidePlot = 80; ///< px, at most
     PlotAxes axesFor(const QSizeF& size) const;
     QVector<Column> pooled(const AxisMap& x) const;
     void paintContent(QPainter& painter, const QSizeF& size, bool interactive) const;
@@ -77,7 +78,8 @@ private:
     void paintPointer(QPainter& painter, const PlotAxes& axes) const;
     void paintList(QPainter& painter, const PlotAxes& axes) const;
     QVector<LegendEntry> legend() const;
-    bool legendBelowTitle(double width) const;
+    /// Beside the title where it fits there: then empty.
+    QVector<QVector<LegendEntry>> legendBelowTitle(double width) const;
     /// "channel 788" and its values: of what is drawn, or of everything measured.
     QStringList describe(int channel, bool everything) const;
     bool shows(ChannelSeries series) const;

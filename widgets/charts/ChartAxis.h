@@ -83,6 +83,8 @@ struct LegendEntry {
 };
 /// What the entries need in one row.
 double legendWidth(const QVector<LegendEntry>& entries);
+/// The entries in rows of at most `width`, an entry that is wider in a row of its own.
+QVector<QVector<LegendEntry>> legendRows(const QVector<LegendEntry>& entries, double width);
 /// Right-aligned in one row ending at rect's right edge; entries that do not fit are left out from the front.
 /// Returns the used width.
 double paintLegend(QPainter& painter, const QRectF& rect, const QVector<LegendEntry>& entries);

@@ -176,6 +176,15 @@ double legendWidth(const QVector<LegendEntry>& entries) {
     return width;
 }
 
+QVector<QVector<LegendEntry>> legendRows(const QVector<LegendEntry>& entries, double width) {
+    QVector<QVector<LegendEntry>> rows;
+    for (const LegendEntry& e : entries) {
+        if (rows.isEmpty() || legendWidth(rows.back() + QVector<LegendEntry>{e}) > width) rows.push_back({});
+        rows.back().push_back(e);
+    }
+    return rows;
+}
+
 double paintLegend(QPainter& painter, const QRectF& rect, const QVector<LegendEntry>& entries) {
     painter.save();
     painter.setFont(chartFont());

@@ -4,6 +4,7 @@
 #include "widgets/models/Metric.h"
 
 #include <QCoreApplication>
+#include <QHash>
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -55,18 +56,18 @@ QVector<KeyValue> describeTensor(const TargetRow& row) {
 
 QVector<KeyValue> describeScheme(const TargetRow& row) {
     QVector<KeyValue> out;
-    out.push_back(
-        {tr("Format"),
-         QStringLiteral("%1 · %2 bits/w").arg(row.format, QLocale().toString(row.bitsPerWeight, 'f', 4)),
-         metricInfo(Metric::BitsPerWeight).help, false, false});
-    if (row.scheme) out.push_back({tr("Method"), row.method, {}, false, false});
+    out.push_back({tr("Format"),
+                   QStringLiteral("%1 · %2 bits/w")
+                       .arg(row.info->format, QLocale().toString(row.bitsPerWeight, 'f', 4)),
+                   metricInfo(Metric::BitsPerWeight).help, false, false});
+    if (row.hasScheme()) out.push_back({tr("Method"), row.info->method, {}, false, false});
     out.push_back({tr("Size"), bytesText(row.bytesAfter),
                    QCoreApplication::translate("Inspector", "%1 bytes, was %2")
                        .arg(integerText(qint64(row.bytesAfter)), integerText(qint64(row.bytesBefore))),
                    false, false});
     if (!row.done.isEmpty()) {
         if (row.different)
-            out.push_back({tr("Written"), QStringLiteral("%1 → %2").arg(row.format, row.done),
+            out.push_back({tr("Written"), QStringLiteral("%1 → %2").arg(row.info->format, row.done),
                            tr("Planned and done differ."), false, row.stale});
         out.push_back({tr("Weight error"), percentText(row.weightError), metricInfo(Metric::WeightError).help,
                        false, row.stale});
@@ -75,18 +76,26 @@ QVector<KeyValue> describeScheme(const TargetRow& row) {
         out.push_back(
             {tr("Largest change"), numberText(row.maxAbsError, 3), tr("max |w − w′|."), false, row.stale});
     }
+    if (!std::isnan(row.kl))
+        out.push_back({tr("KL share"),
+                       QStringLiteral("%1 · %2").arg(percentText(row.klShare),
+                                                     tr("%1 nats").arg(numberText(row.kl, 2))),
+                       metricInfo(Metric::KlShare).help, false, row.klStale});
     return out;
 }
 
 QVector<KeyValue> describeSelection(const QVector<const TargetRow*>& rows) {
     quint64 bytes = 0;
     double weights = 0;
-    std::map<QString, int> formats;
+    QHash<const SchemeInfo*, int> schemes; // few, of many rows
     for (const TargetRow* r : rows) {
         bytes += r->bytesAfter;
         weights += double(r->rows) * double(r->cols);
-        ++formats[r->format];
+        ++schemes[r->info];
     }
+    std::map<QString, int> formats;
+    for (auto it = schemes.cbegin(); it != schemes.cend(); ++it)
+        formats[it.key()->format] += it.value();
     std::vector<std::pair<QString, int>> sorted(formats.begin(), formats.end());
     std::stable_sort(sorted.begin(), sorted.end(),
                      [](const auto& a, const auto& b) { return a.second > b.second; });

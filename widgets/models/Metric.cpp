@@ -85,6 +85,19 @@ MetricInfo make(Metric metric) {
                 2,
                 tr("tr(E Σ Eᵀ) / tr(W Σ Wᵀ), E = W − W′: what the layer's outputs lose on the calibration "
                    "text. Lower is better.")};
+    case Metric::KlShare:
+        return {"kl_share",
+                tr("KL share"),
+                tr("KL share, %"),
+                QStringLiteral("%"),
+                true,
+                false,
+                2,
+                tr("KL(original ‖ model with only this layer quantized), over the sum of all that were "
+                   "measured: where bits are missed most. On %1 windows of up to %2 tokens of the built-in "
+                   "evaluation text; the layer as the run wrote it, else as its scheme says.")
+                    .arg(kKlShareWindows)
+                    .arg(kKlShareWindowLength)};
     case Metric::ChangeSinceRun:
         return {"change_since_run",
                 tr("Change since the last run"),
@@ -132,6 +145,7 @@ const QVector<Metric>& allMetrics() {
                                      Metric::BitsPerWeight,
                                      Metric::WeightError,
                                      Metric::OutputError,
+                                     Metric::KlShare,
                                      Metric::ChangeSinceRun,
                                      Metric::CalibrationTokens};
     return all;
@@ -154,19 +168,34 @@ double metricValue(const TargetRow& row, Metric metric) {
     case Metric::Absmax:
         return row.absmax;
     case Metric::BitsNow:
-        return row.bits > 0 ? row.bits : kNotMeasured;
+        return row.info->bits > 0 ? row.info->bits : kNotMeasured;
     case Metric::BitsPerWeight:
         return row.bitsPerWeight > 0 ? row.bitsPerWeight : kNotMeasured;
     case Metric::WeightError:
         return row.weightError * 100;
     case Metric::OutputError:
         return row.outputError * 100;
+    case Metric::KlShare:
+        return row.klShare * 100;
     case Metric::ChangeSinceRun:
         return (row.outputError - row.outputErrorBefore) * 100;
     case Metric::CalibrationTokens:
         return row.tokens;
     }
     return kNotMeasured;
+}
+
+bool metricIsStale(const TargetRow& row, Metric metric) {
+    switch (metric) {
+    case Metric::WeightError:
+    case Metric::OutputError:
+    case Metric::ChangeSinceRun:
+        return row.stale;
+    case Metric::KlShare:
+        return row.klStale;
+    default:
+        return false;
+    }
 }
 
 QString metricText(Metric metric, double value, const QLocale& locale) {

@@ -9,8 +9,10 @@
 
 namespace qs::ui {
 
-/// What a map can be coloured by. The share of the model's KL divergence is not among them: it is predicted
-/// from sensitivities, which nothing measures yet.
+/// How many windows of at most how many tokens KL shares are measured on.
+inline constexpr int kKlShareWindows = 4, kKlShareWindowLength = 256;
+
+/// What a map can be coloured by.
 enum class Metric {
     OutlierRatioWeights,
     OutlierRatioActivations,
@@ -20,6 +22,7 @@ enum class Metric {
     BitsPerWeight,
     WeightError,
     OutputError,
+    KlShare,
     ChangeSinceRun,
     CalibrationTokens,
 };
@@ -43,6 +46,8 @@ Metric metricFromId(const QString& id, Metric fallback);
 
 /// In the metric's unit (errors in percent); NaN when not measured.
 double metricValue(const TargetRow& row, Metric metric);
+/// The value belongs to another scheme than the present one.
+bool metricIsStale(const TargetRow& row, Metric metric);
 /// "7.81", "" for NaN. Locale's decimal mark, thin spaces between digit groups.
 QString metricText(Metric metric, double value, const QLocale& locale = QLocale());
 

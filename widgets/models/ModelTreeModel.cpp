@@ -5,6 +5,7 @@
 #include "widgets/theme/Theme.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 namespace qs::ui {
@@ -13,12 +14,15 @@ namespace qs::ui {
 struct ModelTreeModel::Summary {
     int targets = 0;
     double bits = 0, weights = 0;
+    double klShare = kNotMeasured; ///< of those that were measured
     bool edited = false, stale = false, failed = false;
 
     void add(const Summary& other) {
         targets += other.targets;
         bits += other.bits;
         weights += other.weights;
+        klShare =
+            std::isnan(klShare) ? other.klShare : klShare + (std::isnan(other.klShare) ? 0 : other.klShare);
         edited |= other.edited;
         stale |= other.stale;
         failed |= other.failed;
@@ -41,13 +45,19 @@ struct ModelTreeModel::Node {
 
 namespace {
 
+constexpr int kAnnounceMs = 30;
+
 QString typeText(const TensorInfo& t) {
     return QString::fromStdString(std::string(t.typeName()));
 }
 
 } // namespace
 
-ModelTreeModel::ModelTreeModel(QObject* parent) : QAbstractItemModel(parent) {}
+ModelTreeModel::ModelTreeModel(QObject* parent) : QAbstractItemModel(parent) {
+    m_announce.setSingleShot(true);
+    m_announce.setInterval(kAnnounceMs);
+    connect(&m_announce, &QTimer::timeout, this, &ModelTreeModel::announce);
+}
 ModelTreeModel::~ModelTreeModel() = default;
 
 void ModelTreeModel::setModel(std::shared_ptr<const Checkpoint> checkpoint, TargetTableSource* source,
@@ -211,6 +221,11 @@ void ModelTreeModel::forgetSummaries(const Node* node, const QVector<int>& targe
 void ModelTreeModel::onRowsChanged(const QVector<int>& targets) {
     if (!m_root || m_root->children.empty()) return;
     forgetSummaries(m_root->children.front().get(), targets);
+    if (!m_announce.isActive()) m_announce.start();
+}
+
+void ModelTreeModel::announce() {
+    if (!m_root || m_root->children.empty()) return;
     // Values only; a branch shows the mean of what is below, so everything that is open may differ.
     std::vector<const Node*> open{m_root.get()};
     while (!open.empty()) {
@@ -231,6 +246,7 @@ ModelTreeModel::Summary ModelTreeModel::summaryOf(int tensor) const {
     return {1,
             8.0 * double(row.bytesAfter),
             double(row.rows) * double(row.cols),
+            row.klShare,
             row.edited,
             row.stale,
             row.different || row.state == TargetState::Failed};
@@ -268,11 +284,34 @@ QVector<int> ModelTreeModel::targetsBelow(const Node* node) const {
 
 QString ModelTreeModel::formatText(const Node* node) const {
     if (node->leaf()) {
-        if (const TargetRow* row = targetRow(node)) return row->format;
+        if (const TargetRow* row = targetRow(node)) return row->info->format;
         return typeText(m_checkpoint->tensors()[size_t(node->tensor)]);
     }
     const Summary& sum = summaryOf(node);
     return sum.weights > 0 ? QLocale().toString(sum.bits / sum.weights, 'f', 2) : QString();
+}
+
+QString ModelTreeModel::klShareText(const Node* node) const {
+    const double share = node->leaf() ? summaryOf(node->tensor).klShare : summaryOf(node).klShare;
+    return metricText(Metric::KlShare, share * 100);
+}
+
+bool ModelTreeModel::hasKlShares() const {
+    return m_root && !m_root->children.empty() &&
+           !std::isnan(summaryOf(m_root->children.front().get()).klShare);
+}
+
+QString ModelTreeModel::toolTip(const Node* node, int column) const {
+    if (column == KlShare) return metricInfo(Metric::KlShare).help;
+    if (!node->leaf())
+        return column == Format ? tr("Stored bits per weight, mean of the quantizable tensors.") : QString();
+    const TensorInfo& t = m_checkpoint->tensors()[size_t(node->tensor)];
+    QStringList shape;
+    for (const uint64_t d : t.shape)
+        shape << integerText(qint64(d));
+    return QStringLiteral("%1\n%2 · %3 · %4")
+        .arg(QString::fromStdString(t.name), shape.join(QStringLiteral(" × ")), typeText(t),
+             bytesText(t.bytes));
 }
 
 QVariant ModelTreeModel::data(const QModelIndex& index, int role) const {
@@ -282,28 +321,17 @@ QVariant ModelTreeModel::data(const QModelIndex& index, int role) const {
     switch (role) {
     case Qt::DisplayRole:
         if (index.column() == Format) return formatText(node);
+        if (index.column() == KlShare) return klShareText(node);
         // A branch that only holds kept tensors says how many.
         if (!node->leaf() && node->depth > 1 && summaryOf(node).targets == 0)
             return QStringLiteral("%1 %2").arg(node->title).arg(node->tensors.size());
         return node->title;
     case Qt::ToolTipRole:
-        if (!node->leaf())
-            return index.column() == Format
-                       ? QVariant(tr("Stored bits per weight, mean of the quantizable tensors."))
-                       : QVariant();
-        {
-            const TensorInfo& t = m_checkpoint->tensors()[size_t(node->tensor)];
-            QStringList shape;
-            for (const uint64_t d : t.shape)
-                shape << integerText(qint64(d));
-            return QStringLiteral("%1\n%2 · %3 · %4")
-                .arg(QString::fromStdString(t.name), shape.join(QStringLiteral(" × ")), typeText(t),
-                     bytesText(t.bytes));
-        }
+        return toolTip(node, index.column());
     case Qt::TextAlignmentRole:
-        return int((index.column() == Format ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignVCenter);
+        return int((index.column() != Name ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignVCenter);
     case Qt::ForegroundRole:
-        return kept || index.column() == Format ? QVariant(theme().text3) : QVariant();
+        return kept || index.column() != Name ? QVariant(theme().text3) : QVariant();
     case Qt::FontRole:
         return node->depth == 0 ? QVariant(boldFont()) : QVariant();
     case TargetRole:
@@ -332,7 +360,16 @@ QVariant ModelTreeModel::data(const QModelIndex& index, int role) const {
 
 QVariant ModelTreeModel::headerData(int section, Qt::Orientation orientation, int role) const {
     if (orientation != Qt::Horizontal || role != Qt::DisplayRole) return {};
-    return section == Name ? tr("Tensor") : section == Format ? tr("Format") : QVariant();
+    switch (section) {
+    case Name:
+        return tr("Tensor");
+    case Format:
+        return tr("Format");
+    case KlShare:
+        return tr("KL, %");
+    default:
+        return {};
+    }
 }
 
 } // namespace qs::ui

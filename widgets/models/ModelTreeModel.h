@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The model tree: model > block > module > tensor, made from the stored names when a branch is opened. Two
-// columns: name and format (a tensor's format; a branch's mean stored bits per weight over its quantizable
-// tensors).
+// The model tree: model > block > module > tensor, made from the stored names when a branch is opened.
+// Columns: name; format (a tensor's format; a branch's mean stored bits per weight over its quantizable
+// tensors); KL share (a branch's is the sum of those below).
 #pragma once
 
 #include "core/checkpoint/checkpoint.h"
@@ -11,6 +11,7 @@
 #include <QAbstractItemModel>
 #include <QHash>
 #include <QPointer>
+#include <QTimer>
 #include <memory>
 #include <vector>
 
@@ -19,7 +20,7 @@ namespace qs::ui {
 class ModelTreeModel : public QAbstractItemModel {
     Q_OBJECT
 public:
-    enum Column { Name, Format, ColumnCount };
+    enum Column { Name, Format, KlShare, ColumnCount };
     enum Roles {
         TargetRole = Qt::UserRole + 1, ///< int: index into the source, -1 for branches and kept tensors
         TargetsRole,                   ///< QVector<int>: every target below the node
@@ -42,6 +43,8 @@ public:
     const TensorFilter& filter() const { return m_filter; }
     /// The node of a target, opening the branches on the way; invalid when filtered out.
     QModelIndex indexOfTarget(int target);
+    /// Something in the tree has a KL share.
+    bool hasKlShares() const;
     int tensorCount() const { return int(m_paths->parts.size()); }
 
     QModelIndex index(int row, int column, const QModelIndex& parent = {}) const override;
@@ -59,11 +62,14 @@ private:
     struct Summary;
     void rebuild();
     void onRowsChanged(const QVector<int>& targets);
+    void announce();
     Node* nodeOf(const QModelIndex& index) const;
     QModelIndex indexOf(const Node* node, int column = 0) const;
     std::vector<std::unique_ptr<Node>> childrenOf(Node* node) const;
     QVector<int> targetsBelow(const Node* node) const;
     QString formatText(const Node* node) const;
+    QString klShareText(const Node* node) const;
+    QString toolTip(const Node* node, int column) const;
     Summary summaryOf(int tensor) const;
     const Summary& summaryOf(const Node* node) const;
     void forgetSummaries(const Node* node, const QVector<int>& targets);
@@ -75,6 +81,7 @@ private:
     TensorFilter m_filter;
     std::shared_ptr<const TreePaths> m_paths = std::make_shared<const TreePaths>();
     std::unique_ptr<Node> m_root;
+    QTimer m_announce; ///< changes come in bursts, and views ask about every row that is open
 };
 
 } // namespace qs::ui

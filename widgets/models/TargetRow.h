@@ -22,6 +22,18 @@ enum class TargetState {
     Failed,  ///< the plan says it cannot be done (an Error issue)
 };
 
+/// What a row says about its scheme: one object for all rows that share it. A large model has 100k rows and
+/// few schemes.
+struct SchemeInfo {
+    std::shared_ptr<const Scheme> scheme; ///< null: kept in the source format
+    QString format;                       ///< "int4 g128 sym", the source type when kept
+    QString method;                       ///< label, "" when kept
+    int bits = 0;                         ///< nominal bits, source bits when kept
+    bool hasGroup = false;                ///< the codec has a group parameter
+    qint64 group = 0;                     ///< inputs per scale; -1 one scale per output, 0 one for the tensor
+};
+inline const SchemeInfo kNoScheme;
+
 struct TargetRow {
     QString module;     ///< "layers.0.self_attn.q_proj": the name used in recipes
     QString tensor;     ///< stored tensor name
@@ -37,15 +49,20 @@ struct TargetRow {
     QString sourceType; ///< "BF16"; "int4 g128 asym" when the checkpoint stores codes
     int sourceBits = 16;
 
-    std::shared_ptr<const Scheme> scheme; ///< null: kept in the source format
-    QString format;                       ///< "int4 g128 sym", the source type when kept
-    QString method;                       ///< label, "" when kept
-    int bits = 0;                         ///< nominal bits, source bits when kept
-    bool hasGroup = false;                ///< the codec has a group parameter
-    qint64 group = 0;                     ///< inputs per scale; -1 one scale per output, 0 one for the tensor
+    // What an edit changes stands together: it may change 100k rows.
+    const SchemeInfo* info = &kNoScheme; ///< never null; belongs to the source of the rows
+    bool hasScheme() const { return bool(info->scheme); }
 
     quint64 bytesBefore = 0, bytesAfter = 0; ///< exact, of the plan
     double bitsPerWeight = 0;                ///< 8 bytesAfter / (rows cols)
+
+    TargetState state = TargetState::Kept;
+    QString done;           ///< what the run wrote ("" without a result)
+    bool edited = false;    ///< scheme changed since the recipe was loaded or run
+    bool stale = false;     ///< the result belongs to another scheme than the present one
+    bool klStale = false;   ///< kl belongs to another scheme than the present one
+    bool different = false; ///< planned and done differ
+    QString message;        ///< rule and value of the worst issue, "" when there is none
 
     // Measured values; NaN while not measured.
     double absmax = kNotMeasured, stddev = kNotMeasured, kurtosis = kNotMeasured;
@@ -55,16 +72,11 @@ struct TargetRow {
     double weightError = kNotMeasured;             ///< ||W - W'||^2 / ||W||^2, 0..
     double outputError = kNotMeasured;             ///< tr(E S E^T) / tr(W S W^T), 0..
     double outputErrorBefore = kNotMeasured;       ///< the same of the run before
-    double tokens = kNotMeasured;                  ///< of the calibration that reached it
+    double kl = kNotMeasured;      ///< KL(original || only this one quantized), nats per token
+    double klShare = kNotMeasured; ///< kl over the sum of all that were measured, 0..1
+    double tokens = kNotMeasured;  ///< of the calibration that reached it
     double maxAbsError = kNotMeasured;
     double seconds = kNotMeasured;
-
-    TargetState state = TargetState::Kept;
-    QString done;           ///< what the run wrote ("" without a result)
-    bool edited = false;    ///< scheme changed since the recipe was loaded or run
-    bool stale = false;     ///< the result belongs to another scheme than the present one
-    bool different = false; ///< planned and done differ
-    QString message;        ///< rule and value of the worst issue, "" when there is none
 };
 
 } // namespace qs::ui

@@ -13,7 +13,7 @@ namespace qs::ui {
 namespace {
 
 QString stateText(const TargetRow& row) {
-    if (row.different) return QStringLiteral("%1 → %2").arg(row.format, row.done);
+    if (row.different) return QStringLiteral("%1 → %2").arg(row.info->format, row.done);
     switch (row.state) {
     case TargetState::Kept:
         return TensorTableModel::tr("kept");
@@ -49,27 +49,32 @@ bool metricOf(TensorTableModel::Column column, Metric& metric) {
     case TensorTableModel::OutputError:
         metric = Metric::OutputError;
         return true;
+    case TensorTableModel::KlShare:
+        metric = Metric::KlShare;
+        return true;
     default:
         return false;
     }
 }
 
 QString groupText(const TargetRow& row) {
-    if (!row.hasGroup) return {};
-    if (row.group > 0) return QString::number(row.group);
-    return row.group == 0 ? TensorTableModel::tr("tensor") : TensorTableModel::tr("channel");
+    if (!row.info->hasGroup) return {};
+    if (row.info->group > 0) return QString::number(row.info->group);
+    return row.info->group == 0 ? TensorTableModel::tr("tensor") : TensorTableModel::tr("channel");
 }
 
 /// Weights that share a scale.
 double groupLength(const TargetRow& row) {
-    if (!row.hasGroup) return kNotMeasured;
-    if (row.group > 0) return double(row.group);
-    return row.group == 0 ? double(row.rows) * double(row.cols) : double(row.cols);
+    if (!row.info->hasGroup) return kNotMeasured;
+    if (row.info->group > 0) return double(row.info->group);
+    return row.info->group == 0 ? double(row.rows) * double(row.cols) : double(row.cols);
 }
 
-bool belongsToRun(TensorTableModel::Column column) {
-    return column == TensorTableModel::WeightError || column == TensorTableModel::OutputError ||
-           column == TensorTableModel::State;
+/// What the cell says belongs to another scheme than the present one.
+bool isStale(const TargetRow& row, TensorTableModel::Column column) {
+    Metric metric;
+    if (metricOf(column, metric)) return metricIsStale(row, metric);
+    return column == TensorTableModel::State && row.stale;
 }
 
 /// Order-preserving: a < b exactly when key(a) < key(b). NaN sorts after everything, in both directions.
@@ -122,7 +127,7 @@ double TensorTableModel::value(const TargetRow& row, Column column) const {
     case Shape:
         return double(row.rows) * double(row.cols);
     case Bits:
-        return row.bits;
+        return row.info->bits;
     case Group:
         return groupLength(row);
     case Size:
@@ -138,18 +143,27 @@ std::vector<quint64> TensorTableModel::sortKeys(Column column) const {
     const size_t n = size_t(totalCount());
     const bool descending = m_sortOrder == Qt::DescendingOrder;
     std::vector<quint64> keys(n);
-    const QString TargetRow::*text = column == Role     ? &TargetRow::role
-                                     : column == Source ? &TargetRow::sourceType
-                                     : column == Format ? &TargetRow::format
-                                     : column == Method ? &TargetRow::method
-                                                        : nullptr;
+    const auto textOf = [column](const TargetRow& row) -> const QString* {
+        switch (column) {
+        case Role:
+            return &row.role;
+        case Source:
+            return &row.sourceType;
+        case Format:
+            return &row.info->format;
+        case Method:
+            return &row.info->method;
+        default:
+            return nullptr;
+        }
+    };
     if (column == Tensor) {
         for (size_t i = 0; i < n; ++i)
             keys[i] = keyOf(m_names->rank[i], descending);
-    } else if (text) {
+    } else if (n > 0 && textOf(m_source->row(0))) {
         std::vector<const QString*> texts(n);
         for (size_t i = 0; i < n; ++i)
-            texts[i] = &(m_source->row(int(i)).*text);
+            texts[i] = textOf(m_source->row(int(i)));
         const std::vector<double> ranks = ranksOf(texts);
         for (size_t i = 0; i < n; ++i)
             keys[i] = keyOf(ranks[i], descending);
@@ -175,13 +189,13 @@ QVariant TensorTableModel::display(const TargetRow& row, Column column) const {
     case Source:
         return row.sourceType;
     case Format:
-        return row.format;
+        return row.info->format;
     case Bits:
-        return row.bits > 0 ? QString::number(row.bits) : QString();
+        return row.info->bits > 0 ? QString::number(row.info->bits) : QString();
     case Group:
         return groupText(row);
     case Method:
-        return row.method;
+        return row.info->method;
     case Size:
         return bytesText(row.bytesAfter);
     case State:
@@ -206,12 +220,13 @@ QVariant TensorTableModel::toolTip(const TargetRow& row, Column column) const {
         lines << tr("%1 bytes, was %2")
                      .arg(integerText(qint64(row.bytesAfter)), integerText(qint64(row.bytesBefore)));
     } else if (column == Shape) {
-        lines
-            << tr("%1 outputs, %2 inputs").arg(integerText(qint64(row.rows)), integerText(qint64(row.cols)));
+        lines << tr("%1 outputs", nullptr, int(row.rows)).arg(integerText(qint64(row.rows))) +
+                     QStringLiteral(", ") +
+                     tr("%1 inputs", nullptr, int(row.cols)).arg(integerText(qint64(row.cols)));
     } else if (column == State && row.different) {
-        lines << tr("%1 was planned, %2 was written.").arg(row.format, row.done);
+        lines << tr("%1 was planned, %2 was written.").arg(row.info->format, row.done);
     }
-    if (belongsToRun(column) && row.stale) lines << tr("Recipe changed since.");
+    if (isStale(row, column)) lines << tr("Recipe changed since.");
     if (!row.message.isEmpty() && (column == State || column == Tensor || column == Format))
         lines << row.message;
     return lines.isEmpty() ? QVariant() : lines.join(QLatin1Char('\n'));
@@ -228,9 +243,10 @@ QVariant TensorTableModel::data(const QModelIndex& index, int role) const {
     case Qt::DisplayRole:
         return display(row, column);
     case Qt::EditRole:
-        if (column == Bits) return row.scheme ? row.bits : 0;
-        if (column == Group) return row.hasGroup ? QVariant(row.group) : QVariant();
-        if (column == Method) return row.scheme ? QString::fromStdString(row.scheme->method) : QString();
+        if (column == Bits) return row.hasScheme() ? row.info->bits : 0;
+        if (column == Group) return row.info->hasGroup ? QVariant(row.info->group) : QVariant();
+        if (column == Method)
+            return row.hasScheme() ? QString::fromStdString(row.info->scheme->method) : QString();
         return isNumeric(column) ? QVariant(value(row, column)) : display(row, column);
     case Qt::ToolTipRole:
         return toolTip(row, column);
@@ -240,8 +256,8 @@ QVariant TensorTableModel::data(const QModelIndex& index, int role) const {
         return column == Tensor ? QVariant(monoFont()) : QVariant();
     case Qt::ForegroundRole:
         if (failed && (column == State || column == Tensor)) return theme().error;
-        if (belongsToRun(column) && row.stale) return theme().text3;
-        if (!row.scheme && (column == Format || column == Bits || column == State)) return theme().text3;
+        if (isStale(row, column)) return theme().text3;
+        if (!row.hasScheme() && (column == Format || column == Bits || column == State)) return theme().text3;
         return {};
     case TargetRole:
         return target;
@@ -250,7 +266,7 @@ QVariant TensorTableModel::data(const QModelIndex& index, int role) const {
     case EditedRole:
         return row.edited && (column == Bits || column == Group || column == Method || column == Format);
     case StaleRole:
-        return row.stale && belongsToRun(column);
+        return isStale(row, column);
     case FailedRole:
         return failed;
     case StateRole:

@@ -35,6 +35,7 @@ public:
         Kurtosis,
         WeightError,
         OutputError,
+        KlShare,
         State,
         ColumnCount
     };
