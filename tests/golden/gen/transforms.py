@@ -65,7 +65,7 @@ def main():
         assert ratio > 0
         save(HERE / f"{name}.safetensors", {
             "x": x.astype(np.float32), "w0": weights[0].astype(np.float32), "w1": weights[1].astype(np.float32),
-            "tie": tie.astype(np.int32), "awq": s.astype(np.float32),
+            "tie": tie.astype(np.float32), "awq": s.astype(np.float32),
             "smoothquant_0.5": smoothquant(weights, x, tie, 0.5).astype(np.float32),
             "smoothquant_0.8": smoothquant(weights, x, tie, 0.8).astype(np.float32)})
 
