@@ -16,13 +16,13 @@ QString labelOf(const Codec& codec, const std::string& how) {
     return QStringLiteral("%1 · %2").arg(QString::fromStdString(codec.label()), QString::fromStdString(how));
 }
 
-/// Rows as the checkpoint holds them, read block by block.
-WeightRows streamed(const Model& model, const QuantTarget& target) {
-    return [&model, &target, block = std::make_shared<Matrix>()](size_t first,
-                                                                 size_t count) -> Result<ConstMatrixView> {
+/// Rows as the checkpoint holds them, read block by block, in the coordinates of `scaling`.
+WeightRows streamed(const Model& model, const QuantTarget& target, const TensorScaling& scaling) {
+    return [&, block = std::make_shared<Matrix>()](size_t first, size_t count) -> Result<ConstMatrixView> {
         if (block->rows() < count) *block = Matrix(count, target.cols);
         const MatrixView rows = block->view().block(0, count, 0, target.cols);
         QS_CHECK(model.readTargetRows(target, first, rows));
+        scaling.applyRows(first, rows);
         return ConstMatrixView(rows);
     };
 }
@@ -63,15 +63,17 @@ Result<QuantizedTarget> quantizedToNearest(ConstMatrixView weight, const Scheme&
 Result<WeightComparison> compareWeights(const ComparisonInput& in, const JobContext& job) {
     const QuantTarget& target = in.model->targets().at(size_t(in.target));
     QuantizedTarget quantized;
+    TensorScaling scaling; // what the run's transforms did before they quantized
     if (in.run && in.run->result(target.module)) {
         QS_TRY(quantized, quantizedByRun(*in.run, target));
+        QS_TRY(scaling, in.run->scalingOf(target));
     } else if (in.scheme) {
         QS_TRY(quantized, preview(in, target, job));
     }
     QuantReportInput report;
     report.rows = target.rows;
     report.cols = target.cols;
-    report.weight = streamed(*in.model, target);
+    report.weight = streamed(*in.model, target, scaling);
     report.tensor = quantized.tensor.get();
     report.codec = quantized.codec.get();
     report.bins = in.bins;

@@ -52,7 +52,11 @@ Result<Matrix> quantizedValues(const KlInput& in, const KlInput::Linear& linear,
     const QuantTarget& target = in.model->targets()[size_t(linear.target)];
     if (linear.byRun) {
         QS_TRY(const QuantizedTarget q, quantizedByRun(*in.run, target));
-        return q.codec->dequantize(*q.tensor);
+        Matrix values = q.codec->dequantize(*q.tensor);
+        // Alone it meets the original's inputs, not those that the run's transforms scaled.
+        QS_TRY(const TensorScaling scaling, in.run->scalingOf(target));
+        scaling.undo(values.view());
+        return values;
     }
     QS_TRY(const Matrix weight, in.model->readTarget(target));
     if (isStandIn(in, linear)) {

@@ -74,7 +74,7 @@ private slots:
         const auto forms = numerusForms();
         QVERIFY(forms.size() > 20);
         for (auto it = forms.cbegin(); it != forms.cend(); ++it) {
-            QVERIFY(it->size() % 2 == 0); // a text may stand in several contexts
+            QVERIFY(it->size() % 2 == 0);  // a text may stand in several contexts
             QCOMPARE(it->at(1), it.key()); // the texts of the program are the plural
             for (const QString& form : *it) {
                 QVERIFY2(!form.isEmpty(), qPrintable(it.key()));

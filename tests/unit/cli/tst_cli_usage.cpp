@@ -196,12 +196,9 @@ private slots:
     void listsAreTheRegistries() {
         QFETCH(QString, kind);
         const std::map<QString, std::vector<std::string>> expected = {
-            {"methods", idsOf(methods())},
-            {"transforms", idsOf(transforms())},
-            {"codecs", idsOf(codecs())},
-            {"architectures", idsOf(architectures())},
-            {"readers", idsOf(readers())},
-            {"exporters", idsOf(exporters())}};
+            {"methods", idsOf(methods())}, {"transforms", idsOf(transforms())},
+            {"codecs", idsOf(codecs())},   {"architectures", idsOf(architectures())},
+            {"readers", idsOf(readers())}, {"exporters", idsOf(exporters())}};
         const Outcome o = cli({"list", kind, "--json"});
         QS_EXIT(o, 0);
         QVERIFY(o.err.isEmpty());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs whose schemes round the inputs of linears.
 #include "core/evaluate/evaluate.h"
+#include "core/model/forward.h"
 #include "core/run/run.h"
 #include "tests/support/qs_test.h"
 #include "tests/support/small_model.h"
