@@ -372,18 +372,21 @@ void ExportPage::showSizes(const std::vector<Result<uint64_t>>& sizes) {
             items << new QStandardItem(text);
         items[2]->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
         items[3]->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
-        items[4]->setToolTip(why);
+        for (const int c : {2, 3, 4})
+            items[c]->setToolTip(why);
         items[1]->setToolTip(items[1]->text());
         notesShown.push_back(!why.isEmpty());
         m_sizesModel->appendRow(items);
     }
-    constexpr int widths[] = {150, 0, 96, 76};
+    constexpr int widths[] = {140, 0, 84, 70};
     const bool notes = std::any_of(notesShown.begin(), notesShown.end(), [](bool b) { return b; });
     m_sizes->setColumnHidden(4, !notes);
     m_sizes->horizontalHeader()->setSectionResizeMode(1, QHeaderView::Stretch);
     for (const int c : {0, 2, 3})
         m_sizes->setColumnWidth(c, widths[c]);
-    if (notes) m_sizes->setColumnWidth(4, 190);
+    for (const int c : {2, 3})
+        m_sizes->setColumnHidden(c, sizes.empty()); // there is no number yet
+    if (notes) m_sizes->setColumnWidth(4, sizes.empty() ? 110 : 190);
     fitSizes();
 }
 
