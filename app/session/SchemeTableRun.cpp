@@ -66,10 +66,11 @@ void SchemeTable::applyRecipe(const Recipe& recipe, const QString& undoText) {
             m_ruleIssues.push_back(std::move(i));
         }
     for (const TransformUse& use : recipe.transforms)
-        m_ruleIssues.push_back({Severity::Warning, "transform", "",
-                                "The recipe scales channels by " + use.id +
-                                    " before it quantizes. The table holds formats and methods only: run the recipe "
-                                    "with `quantoscope-cli quantize --recipe` to have it."});
+        m_ruleIssues.push_back(
+            {Severity::Warning, "transform", "",
+             "The recipe scales channels by " + use.id +
+                 " before it quantizes. The table holds formats and methods only: run the recipe "
+                 "with `quantoscope-cli quantize --recipe` to have it."});
     m_plan.reset();
     emit planChanged();
 }
