@@ -380,9 +380,9 @@ void MainWindow::saveRecipe() {
         request.essential = true;
         JobHandle* job = m_session.pool()->post(
             request, [model = m_session.model(), schemes = m_session.table()->schemes(),
-                      seed = m_session.table()->seed(), file = path.toStdString(),
+                      settings = m_session.table()->settings(), file = path.toStdString(),
                       name = QFileInfo(path).completeBaseName().toStdString()](const JobScope&) {
-                return Outcome::from(recipeOf(*model, schemes, seed, name).save(file));
+                return Outcome::from(recipeOf(*model, schemes, settings, name).save(file));
             });
         job->then(this, [this, state](const Outcome& outcome) {
             if (outcome.failed()) showError(QString::fromStdString(outcome.error().describe()));

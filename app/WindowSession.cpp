@@ -20,10 +20,10 @@ namespace {
 JobBody writing(SessionState state, const JudgeSet& judge, const QString& file) {
     const Session& session = *judge.session();
     return [state = std::move(state), model = session.model(), schemes = session.table()->schemes(),
-            seed = session.table()->seed(), runs = judge.measured(), cache = session.cacheFolder(),
+            settings = session.table()->settings(), runs = judge.measured(), cache = session.cacheFolder(),
             file](const JobScope& scope) mutable -> Outcome {
         state.compared = comparedParts(runs, cache);
-        state.recipe = recipeOf(*model, schemes, seed, QFileInfo(file).completeBaseName().toStdString());
+        state.recipe = recipeOf(*model, schemes, settings, QFileInfo(file).completeBaseName().toStdString());
         if (scope.job().stopRequested()) return Outcome::cancelled();
         const std::filesystem::path path = file.toStdString();
         return Outcome::from(writeFileAtomically(path, sessionText(state, path.parent_path())));

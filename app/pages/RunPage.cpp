@@ -205,7 +205,8 @@ void RunPage::showFacts() {
         showKeyValues(m_calibration, calibrationFacts(*calibration));
     else
         showKeyValues(m_calibration,
-                      {{tr("Activations"), open && !m_session->table()->summary().needsCalibration()
+                      {{tr("Activations"), open && !m_session->table()->summary().needsCalibration() &&
+                                                   m_session->table()->settings().transforms.empty()
                                                ? tr("not needed by this recipe")
                                                : tr("not measured yet")}});
     const QString noCalibration = m_session->calibrateBlocker();

@@ -87,11 +87,15 @@ Outcome measureAll(const KlInput& in, const JobScope& scope) {
     auto tokens = windowsFor(*in.model, in.text, true);
     if (!tokens) return tokens.takeError();
     std::vector<LinearChange> changes;
-    for (const KlInput::Linear& linear : in.linears)
+    for (const KlInput::Linear& linear : in.linears) {
+        auto inputs = inputRounder(*linear.scheme);
+        if (!inputs) return inputs.takeError();
         changes.push_back({in.model->targets()[size_t(linear.target)].module,
                            [&in, &linear, &scope](const JobContext& job) {
                                return quantizedValues(in, linear, scope.backend(), job);
-                           }});
+                           },
+                           std::move(*inputs)});
+    }
     const auto measured = [&](size_t change, const ChangeEffect& effect) {
         const KlInput::Linear& linear = in.linears[change];
         scope.publish(

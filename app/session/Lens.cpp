@@ -39,14 +39,6 @@ QuantizedTensor everyNth(const QuantizedTensor& q, size_t step) {
     return out;
 }
 
-/// Of inputs that are divided by the factors of the columns.
-void scaleSigma(const TensorScaling& scaling, MatrixD& sigma) {
-    if (scaling.columns.empty()) return;
-    for (size_t i = 0; i < sigma.rows(); ++i)
-        for (size_t j = 0; j < sigma.cols(); ++j)
-            sigma(i, j) /= double(scaling.columns[i]) * double(scaling.columns[j]);
-}
-
 /// 1 when all rows are few enough, or one scale serves all of them: it cannot be fitted on some.
 size_t coarseStep(const LensSource& source, const QuantizedTensor& tensor) {
     if (tensor.layout.scaleRows != tensor.rows) return 1;
@@ -181,7 +173,7 @@ void Lens::open() {
             if (asked.scheme && asked.calibration && t.cols <= kSigmaLimit && !t.site.empty() &&
                 asked.calibration->find(t.site)) {
                 QS_TRY(MatrixD sigma, asked.calibration->sigma(t.site));
-                scaleSigma(scaling, sigma);
+                scaleSigma(scaling.columns, sigma);
                 QS_TRY(source->sigma, SigmaWeights::make(sigma, t.cols));
             }
             Opened out;

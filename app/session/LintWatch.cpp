@@ -9,11 +9,12 @@ namespace {
 
 constexpr int kDelayMs = 200;
 
-Plan planOf(const std::vector<SchemeTable::SchemePtr>& schemes, const Model& model, quint64 seed) {
+Plan planOf(const std::vector<SchemeTable::SchemePtr>& schemes, const Model& model,
+            const PlanSettings& settings) {
     std::vector<std::optional<Scheme>> values;
     for (const auto& s : schemes)
         values.push_back(s ? std::optional<Scheme>(*s) : std::nullopt);
-    return planFromSchemes(values, model, seed);
+    return planFromSchemes(values, model, settings.seed, settings.transforms);
 }
 
 } // namespace
@@ -39,8 +40,8 @@ void LintWatch::ask() {
     const auto schemes =
         std::make_shared<const std::vector<SchemeTable::SchemePtr>>(m_session->table()->schemes());
     const auto body = [model, run = m_session->runPlan(), schemes,
-                       seed = m_session->table()->seed()](const JobScope& scope) -> Outcome {
-        const Plan plan = run ? *run : planOf(*schemes, *model, seed);
+                       settings = m_session->table()->settings()](const JobScope& scope) -> Outcome {
+        const Plan plan = run ? *run : planOf(*schemes, *model, settings);
         Issues issues;
         for (const ExporterDescriptor* e : exporters()) {
             if (scope.job().stopRequested()) return Outcome::cancelled();

@@ -48,11 +48,12 @@ SchemePtr decided(const std::vector<PatternScheme>& patterns, const std::string&
 
 } // namespace
 
-Recipe recipeOf(const Model& model, const std::vector<SchemePtr>& schemes, quint64 seed,
+Recipe recipeOf(const Model& model, const std::vector<SchemePtr>& schemes, const PlanSettings& settings,
                 const std::string& name) {
     Recipe out;
     out.name = name;
-    out.seed = seed;
+    out.seed = settings.seed;
+    out.transforms = settings.transforms;
     const auto& targets = model.targets();
     if (targets.empty()) return out;
     std::map<SchemePtr, int> all;

@@ -10,7 +10,7 @@ namespace qs::app {
 
 /// Ordered rules: exceptions by name, then by module over all blocks, then `*`. `schemes` has one entry per
 /// target of the model, null where it is kept. Any thread; 100k targets take a while.
-Recipe recipeOf(const Model& model, const std::vector<SchemeBook::SchemePtr>& schemes, quint64 seed,
-                const std::string& name);
+Recipe recipeOf(const Model& model, const std::vector<SchemeBook::SchemePtr>& schemes,
+                const PlanSettings& settings, const std::string& name);
 
 } // namespace qs::app

@@ -11,6 +11,13 @@
 
 namespace qs::app {
 
+/// What a plan says of the model as a whole.
+struct PlanSettings {
+    quint64 seed = 0;
+    std::vector<TransformUse> transforms;
+    bool operator==(const PlanSettings&) const = default;
+};
+
 class SchemeBook {
 public:
     /// Null: kept. Equal schemes are one object, so pointers compare as values.

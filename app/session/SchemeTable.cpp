@@ -3,6 +3,7 @@
 
 #include "app/session/SetSchemesCommand.h"
 #include "core/model/packed/packed_linear.h"
+#include "core/recipe/plan_rules.h"
 
 #include <nlohmann/json.hpp>
 
@@ -28,7 +29,7 @@ std::unique_ptr<TableStart> SchemeTable::setModel(std::unique_ptr<TableStart> st
         TableStart{std::move(m_model), std::move(m_default), std::move(m_book), std::move(m_live),
                    std::move(m_rows), std::move(m_indexOf), std::move(m_names)});
     m_hasRun = m_running = false;
-    m_seed = 0;
+    m_settings = {};
     m_runSchemes.clear();
     m_kl.clear();
     m_ruleIssues.clear();
@@ -152,8 +153,9 @@ SchemeEdit SchemeTable::editFor(EditField field, const QVariant& value) const {
 }
 
 void SchemeTable::assign(const std::vector<int>& targets, const std::vector<SchemePtr>& schemes,
-                         quint64 seed) {
-    m_seed = seed;
+                         const PlanSettings& settings) {
+    const bool rescaled = settings.transforms != m_settings.transforms;
+    m_settings = settings;
     m_ruleIssues.clear();
     m_plan.reset();
     const std::vector<size_t> changed(targets.begin(), targets.end());
@@ -162,6 +164,13 @@ void SchemeTable::assign(const std::vector<int>& targets, const std::vector<Sche
         refreshRow(int(t));
         rows.push_back(int(t));
     }
+    if (rescaled) { // every result of a run is another's now, or this one's again
+        rows.clear();
+        for (int t = 0; t < count(); ++t) {
+            refreshRow(t);
+            rows.push_back(t);
+        }
+    }
     emit rowsChanged(rows, Change::Edited);
     emit planChanged();
 }
@@ -169,16 +178,38 @@ void SchemeTable::assign(const std::vector<int>& targets, const std::vector<Sche
 std::vector<LintIssue> SchemeTable::issues() const {
     auto out = m_live.issues();
     out.insert(out.end(), m_ruleIssues.begin(), m_ruleIssues.end());
+    const auto own = transformIssues();
+    out.insert(out.end(), own.begin(), own.end());
+    return out;
+}
+
+std::vector<LintIssue> SchemeTable::transformIssues() const {
+    if (m_settings.transforms.empty() || !m_model) return {};
+    auto out = ruleOnTransforms(m_settings.transforms, *m_model, [this](const std::string& module) {
+        const int t = indexOf(QString::fromStdString(module));
+        return t >= 0 && schemes()[size_t(t)];
+    });
+    std::string names;
+    for (const TransformUse& use : m_settings.transforms)
+        names += (names.empty() ? "" : ", ") + use.id;
+    out.push_back(
+        {Severity::Info, "transform", "",
+         "Channels are scaled by " + names + " before the model is quantized: the recipe says so."});
     return out;
 }
 
 const Plan& SchemeTable::plan() const {
     if (!m_plan) {
-        Plan plan = m_model ? m_live.toPlan(m_seed) : Plan();
-        plan.issues.insert(plan.issues.end(), m_ruleIssues.begin(), m_ruleIssues.end());
+        Plan plan = m_model ? m_live.toPlan(m_settings.seed) : Plan();
+        plan.transforms = m_settings.transforms;
+        plan.issues = issues();
         m_plan = std::make_unique<const Plan>(std::move(plan));
     }
     return *m_plan;
+}
+
+bool SchemeTable::isOfRun(size_t target) const {
+    return schemes()[target] == m_runSchemes[target] && m_settings.transforms == m_runTransforms;
 }
 
 void SchemeTable::refreshRow(int target) {
@@ -187,7 +218,7 @@ void SchemeTable::refreshRow(int target) {
     describePlan(r, m_live, t, m_book);
     r.edited = schemes()[t] != m_baseline[t];
     const bool hasResult = !r.done.isEmpty();
-    r.stale = hasResult && schemes()[t] != m_runSchemes[t];
+    r.stale = hasResult && !isOfRun(t);
     if (!m_kl.isEmpty())
         if (const auto kl = m_kl.constFind(target); kl != m_kl.cend())
             r.klStale = schemes()[t] != kl->scheme || (kl->standIn && hasResult && !r.stale);

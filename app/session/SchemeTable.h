@@ -56,7 +56,8 @@ public:
     std::vector<LintIssue> issues() const;
     const Plan& plan() const;
     QUndoStack* undoStack() { return &m_undo; }
-    quint64 seed() const { return m_seed; }
+    const PlanSettings& settings() const { return m_settings; }
+    quint64 seed() const { return m_settings.seed; }
     /// -1 when there is none.
     int indexOf(const QString& module) const { return m_indexOf.value(module, -1); }
     /// What a kept tensor starts from when it is edited.
@@ -75,14 +76,16 @@ public:
     void setCalibration(const Calibration* calibration);
     /// Shares are of the sum over all that are measured by then.
     void setKl(const std::vector<MeasuredKl>& measured);
-    /// The schemes that a run (starting or opened) executes; results belong to them. Clears earlier results.
-    void beginRun(const std::vector<SchemePtr>& schemes, bool running);
+    /// The schemes and transforms that a run (starting or opened) executes; results belong to them. Clears
+    /// earlier results.
+    void beginRun(const std::vector<SchemePtr>& schemes, const std::vector<TransformUse>& transforms,
+                  bool running);
     void setResults(const std::vector<TensorResult>& results);
     /// What is not done is no longer queued.
     void endRun();
     void clearRun();
     bool hasRun() const { return m_hasRun; }
-    /// True when some scheme differs from the run's.
+    /// True when some scheme, or a transform, differs from the run's.
     bool runIsStale() const;
     /// The schemes of a plan, as this table shares them.
     std::vector<SchemePtr> schemesOf(const Plan& plan);
@@ -93,8 +96,11 @@ signals:
 private:
     friend class SetSchemesCommand;
     QString editText(int first, size_t count, const ui::SchemeEdit& edit) const;
-    void push(const QString& text, const std::vector<SchemePtr>& schemes, quint64 seed);
-    void assign(const std::vector<int>& targets, const std::vector<SchemePtr>& schemes, quint64 seed);
+    void push(const QString& text, const std::vector<SchemePtr>& schemes, const PlanSettings& settings);
+    void assign(const std::vector<int>& targets, const std::vector<SchemePtr>& schemes,
+                const PlanSettings& settings);
+    std::vector<LintIssue> transformIssues() const;
+    bool isOfRun(size_t target) const;
     void refreshRow(int target);
     void notifyMeasured(const QVector<int>& targets);
 
@@ -106,12 +112,13 @@ private:
     std::shared_ptr<const ui::TargetNames> m_names;
     std::vector<SchemePtr> m_baseline; ///< what "edited" is measured against
     std::vector<SchemePtr> m_runSchemes;
+    std::vector<TransformUse> m_runTransforms;
     QHash<int, MeasuredKl> m_kl; ///< by target
     bool m_hasRun = false, m_running = false;
     Scheme m_default;
     std::vector<LintIssue> m_ruleIssues;        ///< of the recipe applied last, until the next edit
     mutable std::unique_ptr<const Plan> m_plan; ///< null: to be put together
-    quint64 m_seed = 0;
+    PlanSettings m_settings;
     QUndoStack m_undo;
 };
 

@@ -12,10 +12,11 @@ namespace qs::app {
 using ui::TargetRow;
 
 Recipe SchemeTable::recipe(const std::string& name) const {
-    return m_model ? recipeOf(*m_model, schemes(), m_seed, name) : Recipe();
+    return m_model ? recipeOf(*m_model, schemes(), m_settings, name) : Recipe();
 }
 
-void SchemeTable::push(const QString& text, const std::vector<SchemePtr>& schemes, quint64 seed) {
+void SchemeTable::push(const QString& text, const std::vector<SchemePtr>& schemes,
+                       const PlanSettings& settings) {
     std::vector<int> targets;
     std::vector<SchemePtr> after;
     for (size_t t = 0; t < schemes.size(); ++t)
@@ -24,8 +25,8 @@ void SchemeTable::push(const QString& text, const std::vector<SchemePtr>& scheme
             after.push_back(schemes[t]);
         }
     const auto old = std::exchange(m_baseline, schemes);
-    if (!targets.empty() || seed != m_seed)
-        m_undo.push(new SetSchemesCommand(this, text, std::move(targets), std::move(after), seed, 0));
+    if (!targets.empty() || !(settings == m_settings))
+        m_undo.push(new SetSchemesCommand(this, text, std::move(targets), std::move(after), settings, 0));
     QVector<int> rows;
     for (size_t t = 0; t < schemes.size(); ++t)
         if (old[t] != m_baseline[t]) {
@@ -50,7 +51,7 @@ std::vector<SchemeTable::SchemePtr> SchemeTable::schemesOf(const Plan& plan) {
 }
 
 void SchemeTable::applyPlan(const Plan& plan, const QString& undoText) {
-    push(undoText, schemesOf(plan), plan.seed);
+    push(undoText, schemesOf(plan), {plan.seed, plan.transforms});
 }
 
 void SchemeTable::applyRecipe(const Recipe& recipe, const QString& undoText) {
@@ -65,12 +66,6 @@ void SchemeTable::applyRecipe(const Recipe& recipe, const QString& undoText) {
             i.severity = Severity::Warning;
             m_ruleIssues.push_back(std::move(i));
         }
-    for (const TransformUse& use : recipe.transforms)
-        m_ruleIssues.push_back(
-            {Severity::Warning, "transform", "",
-             "The recipe scales channels by " + use.id +
-                 " before it quantizes. The table holds formats and methods only: run the recipe "
-                 "with `quantoscope-cli quantize --recipe` to have it."});
     m_plan.reset();
     emit planChanged();
 }
@@ -126,7 +121,9 @@ void SchemeTable::setKl(const std::vector<MeasuredKl>& measured) {
     notifyMeasured(changed);
 }
 
-void SchemeTable::beginRun(const std::vector<SchemePtr>& schemes, bool running) {
+void SchemeTable::beginRun(const std::vector<SchemePtr>& schemes, const std::vector<TransformUse>& transforms,
+                           bool running) {
+    m_runTransforms = transforms;
     m_runSchemes = schemes;
     m_baseline = schemes;
     m_hasRun = true;
@@ -175,14 +172,14 @@ void SchemeTable::endRun() {
 void SchemeTable::clearRun() {
     if (!m_hasRun) return;
     const auto baseline = m_baseline;
-    beginRun(std::vector<SchemePtr>(m_rows.size()), false);
+    beginRun(std::vector<SchemePtr>(m_rows.size()), {}, false);
     m_baseline = baseline;
     m_hasRun = false;
     endRun();
 }
 
 bool SchemeTable::runIsStale() const {
-    return m_hasRun && schemes() != m_runSchemes;
+    return m_hasRun && (schemes() != m_runSchemes || m_settings.transforms != m_runTransforms);
 }
 
 } // namespace qs::app

@@ -168,14 +168,14 @@ QString Session::runBlocker() const {
     if (!m_model) return tr("Open a model first.");
     if (running()) return tr("A run is in progress.");
     const PlanSummary& plan = m_table.summary();
-    if (plan.hasErrors())
+    const bool scales = !m_table.settings().transforms.empty();
+    if (plan.hasErrors() || scales)
         for (const LintIssue& i : m_table.issues())
             if (i.severity == Severity::Error)
                 return QString::fromStdString(i.where.empty() ? i.message : i.where + ": " + i.message);
     if (plan.quantized == 0) return tr("Every tensor is kept. Choose a format for at least one.");
-    if (plan.needsCalibration() && !m_calibration)
-        return tr(
-            "Activations are not measured yet, and a method in the recipe needs them. Calibrate first.");
+    if ((plan.needsCalibration() || scales) && !m_calibration)
+        return tr("Activations are not measured yet, and the recipe needs them. Calibrate first.");
     if (m_calibration)
         for (const LintIssue& i : lintCalibration(m_table.plan(), *m_calibration))
             return QString::fromStdString(i.where + ": " + i.message);
@@ -210,7 +210,7 @@ JobHandle* Session::startRun(const QString& directory) {
     m_runPlan = plan;
     m_receipt.reset();
     m_unitsDone = 0;
-    m_table.beginRun(m_table.schemes(), true);
+    m_table.beginRun(m_table.schemes(), m_table.settings().transforms, true);
     JobHandle* job = m_engine.post({QStringLiteral("run"), tr("Quantize %1").arg(title())}, body);
     m_runJob = job;
     job->onPartial(this, [this, model = m_model](const std::vector<Payload>& partials) {
@@ -282,7 +282,7 @@ void Session::adoptRun(std::shared_ptr<const Run> run, const Plan& plan) {
     m_receipt.reset();
     m_table.applyPlan(plan,
                       tr("Open run %1").arg(QString::fromStdString(m_run->directory().filename().string())));
-    m_table.beginRun(m_table.schemesOf(plan), false);
+    m_table.beginRun(m_table.schemesOf(plan), plan.transforms, false);
     m_table.setResults(m_run->results());
     emit runChanged();
     emit receiptChanged();

@@ -12,7 +12,8 @@ namespace qs::app {
 class SetSchemesCommand : public QUndoCommand {
 public:
     SetSchemesCommand(SchemeTable* table, QString text, std::vector<int> targets,
-                      std::vector<SchemeTable::SchemePtr> after, std::optional<quint64> seed, int dragId);
+                      std::vector<SchemeTable::SchemePtr> after, std::optional<PlanSettings> settings,
+                      int dragId);
 
     void undo() override;
     void redo() override;
@@ -24,7 +25,7 @@ private:
     SchemeTable* m_table;
     std::vector<int> m_targets;
     std::vector<SchemeTable::SchemePtr> m_before, m_after;
-    quint64 m_seedBefore, m_seedAfter;
+    PlanSettings m_settingsBefore, m_settingsAfter;
     int m_dragId;
 };
 

@@ -7,6 +7,15 @@
 
 namespace qs {
 
+Result<StoredBits> LevelCodec::storedBits(size_t rows, size_t cols, bool withIndex) const {
+    QS_TRY(const GroupLayout l, layout(rows, cols));
+    StoredBits out;
+    out.codes = uint64_t(rows) * cols * uint64_t(bits());
+    out.scales = scaleBits(l);
+    if (withIndex) out.index = uint64_t(cols) * 32;
+    return out;
+}
+
 float LevelCodec::plainScale(std::span<const float> values) const {
     float most = 0;
     for (const float v : values)
@@ -15,7 +24,7 @@ float LevelCodec::plainScale(std::span<const float> values) const {
 }
 
 void LevelCodec::fitRange(float lo, float hi, float& scale, float& zero) const {
-    scale = storable(std::max(-lo, hi) / levels_.largest());
+    scale = storedScale(std::max(-lo, hi) / levels_.largest(), scaleType());
     zero = 0;
 }
 

@@ -13,6 +13,7 @@ public:
     int levels() const final { return int(levels_.count()); }
     bool symmetric() const final { return true; }
     bool isIntegerGrid() const final { return false; }
+    Result<StoredBits> storedBits(size_t rows, size_t cols, bool withIndex) const final;
     const Levels& table() const { return levels_; }
 
     void fitRange(float lo, float hi, float& scale, float& zero) const override;
@@ -28,8 +29,8 @@ protected:
     /// `levels` must outlive the codec.
     LevelCodec(Params params, const Levels& levels) : params_(std::move(params)), levels_(levels) {}
 
-    /// A scale that the format can store, near `scale` >= 0 and never 0.
-    virtual float storable(float scale) const = 0;
+    /// All scales together, with what they are stored against.
+    virtual uint64_t scaleBits(const GroupLayout& layout) const = 0;
     /// Whether a scale can be stored; says what it must be ("a power of two").
     virtual bool isStorable(const QuantizedTensor& q, size_t row, size_t group, float scale) const = 0;
     virtual std::string scaleRule() const = 0;

@@ -13,6 +13,9 @@ class RowRounder {
 public:
     explicit RowRounder(std::shared_ptr<const Codec> codec) : codec_(std::move(codec)) {}
     const Codec& codec() const { return *codec_; }
+    bool sameAs(const RowRounder& other) const {
+        return codec_->id() == other.codec_->id() && codec_->params() == other.codec_->params();
+    }
 
     /// x [tokens, channels] in place; rows run in parallel. InvalidArgument when the groups do not divide a
     /// row, or a value is not finite.

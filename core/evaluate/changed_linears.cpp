@@ -140,8 +140,12 @@ private:
                                               p.linear->out, p.linear->in, values.rows(), values.cols()),
                                   p.linear->module);
         const BlockSpec& spec = spec_.blocks[block];
+        const auto& rounder = changes_[p.change].inputs;
         QS_CHECK(weights.replaceWeight(spec, p.linear->module, values.view(), forward_.backend()));
+        if (rounder) QS_CHECK(weights.roundInputs(spec, p.linear->module, rounder));
         QS_CHECK(step(block, weights, stream, phase()));
+        if (rounder)
+            QS_CHECK(weights.roundInputs(spec, p.linear->module, weights_.inputRounder(p.linear->weight)));
         QS_TRY(const Matrix original, weights_.matrix(p.linear->weight));
         return weights.replaceWeight(spec, p.linear->module, original.view(), forward_.backend());
     }

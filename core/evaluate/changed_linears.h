@@ -8,11 +8,12 @@
 
 namespace qs {
 
-/// Other values for one linear.
+/// Other values for one linear, and rounded inputs.
 struct LinearChange {
     std::string module;
     /// [out, in]; asked for when the block's turn has come, so that only a few are held at a time.
     std::function<Result<Matrix>(const JobContext&)> values;
+    std::shared_ptr<const RowRounder> inputs = nullptr; ///< null: as the weights' source has it
 };
 
 struct ChangeEffect {

@@ -60,14 +60,20 @@ Result<DeviceBlock::Norms> loadNorms(const SublayerNorms& spec, const WeightSour
 } // namespace
 
 Result<void> DeviceLinear::apply(Backend& backend, const Tensor& x, Tensor& y) const {
-    const Tensor* b = bias.buffer ? &bias : nullptr;
-    if (!inputs) return backend.linear(x, weight, b, y);
-    Matrix values(x.rows, x.cols);
-    QS_CHECK(backend.download(x, values.view()));
-    QS_CHECK(inputs->round(values.view()));
-    Tensor rounded;
-    QS_CHECK(backend.upload(values.view(), rounded));
-    return backend.linear(rounded, weight, b, y);
+    return SharedInput(backend, x).apply(*this, y);
+}
+
+Result<void> SharedInput::apply(const DeviceLinear& linear, Tensor& y) {
+    const Tensor* bias = linear.bias.buffer ? &linear.bias : nullptr;
+    if (!linear.inputs) return backend_.linear(x_, linear.weight, bias, y);
+    if (!by_ || !by_->sameAs(*linear.inputs)) {
+        Matrix values(x_.rows, x_.cols);
+        QS_CHECK(backend_.download(x_, values.view()));
+        QS_CHECK(linear.inputs->round(values.view()));
+        QS_CHECK(backend_.upload(values.view(), rounded_));
+        by_ = linear.inputs;
+    }
+    return backend_.linear(rounded_, linear.weight, bias, y);
 }
 
 Result<void> DeviceNorm::apply(Backend& backend, const Tensor& x, Tensor& y) const {
@@ -149,17 +155,25 @@ std::vector<DeviceLinear*> DeviceBlock::linears(const BlockSpec& spec) {
     return out;
 }
 
-Result<void> DeviceBlock::replaceWeight(const BlockSpec& spec, const std::string& module,
-                                        ConstMatrixView values, Backend& backend,
-                                        std::shared_ptr<const RowRounder> inputs) {
+Result<DeviceLinear*> DeviceBlock::find(const BlockSpec& spec, const std::string& module) {
     const auto specs = spec.linears();
     const auto own = linears(spec);
-    for (size_t i = 0; i < specs.size(); ++i) {
-        if (specs[i]->module != module) continue;
-        own[i]->inputs = std::move(inputs);
-        return backend.upload(values, own[i]->weight);
-    }
+    for (size_t i = 0; i < specs.size(); ++i)
+        if (specs[i]->module == module) return own[i];
     return Error::invalid("the block has no linear of this name", module);
+}
+
+Result<void> DeviceBlock::replaceWeight(const BlockSpec& spec, const std::string& module,
+                                        ConstMatrixView values, Backend& backend) {
+    QS_TRY(DeviceLinear * linear, find(spec, module));
+    return backend.upload(values, linear->weight);
+}
+
+Result<void> DeviceBlock::roundInputs(const BlockSpec& spec, const std::string& module,
+                                      std::shared_ptr<const RowRounder> inputs) {
+    QS_TRY(DeviceLinear * linear, find(spec, module));
+    linear->inputs = std::move(inputs);
+    return {};
 }
 
 } // namespace qs

@@ -14,6 +14,20 @@ struct DeviceLinear {
     Result<void> apply(Backend& backend, const Tensor& x, Tensor& y) const;
 };
 
+/// x as several linears read it: rounded once for neighbours that round alike. Both must outlive it.
+class SharedInput {
+public:
+    SharedInput(Backend& backend, const Tensor& x) : backend_(backend), x_(x) {}
+    /// y = linear(x).
+    Result<void> apply(const DeviceLinear& linear, Tensor& y);
+
+private:
+    Backend& backend_;
+    const Tensor& x_;
+    std::shared_ptr<const RowRounder> by_; ///< what made rounded_
+    Tensor rounded_;
+};
+
 /// Gain and, for LayerNorm, bias; [1, n], or [heads, n].
 struct DeviceNorm {
     NormSpec::Kind kind = NormSpec::Kind::None;
@@ -53,14 +67,18 @@ struct DeviceBlock {
     DeviceMixture mixture;
 
     static Result<DeviceBlock> load(const BlockSpec& spec, const WeightSource& weights, Backend& backend);
-    /// Puts other values into the linear `module` of `spec`, and rounds its inputs where `inputs` is not
-    /// null; InvalidArgument when the block has none of that name.
+    /// Puts other values into the linear `module` of `spec`; InvalidArgument when the block has none of that
+    /// name.
     Result<void> replaceWeight(const BlockSpec& spec, const std::string& module, ConstMatrixView values,
-                               Backend& backend, std::shared_ptr<const RowRounder> inputs = nullptr);
+                               Backend& backend);
+    /// Its inputs are rounded so from now on; null: not. The same error.
+    Result<void> roundInputs(const BlockSpec& spec, const std::string& module,
+                             std::shared_ptr<const RowRounder> inputs);
 
 private:
     /// In the order of spec.linears().
     std::vector<DeviceLinear*> linears(const BlockSpec& spec);
+    Result<DeviceLinear*> find(const BlockSpec& spec, const std::string& module);
 };
 
 } // namespace qs

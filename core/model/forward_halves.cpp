@@ -31,9 +31,10 @@ Result<void> Forward::attention(const AttentionSpec& a, const DeviceAttention& w
     QS_TRY(Tensor q, be.allocate(x.rows, a.q.out));
     QS_TRY(Tensor k, be.allocate(x.rows, a.k.out));
     QS_TRY(Tensor v, be.allocate(x.rows, a.v.out));
-    QS_CHECK(w.q.apply(be, x, q));
-    QS_CHECK(w.k.apply(be, x, k));
-    QS_CHECK(w.v.apply(be, x, v));
+    SharedInput input(be, x);
+    QS_CHECK(input.apply(w.q, q));
+    QS_CHECK(input.apply(w.k, k));
+    QS_CHECK(input.apply(w.v, v));
     if (a.qNorm) QS_CHECK(w.qNorm.apply(be, q, q));
     if (a.kNorm) QS_CHECK(w.kNorm.apply(be, k, k));
     if (a.rope >= 0) {
@@ -69,11 +70,12 @@ Result<void> Forward::mlp(const MlpSpec& m, const DeviceMlp& w, const Tensor& x,
     Backend& be = *backend_;
     if (hook) QS_CHECK(hook(m.inputSite(), x));
     QS_TRY(Tensor up, be.allocate(x.rows, m.up.out));
-    QS_CHECK(w.up.apply(be, x, up));
+    SharedInput input(be, x);
+    QS_CHECK(input.apply(w.up, up));
     Tensor inner = up;
     if (m.gated) {
         QS_TRY(inner, be.allocate(x.rows, m.gate.out));
-        QS_CHECK(w.gate.apply(be, x, inner));
+        QS_CHECK(input.apply(w.gate, inner));
         QS_CHECK(be.activateMultiply(m.activation, inner, up));
     } else {
         QS_CHECK(be.activate(m.activation, inner));

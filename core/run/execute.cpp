@@ -127,9 +127,10 @@ private:
     Result<void> uploadQuantized(DeviceBlock& block, const PlanEntry& e, const QuantizedTensor& q) {
         QS_TRY(const auto codec, codecOf(q));
         const Matrix values = codec->dequantize(q);
+        const BlockSpec& spec = model_.spec().blocks[size_t(e.target.block)];
         QS_TRY(auto inputs, inputRounder(*e.scheme));
-        return block.replaceWeight(model_.spec().blocks[size_t(e.target.block)], e.target.module,
-                                   values.view(), backend_, std::move(inputs));
+        QS_CHECK(block.roundInputs(spec, e.target.module, std::move(inputs)));
+        return block.replaceWeight(spec, e.target.module, values.view(), backend_);
     }
 
     /// Sites of a unit whose Sigma a method or a transform wants, with their channels.

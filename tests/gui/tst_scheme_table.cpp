@@ -49,6 +49,37 @@ private slots:
         QVERIFY(!table.undoStack()->canUndo());
     }
 
+    /// A recipe that scales channels plans, saves, undoes and runs as it says.
+    void transformsAreCarried() {
+        SchemeTable table;
+        table.setModel(sample());
+        Recipe recipe = Recipe::uniform(*Scheme::make("int", "rtn"), 7);
+        recipe.transforms = {*TransformUse::make("smoothquant"), *TransformUse::make("awq")};
+        table.applyRecipe(recipe, "Open recipe");
+        QCOMPARE(table.plan().fingerprint(), resolvePlan(recipe, *sample()).fingerprint());
+        QVERIFY(table.plan().needsCalibration());
+        QVERIFY(table.recipe("x").transforms == recipe.transforms);
+        const auto said = [&] {
+            const auto issues = table.issues();
+            return std::count_if(issues.begin(), issues.end(), [](const LintIssue& i) {
+                return i.rule == "transform" && i.severity == Severity::Info;
+            });
+        };
+        QCOMPARE(said(), 1);
+        table.beginRun(table.schemes(), recipe.transforms, false);
+        QVERIFY(!table.runIsStale());
+        table.beginRun(table.schemes(), {}, false);
+        QVERIFY(table.runIsStale());
+        QCOMPARE(table.edit({0}, SchemeEdit::codecParam("bits", 8LL)), QString());
+        QVERIFY(table.plan().transforms == recipe.transforms);
+        table.undoStack()->undo();
+        table.undoStack()->undo();
+        QVERIFY(table.plan().transforms.empty() && table.recipe().transforms.empty());
+        QCOMPARE(said(), 0);
+        table.undoStack()->redo();
+        QVERIFY(table.plan().transforms == recipe.transforms);
+    }
+
     void bitsOfManyRowsAreOneUndoStep() {
         SchemeTable table;
         table.setModel(sample());
@@ -209,7 +240,7 @@ private slots:
     void resultsGoStaleWithTheirScheme() {
         SchemeTable table;
         table.setModel(sample());
-        table.beginRun(table.schemes(), true);
+        table.beginRun(table.schemes(), {}, true);
         QCOMPARE(table.row(0).state, TargetState::Queued);
         TensorResult r;
         r.module = table.row(0).module.toStdString();

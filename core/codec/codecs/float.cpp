@@ -72,17 +72,10 @@ public:
                            blockRows_};
     }
 
-    Result<StoredBits> storedBits(size_t rows, size_t cols, bool withIndex) const override {
-        QS_TRY(const GroupLayout l, layout(rows, cols));
-        StoredBits bits;
-        bits.codes = uint64_t(rows) * cols * uint64_t(format_.bits());
-        bits.scales = uint64_t(l.scaleRows) * l.groups * uint64_t(dtypeInfo(scaleType_).bits);
-        if (withIndex) bits.index = uint64_t(cols) * 32;
-        return bits;
-    }
-
 protected:
-    float storable(float scale) const override { return storedScale(scale, scaleType_); }
+    uint64_t scaleBits(const GroupLayout& l) const override {
+        return uint64_t(l.scaleRows) * l.groups * uint64_t(dtypeInfo(scaleType_).bits);
+    }
     bool isStorable(const QuantizedTensor&, size_t, size_t, float scale) const override {
         return scale > 0 && storedScale(scale, scaleType_) == scale;
     }

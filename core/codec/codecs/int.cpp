@@ -9,7 +9,7 @@
 //   step                            [GPTQ sym] absmax      s = max|w| / (2^(b-1) - 1); z = 2^(b-1): zero and
 //   both ends are exact                                   [SmoothQuant] minmax      lo, hi without 0; s =
 //   max((hi - lo) / maxq, 1e-5); z = clamp(round(-lo / s), 0, maxq)                   [AWQ]
-#include "core/codec/codec.h"
+#include "core/codec/level_codec.h"
 
 #include <algorithm>
 #include <cmath>
@@ -130,16 +130,7 @@ public:
     }
 
 private:
-    /// The scale as its stored type holds it: never zero, infinite or rounded away.
-    float stored(float scale) const {
-        if (scaleType_ == DType::F16) {
-            constexpr float kSmallest = 0x1p-24f, kLargest = 65504.0f;
-            return halfToFloat(floatToHalf(std::clamp(scale, kSmallest, kLargest)));
-        }
-        constexpr float kSmallest = 0x1p-126f, kLargestBf16 = 0x1.fep127f;
-        scale = std::clamp(scale, kSmallest, kLargestBf16);
-        return scaleType_ == DType::BF16 ? bfloatToFloat(floatToBfloat(scale)) : scale;
-    }
+    float stored(float scale) const { return storedScale(scale, scaleType_); }
 
     Params params_;
     int bits_;

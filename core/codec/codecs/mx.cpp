@@ -73,15 +73,6 @@ public:
         return groupsOf(rows, cols, kGroup);
     }
 
-    Result<StoredBits> storedBits(size_t rows, size_t cols, bool withIndex) const override {
-        QS_CHECK(layout(rows, cols));
-        StoredBits bits;
-        bits.codes = uint64_t(rows) * cols * uint64_t(bits_);
-        bits.scales = uint64_t(rows) * (cols / kGroup) * 8;
-        if (withIndex) bits.index = uint64_t(cols) * 32;
-        return bits;
-    }
-
     void fitRange(float lo, float hi, float& scale, float& zero) const override {
         scale = std::ldexp(1.0f, exponentFor(std::max(-lo, hi)));
         zero = 0;
@@ -104,7 +95,7 @@ public:
     }
 
 protected:
-    float storable(float scale) const override { return scale; }
+    uint64_t scaleBits(const GroupLayout& l) const override { return uint64_t(l.scaleRows) * l.groups * 8; }
     bool isStorable(const QuantizedTensor&, size_t, size_t, float scale) const override {
         int exponent = 0;
         return scale > 0 && std::frexp(scale, &exponent) == 0.5f && exponent >= -126 && exponent <= 128;

@@ -72,16 +72,6 @@ public:
         return groupsOf(rows, cols, group_);
     }
 
-    Result<StoredBits> storedBits(size_t rows, size_t cols, bool withIndex) const override {
-        QS_TRY(const GroupLayout l, layout(rows, cols));
-        const uint64_t blocks = uint64_t(rows) * l.groups;
-        StoredBits bits;
-        bits.codes = uint64_t(rows) * cols * uint64_t(bits_);
-        bits.scales = doubleQuant_ ? blocks * 8 + nestedBlocks(blocks) * 32 + 32 : blocks * 32;
-        if (withIndex) bits.index = uint64_t(cols) * 32;
-        return bits;
-    }
-
     size_t fitColumns() const override { return doubleQuant_ ? group_ : 0; }
 
     void allocateParameters(QuantizedTensor& q) const override {
@@ -135,7 +125,10 @@ public:
     }
 
 protected:
-    float storable(float scale) const override { return storedScale(scale, DType::F32); }
+    uint64_t scaleBits(const GroupLayout& l) const override {
+        const uint64_t blocks = uint64_t(l.scaleRows) * l.groups;
+        return doubleQuant_ ? blocks * 8 + nestedBlocks(blocks) * 32 + 32 : blocks * 32;
+    }
     bool isStorable(const QuantizedTensor& q, size_t row, size_t group, float scale) const override {
         if (!doubleQuant_) return scale > 0;
         const float nested = nestedOf(q, row, group), mean = q.superZero(0, 0);

@@ -44,15 +44,6 @@ public:
         return groupsOf(rows, cols, kGroup);
     }
 
-    Result<StoredBits> storedBits(size_t rows, size_t cols, bool withIndex) const override {
-        QS_CHECK(layout(rows, cols));
-        StoredBits bits;
-        bits.codes = uint64_t(rows) * cols * 4;
-        bits.scales = uint64_t(rows) * (cols / kGroup) * 8 + 32;
-        if (withIndex) bits.index = uint64_t(cols) * 32;
-        return bits;
-    }
-
     size_t fitColumns() const override { return kGroup; }
 
     void allocateParameters(QuantizedTensor& q) const override {
@@ -98,7 +89,9 @@ public:
     }
 
 protected:
-    float storable(float scale) const override { return storedScale(scale, DType::F32); }
+    uint64_t scaleBits(const GroupLayout& l) const override {
+        return uint64_t(l.scaleRows) * l.groups * 8 + 32;
+    }
     bool isStorable(const QuantizedTensor& q, size_t, size_t, float scale) const override {
         const float divisor = q.superScale(0, 0);
         return scaleLevels().value(codeFor(scale * divisor)) / divisor == scale;

@@ -97,13 +97,15 @@ const TensorScaling* BlockScaling::find(const std::string& tensor) const {
 }
 
 void BlockScaling::scaleSigma(const std::string& site, MatrixD& sigma) const {
-    const auto it = sites_.find(site);
-    if (it == sites_.end()) return;
-    const std::vector<float>& s = it->second;
-    assert(s.size() == sigma.rows() && s.size() == sigma.cols());
+    if (const auto it = sites_.find(site); it != sites_.end()) qs::scaleSigma(it->second, sigma);
+}
+
+void scaleSigma(std::span<const float> factors, MatrixD& sigma) {
+    if (factors.empty()) return;
+    assert(factors.size() == sigma.rows() && factors.size() == sigma.cols());
     for (size_t i = 0; i < sigma.rows(); ++i)
         for (size_t j = 0; j < sigma.cols(); ++j)
-            sigma(i, j) /= double(s[i]) * double(s[j]);
+            sigma(i, j) /= double(factors[i]) * double(factors[j]);
 }
 
 } // namespace qs

@@ -27,6 +27,9 @@ struct TensorScaling {
     void undo(MatrixView m) const;
 };
 
+/// Sigma of inputs that are divided by `factors`, S^-1 Sigma S^-1, in place; empty: ones.
+void scaleSigma(std::span<const float> factors, MatrixD& sigma);
+
 /// Linears that read the channels of a fold, in order of use.
 std::vector<const LinearSpec*> readersOf(const BlockSpec& block, const FoldSpec& fold);
 /// The linear whose rows are divided; null when a norm is the producer.
@@ -43,7 +46,7 @@ public:
     /// nullptr when nothing happens to the tensor.
     const TensorScaling* find(const std::string& tensor) const;
     const std::map<std::string, TensorScaling>& tensors() const { return tensors_; }
-    /// Sigma of the scaled inputs, S^-1 Sigma S^-1, in place.
+    /// qs::scaleSigma by the factors of a site.
     void scaleSigma(const std::string& site, MatrixD& sigma) const;
 
 private:

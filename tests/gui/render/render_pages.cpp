@@ -217,6 +217,16 @@ private:
         shoot("2-jobs");
         m_window->inspectPage()->showProfile();
         palette();
+        klShares();
+    }
+
+    void klShares() {
+        m_window->action(QStringLiteral("klShare"))->trigger();
+        KlShare* kl = m_window->inspectState()->klShare();
+        waitFor("KL shares", [kl] { return !kl->measuring() && kl->wanted().isEmpty(); });
+        raise("tensorsDock");
+        settle();
+        shoot("1-kl-share");
     }
 
     /// Every series of the profile, and one channel with its values.

@@ -2,6 +2,7 @@
 #include "core/evaluate/changed_linears.h"
 #include "tests/unit/architecture/golden_case.h"
 
+#include <nlohmann/json.hpp>
 #include <set>
 
 using namespace qs;
@@ -33,8 +34,12 @@ Matrix coarse(const Matrix& m) {
 /// A model's weights with one matrix made coarse: the whole model is run with it, from its first block on.
 class OneCoarse final : public WeightSource {
 public:
-    OneCoarse(std::shared_ptr<const WeightSource> base, std::string name)
-        : base_(std::move(base)), name_(std::move(name)) {}
+    OneCoarse(std::shared_ptr<const WeightSource> base, std::string name,
+              std::shared_ptr<const RowRounder> inputs = nullptr)
+        : base_(std::move(base)), name_(std::move(name)), inputs_(std::move(inputs)) {}
+    std::shared_ptr<const RowRounder> inputRounder(const std::string& n) const override {
+        return n == name_ ? inputs_ : nullptr;
+    }
     Result<Matrix> matrix(const std::string& n) const override {
         auto m = base_->matrix(n);
         if (m && n == name_) return coarse(*m);
@@ -46,7 +51,16 @@ public:
 private:
     std::shared_ptr<const WeightSource> base_;
     std::string name_;
+    std::shared_ptr<const RowRounder> inputs_;
 };
+
+/// Every other change rounds the inputs too, to 4 bits.
+std::shared_ptr<const RowRounder> roundedInputs(size_t linear) {
+    if (linear % 2 == 0) return nullptr;
+    const CodecDescriptor* d = *findCodec("int");
+    const auto params = Params::fromJson(d->params, {{"bits", 4}, {"group", -1}}, "test");
+    return std::make_shared<const RowRounder>(*d->create(*params));
+}
 
 std::vector<const LinearSpec*> linearsOf(const ModelSpec& spec) {
     std::vector<const LinearSpec*> out;
@@ -57,10 +71,12 @@ std::vector<const LinearSpec*> linearsOf(const ModelSpec& spec) {
 }
 
 LinearChange coarseChange(const std::shared_ptr<const WeightSource>& weights, const LinearSpec& l) {
-    return {l.module, [weights, name = l.weight](const JobContext&) -> Result<Matrix> {
+    return {l.module,
+            [weights, name = l.weight](const JobContext&) -> Result<Matrix> {
                 QS_TRY(const Matrix m, weights->matrix(name));
                 return coarse(m);
-            }};
+            },
+            nullptr};
 }
 
 } // namespace
@@ -90,8 +106,10 @@ private slots:
         QVERIFY(linears.size() >= 8);
         // In another order than the model's: results belong to the change, not to the turn.
         std::vector<LinearChange> changes;
-        for (auto l = linears.rbegin(); l != linears.rend(); ++l)
-            changes.push_back(coarseChange(weights, **l));
+        for (size_t i = linears.size(); i-- > 0;) {
+            changes.push_back(coarseChange(weights, *linears[i]));
+            changes.back().inputs = roundedInputs(i);
+        }
         EvaluateOptions options;
         if (oneAtATime) options.activationBudgetBytes = 1; // and then in scratch files
         std::set<size_t> told;
@@ -103,7 +121,7 @@ private slots:
         QCOMPARE(effects->effects.size(), changes.size());
         double largest = 0;
         for (size_t i = 0; i < linears.size(); ++i) {
-            const OneCoarse one(weights, linears[i]->weight);
+            const OneCoarse one(weights, linears[i]->weight, roundedInputs(i));
             const auto direct = evaluate(model->spec(), one, weights.get(), tokens, {}, *backend, {});
             QS_VERIFY_OK(direct);
             const ChangeEffect& effect = effects->effects[linears.size() - 1 - i];
