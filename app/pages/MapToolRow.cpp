@@ -104,19 +104,20 @@ void MapToolRow::showNote() {
     m_note->setText(m_state->session()->model() ? note() : QString());
     const KlShare* kl = m_state->klShare();
     const bool shown = metric() == ui::Metric::KlShare;
-    m_measure->setVisible(shown);
     setProgress(shown ? kl->progress() : -1);
-    if (!shown) return;
+    if (!shown) return m_measure->setVisible(false);
     const QString blocker = kl->measuring() ? QString() : kl->blocker();
     const auto wanted = blocker.isEmpty() && !kl->measuring() ? kl->wanted().size() : 0;
+    // When every layer is measured there is nothing to press, and the colour bar takes the room.
+    m_measure->setVisible(kl->measuring() || !blocker.isEmpty() || wanted > 0);
     m_measure->setText(kl->measuring() ? tr("Stop") : tr("Measure KL share"));
     m_measure->setEnabled(kl->measuring() || wanted > 0);
-    m_measure->setToolTip(kl->measuring()      ? tr("What is measured by now stays.")
-                          : !blocker.isEmpty() ? blocker
-                          : wanted == 0        ? tr("Every quantized layer is measured.")
-                                        : tr("Runs the model with one layer quantized at a time: %n layers.",
-                                             nullptr, int(wanted)) +
-                                              QLatin1Char('\n') + kl->protocol());
+    m_measure->setToolTip(
+        kl->measuring() ? tr("What is measured by now stays.")
+        : !blocker.isEmpty()
+            ? blocker
+            : tr("Runs the model with one layer quantized at a time: %n layers.", nullptr, int(wanted)) +
+                  QLatin1Char('\n') + kl->protocol());
 }
 
 void MapToolRow::measure() {

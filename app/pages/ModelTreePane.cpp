@@ -10,6 +10,7 @@
 #include <QLabel>
 #include <QTreeView>
 #include <QVBoxLayout>
+#include <algorithm>
 
 namespace qs::app {
 
@@ -19,6 +20,7 @@ constexpr qsizetype kShownSelection = 256;
 /// A filtered tree this small is opened, so that the matches are seen.
 constexpr int kExpandMatches = 200;
 constexpr int kFitMs = 60;
+constexpr int kLeastName = 116, kLeastFormat = 56; ///< widths, in this order of importance
 } // namespace
 
 ModelTreePane::ModelTreePane(Session* session, QWidget* parent)
@@ -72,6 +74,11 @@ void ModelTreePane::fitColumns() {
     m_view->setColumnHidden(ui::ModelTreeModel::KlShare, !m_model.hasKlShares());
     for (const int column : {ui::ModelTreeModel::Format, ui::ModelTreeModel::KlShare})
         m_view->resizeColumnToContents(column);
+    // What a row is called comes first: the format is also in the table and the inspector.
+    const int kl = m_model.hasKlShares() ? m_view->columnWidth(ui::ModelTreeModel::KlShare) : 0;
+    const int format = m_view->columnWidth(ui::ModelTreeModel::Format);
+    const int most = std::max(kLeastFormat, m_view->viewport()->width() - kl - kLeastName);
+    if (format > most) m_view->setColumnWidth(ui::ModelTreeModel::Format, most);
 }
 
 void ModelTreePane::focusFilter() {
