@@ -86,6 +86,22 @@ void SchemeFlags::declare(CLI::App& app) {
             ->type_name("ID")
             ->allow_extra_args(false)
             ->group(group);
+    kvOption_ =
+        app.add_option("--kv", kv_, "Round the KV cache too, keys and values: " + joined(KvScheme::presets()))
+            ->type_name("ID");
+    kvOption_->check(CLI::IsMember(KvScheme::presets()))->group(group);
+    app.add_flag("--kv-per-channel", kvPerChannel_,
+                 "Keys channel by channel over runs of 32 tokens (KIVI), not token by token")
+        ->needs(kvOption_)
+        ->group(group);
+    app.add_flag("--kv-before-rope", kvBeforeRope_, "Keys before the rotary embedding (KVQuant)")
+        ->needs(kvOption_)
+        ->group(group);
+    app.add_option("--kv-exact", kvExact_, "Tokens at the start of a context whose keys and values are kept")
+        ->type_name("N")
+        ->check(CLI::Range(size_t(0), KvScheme::kMostExactTokens))
+        ->needs(kvOption_)
+        ->group(group);
     seedOption_ = app.add_option("--seed", seed_, "Seed of everything random")->capture_default_str();
     seedOption_->group(group);
     for (const CodecDescriptor* codec : codecs())
@@ -97,8 +113,15 @@ void SchemeFlags::declare(CLI::App& app) {
 }
 
 void SchemeFlags::check() {
+    if (kvOption_->count() > 0) {
+        kvCache_ = *KvScheme::preset(kv_); // one of the presets
+        kvCache_->keysPerChannel = kvPerChannel_;
+        kvCache_->keysBeforeRope = kvBeforeRope_;
+        kvCache_->exactTokens = kvExact_;
+    }
     if (!recipeFile_.empty()) {
-        for (const CLI::Option* option : {codecOption_, methodOption_, inputsOption_, transformOption_})
+        for (const CLI::Option* option :
+             {codecOption_, methodOption_, inputsOption_, transformOption_, kvOption_})
             if (option->count() > 0) refuseUsage(option->get_name(), "cannot be combined with --recipe");
         flags_.refuseOthers({"the recipe given by --recipe"});
         return;
@@ -129,6 +152,7 @@ Result<Recipe> SchemeFlags::recipe() const {
         Recipe recipe = codec_ == kKeep ? Recipe{.name = "keep", .rules = {}} : Recipe::uniform(scheme_);
         recipe.seed = seed_;
         recipe.transforms = transforms_;
+        recipe.kvCache = kvCache_;
         return recipe;
     }
     QS_TRY(Recipe recipe, Recipe::load(recipeFile_));

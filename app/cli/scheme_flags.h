@@ -9,7 +9,7 @@ namespace qs::cli {
 
 class SchemeFlags {
 public:
-    /// Declares --recipe, --codec, --method, --inputs, --transform, --seed and every codec and method
+    /// Declares --recipe, --codec, --method, --inputs, --transform, --kv, --seed and every codec and method
     /// parameter.
     void declare(CLI::App& app);
     /// Reads the recipe file or builds the uniform recipe. `--seed` overrides the file's.
@@ -17,7 +17,9 @@ public:
 
 private:
     void check(); ///< after parsing; usage errors
-    std::string recipeFile_, codec_ = "int", method_ = "gptq", inputs_;
+    std::string recipeFile_, codec_ = "int", method_ = "gptq", inputs_, kv_;
+    bool kvPerChannel_ = false, kvBeforeRope_ = false;
+    size_t kvExact_ = 0;
     std::vector<std::string> transformTexts_; ///< as typed
     uint64_t seed_ = 0;
     CLI::Option* seedOption_ = nullptr;
@@ -25,9 +27,11 @@ private:
     CLI::Option* methodOption_ = nullptr;
     CLI::Option* inputsOption_ = nullptr;
     CLI::Option* transformOption_ = nullptr;
+    CLI::Option* kvOption_ = nullptr;
     ParamFlags flags_;
     Scheme scheme_;
     std::vector<TransformUse> transforms_;
+    std::optional<KvScheme> kvCache_;
 };
 
 } // namespace qs::cli

@@ -215,7 +215,9 @@ std::vector<LayerOption> layerOptions(const Scheme& scheme, const QuantTarget& t
         if (!after || !*after) return;
         const auto made = createCodec((*after)->codec, (*after)->codecParams);
         if (!made) return;
-        const auto bits = (*made)->storedBits(target.rows, target.cols);
+        const auto solver = findMethod((*after)->method);
+        if (!solver) return;
+        const auto bits = storedBits(**made, **solver, (*after)->methodParams, target.rows, target.cols);
         if (!bits) return;
         out.push_back(
             {label, std::move(edit), qint64(storedBytes(*bits)) - qint64(bytesNow), ui::kNotMeasured, {}});

@@ -67,6 +67,7 @@ void Codec::dequantizeRows(const QuantizedTensor& q, size_t firstRow, MatrixView
             out(r, c) = decode(codes[c], scale[g], zero[g]);
         }
     }
+    applyExtras(q.extras, firstRow, out);
 }
 
 Matrix Codec::dequantize(const QuantizedTensor& q) const {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/base/param_spec.h"
+#include "core/codec/extras.h"
 #include "core/tensor/dtype.h"
 #include "core/tensor/matrix.h"
 
@@ -37,6 +38,7 @@ struct QuantizedTensor {
     /// for zero where the format has offsets. Empty in other formats.
     Matrix superScale, superZero;
     std::vector<int32_t> groupOfColumn; ///< [cols]; empty means column / groupSize
+    Extras extras;                      ///< what the values are made of beside the codes
 
     size_t groupOf(size_t column) const {
         return groupOfColumn.empty() ? column / layout.groupSize : size_t(groupOfColumn[column]);
@@ -49,7 +51,8 @@ struct QuantizedTensor {
 /// business.
 struct StoredBits {
     uint64_t codes = 0, scales = 0, zeros = 0, index = 0;
-    uint64_t total() const { return codes + scales + zeros + index; }
+    uint64_t kept = 0, lowRank = 0; ///< of extras
+    uint64_t total() const { return codes + scales + zeros + index + kept + lowRank; }
 };
 
 /// How scales are found from values.
@@ -112,7 +115,7 @@ public:
     /// place and the value.
     virtual Result<void> checkParameters(const QuantizedTensor& q) const;
 
-    /// Values of the whole tensor, [rows, cols].
+    /// Values of the whole tensor, [rows, cols], extras included.
     Matrix dequantize(const QuantizedTensor& q) const;
     void dequantizeRows(const QuantizedTensor& q, size_t firstRow, MatrixView out) const;
 };

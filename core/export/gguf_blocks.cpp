@@ -98,6 +98,8 @@ Result<const GgmlType*> ggufTypeOf(const Scheme& scheme) {
 }
 
 Result<void> ggufBlocks(const QuantizedTensor& q, const GgmlType& type, std::span<std::byte> out) {
+    if (!q.extras.empty())
+        return Error::unsupported("GGUF's blocks have no place for what the run keeps beside the codes");
     if (q.codec != "ggml") {
         QS_TRY(const auto codec, codecOf(q));
         const GgmlGrid* grid = gridOf(*codec);

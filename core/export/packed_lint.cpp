@@ -2,6 +2,7 @@
 #include "core/export/packed_lint.h"
 
 #include "core/export/packed_format.h"
+#include "core/recipe/stored_bytes.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -29,6 +30,7 @@ public:
         for (const PlanEntry& e : plan_.entries)
             if (e.scheme)
                 if (auto codec = checkEntry(e)) checkCodec(e, std::move(codec), entries);
+        lintExtras(plan_, rules_.label, list_);
         checkFused();
         checkExperts();
         checkInputs();
@@ -128,6 +130,7 @@ private:
     }
 
     void checkInputs() {
+        lintKvCache(plan_, list_);
         if (rules_.inputs) return;
         const std::string module = firstRoundedInputs(plan_);
         if (module.empty()) return;
@@ -177,6 +180,30 @@ std::string firstRoundedInputs(const Plan& plan) {
     for (const PlanEntry& e : plan.entries)
         if (e.scheme && e.scheme->inputs) return e.target.module;
     return {};
+}
+
+void lintKvCache(const Plan& plan, LintList& list) {
+    if (plan.kvCache)
+        list.warn("kv-cache",
+                  fmt::format("the file does not say how to round the KV cache ({}): set it where "
+                              "the model is served",
+                              plan.kvCache->label()));
+}
+
+void lintExtras(const Plan& plan, const std::string& label, LintList& list) {
+    for (const PlanEntry& e : plan.entries) {
+        if (!e.scheme) continue;
+        const auto method = findMethod(e.scheme->method);
+        if (!method) continue;
+        const ExtrasSize size = extrasOf(**method, e.scheme->methodParams, e.target.rows, e.target.cols);
+        if (size == ExtrasSize{}) continue;
+        const std::string what = size.kept > 0 ? fmt::format("{} weights that keep their values", size.kept)
+                                               : fmt::format("a correction of rank {}", size.rank);
+        list.error("extras", e.target.module,
+                   fmt::format("{} has no place for {} ({}): export dequantized weights, or choose a method "
+                               "of codes alone",
+                               label, what, (*method)->label));
+    }
 }
 
 void lintPartialNames(const Model& model, const Plan& plan, const std::vector<LintEntry>& entries,

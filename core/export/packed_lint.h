@@ -53,6 +53,12 @@ struct LintEntry {
 /// The first linear whose inputs the plan rounds, for formats that cannot say so; "" when there is none.
 std::string firstRoundedInputs(const Plan& plan);
 
+/// Says that a plan's KV cache is the runtime's business.
+void lintKvCache(const Plan& plan, LintList& list);
+
+/// Formats of codes alone have no place for weights that are kept or corrections of low rank.
+void lintExtras(const Plan& plan, const std::string& label, LintList& list);
+
 /// Quantized linears that `field`, which lists what is kept and matches parts of names, would keep too.
 void lintPartialNames(const Model& model, const Plan& plan, const std::vector<LintEntry>& entries,
                       const char* field, LintList& list);

@@ -64,6 +64,9 @@ Result<void> inspect(const ExportSource& source, PackedFormat& format, const Job
         if (!source.plan.entries[i].scheme) continue;
         QS_CHECK(job.checkpoint());
         QS_TRY(const QuantizedTensor q, source.tensor(source.plan.entries[i]));
+        if (!q.extras.empty())
+            return Error::unsupported("the format has no place for what the run keeps beside the codes",
+                                      source.plan.entries[i].target.module);
         QS_CHECK(format.add(i, q));
         job.report("Check codes", double(i + 1), double(source.plan.entries.size()));
     }

@@ -31,7 +31,12 @@ Result<Plan> planOfRun(const Run& run, const Model& model) {
     if (plan.contains("transforms")) {
         QS_TRY(transforms, transformsFromJson(plan.at("transforms"), where + ": transforms"));
     }
-    return planFromSchemes(schemes, model, plan.at("seed").get<uint64_t>(), std::move(transforms));
+    std::optional<KvScheme> kvCache;
+    if (plan.contains("kv_cache")) {
+        QS_TRY(kvCache, KvScheme::fromJson(plan.at("kv_cache"), where + ": kv_cache"));
+    }
+    return planFromSchemes(schemes, model, plan.at("seed").get<uint64_t>(), std::move(transforms),
+                           std::move(kvCache));
 }
 
 } // namespace qs

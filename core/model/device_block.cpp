@@ -130,6 +130,7 @@ Result<DeviceBlock> DeviceBlock::load(const BlockSpec& spec, const WeightSource&
     QS_TRY(b.attention.k, loadLinear(a.k, weights, backend));
     QS_TRY(b.attention.v, loadLinear(a.v, weights, backend));
     QS_TRY(b.attention.o, loadLinear(a.o, weights, backend));
+    b.attention.cache = weights.kvRounder();
     if (spec.mixture) {
         QS_TRY(b.mixture, loadMixture(*spec.mixture, weights, backend));
     } else {

@@ -37,10 +37,13 @@ Result<void> Forward::attention(const AttentionSpec& a, const DeviceAttention& w
     QS_CHECK(input.apply(w.v, v));
     if (a.qNorm) QS_CHECK(w.qNorm.apply(be, q, q));
     if (a.kNorm) QS_CHECK(w.kNorm.apply(be, k, k));
+    if (w.cache) QS_CHECK(w.cache->roundValues(be, windowLength_, v));
+    if (w.cache && w.cache->beforeRotation) QS_CHECK(w.cache->roundKeys(be, windowLength_, k));
     if (a.rope >= 0) {
         QS_CHECK(be.rope(q, a.headDim, ropes_[size_t(a.rope)], windowLength_));
         QS_CHECK(be.rope(k, a.headDim, ropes_[size_t(a.rope)], windowLength_));
     }
+    if (w.cache && !w.cache->beforeRotation) QS_CHECK(w.cache->roundKeys(be, windowLength_, k));
     AttentionShape shape;
     shape.heads = a.heads;
     shape.kvHeads = a.kvHeads;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/codec/row_rounder.h"
+#include "core/model/kv_rounder.h"
 #include "core/model/model.h"
 
 #include <functional>
@@ -21,6 +22,8 @@ public:
         (void)weight;
         return nullptr;
     }
+    /// What rounds the KV cache of every block; null: nothing does.
+    virtual std::shared_ptr<const KvRounder> kvRounder() const { return nullptr; }
     /// Identifies the weights; results are compared only with this recorded.
     virtual std::string fingerprint() const = 0;
     virtual std::string label() const = 0;

@@ -32,6 +32,8 @@ struct MethodDescriptor {
     bool notWorseThanRtn = false;
     /// Deterministic for a seed, independent of the number of threads.
     Result<QuantizedTensor> (*quantize)(const QuantizeInput& input, const JobContext& job) = nullptr;
+    /// What it keeps beside the codes of a [rows, cols] matrix, exactly; null: nothing.
+    ExtrasSize (*extras)(const Params& params, size_t rows, size_t cols) = nullptr;
     /// Rough cost in floating point operations, for progress weights.
     double (*flops)(size_t rows, size_t cols) = nullptr;
 };

@@ -46,6 +46,17 @@ std::vector<float> importanceOf(const MatrixD& sigma) {
     return out;
 }
 
+ConstMatrixView coveredWeights(ConstMatrixView weight, const KeptMask& kept, size_t unit, Matrix& storage) {
+    if (kept.empty()) return weight;
+    storage = Matrix(weight.rows, weight.cols);
+    for (size_t r = 0; r < weight.rows; ++r) {
+        std::copy_n(weight.row(r), weight.cols, storage.row(r));
+        for (size_t c = 0; c < weight.cols; c += unit)
+            kept.cover({storage.row(r) + c, std::min(unit, weight.cols - c)}, r, c);
+    }
+    return storage.view();
+}
+
 void roundToNearest(const Codec& codec, ConstMatrixView weight, QuantizedTensor& q) {
     linalg::parallelFor(weight.rows, 8, [&](size_t begin, size_t end) {
         std::vector<float> scale(weight.cols), zero(weight.cols), rounded(weight.cols);
@@ -59,6 +70,14 @@ void roundToNearest(const Codec& codec, ConstMatrixView weight, QuantizedTensor&
                         rounded.data());
         }
     });
+}
+
+void keepWeights(ConstMatrixView weight, const KeptMask& kept, QuantizedTensor& q) {
+    KeptWeights& list = q.extras.kept;
+    list = kept.places();
+    for (size_t r = 0; !list.empty() && r < q.rows; ++r)
+        for (size_t i = list.rowStart[r]; i < list.rowStart[r + 1]; ++i)
+            list.values[i] = keptValue(weight(r, list.columns[i]));
 }
 
 Result<QuantizedTensor> quantizeToNearest(ConstMatrixView weight, const Codec& codec, RangeChoice range,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/quant/method.h"
+#include "core/quant/outlier/kept_mask.h"
 #include "core/quant/range/range_search.h"
 
 namespace qs {
@@ -15,8 +16,15 @@ Result<QuantizedTensor> beginTensor(const QuantizeInput& input, Needs needs);
 /// which hardly fired a say among themselves. [cols]
 std::vector<float> importanceOf(const MatrixD& sigma);
 
+/// The weights with those that are kept covered in every `unit` columns (KeptMask::cover), in `storage`; the
+/// weights themselves when none is.
+ConstMatrixView coveredWeights(ConstMatrixView weight, const KeptMask& kept, size_t unit, Matrix& storage);
+
 /// Nearest codes of all rows with the tensor's scales; fills q.codes.
 void roundToNearest(const Codec& codec, ConstMatrixView weight, QuantizedTensor& q);
+
+/// What is kept, with its own values, into q.extras.
+void keepWeights(ConstMatrixView weight, const KeptMask& kept, QuantizedTensor& q);
 
 /// Grids by `range`, then nearest codes. InvalidArgument for weights that are not finite or a group that does
 /// not divide the row.

@@ -54,6 +54,7 @@ void finish(Plan& plan, const Model& model) {
     for (LintIssue& issue : ruleOnTransforms(plan.transforms, model,
                                              [&](const std::string& m) { return quantized.count(m) != 0; }))
         plan.issues.push_back(std::move(issue));
+    addIssue(plan, ruleOnKvCache(plan.kvCache, model));
 }
 
 } // namespace
@@ -73,7 +74,9 @@ TargetRuling ruleOnTarget(const QuantTarget& target, const Scheme* scheme, uint6
                                   target.packed->label));
     auto codec = createCodec(scheme->codec, scheme->codecParams);
     if (!codec) return refuse("codec", codec.error().describe());
-    auto bits = (*codec)->storedBits(target.rows, target.cols);
+    auto method = findMethod(scheme->method);
+    if (!method) return refuse("method", method.error().describe());
+    auto bits = storedBits(**codec, **method, scheme->methodParams, target.rows, target.cols);
     if (!bits)
         return refuse("group-divides-row", bits.error().message + ". Choose a group that divides it, or -1.");
     out.bytesAfter = storedBytes(*bits);
@@ -82,8 +85,6 @@ TargetRuling ruleOnTarget(const QuantTarget& target, const Scheme* scheme, uint6
     else if (*inputs)
         if (auto layout = (*inputs)->codec().layout(1, target.cols); !layout)
             return refuse("inputs", "The format of its inputs does not fit: " + layout.error().message);
-    auto method = findMethod(scheme->method);
-    if (!method) return refuse("method", method.error().describe());
     if ((*method)->needs == Needs::Sigma && (!model.hasForward() || target.site.empty()))
         return refuse(
             "needs-calibration",
@@ -139,6 +140,7 @@ json Plan::toJson() const {
     for (const PlanEntry& e : entries)
         out["tensors"][e.target.module] = e.scheme ? e.scheme->toJson() : json();
     if (!transforms.empty()) out["transforms"] = transformsToJson(transforms);
+    if (kvCache) out["kv_cache"] = kvCache->toJson();
     return out;
 }
 
@@ -150,6 +152,7 @@ Plan resolvePlan(const Recipe& recipe, const Model& model) {
     Plan plan;
     plan.seed = recipe.seed;
     plan.transforms = recipe.transforms;
+    plan.kvCache = recipe.kvCache;
     plan.ruleMatches.assign(recipe.rules.size(), 0);
     for (const QuantTarget& t : model.targets()) {
         PlanEntry e;
@@ -180,10 +183,11 @@ Plan resolvePlan(const Recipe& recipe, const Model& model) {
 }
 
 Plan planFromSchemes(const std::vector<std::optional<Scheme>>& schemes, const Model& model, uint64_t seed,
-                     std::vector<TransformUse> transforms) {
+                     std::vector<TransformUse> transforms, std::optional<KvScheme> kvCache) {
     Plan plan;
     plan.seed = seed;
     plan.transforms = std::move(transforms);
+    plan.kvCache = std::move(kvCache);
     for (size_t i = 0; i < model.targets().size(); ++i) {
         PlanEntry e;
         e.target = model.targets()[i];

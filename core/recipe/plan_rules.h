@@ -29,4 +29,7 @@ std::optional<LintIssue> ruleOnFusedGroup(const std::string& name,
 std::vector<LintIssue> ruleOnTransforms(const std::vector<TransformUse>& transforms, const Model& model,
                                         const std::function<bool(const std::string& module)>& quantized);
 
+/// What speaks against rounding the KV cache so.
+std::optional<LintIssue> ruleOnKvCache(const std::optional<KvScheme>& scheme, const Model& model);
+
 } // namespace qs

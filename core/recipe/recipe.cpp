@@ -68,9 +68,11 @@ Result<Rule> ruleFromJson(const json& object, const std::string& where) {
 Result<Recipe> Recipe::fromJson(const json& object, const std::string& where) {
     if (!object.is_object()) return Error::invalid("a recipe must be a JSON object", where);
     for (const auto& [key, value] : object.items())
-        if (key != "version" && key != "name" && key != "seed" && key != "rules" && key != "transforms")
+        if (key != "version" && key != "name" && key != "seed" && key != "rules" && key != "transforms" &&
+            key != "kv_cache")
             return Error::invalid(
-                fmt::format("unknown key '{}'; known: version, name, seed, transforms, rules", key), where);
+                fmt::format("unknown key '{}'; known: version, name, seed, transforms, kv_cache, rules", key),
+                where);
     if (!object.contains("version") || object.at("version") != kRecipeVersion)
         return Error::unsupported(fmt::format("'version' must be {}", kRecipeVersion), where);
     Recipe r;
@@ -86,6 +88,9 @@ Result<Recipe> Recipe::fromJson(const json& object, const std::string& where) {
     }
     if (object.contains("transforms")) {
         QS_TRY(r.transforms, transformsFromJson(object.at("transforms"), where + ": transforms"));
+    }
+    if (object.contains("kv_cache")) {
+        QS_TRY(r.kvCache, KvScheme::fromJson(object.at("kv_cache"), where + ": kv_cache"));
     }
     if (!object.contains("rules") || !object.at("rules").is_array())
         return Error::invalid("'rules' must be an array", where);
@@ -106,6 +111,7 @@ Result<Recipe> Recipe::load(const std::filesystem::path& file) {
 json Recipe::toJson() const {
     json out = {{"version", kRecipeVersion}, {"name", name}, {"seed", seed}, {"rules", json::array()}};
     if (!transforms.empty()) out["transforms"] = transformsToJson(transforms);
+    if (kvCache) out["kv_cache"] = kvCache->toJson();
     for (const Rule& r : rules)
         out["rules"].push_back({{"match", r.match}, {"scheme", r.scheme ? r.scheme->toJson() : json()}});
     return out;

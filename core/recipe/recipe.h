@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/codec/row_rounder.h"
+#include "core/model/kv_rounder.h"
 #include "core/model/model.h"
 #include "core/quant/method.h"
 
@@ -23,6 +24,25 @@ struct InputScheme {
     static Result<InputScheme> fromJson(const nlohmann::json& object, const std::string& where);
     nlohmann::json toJson() const;
 };
+
+/// How the KV cache is rounded when the model runs (core/model/kv_rounder.h).
+struct KvScheme {
+    std::optional<InputScheme> keys, values; ///< none: as they are
+    bool keysPerChannel = false, keysBeforeRope = false;
+    size_t exactTokens = 0; ///< at the start of a context, 0 .. kMostExactTokens
+    bool operator==(const KvScheme&) const = default;
+
+    static constexpr size_t kMostExactTokens = 1 << 20;
+    /// One format for keys and values, token by token, by short names: "int4", "q8_0", ...
+    static Result<KvScheme> preset(const std::string& name);
+    static std::vector<std::string> presets();
+    std::string label() const; ///< "keys int4 per channel, values int4"
+    static Result<KvScheme> fromJson(const nlohmann::json& object, const std::string& where);
+    nlohmann::json toJson() const;
+};
+
+/// Null without a scheme.
+Result<std::shared_ptr<const KvRounder>> kvRounder(const std::optional<KvScheme>& scheme);
 
 /// Codec + method + their parameters, for one tensor.
 struct Scheme {
@@ -71,6 +91,7 @@ nlohmann::json transformsToJson(const std::vector<TransformUse>& list);
 struct Recipe {
     std::string name;
     std::vector<TransformUse> transforms; ///< applied in this order, each to what the ones before left
+    std::optional<KvScheme> kvCache;      ///< none: as the model computes it
     std::vector<Rule> rules;
     uint64_t seed = 0;
     bool operator==(const Recipe&) const = default;
@@ -110,13 +131,14 @@ struct Plan {
     uint64_t totalBytesAfter = 0;    ///< whole checkpoint with quantized payloads in place
     uint64_t seed = 0;
     std::vector<TransformUse> transforms;
+    std::optional<KvScheme> kvCache;
 
     bool hasErrors() const;
     bool needsCalibration() const; ///< a method or a transform does
     /// Quantized payload bits per quantized weight; 0 when nothing is quantized.
     double bitsPerWeight() const;
-    /// Canonical JSON of schemes per module + seed + transforms if there are any; runs are resumed only with
-    /// the same.
+    /// Canonical JSON of schemes per module + seed + transforms and KV cache if there are any; runs are
+    /// resumed only with the same.
     nlohmann::json toJson() const;
     std::string fingerprint() const;
 };
@@ -126,6 +148,6 @@ struct Plan {
 Plan resolvePlan(const Recipe& recipe, const Model& model);
 /// The same from explicit schemes per module (the window's table).
 Plan planFromSchemes(const std::vector<std::optional<Scheme>>& schemes, const Model& model, uint64_t seed,
-                     std::vector<TransformUse> transforms = {});
+                     std::vector<TransformUse> transforms = {}, std::optional<KvScheme> kvCache = {});
 
 } // namespace qs

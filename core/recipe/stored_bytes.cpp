@@ -5,7 +5,20 @@ namespace qs {
 
 uint64_t storedBytes(const StoredBits& b) {
     const auto up = [](uint64_t bits) { return (bits + 7) / 8; };
-    return up(b.codes) + up(b.scales) + up(b.zeros) + up(b.index);
+    return up(b.codes) + up(b.scales) + up(b.zeros) + up(b.index) + up(b.kept) + up(b.lowRank);
+}
+
+Result<StoredBits> storedBits(const Codec& codec, const MethodDescriptor& method, const Params& methodParams,
+                              size_t rows, size_t cols) {
+    QS_TRY(StoredBits bits, codec.storedBits(rows, cols));
+    const ExtrasSize size = extrasOf(method, methodParams, rows, cols);
+    bits.kept = keptBits(size, rows, cols);
+    bits.lowRank = lowRankBits(size, rows, cols);
+    return bits;
+}
+
+ExtrasSize extrasOf(const MethodDescriptor& method, const Params& methodParams, size_t rows, size_t cols) {
+    return method.extras ? method.extras(methodParams, rows, cols) : ExtrasSize{};
 }
 
 } // namespace qs

@@ -2,11 +2,19 @@
 // Bytes of a quantized payload: what plans promise and prices are made from.
 #pragma once
 
-#include "core/codec/codec.h"
+#include "core/quant/method.h"
 
 namespace qs {
 
-/// Every part (codes, scales, zeros, index) rounded up to whole bytes.
+/// Every part (codes, scales, zeros, index, extras) rounded up to whole bytes.
 uint64_t storedBytes(const StoredBits& bits);
+
+/// Of a [rows, cols] matrix in a format by a method with these parameters. InvalidArgument when the format
+/// does not fit the shape.
+Result<StoredBits> storedBits(const Codec& codec, const MethodDescriptor& method, const Params& methodParams,
+                              size_t rows, size_t cols);
+
+/// What a method with these parameters keeps beside the codes.
+ExtrasSize extrasOf(const MethodDescriptor& method, const Params& methodParams, size_t rows, size_t cols);
 
 } // namespace qs

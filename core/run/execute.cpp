@@ -83,6 +83,7 @@ public:
             QS_TRY(BlockTransformer t, BlockTransformer::create(model_, plan_, *calibration_, *weights_));
             transformer_.emplace(std::move(t));
         }
+        QS_TRY(cache_, kvRounder(plan_.kvCache));
         for (size_t u = 0; u < units_.size(); ++u)
             if (!sitesWithSigma(u).empty()) lastWithSigma_ = int(u);
         return {};
@@ -167,6 +168,7 @@ private:
             QS_TRY(const QuantizedTensor q, readQuantizedTensor(journal.unitFile(unit), e->target.module));
             QS_CHECK(uploadQuantized(block, *e, q));
         }
+        block.attention.cache = cache_;
         return forward_->runBlock(size_t(unit), block, *hidden_, {}, false, job);
     }
 
@@ -240,6 +242,7 @@ private:
             }
             for (size_t i = 0; i < entries.size(); ++i)
                 QS_CHECK(uploadQuantized(*block, *entries[i], tensors[i]));
+            block->attention.cache = cache_;
             QS_CHECK(forward_->runBlock(size_t(unit), *block, *hidden_, {}, false, job.part(0.8, 1.0)));
         }
         return {};
@@ -316,6 +319,7 @@ private:
     std::shared_ptr<const WeightSource> weights_;
     std::vector<std::vector<const PlanEntry*>> units_;
     int lastWithSigma_ = -1;
+    std::shared_ptr<const KvRounder> cache_; ///< of finished blocks
     std::optional<BlockTransformer> transformer_;
     std::optional<Forward> forward_;
     std::optional<ActivationStore> hidden_;

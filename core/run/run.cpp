@@ -64,6 +64,15 @@ namespace {
 
 using RounderOfWeight = std::unordered_map<std::string, std::shared_ptr<const RowRounder>>;
 
+Result<std::shared_ptr<const KvRounder>> cacheRounderOf(const Run& run) {
+    const nlohmann::json plan = run.manifest().plan();
+    std::optional<KvScheme> scheme;
+    if (plan.contains("kv_cache")) {
+        QS_TRY(scheme, KvScheme::fromJson(plan.at("kv_cache"), run.directory().string() + ": kv_cache"));
+    }
+    return kvRounder(scheme);
+}
+
 /// From the schemes of the run's plan that round inputs.
 Result<RounderOfWeight> roundersOf(const Run& run, const Model& model) {
     RounderOfWeight out;
@@ -81,8 +90,12 @@ Result<RounderOfWeight> roundersOf(const Run& run, const Model& model) {
 
 class RunWeights final : public WeightSource {
 public:
-    RunWeights(std::shared_ptr<const Run> run, std::shared_ptr<const Model> model, RounderOfWeight rounders)
-        : run_(std::move(run)), base_(modelWeights(*model)), rounderOfWeight_(std::move(rounders)) {
+    RunWeights(std::shared_ptr<const Run> run, std::shared_ptr<const Model> model, RounderOfWeight rounders,
+               std::shared_ptr<const KvRounder> cache)
+        : run_(std::move(run))
+        , base_(modelWeights(*model))
+        , rounderOfWeight_(std::move(rounders))
+        , cache_(std::move(cache)) {
         for (const QuantTarget& t : model->targets())
             if (run_->result(t.module)) moduleOfWeight_[t.weight] = t.module;
         if (run_->changedTensors().empty()) return;
@@ -105,6 +118,7 @@ public:
         const auto it = rounderOfWeight_.find(weight);
         return it == rounderOfWeight_.end() ? nullptr : it->second;
     }
+    std::shared_ptr<const KvRounder> kvRounder() const override { return cache_; }
     std::string fingerprint() const override {
         return sha256Hex(base_->fingerprint() + run_->manifest().planFingerprint +
                          run_->manifest().calibrationFingerprint);
@@ -115,6 +129,7 @@ private:
     std::shared_ptr<const Run> run_;
     std::shared_ptr<const WeightSource> base_;
     RounderOfWeight rounderOfWeight_;
+    std::shared_ptr<const KvRounder> cache_;
     std::unordered_map<std::string, std::string> moduleOfWeight_;
     std::unordered_map<std::string, std::pair<size_t, size_t>> changed_; ///< rows, columns
 };
@@ -132,7 +147,9 @@ Result<std::shared_ptr<const WeightSource>> runWeights(std::shared_ptr<const Run
     if (!run->complete())
         return Error::invalid("the run is not finished: " + run->statusText(), run->directory().string());
     QS_TRY(RounderOfWeight rounders, roundersOf(*run, *model));
-    return std::make_shared<const RunWeights>(std::move(run), std::move(model), std::move(rounders));
+    QS_TRY(auto cache, cacheRounderOf(*run));
+    return std::make_shared<const RunWeights>(std::move(run), std::move(model), std::move(rounders),
+                                              std::move(cache));
 }
 
 } // namespace qs

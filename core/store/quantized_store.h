@@ -8,6 +8,11 @@
 //   super_scale      float32 [rows, super-blocks], only for codecs that have them; super_zero the same, where
 //                    they have offsets
 //   group_of_column  int32 [cols], only when columns are not grouped in order
+//   kept_start       int32 [rows + 1], kept_column uint16 (int32 in rows of more than 65536) [count],
+//   kept_value       float16 [count]: weights that keep their own values (CSR), only when there are any
+//   low_rank_a       float16 [rows, rank], low_rank_b [rank, cols]: added to the dequantized values, only
+//   when
+//                    there is such a correction
 //   attributes       module, codec, codec_params (JSON), rows, cols, group_size, groups, scale_rows
 // The file's attributes: schema = "quantoscope-tensors", schema_version, and the caller's.
 // What is read (and written) has consistent shapes, the groups that its codec makes of them, finite

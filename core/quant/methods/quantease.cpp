@@ -3,13 +3,29 @@
 #include "core/quant/quantize_common.h"
 #include "core/quant/rounding/coordinate_descent.h"
 #include "core/quant/rounding/gptq_solver.h"
+#include "core/quant/rounding/outlier_descent.h"
 
 namespace qs {
 
 namespace {
 
+size_t keptCount(const Params& params, size_t rows, size_t cols) {
+    const double share = params.real("outliers");
+    return params.choice("outlier_shape") == "columns" ? rows * countOfShare(share, cols)
+                                                       : countOfShare(share, rows * cols);
+}
+
 Result<QuantizedTensor> quantize(const QuantizeInput& in, const JobContext& job) {
     QS_TRY(QuantizedTensor q, beginTensor(in, Needs::Sigma));
+    if (const size_t count = keptCount(in.params, q.rows, q.cols); count > 0) {
+        OutlierDescentOptions options;
+        options.count = count;
+        options.wholeColumns = in.params.choice("outlier_shape") == "columns";
+        options.turns = int(in.params.integer("sweeps"));
+        options.range = rangeChoice(in.params);
+        QS_CHECK(descendWithOutliers(in, options, q, job));
+        return q;
+    }
     DescentOptions options;
     options.sweeps = int(in.params.integer("sweeps"));
     options.fromWeights = in.params.choice("start") == "weights";
@@ -23,6 +39,12 @@ Result<QuantizedTensor> quantize(const QuantizeInput& in, const JobContext& job)
     }
     QS_CHECK(descend(in, options, q, options.fromWeights ? job : job.part(0.4, 1)));
     return q;
+}
+
+ParamSpec outlierShape() {
+    return ParamSpec::choice("outlier_shape", "Shape of what is kept", "single", {"single", "columns"},
+                             "single: weights anywhere. columns: whole input channels.")
+        .asAdvanced();
 }
 
 } // namespace
@@ -43,13 +65,22 @@ const MethodDescriptor& method_quantease() {
              ParamSpec::integer("sweeps", "Sweeps", 2, 1, 100,
                                 "Passes over all columns. From GPTQ two give most of the gain; each costs "
                                 "about as much as GPTQ."),
-             rangeParam(), clipParam()},
+             ParamSpec::real("outliers", "Kept weights", 0, 0, 0.5,
+                             "Share of the weights that keep their values in float16, 32 bits each; which "
+                             "ones is part of the solution. 0.01 is the published choice; it wants 10 or "
+                             "more sweeps. 0: none."),
+             outlierShape(), rangeParam(), clipParam()},
         .notWorseThanRtn = true,
         .quantize = quantize,
-        .flops = [](size_t rows, size_t cols) {
-            const double m = double(rows), n = double(cols);
-            return 2.0 * n * n * n / 3.0 + 6.0 * m * n * n;
-        }};
+        .extras =
+            [](const Params& params, size_t rows, size_t cols) {
+                return ExtrasSize{keptCount(params, rows, cols), 0};
+            },
+        .flops =
+            [](size_t rows, size_t cols) {
+                const double m = double(rows), n = double(cols);
+                return 2.0 * n * n * n / 3.0 + 6.0 * m * n * n;
+            }};
     return d;
 }
 

@@ -61,6 +61,7 @@ void RangeSearch::fit(std::span<const float> values, float& scale, float& zero, 
         return;
     }
     codec_.fitRange(*lo, *hi, scale, zero);
+    if (range_.rule == RangeRule::Alternate) return alternate(values, *lo, *hi, scale, zero, importance);
     constexpr int kSteps = 80;
     double best = loss(values, scale, zero, importance);
     for (int i = 1; i < kSteps; ++i) {
@@ -72,6 +73,41 @@ void RangeSearch::fit(std::span<const float> values, float& scale, float& zero, 
             scale = s;
             zero = z;
         }
+    }
+}
+
+// Scales are proportional to the range, so that a scale is asked for by the range that gives it, in the type
+// that it is stored in.
+void RangeSearch::alternate(std::span<const float> values, float lo, float hi, float& scale, float& zero,
+                            Importance importance) {
+    constexpr int kTurns = 20;
+    const double whole = double(scale);
+    if (whole == 0) return;
+    double best = -1;
+    float s = scale, z = zero;
+    for (int turn = 0; turn < kTurns; ++turn) {
+        scales_.assign(values.size(), s);
+        zeros_.assign(values.size(), z);
+        codes_.resize(values.size());
+        rounded_.resize(values.size());
+        codec_.round(values.data(), values.size(), scales_.data(), zeros_.data(), codes_.data(),
+                     rounded_.data());
+        double error = 0, dot = 0, square = 0;
+        for (size_t i = 0; i < values.size(); ++i) {
+            const double weight = importance.empty() ? 1.0 : double(importance[i]);
+            const double w = double(values[i]), v = double(rounded_[i]) / double(s);
+            error += weight * (w - double(rounded_[i])) * (w - double(rounded_[i]));
+            dot += weight * w * v;
+            square += weight * v * v;
+        }
+        if (best >= 0 && error >= best) return;
+        best = error;
+        scale = s;
+        zero = z;
+        if (square == 0 || dot <= 0) return;
+        const float factor = float(dot / square / whole);
+        codec_.fitRange(factor * lo, factor * hi, s, z);
+        if (s == 0) return;
     }
 }
 
@@ -109,7 +145,7 @@ size_t fittedTogether(const Codec& codec, const GroupLayout& layout) {
 void fitUnit(const Codec& codec, RangeSearch& search, RangeChoice range, std::span<const float> values,
              Importance importance, QuantizedTensor& q, size_t row, size_t column) {
     if (codec.fitColumns() > 0) {
-        codec.fitBlock(values, importance, {range.rule == RangeRule::Mse, range.clip}, q, row, column);
+        codec.fitBlock(values, importance, {range.rule != RangeRule::MinMax, range.clip}, q, row, column);
         return;
     }
     const size_t group = column / q.layout.groupSize;

@@ -9,16 +9,18 @@
 namespace qs {
 
 enum class RangeRule {
-    MinMax, ///< the values' own range
-    Mse,    ///< the shrunk range p * [min, max], p = 1 - i/100, i = 0..79, with the least sum |w' - w|^2.4
-            ///< (GPTQ's `mse` option)
+    MinMax,    ///< the values' own range
+    Mse,       ///< the shrunk range p * [min, max], p = 1 - i/100, i = 0..79, with the least sum |w' - w|^2.4
+               ///< (GPTQ's `mse` option)
+    Alternate, ///< least squared error by turns: nearest codes for the scale, then the scale for the codes,
+               ///< <w, v> / <v, v> with v their values on a scale of 1, while the error falls
 };
 
 /// Which interval of a group's values the grid covers.
 struct RangeChoice {
     RangeRule rule = RangeRule::MinMax;
-    /// MinMax: the grid covers clip * [min, max], what lies outside goes to its ends; 0 < clip <= 1. Mse
-    /// searches its own and leaves this aside.
+    /// MinMax: the grid covers clip * [min, max], what lies outside goes to its ends; 0 < clip <= 1. The
+    /// others find their own.
     float clip = 1;
 
     RangeChoice(RangeRule r = RangeRule::MinMax, float c = 1) : rule(r), clip(c) {}
@@ -38,10 +40,12 @@ using Importance = std::span<const float>;
 class RangeSearch {
 public:
     RangeSearch(const Codec& codec, RangeChoice range) : codec_(codec), range_(range) {}
-    /// With `importance` (one weight a value) Mse weighs squares, not the power 2.4.
+    /// With `importance` (one weight a value) searches weigh squares, Mse not the power 2.4.
     void fit(std::span<const float> values, float& scale, float& zero, Importance importance = {});
 
 private:
+    void alternate(std::span<const float> values, float lo, float hi, float& scale, float& zero,
+                   Importance importance);
     double loss(std::span<const float> values, float scale, float zero, Importance importance);
 
     const Codec& codec_;

@@ -72,10 +72,12 @@ public:
                            [](double v) { return float(v); });
         transposeWeights();
         weighInputs();
+        q_.extras.kept = options_.kept.places();
         if (fitOnTheWay_)
             in_.codec->prepareParameters(in_.weight, q_);
         else
-            fitGroups(*in_.codec, options_.range, in_.weight, q_, importance_);
+            fitGroups(*in_.codec, options_.range, coveredWeights(in_.weight, options_.kept, unit_, covered_),
+                      q_, importance_);
         const size_t n = q_.cols;
         const size_t block = std::min(options_.blockSize, n);
         weight_ = Matrix(block, q_.rows);
@@ -206,9 +208,11 @@ private:
                 for (size_t c = 0; c < unit_; ++c)
                     for (size_t r = 0; r < n; ++r)
                         values[r * unit_ + c] = weights(c, r0 + r);
-                for (size_t r = 0; r < n; ++r)
-                    fitUnit(*in_.codec, search, options_.range, {values.data() + r * unit_, unit_},
-                            importance, q_, r0 + r, column);
+                for (size_t r = 0; r < n; ++r) {
+                    const std::span<float> unit(values.data() + r * unit_, unit_);
+                    options_.kept.cover(unit, r0 + r, column);
+                    fitUnit(*in_.codec, search, options_.range, unit, importance, q_, r0 + r, column);
+                }
             }
         });
     }
@@ -237,10 +241,10 @@ private:
         b.scale = scale_.view().block(begin, n, 0, q_.rows);
         b.zero = zero_.view().block(begin, n, 0, q_.rows);
         b.maxCode = in_.codec->levels() - 1;
-        if (in_.codec->isIntegerGrid())
+        if (in_.codec->isIntegerGrid() && options_.kept.empty())
             QS_CHECK(in_.backend->gptqColumnBlock(b));
         else
-            solveColumns(b);
+            solveColumns(b, first + begin);
         constexpr size_t kTile = 64;
         linalg::parallelFor(q_.rows, kTile, [&](size_t r0, size_t r1) {
             for (size_t r = r0; r < r1; ++r)
@@ -250,8 +254,9 @@ private:
         return {};
     }
 
-    /// Backend::gptqColumnBlock for grids of any kind.
-    void solveColumns(const ColumnBlock& b) const {
+    /// Backend::gptqColumnBlock for grids of any kind and weights that are kept; `first` is the place of the
+    /// block in the solving order.
+    void solveColumns(const ColumnBlock& b, size_t first) {
         linalg::parallelFor(b.weight.cols, 64, [&](size_t begin, size_t end) {
             const size_t rows = end - begin;
             for (size_t i = 0; i < b.weight.rows; ++i) {
@@ -259,6 +264,7 @@ private:
                 float *rounded = b.dequantized.row(i) + begin, *error = b.error.row(i) + begin;
                 in_.codec->round(w, rows, b.scale.row(i) + begin, b.zero.row(i) + begin,
                                  b.codes.row(i) + begin, rounded);
+                keep(order_[first + i], begin, {w, rows}, rounded);
                 for (size_t r = 0; r < rows; ++r)
                     error[r] = (w[r] - rounded[r]) * inverse;
                 for (size_t k = i + 1; k < b.weight.rows; ++k) {
@@ -271,6 +277,14 @@ private:
         });
     }
 
+    /// Weights of the rows from `begin` on of one column that keep their values.
+    void keep(size_t column, size_t begin, std::span<const float> weights, float* rounded) {
+        if (options_.kept.empty()) return;
+        for (size_t r = 0; r < weights.size(); ++r)
+            if (options_.kept.at(begin + r, column))
+                q_.extras.kept.at(begin + r, column) = rounded[r] = keptValue(weights[r]);
+    }
+
     const QuantizeInput& in_;
     const GptqOptions& options_;
     QuantizedTensor& q_;
@@ -278,6 +292,7 @@ private:
     MatrixD factor_;            ///< R
     Matrix factorF_;            ///< R in float32
     Matrix original_;           ///< W
+    Matrix covered_;            ///< W for the fit of static groups, when weights are kept
     Matrix update_;             ///< (W - W') R of the columns solved so far
     Matrix u_, weight_, error_; ///< of the present block
     Matrix dequantized_, scale_, zero_;
@@ -292,6 +307,16 @@ private:
 Result<void> solveGptq(const QuantizeInput& input, const GptqOptions& options, QuantizedTensor& q,
                        const JobContext& job) {
     return Solver(input, options, q).run(job);
+}
+
+Result<std::vector<double>> gptqErrorCosts(const MatrixD& sigma, const GptqOptions& options,
+                                           Backend& backend) {
+    const std::vector<size_t> order = columnOrder(sigma, options.actOrder);
+    QS_TRY(const MatrixD r, factor(sigma, order, options.damping, backend));
+    std::vector<double> cost(order.size());
+    for (size_t i = 0; i < order.size(); ++i)
+        cost[order[i]] = r(i, i) * r(i, i);
+    return cost;
 }
 
 } // namespace qs

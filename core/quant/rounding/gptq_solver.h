@@ -15,6 +15,7 @@
 
 #include "core/base/job.h"
 #include "core/quant/method.h"
+#include "core/quant/outlier/kept_mask.h"
 #include "core/quant/range/range_search.h"
 
 namespace qs {
@@ -27,11 +28,20 @@ struct GptqOptions {
     /// fitted on the original weights (the static-group form), so that the result needs no index.
     bool actOrder = false;
     RangeChoice range;
+    /// Weights that keep the values they have when the recursion reaches them, as float16: hardly any error
+    /// goes on from them, and grids are fitted without them.
+    KeptMask kept;
 };
 
-/// Fills q.scale, q.zero and q.codes for a tensor begun with beginTensor. Group grids are fitted on the
-/// weights as they are when the recursion reaches the group, updates of the current block included.
+/// Fills q.scale, q.zero, q.codes and q.extras.kept of a tensor begun with beginTensor. Group grids are
+/// fitted on the weights as they are when the recursion reaches the group, updates of the current block
+/// included.
 Result<void> solveGptq(const QuantizeInput& input, const GptqOptions& options, QuantizedTensor& q,
                        const JobContext& job);
+
+/// What a squared rounding error of 1 costs in each column, [cols]: 1 / U_jj^2 = R_jj^2, the factor of the
+/// solve with these options. n^3 / 3 flops.
+Result<std::vector<double>> gptqErrorCosts(const MatrixD& sigma, const GptqOptions& options,
+                                           Backend& backend);
 
 } // namespace qs

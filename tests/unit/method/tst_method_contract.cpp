@@ -20,6 +20,20 @@ class MethodContract : public QObject {
         QFETCH(QString, id);
         return id.toStdString();
     }
+    /// The defaults, and every parameter that has to do with extras at values of its own.
+    static std::vector<nlohmann::json> variants(const MethodDescriptor& d) {
+        std::vector<nlohmann::json> out = {nlohmann::json::object()};
+        for (const ParamSpec& s : d.params) {
+            if (s.key == "outliers")
+                for (const double share : {0.0, 0.013, 0.5})
+                    out.push_back({{"outliers", share}});
+            if (s.key == "outlier_shape") out.push_back({{"outliers", 0.1}, {"outlier_shape", "columns"}});
+            if (s.key == "rank")
+                for (const int rank : {1, 7, 1000})
+                    out.push_back({{"rank", rank}});
+        }
+        return out;
+    }
 private slots:
     void described_data() { rows(); }
     void described() {
@@ -55,6 +69,24 @@ private slots:
         QCOMPARE(a.codes, d.codes);
         for (size_t i = 0; i < a.scale.size(); ++i)
             QCOMPARE(a.scale.data()[i], d.scale.data()[i]);
+        const Matrix x = codec->dequantize(a), y = codec->dequantize(d); // extras too
+        for (size_t i = 0; i < x.size(); ++i)
+            QCOMPARE(x.data()[i], y.data()[i]);
+    }
+    /// The size that plans are made with is that of what is made.
+    void extrasAsPromised_data() { rows(); }
+    void extrasAsPromised() {
+        const MethodDescriptor* d = *findMethod(id());
+        auto backend = makeCpuBackend(1);
+        const auto codec = intCodec({{"bits", 3}, {"group", 32}});
+        const Layer l = makeLayer(20, 64, 128, 9);
+        for (const nlohmann::json& params : variants(*d)) {
+            const auto q = runMethod(id(), l, *codec, *backend, params);
+            QS_VERIFY_OK(q);
+            const Params full = *Params::fromJson(d->params, params, "test");
+            const ExtrasSize promised = d->extras ? d->extras(full, 20, 64) : ExtrasSize{};
+            QVERIFY2(sizeOf(q->extras) == promised, params.dump().c_str());
+        }
     }
     void finiteOnHardInputs_data() { rows(); }
     void finiteOnHardInputs() {

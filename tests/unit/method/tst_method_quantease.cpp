@@ -152,6 +152,41 @@ private slots:
         }
     }
 
+    /// Kept weights are part of the solution: more turns are as good or better, and it beats keeping none.
+    void outliersByTurns() {
+        const Layer l = makeLayer(24, 96, 300, 16);
+        auto backend = makeCpuBackend(2);
+        const auto codec = intCodec({{"bits", 3}, {"group", -1}});
+        const auto error = [&](const nlohmann::json& params) {
+            const auto q = runMethod("quantease", l, *codec, *backend, params);
+            if (!q) qFatal("%s", q.error().describe().c_str());
+            return outputError(l, codec->dequantize(*q));
+        };
+        double last = error({{"start", "gptq"}, {"sweeps", 2}});
+        for (const int sweeps : {1, 2, 4, 8, 16}) {
+            const double now = error({{"outliers", 0.05}, {"sweeps", sweeps}});
+            QVERIFY2(sweeps == 1 || now <= last * (1 + 1e-3), // the kept values are float16
+                     qPrintable(QString("%1 after %2").arg(now).arg(last)));
+            last = now;
+        }
+        QVERIFY(last < error({{"sweeps", 16}}));
+        QVERIFY(last < error({{"outliers", 0.05}, {"outlier_shape", "columns"}, {"sweeps", 16}}));
+    }
+
+    /// Whole channels: those whose kept values make up the columns of largest norm, and nothing is left of
+    /// their error but the rounding to float16.
+    void outlierColumns() {
+        Layer l = makeLayer(12, 64, 200, 17);
+        for (size_t r = 0; r < 12; ++r)
+            l.weight(r, 20) *= 30;
+        auto backend = makeCpuBackend(1);
+        const auto codec = intCodec({{"bits", 3}, {"group", -1}});
+        const auto q = runMethod("quantease", l, *codec, *backend,
+                                 {{"outliers", 1.0 / 64}, {"outlier_shape", "columns"}, {"sweeps", 1}});
+        QS_VERIFY_OK(q);
+        QCOMPARE(q->extras.kept.columns, std::vector<uint32_t>(12, 20));
+    }
+
     void inputThatNeverFired() {
         Layer l = makeLayer(8, 64, 100, 15);
         for (size_t i = 0; i < 64; ++i)

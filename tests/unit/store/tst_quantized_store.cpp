@@ -47,7 +47,8 @@ bool same(const QuantizedTensor& a, const QuantizedTensor& b) {
     return a.codec == b.codec && a.codecParams == b.codecParams && a.rows == b.rows && a.cols == b.cols &&
            a.layout.scaleRows == b.layout.scaleRows && a.layout.groups == b.layout.groups &&
            a.layout.groupSize == b.layout.groupSize && a.codes == b.codes && equal(a.scale, b.scale) &&
-           equal(a.zero, b.zero) && a.groupOfColumn == b.groupOfColumn;
+           equal(a.zero, b.zero) && a.groupOfColumn == b.groupOfColumn && a.extras.kept == b.extras.kept &&
+           equal(a.extras.lowRank.a, b.extras.lowRank.a) && equal(a.extras.lowRank.b, b.extras.lowRank.b);
 }
 
 std::string messageOf(const Result<void>& r) {
@@ -71,7 +72,9 @@ struct Broken {
     const char* expected;
 };
 
-Result<void> writeBroken(const fs::path& path, const Broken& b) {
+Result<void> writeBroken(
+    const fs::path& path, const Broken& b,
+    const std::function<Result<void>(H5Writer&)>& more = [](H5Writer&) { return Result<void>(); }) {
     QS_TRY(auto w, H5Writer::begin(path));
     QS_CHECK(w->attribute("/", "schema", b.schema));
     QS_CHECK(w->attribute("/", "schema_version", b.version));
@@ -93,7 +96,19 @@ Result<void> writeBroken(const fs::path& path, const Broken& b) {
     if (b.scale) QS_CHECK(w->array<float>("/m/scale", scale, shape, H5Filter::Compress));
     QS_CHECK(w->array<float>("/m/zero", zero, shape, H5Filter::Compress));
     QS_CHECK(w->array<int32_t>("/m/group_of_column", b.groups, {b.groups.size()}, H5Filter::Compress));
+    QS_CHECK(more(*w));
     return w->commit();
+}
+
+QuantizedTensor withExtras() {
+    QuantizedTensor q = example();
+    q.extras.kept = {{0, 1, 1, 3, 3}, {5, 0, 2}, {65504, -0.25f, 0x1p-24f}};
+    q.extras.lowRank = {Matrix(4, 1), Matrix(1, 6)};
+    for (size_t i = 0; i < 4; ++i)
+        q.extras.lowRank.a(i, 0) = 0.5f * float(i);
+    for (size_t i = 0; i < 6; ++i)
+        q.extras.lowRank.b(0, i) = 0.125f * float(i);
+    return q;
 }
 
 } // namespace
@@ -135,6 +150,90 @@ private slots:
         QVERIFY((*f)->type("/d/zero").value() == H5Type::U8);
         QCOMPARE((*f)->stringAttribute("/", "note").value(), std::string("hello"));
         QCOMPARE((*f)->stringAttribute("/a%2Fb%25", "module").value(), std::string("a/b%"));
+    }
+
+    void extras() {
+        QuantizedTensor kept = example(), low = example(), both = withExtras(), wide;
+        kept.extras.kept = withExtras().extras.kept;
+        low.extras.lowRank = std::move(withExtras().extras.lowRank);
+        wide.codec = "int";
+        wide.codecParams = paramsOf("f16", -1);
+        wide.rows = 1;
+        wide.cols = 70000;
+        wide.layout = {1, 1, 70000};
+        wide.codes.assign(70000, 3);
+        wide.scale = Matrix(1, 1);
+        wide.zero = Matrix(1, 1);
+        wide.scale(0, 0) = 1;
+        wide.extras.kept = {{0, 2}, {1, 69999}, {1, 2}};
+        const fs::path path = scratchDir("qstore-extras") / "x.h5";
+        const std::vector<std::pair<std::string, const QuantizedTensor*>> all = {
+            {"kept", &kept}, {"low", &low}, {"both", &both}, {"wide", &wide}};
+        QS_VERIFY_OK(writeQuantizedTensors(path, all));
+        for (const auto& [module, q] : all) {
+            const auto r = readQuantizedTensor(path, module);
+            QS_VERIFY_OK(r);
+            QVERIFY2(same(*r, *q), module.c_str());
+        }
+        const auto f = *H5Reader::open(path);
+        QVERIFY(f->type("/kept/kept_column").value() == H5Type::U16);
+        QVERIFY(f->type("/wide/kept_column").value() == H5Type::I32);
+        QVERIFY(f->type("/both/low_rank_b").value() == H5Type::F16);
+        QVERIFY(!f->exists("/low/kept_start") && !f->exists("/kept/low_rank_a"));
+    }
+
+    void extrasThatDisagreeWithThemselves() {
+        const fs::path path = scratchDir("qstore-extra-rules") / "x.h5";
+        const auto refused = [&](const char* part, const std::function<void(Extras&)>& change) {
+            QuantizedTensor q = withExtras();
+            change(q.extras);
+            const auto r = writeQuantizedTensors(path, {{"m", &q}});
+            return !r && messageOf(r).find(part) != std::string::npos;
+        };
+        QVERIFY(refused("kept_start has 4", [](Extras& e) { e.kept.rowStart.pop_back(); }));
+        QVERIFY(refused("kept_start[2] is 0 after 1", [](Extras& e) { e.kept.rowStart[2] = 0; }));
+        QVERIFY(refused("kept_start[1] is 9", [](Extras& e) { e.kept.rowStart[1] = 9; }));
+        QVERIFY(refused("kept_start has 5", [](Extras& e) { e.kept.columns.pop_back(); }));
+        QVERIFY(refused("kept_column[0] is 6", [](Extras& e) { e.kept.columns[0] = 6; }));
+        QVERIFY(refused("kept_column[2] is 0", [](Extras& e) { e.kept.columns[2] = 0; }));
+        QVERIFY(refused("kept_value[1] = 0.1", [](Extras& e) { e.kept.values[1] = 0.1f; }));
+        QVERIFY(refused("low_rank_b[5] = inf",
+                        [](Extras& e) { e.lowRank.b(0, 5) = std::numeric_limits<float>::infinity(); }));
+        QVERIFY(refused("low_rank_a [4, 2]", [](Extras& e) { e.lowRank.a = Matrix(4, 2); }));
+        QVERIFY(refused("low_rank_a [4, 1]", [](Extras& e) { e.lowRank.b = Matrix(); }));
+    }
+
+    /// Files whose extras another program damaged.
+    void damagedExtras() {
+        const fs::path path = scratchDir("qstore-extra-damage") / "x.h5";
+        const auto message = [&](const std::vector<int32_t>& start, const std::vector<uint16_t>& column,
+                                 size_t values, const H5Shape& a) {
+            Broken b{.what = "", .expected = ""};
+            auto w = writeBroken(path, b, [&](H5Writer& file) -> Result<void> {
+                QS_CHECK(file.array<int32_t>("/m/kept_start", start, {start.size()}, H5Filter::Compress));
+                QS_CHECK(file.array<uint16_t>("/m/kept_column", column, {column.size()}, H5Filter::Compress));
+                const std::vector<HalfBits> half(values, HalfBits{0x3c00});
+                QS_CHECK(file.array<HalfBits>("/m/kept_value", half, {values}, H5Filter::Compress));
+                if (a.empty()) return {};
+                std::vector<HalfBits> factor(1, HalfBits{0x3c00});
+                for (const uint64_t n : a)
+                    factor.resize(factor.size() * n);
+                return file.array<HalfBits>("/m/low_rank_a", factor, a, H5Filter::Compress);
+            });
+            if (!w) qFatal("%s", w.error().describe().c_str());
+            const auto r = readQuantizedTensor(path, "m");
+            return r ? std::string() : r.error().describe();
+        };
+        const auto has = [](const std::string& text, const char* part) {
+            return text.find(part) != std::string::npos;
+        };
+        QVERIFY(has(message({0, 1, 1, 1}, {2}, 1, {4, 1}), "kept_start"));
+        QVERIFY(has(message({0, 1, 1, 1, -1}, {2}, 1, {4, 1}), "kept_start ends with 4294967295"));
+        QVERIFY(has(message({0, 1, 1, 1, 2}, {2}, 1, {4, 1}), "kept_column"));
+        QVERIFY(has(message({0, 1, 1, 1, 1}, {2}, 2, {4, 1}), "kept_value"));
+        QVERIFY(has(message({0, -5, 1, 1, 1}, {2}, 1, {}), "kept_start[1] is 4294967291"));
+        QVERIFY(has(message({0, 1, 1, 1, 1}, {2}, 1, {4}), "two dimensions"));
+        QVERIFY(has(message({0, 1, 1, 1, 1}, {2}, 1, {4, 1}), "low_rank_b"));
     }
 
     void groupOfColumnDecidesWhenPresent() {

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/codec/extras.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace qs {
+
+float& KeptWeights::at(size_t row, size_t column) {
+    const auto begin = columns.begin() + rowStart[row], end = columns.begin() + rowStart[row + 1];
+    const auto it = std::lower_bound(begin, end, uint32_t(column));
+    assert(it != end && *it == column);
+    return values[size_t(it - columns.begin())];
+}
+
+void applyExtras(const Extras& extras, size_t firstRow, MatrixView rows) {
+    for (size_t r = 0; r < rows.rows; ++r) {
+        float* out = rows.row(r);
+        for (size_t k = 0; k < extras.lowRank.rank(); ++k) {
+            const float a = extras.lowRank.a(firstRow + r, k);
+            const float* b = extras.lowRank.b.row(k);
+            for (size_t c = 0; c < rows.cols; ++c)
+                out[c] += a * b[c];
+        }
+        if (extras.kept.empty()) continue;
+        for (size_t i = extras.kept.rowStart[firstRow + r]; i < extras.kept.rowStart[firstRow + r + 1]; ++i)
+            out[extras.kept.columns[i]] = extras.kept.values[i];
+    }
+}
+
+uint64_t keptBits(const ExtrasSize& size, size_t rows, size_t cols) {
+    if (size.kept == 0) return 0;
+    return size.kept * ((cols > 65536 ? 32 : 16) + 16) + (uint64_t(rows) + 1) * 32;
+}
+
+uint64_t lowRankBits(const ExtrasSize& size, size_t rows, size_t cols) {
+    return uint64_t(size.rank) * (uint64_t(rows) + cols) * 16;
+}
+
+} // namespace qs

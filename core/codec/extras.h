@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a quantized matrix may hold beside its codes: weights that keep their own values, and a correction of
+// low rank. W' = decoded codes + A B, and where a weight is kept, its value.
+#pragma once
+
+#include "core/tensor/matrix.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace qs {
+
+/// Some weights of a [rows, cols] matrix with their values, row by row (CSR).
+struct KeptWeights {
+    std::vector<uint32_t> rowStart; ///< [rows + 1]: where the rows begin in the lists; empty: none are kept
+    std::vector<uint32_t> columns;  ///< [count], ascending in each row
+    std::vector<float> values;      ///< [count], each exactly a float16
+
+    bool empty() const { return rowStart.empty(); }
+    size_t count() const { return columns.size(); }
+    /// The value of a weight that is kept. O(log count of the row)
+    float& at(size_t row, size_t column);
+    bool operator==(const KeptWeights&) const = default;
+};
+
+/// The product a b, a [rows, rank], b [rank, cols]; every value exactly a float16.
+struct LowRank {
+    Matrix a, b;
+
+    bool empty() const { return a.empty(); }
+    size_t rank() const { return a.cols(); }
+};
+
+struct Extras {
+    KeptWeights kept;
+    LowRank lowRank;
+
+    bool empty() const { return kept.empty() && lowRank.empty(); }
+};
+
+/// What W' differs in from the decoded codes `rows`, which are the rows from `firstRow` on. 2 m n rank flops
+/// for m rows.
+void applyExtras(const Extras& extras, size_t firstRow, MatrixView rows);
+
+/// How many of each there are: known before the values are.
+struct ExtrasSize {
+    uint64_t kept = 0; ///< weights
+    size_t rank = 0;
+    bool operator==(const ExtrasSize&) const = default;
+};
+inline ExtrasSize sizeOf(const Extras& extras) {
+    return {extras.kept.count(), extras.lowRank.rank()};
+}
+/// Bits of columns (16, or 32 in rows of more than 65536), float16 values and 32-bit starts of rows.
+uint64_t keptBits(const ExtrasSize& size, size_t rows, size_t cols);
+/// Bits of both factors in float16.
+uint64_t lowRankBits(const ExtrasSize& size, size_t rows, size_t cols);
+
+} // namespace qs

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Decompositions of small or thin matrices, float64.
+#pragma once
+
+#include "core/tensor/matrix.h"
+
+#include <vector>
+
+namespace qs::linalg {
+
+/// Replaces the columns of y [m, k], m >= k, by an orthonormal basis of a space that holds them all.
+/// Householder reflections, 4 m k^2 flops.
+void orthonormalizeColumns(MatrixViewT<double> y);
+
+struct SymmetricEigen {
+    std::vector<double> values; ///< descending
+    MatrixD vectors;            ///< column i belongs to values[i]
+};
+/// Of a symmetric matrix [n, n], whose lower triangle is read. About 9 n^3 flops.
+SymmetricEigen symmetricEigen(MatrixViewT<const double> a);
+
+} // namespace qs::linalg
