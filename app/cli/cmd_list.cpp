@@ -7,6 +7,7 @@
 #include "core/model/architecture.h"
 #include "core/quant/method.h"
 #include "core/quant/transform/transform.h"
+#include "core/report/systems.h"
 
 #include <nlohmann/json.hpp>
 
@@ -82,6 +83,17 @@ void show(Console& out, const Entries& entries) {
     out.result(list);
 }
 
+void showSystems(Console& out) {
+    json list = json::array();
+    Table t({{"row"}, {"name"}, {"ids"}, {"reason"}});
+    for (const PublishedSystem& s : publishedSystems()) {
+        list.push_back({{"row", s.row}, {"name", s.name}, {"ids", s.ids}, {"reason", s.reason}});
+        t.add({fmt::format("{}", s.row), s.name, fmt::format("{}", fmt::join(s.ids, ", ")), s.reason});
+    }
+    out.text(t.text());
+    out.result(list);
+}
+
 Result<void> list(Session& session, const std::string& kind) {
     Console& out = session.console;
     if (kind == "methods") show(out, methods());
@@ -90,6 +102,7 @@ Result<void> list(Session& session, const std::string& kind) {
     if (kind == "architectures") show(out, architectures());
     if (kind == "readers") show(out, readers());
     if (kind == "exporters") show(out, exporters());
+    if (kind == "systems") showSystems(out);
     return {};
 }
 
@@ -100,9 +113,12 @@ void addList(Commands& commands) {
     CLI::App& app = commands.add("list", "List what this build knows: methods, codecs, formats",
                                  {"list methods", "list codecs --json"},
                                  [kind](Session& session) { return list(session, *kind); });
-    app.add_option("kind", *kind, "methods, transforms, codecs, architectures, readers or exporters")
+    app.add_option(
+           "kind", *kind,
+           "methods, transforms, codecs, architectures, readers, exporters or systems (of the literature)")
         ->required()
-        ->check(CLI::IsMember({"methods", "transforms", "codecs", "architectures", "readers", "exporters"}));
+        ->check(CLI::IsMember(
+            {"methods", "transforms", "codecs", "architectures", "readers", "exporters", "systems"}));
 }
 
 } // namespace qs::cli

@@ -102,6 +102,13 @@ void SchemeFlags::declare(CLI::App& app) {
         ->check(CLI::Range(size_t(0), KvScheme::kMostExactTokens))
         ->needs(kvOption_)
         ->group(group);
+    tokenWeightsOption_ =
+        app.add_option("--token-weights", tokenWeights_,
+                       "Tokens count in the second moments by the attention they receive (RSQ): from this "
+                       "weight for the least to 1; 0.005 is usual")
+            ->type_name("LEAST")
+            ->check(CLI::Range(0.0, 1.0))
+            ->group(group);
     seedOption_ = app.add_option("--seed", seed_, "Seed of everything random")->capture_default_str();
     seedOption_->group(group);
     for (const CodecDescriptor* codec : codecs())
@@ -121,13 +128,14 @@ void SchemeFlags::check() {
     }
     if (!recipeFile_.empty()) {
         for (const CLI::Option* option :
-             {codecOption_, methodOption_, inputsOption_, transformOption_, kvOption_})
+             {codecOption_, methodOption_, inputsOption_, transformOption_, kvOption_, tokenWeightsOption_})
             if (option->count() > 0) refuseUsage(option->get_name(), "cannot be combined with --recipe");
         flags_.refuseOthers({"the recipe given by --recipe"});
         return;
     }
     if (codec_ == kKeep) {
-        for (const CLI::Option* option : {methodOption_, inputsOption_, transformOption_})
+        for (const CLI::Option* option :
+             {methodOption_, inputsOption_, transformOption_, tokenWeightsOption_})
             if (option->count() > 0) refuseUsage(option->get_name(), "cannot be combined with --codec keep");
         flags_.refuseOthers({"--codec keep"});
         return;
@@ -153,6 +161,7 @@ Result<Recipe> SchemeFlags::recipe() const {
         recipe.seed = seed_;
         recipe.transforms = transforms_;
         recipe.kvCache = kvCache_;
+        if (tokenWeightsOption_->count() > 0) recipe.tokenWeights = TokenWeights{tokenWeights_};
         return recipe;
     }
     QS_TRY(Recipe recipe, Recipe::load(recipeFile_));

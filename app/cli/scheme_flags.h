@@ -9,8 +9,8 @@ namespace qs::cli {
 
 class SchemeFlags {
 public:
-    /// Declares --recipe, --codec, --method, --inputs, --transform, --kv, --seed and every codec and method
-    /// parameter.
+    /// Declares --recipe, --codec, --method, --inputs, --transform, --kv, --token-weights, --seed and every
+    /// codec and method parameter.
     void declare(CLI::App& app);
     /// Reads the recipe file or builds the uniform recipe. `--seed` overrides the file's.
     Result<Recipe> recipe() const;
@@ -20,6 +20,7 @@ private:
     std::string recipeFile_, codec_ = "int", method_ = "gptq", inputs_, kv_;
     bool kvPerChannel_ = false, kvBeforeRope_ = false;
     size_t kvExact_ = 0;
+    double tokenWeights_ = 0;
     std::vector<std::string> transformTexts_; ///< as typed
     uint64_t seed_ = 0;
     CLI::Option* seedOption_ = nullptr;
@@ -28,6 +29,7 @@ private:
     CLI::Option* inputsOption_ = nullptr;
     CLI::Option* transformOption_ = nullptr;
     CLI::Option* kvOption_ = nullptr;
+    CLI::Option* tokenWeightsOption_ = nullptr;
     ParamFlags flags_;
     Scheme scheme_;
     std::vector<TransformUse> transforms_;

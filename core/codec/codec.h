@@ -51,8 +51,8 @@ struct QuantizedTensor {
 /// business.
 struct StoredBits {
     uint64_t codes = 0, scales = 0, zeros = 0, index = 0;
-    uint64_t kept = 0, lowRank = 0; ///< of extras
-    uint64_t total() const { return codes + scales + zeros + index + kept + lowRank; }
+    uint64_t kept = 0, lowRank = 0, rotation = 0; ///< of extras
+    uint64_t total() const { return codes + scales + zeros + index + kept + lowRank + rotation; }
 };
 
 /// How scales are found from values.

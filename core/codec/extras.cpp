@@ -14,8 +14,12 @@ float& KeptWeights::at(size_t row, size_t column) {
 }
 
 void applyExtras(const Extras& extras, size_t firstRow, MatrixView rows) {
+    if (extras.empty()) return;
+    std::optional<RotationMap> rotation;
+    if (extras.rotation) rotation.emplace(*extras.rotation, rows.cols);
     for (size_t r = 0; r < rows.rows; ++r) {
         float* out = rows.row(r);
+        if (rotation) rotation->turnBack(out);
         for (size_t k = 0; k < extras.lowRank.rank(); ++k) {
             const float a = extras.lowRank.a(firstRow + r, k);
             const float* b = extras.lowRank.b.row(k);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a quantized matrix may hold beside its codes: weights that keep their own values, and a correction of
-// low rank. W' = decoded codes + A B, and where a weight is kept, its value.
+// What a quantized matrix may hold beside its codes: the rotation that its inputs had, weights that keep
+// their own values, and a correction of low rank. W' = decoded codes, turned back, + A B, and where a weight
+// is kept, its value.
 #pragma once
 
+#include "core/codec/input_rotation.h"
 #include "core/tensor/matrix.h"
 
 #include <cstdint>
@@ -34,22 +36,25 @@ struct LowRank {
 struct Extras {
     KeptWeights kept;
     LowRank lowRank;
+    std::optional<InputRotation> rotation;
 
-    bool empty() const { return kept.empty() && lowRank.empty(); }
+    bool empty() const { return kept.empty() && lowRank.empty() && !rotation; }
 };
 
-/// What W' differs in from the decoded codes `rows`, which are the rows from `firstRow` on. 2 m n rank flops
-/// for m rows.
+/// Makes rows of W' of the decoded codes `rows`, which are those from `firstRow` on. 2 m n rank flops for m
+/// rows, and those of RotationMap.
 void applyExtras(const Extras& extras, size_t firstRow, MatrixView rows);
 
 /// How many of each there are: known before the values are.
 struct ExtrasSize {
     uint64_t kept = 0; ///< weights
     size_t rank = 0;
+    bool rotated = false, scaled = false; ///< scaled: the rotation has a D
     bool operator==(const ExtrasSize&) const = default;
 };
 inline ExtrasSize sizeOf(const Extras& extras) {
-    return {extras.kept.count(), extras.lowRank.rank()};
+    return {extras.kept.count(), extras.lowRank.rank(), extras.rotation.has_value(),
+            extras.rotation && !extras.rotation->scale.empty()};
 }
 /// Bits of columns (16, or 32 in rows of more than 65536), float16 values and 32-bit starts of rows.
 uint64_t keptBits(const ExtrasSize& size, size_t rows, size_t cols);

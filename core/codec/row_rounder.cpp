@@ -15,8 +15,8 @@ namespace {
 /// Buffers for one row.
 class Row {
 public:
-    Row(const Codec& codec, const GroupLayout& layout, size_t cols)
-        : codec_(codec), scale_(cols), zero_(cols), rounded_(cols), codes_(cols) {
+    Row(const Codec& codec, const GroupLayout& layout, size_t cols, float keepAbove)
+        : codec_(codec), keepAbove_(keepAbove), scale_(cols), zero_(cols), rounded_(cols), codes_(cols) {
         q_.rows = 1;
         q_.cols = cols;
         q_.layout = layout;
@@ -25,6 +25,7 @@ public:
     /// False when a value is not finite.
     bool round(float* x) {
         if (!std::all_of(x, x + q_.cols, [](float v) { return std::isfinite(v); })) return false;
+        setAside(x);
         codec_.prepareParameters({x, 1, q_.cols, q_.cols}, q_);
         const size_t unit = codec_.fitColumns() > 0 ? codec_.fitColumns() : q_.layout.groupSize;
         for (size_t c = 0; c < q_.cols; c += unit) {
@@ -40,16 +41,30 @@ public:
         }
         codec_.round(x, q_.cols, scale_.data(), zero_.data(), codes_.data(), rounded_.data());
         std::copy(rounded_.begin(), rounded_.end(), x);
+        for (const auto& [channel, value] : kept_)
+            x[channel] = value;
         return true;
     }
 
 private:
+    void setAside(float* x) {
+        kept_.clear();
+        if (keepAbove_ <= 0) return;
+        for (size_t c = 0; c < q_.cols; ++c)
+            if (std::fabs(x[c]) > keepAbove_) {
+                kept_.emplace_back(c, x[c]);
+                x[c] = 0;
+            }
+    }
+
     void fitGroup(std::span<const float> values, size_t group) {
         const auto [lo, hi] = std::minmax_element(values.begin(), values.end());
         codec_.fitRange(*lo, *hi, q_.scale(0, group), q_.zero(0, group));
     }
 
     const Codec& codec_;
+    float keepAbove_;
+    std::vector<std::pair<size_t, float>> kept_; ///< of the row at hand
     QuantizedTensor q_;
     std::vector<float> scale_, zero_, rounded_;
     std::vector<uint8_t> codes_;
@@ -61,7 +76,7 @@ Result<void> RowRounder::round(MatrixView x) const {
     QS_TRY(const GroupLayout layout, codec_->layout(1, x.cols));
     std::atomic<size_t> bad = x.rows;
     linalg::parallelFor(x.rows, 4, [&](size_t begin, size_t end) {
-        Row row(*codec_, layout, x.cols);
+        Row row(*codec_, layout, x.cols, keepAbove_);
         for (size_t r = begin; r < end; ++r)
             if (!row.round(x.row(r))) bad = r;
     });

@@ -11,10 +11,14 @@ namespace qs {
 /// the plain rule of the format. Immutable and thread-safe.
 class RowRounder {
 public:
-    explicit RowRounder(std::shared_ptr<const Codec> codec) : codec_(std::move(codec)) {}
+    /// Values of a magnitude above `keepAbove` > 0 stay as they are, and scales are fitted without them
+    /// (LLM.int8(), Dettmers et al. 2022, arXiv:2208.07339, whose threshold is 6); 0: all are rounded.
+    explicit RowRounder(std::shared_ptr<const Codec> codec, float keepAbove = 0)
+        : codec_(std::move(codec)), keepAbove_(keepAbove) {}
     const Codec& codec() const { return *codec_; }
     bool sameAs(const RowRounder& other) const {
-        return codec_->id() == other.codec_->id() && codec_->params() == other.codec_->params();
+        return codec_->id() == other.codec_->id() && codec_->params() == other.codec_->params() &&
+               keepAbove_ == other.keepAbove_;
     }
 
     /// x [tokens, channels] in place; rows run in parallel. InvalidArgument when the groups do not divide a
@@ -23,6 +27,7 @@ public:
 
 private:
     std::shared_ptr<const Codec> codec_;
+    float keepAbove_ = 0;
 };
 
 } // namespace qs

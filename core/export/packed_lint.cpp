@@ -197,8 +197,9 @@ void lintExtras(const Plan& plan, const std::string& label, LintList& list) {
         if (!method) continue;
         const ExtrasSize size = extrasOf(**method, e.scheme->methodParams, e.target.rows, e.target.cols);
         if (size == ExtrasSize{}) continue;
-        const std::string what = size.kept > 0 ? fmt::format("{} weights that keep their values", size.kept)
-                                               : fmt::format("a correction of rank {}", size.rank);
+        const std::string what = size.kept > 0   ? fmt::format("{} weights that keep their values", size.kept)
+                                 : size.rank > 0 ? fmt::format("a correction of rank {}", size.rank)
+                                                 : "the rotation of its inputs";
         list.error("extras", e.target.module,
                    fmt::format("{} has no place for {} ({}): export dequantized weights, or choose a method "
                                "of codes alone",

@@ -27,16 +27,8 @@ Result<Plan> planOfRun(const Run& run, const Model& model) {
         return Error::invalid(
             fmt::format("the run's plan has {} linears, the model {}", tensors.size(), schemes.size()),
             where);
-    std::vector<TransformUse> transforms;
-    if (plan.contains("transforms")) {
-        QS_TRY(transforms, transformsFromJson(plan.at("transforms"), where + ": transforms"));
-    }
-    std::optional<KvScheme> kvCache;
-    if (plan.contains("kv_cache")) {
-        QS_TRY(kvCache, KvScheme::fromJson(plan.at("kv_cache"), where + ": kv_cache"));
-    }
-    return planFromSchemes(schemes, model, plan.at("seed").get<uint64_t>(), std::move(transforms),
-                           std::move(kvCache));
+    QS_TRY(ModelSettings settings, ModelSettings::fromJson(plan, where));
+    return planFromSchemes(schemes, model, plan.at("seed").get<uint64_t>(), std::move(settings));
 }
 
 } // namespace qs

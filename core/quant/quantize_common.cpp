@@ -72,6 +72,17 @@ void roundToNearest(const Codec& codec, ConstMatrixView weight, QuantizedTensor&
     });
 }
 
+Matrix turned(ConstMatrixView weight, const RotationMap& map) {
+    Matrix out(weight.rows, weight.cols);
+    linalg::parallelFor(weight.rows, 8, [&](size_t begin, size_t end) {
+        for (size_t r = begin; r < end; ++r) {
+            std::copy_n(weight.row(r), weight.cols, out.row(r));
+            map.turn(out.row(r));
+        }
+    });
+    return out;
+}
+
 void keepWeights(ConstMatrixView weight, const KeptMask& kept, QuantizedTensor& q) {
     KeptWeights& list = q.extras.kept;
     list = kept.places();

@@ -23,6 +23,9 @@ ConstMatrixView coveredWeights(ConstMatrixView weight, const KeptMask& kept, siz
 /// Nearest codes of all rows with the tensor's scales; fills q.codes.
 void roundToNearest(const Codec& codec, ConstMatrixView weight, QuantizedTensor& q);
 
+/// The rows of a weight in the coordinates of a rotation.
+Matrix turned(ConstMatrixView weight, const RotationMap& map);
+
 /// What is kept, with its own values, into q.extras.
 void keepWeights(ConstMatrixView weight, const KeptMask& kept, QuantizedTensor& q);
 

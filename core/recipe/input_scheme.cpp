@@ -13,21 +13,25 @@ namespace {
 
 struct Preset {
     const char *name, *codec, *params;
+    double keepAbove = 0;
 };
-constexpr std::array<Preset, 6> kPresets = {
+constexpr std::array<Preset, 7> kPresets = {
     {{"int8", "int", R"({"bits": 8, "grid": "absmax", "group": -1, "scale_dtype": "f32"})"},
+     {"llm_int8", "int", R"({"bits": 8, "grid": "absmax", "group": -1, "scale_dtype": "f32"})", 6.0},
      {"int4", "int", R"({"bits": 4, "grid": "absmax", "group": -1, "scale_dtype": "f32"})"},
      {"fp8", "float", R"({"format": "e4m3", "group": -1})"},
      {"mxfp8", "mx", R"({"format": "mxfp8_e4m3"})"},
      {"mxfp4", "mx", R"({"format": "mxfp4"})"},
      {"nvfp4", "nvfp4", R"({})"}}};
 
+constexpr double kLargestKept = 1e6;
+
 } // namespace
 
 Result<std::shared_ptr<const RowRounder>> inputRounder(const Scheme& scheme) {
     if (!scheme.inputs) return std::shared_ptr<const RowRounder>();
     QS_TRY(auto codec, createCodec(scheme.inputs->codec, scheme.inputs->codecParams));
-    return std::make_shared<const RowRounder>(std::move(codec));
+    return std::make_shared<const RowRounder>(std::move(codec), float(scheme.inputs->keepAbove));
 }
 
 std::vector<std::string> InputScheme::presets() {
@@ -40,7 +44,9 @@ std::vector<std::string> InputScheme::presets() {
 Result<InputScheme> InputScheme::preset(const std::string& name) {
     for (const Preset& p : kPresets)
         if (name == p.name)
-            return fromJson({{"codec", p.codec}, {"codec_params", json::parse(p.params)}}, "inputs");
+            return fromJson(
+                {{"codec", p.codec}, {"codec_params", json::parse(p.params)}, {"keep_above", p.keepAbove}},
+                "inputs");
     return Error::notFound(
         fmt::format("no format '{}' of inputs; known: {}", name, fmt::join(presets(), ", ")));
 }
@@ -49,7 +55,8 @@ std::string InputScheme::label() const {
     for (const Preset& p : kPresets)
         if (const auto same = preset(p.name); same && *same == *this) return p.name;
     const auto made = createCodec(codec, codecParams);
-    return made ? (*made)->label() : codec;
+    const std::string format = made ? (*made)->label() : codec;
+    return keepAbove > 0 ? fmt::format("{}, above {:g} kept", format, keepAbove) : format;
 }
 
 Result<InputScheme> InputScheme::fromJson(const json& object, const std::string& where) {
@@ -61,9 +68,14 @@ Result<InputScheme> InputScheme::fromJson(const json& object, const std::string&
             s.codec = value.get<std::string>();
         else if (key == "codec_params")
             params = value;
+        else if (key == "keep_above" && value.is_number() && value.get<double>() >= 0 &&
+                 value.get<double>() <= kLargestKept)
+            s.keepAbove = value.get<double>();
         else
             return Error::invalid(
-                fmt::format("'{}': {}; known: codec (a string), codec_params", key, value.dump()), where);
+                fmt::format("'{}': {}; known: codec (a string), codec_params, keep_above (0 .. {:g})", key,
+                            value.dump(), kLargestKept),
+                where);
     }
     auto codec = findCodec(s.codec);
     if (!codec) return codec.takeError().at(where);
@@ -72,7 +84,9 @@ Result<InputScheme> InputScheme::fromJson(const json& object, const std::string&
 }
 
 json InputScheme::toJson() const {
-    return {{"codec", codec}, {"codec_params", codecParams.toJson()}};
+    json out = {{"codec", codec}, {"codec_params", codecParams.toJson()}};
+    if (keepAbove > 0) out["keep_above"] = keepAbove;
+    return out;
 }
 
 } // namespace qs

@@ -139,8 +139,7 @@ json Plan::toJson() const {
     json out = {{"seed", seed}, {"tensors", json::object()}};
     for (const PlanEntry& e : entries)
         out["tensors"][e.target.module] = e.scheme ? e.scheme->toJson() : json();
-    if (!transforms.empty()) out["transforms"] = transformsToJson(transforms);
-    if (kvCache) out["kv_cache"] = kvCache->toJson();
+    addTo(out);
     return out;
 }
 
@@ -151,8 +150,7 @@ std::string Plan::fingerprint() const {
 Plan resolvePlan(const Recipe& recipe, const Model& model) {
     Plan plan;
     plan.seed = recipe.seed;
-    plan.transforms = recipe.transforms;
-    plan.kvCache = recipe.kvCache;
+    static_cast<ModelSettings&>(plan) = recipe;
     plan.ruleMatches.assign(recipe.rules.size(), 0);
     for (const QuantTarget& t : model.targets()) {
         PlanEntry e;
@@ -183,11 +181,10 @@ Plan resolvePlan(const Recipe& recipe, const Model& model) {
 }
 
 Plan planFromSchemes(const std::vector<std::optional<Scheme>>& schemes, const Model& model, uint64_t seed,
-                     std::vector<TransformUse> transforms, std::optional<KvScheme> kvCache) {
+                     ModelSettings settings) {
     Plan plan;
     plan.seed = seed;
-    plan.transforms = std::move(transforms);
-    plan.kvCache = std::move(kvCache);
+    static_cast<ModelSettings&>(plan) = std::move(settings);
     for (size_t i = 0; i < model.targets().size(); ++i) {
         PlanEntry e;
         e.target = model.targets()[i];

@@ -34,6 +34,33 @@ bool globMatches(const std::string& pattern, const std::string& text) {
     return p == pattern.size();
 }
 
+Result<ModelSettings> ModelSettings::fromJson(const json& object, const std::string& where) {
+    ModelSettings s;
+    if (object.contains("transforms")) {
+        QS_TRY(s.transforms, transformsFromJson(object.at("transforms"), where + ": transforms"));
+    }
+    if (object.contains("kv_cache")) {
+        QS_TRY(s.kvCache, KvScheme::fromJson(object.at("kv_cache"), where + ": kv_cache"));
+    }
+    if (object.contains("token_weights")) {
+        const json& weights = object.at("token_weights");
+        const bool known = weights.is_object() && weights.size() == 1 && weights.contains("least") &&
+                           weights.at("least").is_number();
+        const double least = known ? weights.at("least").get<double>() : -1;
+        if (!(least >= 0 && least <= 1))
+            return Error::invalid("must be {\"least\": a number from 0 to 1}, got " + weights.dump(),
+                                  where + ": token_weights");
+        s.tokenWeights = TokenWeights{least};
+    }
+    return s;
+}
+
+void ModelSettings::addTo(json& object) const {
+    if (!transforms.empty()) object["transforms"] = transformsToJson(transforms);
+    if (kvCache) object["kv_cache"] = kvCache->toJson();
+    if (tokenWeights) object["token_weights"] = {{"least", tokenWeights->least}};
+}
+
 Recipe Recipe::uniform(const Scheme& scheme, uint64_t seed) {
     Recipe r;
     r.name = "uniform";
@@ -69,10 +96,11 @@ Result<Recipe> Recipe::fromJson(const json& object, const std::string& where) {
     if (!object.is_object()) return Error::invalid("a recipe must be a JSON object", where);
     for (const auto& [key, value] : object.items())
         if (key != "version" && key != "name" && key != "seed" && key != "rules" && key != "transforms" &&
-            key != "kv_cache")
-            return Error::invalid(
-                fmt::format("unknown key '{}'; known: version, name, seed, transforms, kv_cache, rules", key),
-                where);
+            key != "kv_cache" && key != "token_weights")
+            return Error::invalid(fmt::format("unknown key '{}'; known: version, name, seed, transforms, "
+                                              "kv_cache, token_weights, rules",
+                                              key),
+                                  where);
     if (!object.contains("version") || object.at("version") != kRecipeVersion)
         return Error::unsupported(fmt::format("'version' must be {}", kRecipeVersion), where);
     Recipe r;
@@ -86,12 +114,7 @@ Result<Recipe> Recipe::fromJson(const json& object, const std::string& where) {
             return Error::invalid("'seed' must be an integer of 0 or more", where);
         r.seed = seed.get<uint64_t>();
     }
-    if (object.contains("transforms")) {
-        QS_TRY(r.transforms, transformsFromJson(object.at("transforms"), where + ": transforms"));
-    }
-    if (object.contains("kv_cache")) {
-        QS_TRY(r.kvCache, KvScheme::fromJson(object.at("kv_cache"), where + ": kv_cache"));
-    }
+    QS_TRY(static_cast<ModelSettings&>(r), ModelSettings::fromJson(object, where));
     if (!object.contains("rules") || !object.at("rules").is_array())
         return Error::invalid("'rules' must be an array", where);
     for (size_t i = 0; i < object.at("rules").size(); ++i) {
@@ -110,8 +133,7 @@ Result<Recipe> Recipe::load(const std::filesystem::path& file) {
 
 json Recipe::toJson() const {
     json out = {{"version", kRecipeVersion}, {"name", name}, {"seed", seed}, {"rules", json::array()}};
-    if (!transforms.empty()) out["transforms"] = transformsToJson(transforms);
-    if (kvCache) out["kv_cache"] = kvCache->toJson();
+    addTo(out);
     for (const Rule& r : rules)
         out["rules"].push_back({{"match", r.match}, {"scheme", r.scheme ? r.scheme->toJson() : json()}});
     return out;

@@ -14,7 +14,8 @@ namespace qs {
 /// (core/codec/row_rounder.h).
 struct InputScheme {
     std::string codec = "int";
-    Params codecParams; ///< of the codec's specs
+    Params codecParams;   ///< of the codec's specs
+    double keepAbove = 0; ///< values of a larger magnitude stay as they are; 0: none
     bool operator==(const InputScheme&) const = default;
 
     /// Usual choices by short names, "int8": per token, symmetric; "fp8": per token; "mxfp4"; ...
@@ -87,11 +88,28 @@ struct TransformUse {
 Result<std::vector<TransformUse>> transformsFromJson(const nlohmann::json& list, const std::string& where);
 nlohmann::json transformsToJson(const std::vector<TransformUse>& list);
 
+/// Sigma in which tokens count by the attention they receive (core/run/token_weights.h).
+struct TokenWeights {
+    double least = 0.005; ///< weight of the token that receives least, 0 .. 1; the one that does most has 1
+    bool operator==(const TokenWeights&) const = default;
+};
+
+/// What recipes and plans say of the model as a whole.
+struct ModelSettings {
+    std::vector<TransformUse> transforms;     ///< applied in this order, each to what the ones before left
+    std::optional<KvScheme> kvCache;          ///< none: as the model computes it
+    std::optional<TokenWeights> tokenWeights; ///< none: all tokens alike
+    bool operator==(const ModelSettings&) const = default;
+
+    /// The keys transforms, kv_cache and token_weights of an object that may have others.
+    static Result<ModelSettings> fromJson(const nlohmann::json& object, const std::string& where);
+    /// Adds those keys that say something.
+    void addTo(nlohmann::json& object) const;
+};
+
 /// The first rule that matches a module decides; a module no rule matches is kept.
-struct Recipe {
+struct Recipe : ModelSettings {
     std::string name;
-    std::vector<TransformUse> transforms; ///< applied in this order, each to what the ones before left
-    std::optional<KvScheme> kvCache;      ///< none: as the model computes it
     std::vector<Rule> rules;
     uint64_t seed = 0;
     bool operator==(const Recipe&) const = default;
@@ -123,22 +141,20 @@ struct PlanEntry {
         0; ///< exact payload (codes + scales + zeros [+ index]), rounded up to bytes per part
 };
 
-struct Plan {
+struct Plan : ModelSettings {
     std::vector<PlanEntry> entries; ///< every target, in model order
     std::vector<LintIssue> issues;
     std::vector<size_t> ruleMatches; ///< per rule: how many targets it decided
     uint64_t totalBytesBefore = 0;   ///< of the whole checkpoint
     uint64_t totalBytesAfter = 0;    ///< whole checkpoint with quantized payloads in place
     uint64_t seed = 0;
-    std::vector<TransformUse> transforms;
-    std::optional<KvScheme> kvCache;
 
     bool hasErrors() const;
     bool needsCalibration() const; ///< a method or a transform does
     /// Quantized payload bits per quantized weight; 0 when nothing is quantized.
     double bitsPerWeight() const;
-    /// Canonical JSON of schemes per module + seed + transforms and KV cache if there are any; runs are
-    /// resumed only with the same.
+    /// Canonical JSON of schemes per module + seed + settings that say something; runs are resumed only with
+    /// the same.
     nlohmann::json toJson() const;
     std::string fingerprint() const;
 };
@@ -148,6 +164,6 @@ struct Plan {
 Plan resolvePlan(const Recipe& recipe, const Model& model);
 /// The same from explicit schemes per module (the window's table).
 Plan planFromSchemes(const std::vector<std::optional<Scheme>>& schemes, const Model& model, uint64_t seed,
-                     std::vector<TransformUse> transforms = {}, std::optional<KvScheme> kvCache = {});
+                     ModelSettings settings = {});
 
 } // namespace qs

@@ -5,7 +5,8 @@ namespace qs {
 
 uint64_t storedBytes(const StoredBits& b) {
     const auto up = [](uint64_t bits) { return (bits + 7) / 8; };
-    return up(b.codes) + up(b.scales) + up(b.zeros) + up(b.index) + up(b.kept) + up(b.lowRank);
+    return up(b.codes) + up(b.scales) + up(b.zeros) + up(b.index) + up(b.kept) + up(b.lowRank) +
+           up(b.rotation);
 }
 
 Result<StoredBits> storedBits(const Codec& codec, const MethodDescriptor& method, const Params& methodParams,
@@ -14,6 +15,7 @@ Result<StoredBits> storedBits(const Codec& codec, const MethodDescriptor& method
     const ExtrasSize size = extrasOf(method, methodParams, rows, cols);
     bits.kept = keptBits(size, rows, cols);
     bits.lowRank = lowRankBits(size, rows, cols);
+    bits.rotation = size.rotated ? rotationBits(size.scaled, cols) : 0;
     return bits;
 }
 

@@ -4,6 +4,7 @@
 #include "core/model/forward.h"
 #include "core/run/run.h"
 #include "core/run/run_journal.h"
+#include "core/run/token_weights.h"
 #include "core/run/transform_block.h"
 #include "core/store/quantized_store.h"
 
@@ -172,6 +173,23 @@ private:
         return forward_->runBlock(size_t(unit), block, *hidden_, {}, false, job);
     }
 
+    /// The block once over all tokens, its inputs staying as they are.
+    Result<void> runWatched(int unit, const DeviceBlock& block, const SiteHook& hook, const JobContext& job) {
+        if (!plan_.tokenWeights) return forward_->runBlock(size_t(unit), block, *hidden_, hook, true, job);
+        AttentionWeighting weighting(backend_, model_.spec().blocks[size_t(unit)].attention.q.site,
+                                     plan_.tokenWeights->least, hook, job);
+        BlockWatch watch;
+        watch.attention = [&](const Tensor& q, const Tensor& k, const AttentionShape& shape) {
+            return weighting.attention(q, k, shape);
+        };
+        forward_->watch(std::move(watch));
+        auto done = forward_->runBlock(
+            size_t(unit), block, *hidden_,
+            [&](const std::string& site, const Tensor& x) { return weighting.site(site, x); }, true, job);
+        forward_->watch({});
+        return done;
+    }
+
     Result<SigmaBySite> collectSigma(int unit, const DeviceBlock& block, const JobContext& job) {
         SigmaBySite sigma;
         for (const auto& [site, channels] : sitesWithSigma(size_t(unit)))
@@ -184,7 +202,7 @@ private:
             it->second.tokens += x.rows;
             return backend_.accumulateSigma(x, it->second.sigma);
         };
-        QS_CHECK(forward_->runBlock(size_t(unit), block, *hidden_, hook, true, job));
+        QS_CHECK(runWatched(unit, block, hook, job));
         // The calibration saw this expert, but behind the quantized blocks the router no longer chooses it.
         for (const PlanEntry* e : units_[size_t(unit)])
             if (needsSigma(*e) && sigma.at(e->target.site).tokens == 0)

@@ -65,12 +65,9 @@ namespace {
 using RounderOfWeight = std::unordered_map<std::string, std::shared_ptr<const RowRounder>>;
 
 Result<std::shared_ptr<const KvRounder>> cacheRounderOf(const Run& run) {
-    const nlohmann::json plan = run.manifest().plan();
-    std::optional<KvScheme> scheme;
-    if (plan.contains("kv_cache")) {
-        QS_TRY(scheme, KvScheme::fromJson(plan.at("kv_cache"), run.directory().string() + ": kv_cache"));
-    }
-    return kvRounder(scheme);
+    QS_TRY(const ModelSettings settings,
+           ModelSettings::fromJson(run.manifest().plan(), run.directory().string()));
+    return kvRounder(settings.kvCache);
 }
 
 /// From the schemes of the run's plan that round inputs.

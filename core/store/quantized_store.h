@@ -13,6 +13,8 @@
 //   low_rank_a       float16 [rows, rank], low_rank_b [rank, cols]: added to the dequantized values, only
 //   when
 //                    there is such a correction
+//   rotation_seed    uint16 [4], lowest word first, where the inputs were rotated; rotation_scale float16
+//                    [cols] where they were scaled before
 //   attributes       module, codec, codec_params (JSON), rows, cols, group_size, groups, scale_rows
 // The file's attributes: schema = "quantoscope-tensors", schema_version, and the caller's.
 // What is read (and written) has consistent shapes, the groups that its codec makes of them, finite

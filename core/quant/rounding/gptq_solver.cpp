@@ -6,6 +6,7 @@
 #include "core/quant/quantize_common.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <fmt/format.h>
 #include <numeric>
@@ -241,7 +242,7 @@ private:
         b.scale = scale_.view().block(begin, n, 0, q_.rows);
         b.zero = zero_.view().block(begin, n, 0, q_.rows);
         b.maxCode = in_.codec->levels() - 1;
-        if (in_.codec->isIntegerGrid() && options_.kept.empty())
+        if (in_.codec->isIntegerGrid() && options_.kept.empty() && options_.zerosOfFour == 0)
             QS_CHECK(in_.backend->gptqColumnBlock(b));
         else
             solveColumns(b, first + begin);
@@ -259,12 +260,16 @@ private:
     void solveColumns(const ColumnBlock& b, size_t first) {
         linalg::parallelFor(b.weight.cols, 64, [&](size_t begin, size_t end) {
             const size_t rows = end - begin;
+            std::vector<uint8_t> zeros(options_.zerosOfFour > 0 ? rows
+                                                                : 0); // of the present four, a bit each
             for (size_t i = 0; i < b.weight.rows; ++i) {
+                if ((first + i) % 4 == 0) chooseZeros(b, i, begin, zeros);
                 const float *w = b.weight.row(i) + begin, inverse = 1.0f / b.factor(i, i);
                 float *rounded = b.dequantized.row(i) + begin, *error = b.error.row(i) + begin;
                 in_.codec->round(w, rows, b.scale.row(i) + begin, b.zero.row(i) + begin,
                                  b.codes.row(i) + begin, rounded);
                 keep(order_[first + i], begin, {w, rows}, rounded);
+                setZeros(b, i, (first + i) % 4, begin, zeros);
                 for (size_t r = 0; r < rows; ++r)
                     error[r] = (w[r] - rounded[r]) * inverse;
                 for (size_t k = i + 1; k < b.weight.rows; ++k) {
@@ -275,6 +280,31 @@ private:
                 }
             }
         });
+    }
+
+    /// Of the columns i .. i + 3 of the block, for the rows from `begin` on, those that become 0.
+    void chooseZeros(const ColumnBlock& b, size_t i, size_t begin, std::span<uint8_t> zeros) const {
+        for (size_t r = 0; r < zeros.size(); ++r) {
+            std::array<std::pair<float, int>, 4> costs;
+            for (int k = 0; k < 4; ++k) {
+                const size_t column = i + size_t(k);
+                costs[size_t(k)] = {std::fabs(b.weight(column, begin + r) / b.factor(column, column)), k};
+            }
+            std::sort(costs.begin(), costs.end());
+            zeros[r] = 0;
+            for (int k = 0; k < options_.zerosOfFour; ++k)
+                zeros[r] |= uint8_t(1 << costs[size_t(k)].second);
+        }
+    }
+
+    /// Column i of the block, which is number `ofFour` of its four.
+    void setZeros(const ColumnBlock& b, size_t i, size_t ofFour, size_t begin,
+                  std::span<const uint8_t> zeros) const {
+        const float zero = 0;
+        for (size_t r = 0; r < zeros.size(); ++r)
+            if (zeros[r] >> ofFour & 1)
+                in_.codec->round(&zero, 1, &b.scale(i, begin + r), &b.zero(i, begin + r),
+                                 &b.codes(i, begin + r), &b.dequantized(i, begin + r));
     }
 
     /// Weights of the rows from `begin` on of one column that keep their values.

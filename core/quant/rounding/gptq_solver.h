@@ -31,6 +31,10 @@ struct GptqOptions {
     /// Weights that keep the values they have when the recursion reaches them, as float16: hardly any error
     /// goes on from them, and grids are fitted without them.
     KeptMask kept;
+    /// So many of every four columns become 0, row by row: those with the least w_j^2 / U_jj^2 when the
+    /// recursion reaches the four (SparseGPT, arXiv:2301.00774). Needs the order of the columns, and rows and
+    /// groups of whole fours.
+    int zerosOfFour = 0;
 };
 
 /// Fills q.scale, q.zero, q.codes and q.extras.kept of a tensor begun with beginTensor. Group grids are

@@ -24,6 +24,22 @@ private slots:
             QVERIFY(std::fabs(x.data()[i] - out[i / 4][i % 4]) <= 1e-5f * std::fabs(out[i / 4][i % 4]));
     }
 
+    /// LLM.int8(): what is above 6 stays, and the scale is that of the rest: 1.27 / 127.
+    void largeValuesAreKept() {
+        const auto codec =
+            makeCodec("int", {{"bits", 8}, {"grid", "absmax"}, {"group", -1}, {"scale_dtype", "f32"}});
+        const RowRounder rounder(codec, 6), plain(codec);
+        Matrix x(1, 5);
+        const float in[] = {1.27f, -6.03f, 0.504f, 1000.3f, 6.0f},
+                    out[] = {1.2755906f, -6.03f, 0.519685f, 1000.3f, 6.0f};
+        std::copy_n(in, 5, x.data());
+        QS_VERIFY_OK(rounder.round(x.view())); // the largest that is rounded is 6: a step of 6 / 127
+        for (size_t i = 0; i < 5; ++i)
+            QVERIFY2(std::fabs(x.data()[i] - out[i]) <= 1e-5f * std::fabs(out[i]),
+                     qPrintable(QString("%1: %2").arg(i).arg(double(x.data()[i]), 0, 'g', 9)));
+        QVERIFY(!rounder.sameAs(plain) && rounder.sameAs(RowRounder(codec, 6)));
+    }
+
     /// A token's values do not depend on the others, whatever the format keeps for a whole tensor.
     void tokensAreIndependent_data() {
         QTest::addColumn<QString>("codec");

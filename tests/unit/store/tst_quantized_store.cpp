@@ -48,7 +48,8 @@ bool same(const QuantizedTensor& a, const QuantizedTensor& b) {
            a.layout.scaleRows == b.layout.scaleRows && a.layout.groups == b.layout.groups &&
            a.layout.groupSize == b.layout.groupSize && a.codes == b.codes && equal(a.scale, b.scale) &&
            equal(a.zero, b.zero) && a.groupOfColumn == b.groupOfColumn && a.extras.kept == b.extras.kept &&
-           equal(a.extras.lowRank.a, b.extras.lowRank.a) && equal(a.extras.lowRank.b, b.extras.lowRank.b);
+           a.extras.rotation == b.extras.rotation && equal(a.extras.lowRank.a, b.extras.lowRank.a) &&
+           equal(a.extras.lowRank.b, b.extras.lowRank.b);
 }
 
 std::string messageOf(const Result<void>& r) {
@@ -108,6 +109,7 @@ QuantizedTensor withExtras() {
         q.extras.lowRank.a(i, 0) = 0.5f * float(i);
     for (size_t i = 0; i < 6; ++i)
         q.extras.lowRank.b(0, i) = 0.125f * float(i);
+    q.extras.rotation = InputRotation{0xfedcba9876543210, std::vector<float>(6, 0.75f)};
     return q;
 }
 
@@ -166,6 +168,7 @@ private slots:
         wide.zero = Matrix(1, 1);
         wide.scale(0, 0) = 1;
         wide.extras.kept = {{0, 2}, {1, 69999}, {1, 2}};
+        wide.extras.rotation = InputRotation{3, {}};
         const fs::path path = scratchDir("qstore-extras") / "x.h5";
         const std::vector<std::pair<std::string, const QuantizedTensor*>> all = {
             {"kept", &kept}, {"low", &low}, {"both", &both}, {"wide", &wide}};
@@ -199,6 +202,8 @@ private slots:
         QVERIFY(refused("kept_value[1] = 0.1", [](Extras& e) { e.kept.values[1] = 0.1f; }));
         QVERIFY(refused("low_rank_b[5] = inf",
                         [](Extras& e) { e.lowRank.b(0, 5) = std::numeric_limits<float>::infinity(); }));
+        QVERIFY(refused("rotation_scale has 5", [](Extras& e) { e.rotation->scale.pop_back(); }));
+        QVERIFY(refused("rotation_scale[2] is 0", [](Extras& e) { e.rotation->scale[2] = 0; }));
         QVERIFY(refused("low_rank_a [4, 2]", [](Extras& e) { e.lowRank.a = Matrix(4, 2); }));
         QVERIFY(refused("low_rank_a [4, 1]", [](Extras& e) { e.lowRank.b = Matrix(); }));
     }

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/store/extras_store.h"
+
+#include <cmath>
+#include <fmt/format.h>
+
+namespace qs {
+
+namespace {
+
+constexpr const char *kKeptStart = "/kept_start", *kKeptColumn = "/kept_column", *kKeptValue = "/kept_value";
+constexpr const char *kRotationSeed = "/rotation_seed", *kRotationScale = "/rotation_scale";
+constexpr const char *kLowRankA = "/low_rank_a", *kLowRankB = "/low_rank_b";
+constexpr size_t kNarrowColumns = 65536; ///< rows up to this long have 16-bit columns
+
+Result<void> checkHalf(const char* name, std::span<const float> values) {
+    for (size_t i = 0; i < values.size(); ++i)
+        if (!std::isfinite(values[i]) || halfToFloat(floatToHalf(values[i])) != values[i])
+            return Error::invalid(fmt::format("{}[{}] = {:.9g} is not a finite float16", name, i, values[i]));
+    return {};
+}
+
+Result<void> checkKept(const KeptWeights& kept, size_t rows, size_t cols) {
+    if (kept.empty() && kept.columns.empty() && kept.values.empty()) return {};
+    if (kept.rowStart.size() != rows + 1 || kept.rowStart.front() != 0 ||
+        kept.rowStart.back() != kept.columns.size() || kept.values.size() != kept.columns.size())
+        return Error::invalid(fmt::format("kept_start has {} entries for {} rows, {} columns, {} values",
+                                          kept.rowStart.size(), rows, kept.columns.size(),
+                                          kept.values.size()));
+    for (size_t r = 0; r < rows; ++r) {
+        const uint32_t begin = kept.rowStart[r], end = kept.rowStart[r + 1];
+        if (end < begin || end > kept.columns.size())
+            return Error::invalid(fmt::format("kept_start[{}] is {} after {}", r + 1, end, begin));
+        for (size_t i = begin; i < end; ++i)
+            if (kept.columns[i] >= cols || (i > begin && kept.columns[i] <= kept.columns[i - 1]))
+                return Error::invalid(
+                    fmt::format("kept_column[{}] is {}: columns ascend below {}", i, kept.columns[i], cols));
+    }
+    return checkHalf("kept_value", kept.values);
+}
+
+Result<void> checkRotation(const InputRotation& rotation, size_t cols) {
+    if (rotation.scale.empty()) return {};
+    if (rotation.scale.size() != cols)
+        return Error::invalid(
+            fmt::format("rotation_scale has {} entries for {} columns", rotation.scale.size(), cols));
+    for (size_t c = 0; c < cols; ++c)
+        if (!(rotation.scale[c] > 0))
+            return Error::invalid(fmt::format("rotation_scale[{}] is {}, not above 0", c, rotation.scale[c]));
+    return checkHalf("rotation_scale", rotation.scale);
+}
+
+/// Values that checkHalf has seen.
+Result<void> writeHalf(H5Writer& writer, const std::string& name, std::span<const float> values,
+                       const H5Shape& shape) {
+    std::vector<HalfBits> half(values.size());
+    std::transform(values.begin(), values.end(), half.begin(),
+                   [](float v) { return HalfBits{floatToHalf(v)}; });
+    return writer.array<HalfBits>(name, half, shape, H5Filter::Compress);
+}
+
+Result<std::vector<float>> readHalf(const H5Reader& file, const std::string& name, const H5Shape& shape) {
+    QS_TRY(const auto bits, file.array<HalfBits>(name, shape));
+    std::vector<float> values(bits.size());
+    std::transform(bits.begin(), bits.end(), values.begin(), [](HalfBits b) { return halfToFloat(b.bits); });
+    return values;
+}
+
+/// Negative numbers become large ones, which checkKept refuses.
+template<class T>
+Result<std::vector<uint32_t>> readIndices(const H5Reader& file, const std::string& name, uint64_t count) {
+    QS_TRY(const auto numbers, file.array<T>(name, {count}));
+    return std::vector<uint32_t>(numbers.begin(), numbers.end());
+}
+
+Result<void> readKept(const H5Reader& file, const std::string& group, QuantizedTensor& q) {
+    if (!file.exists(group + kKeptStart)) return {};
+    KeptWeights& kept = q.extras.kept;
+    QS_TRY(kept.rowStart, readIndices<int32_t>(file, group + kKeptStart, q.rows + 1));
+    const uint64_t count = kept.rowStart.back();
+    if (count > q.codes.size())
+        return Error::corrupt(fmt::format("kept_start ends with {} for {} weights", count, q.codes.size()),
+                              file.path().string() + ": " + group);
+    if (q.cols > kNarrowColumns) {
+        QS_TRY(kept.columns, readIndices<int32_t>(file, group + kKeptColumn, count));
+    } else {
+        QS_TRY(kept.columns, readIndices<uint16_t>(file, group + kKeptColumn, count));
+    }
+    QS_TRY(kept.values, readHalf(file, group + kKeptValue, {count}));
+    return {};
+}
+
+Result<Matrix> readHalfMatrix(const H5Reader& file, const std::string& name, size_t rows, size_t cols) {
+    QS_TRY(const auto values, readHalf(file, name, {rows, cols}));
+    Matrix m(rows, cols);
+    std::copy(values.begin(), values.end(), m.data());
+    return m;
+}
+
+Result<void> readLowRank(const H5Reader& file, const std::string& group, QuantizedTensor& q) {
+    if (!file.exists(group + kLowRankA)) return {};
+    QS_TRY(const H5Shape shape, file.shape(group + kLowRankA));
+    if (shape.size() != 2)
+        return Error::corrupt("low_rank_a must have two dimensions", file.path().string() + ": " + group);
+    const size_t rank = size_t(shape[1]);
+    QS_TRY(q.extras.lowRank.a, readHalfMatrix(file, group + kLowRankA, q.rows, rank));
+    QS_TRY(q.extras.lowRank.b, readHalfMatrix(file, group + kLowRankB, rank, q.cols));
+    return {};
+}
+
+Result<void> readRotation(const H5Reader& file, const std::string& group, QuantizedTensor& q) {
+    if (!file.exists(group + kRotationSeed)) return {};
+    QS_TRY(const auto words, file.array<uint16_t>(group + kRotationSeed, {4}));
+    InputRotation& rotation = q.extras.rotation.emplace();
+    for (size_t i = 0; i < 4; ++i)
+        rotation.seed |= uint64_t(words[i]) << (16 * i);
+    if (!file.exists(group + kRotationScale)) return {};
+    QS_TRY(rotation.scale, readHalf(file, group + kRotationScale, {q.cols}));
+    return {};
+}
+
+} // namespace
+
+Result<void> checkExtras(const QuantizedTensor& q) {
+    if (q.extras.rotation) QS_CHECK(checkRotation(*q.extras.rotation, q.cols));
+    QS_CHECK(checkKept(q.extras.kept, q.rows, q.cols));
+    const LowRank& l = q.extras.lowRank;
+    if (l.a.empty() && l.b.empty()) return {};
+    if (l.a.rows() != q.rows || l.b.cols() != q.cols || l.a.cols() != l.b.rows())
+        return Error::invalid(fmt::format("low_rank_a [{}, {}] times low_rank_b [{}, {}] is not [{}, {}]",
+                                          l.a.rows(), l.a.cols(), l.b.rows(), l.b.cols(), q.rows, q.cols));
+    QS_CHECK(checkHalf("low_rank_a", l.a.span()));
+    return checkHalf("low_rank_b", l.b.span());
+}
+
+Result<void> writeExtras(H5Writer& writer, const std::string& group, const QuantizedTensor& q) {
+    const KeptWeights& kept = q.extras.kept;
+    if (!kept.empty()) {
+        const H5Shape count = {kept.count()};
+        QS_CHECK(writer.array<int32_t>(group + kKeptStart,
+                                       std::vector<int32_t>(kept.rowStart.begin(), kept.rowStart.end()),
+                                       {q.rows + 1}, H5Filter::Compress));
+        if (q.cols > kNarrowColumns)
+            QS_CHECK(writer.array<int32_t>(group + kKeptColumn,
+                                           std::vector<int32_t>(kept.columns.begin(), kept.columns.end()),
+                                           count, H5Filter::Compress));
+        else
+            QS_CHECK(writer.array<uint16_t>(group + kKeptColumn,
+                                            std::vector<uint16_t>(kept.columns.begin(), kept.columns.end()),
+                                            count, H5Filter::Compress));
+        QS_CHECK(writeHalf(writer, group + kKeptValue, kept.values, count));
+    }
+    if (const auto& rotation = q.extras.rotation) {
+        std::vector<uint16_t> words;
+        for (int i = 0; i < 4; ++i)
+            words.push_back(uint16_t(rotation->seed >> (16 * i)));
+        QS_CHECK(writer.array<uint16_t>(group + kRotationSeed, words, {4}, H5Filter::Checksum));
+        if (!rotation->scale.empty())
+            QS_CHECK(writeHalf(writer, group + kRotationScale, rotation->scale, {q.cols}));
+    }
+    const LowRank& l = q.extras.lowRank;
+    if (l.empty()) return {};
+    QS_CHECK(writeHalf(writer, group + kLowRankA, l.a.span(), {l.a.rows(), l.a.cols()}));
+    return writeHalf(writer, group + kLowRankB, l.b.span(), {l.b.rows(), l.b.cols()});
+}
+
+Result<void> readExtras(const H5Reader& file, const std::string& group, QuantizedTensor& q) {
+    QS_CHECK(readKept(file, group, q));
+    QS_CHECK(readLowRank(file, group, q));
+    return readRotation(file, group, q);
+}
+
+} // namespace qs

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Quality and cost of every method on one model: stored bits, KL divergence, perplexity, time beside rtn and gptq.
+
+    python3 tests/bench/quality.py build/release/quantoscope-cli MODEL [--calibration-text T | --calibration-tokens N]
+            [--text T | --tokens N] [--window 256] [--group 32] [--bits 4,3,2]
+
+Prints Markdown. Everything is asked of the command line program; nothing here knows how a method works. Times are
+the sums of the tensors' own seconds, without calibration and forward passes; run it on an idle machine to compare them.
+"""
+import argparse
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+# Columns of a row: name, codec flags, method flags. {b} and {g} are the bits and the group.
+INT = ["--codec", "int", "--bits", "{b}", "--group", "{g}"]
+PLAIN = [
+    ("rtn", INT, ["--method", "rtn"]),
+    ("rtn, searched range", INT, ["--method", "rtn", "--range", "mse"]),
+    ("easyquant, 1 % kept", INT, ["--method", "easyquant", "--outliers", "0.01"]),
+    ("loftq, rank 8", INT, ["--method", "loftq", "--rank", "8"]),
+    ("gptq", INT, ["--method", "gptq"]),
+    ("gptq, activation order", INT, ["--method", "gptq", "--act-order", "true"]),
+    ("quantease", INT, ["--method", "quantease"]),
+    ("quantease, 1 % kept", INT, ["--method", "quantease", "--outliers", "0.01", "--sweeps", "10"]),
+    ("spqr, 1 % kept", INT, ["--method", "spqr"]),
+    ("lorc, rank 8", INT, ["--method", "lorc", "--rank", "8"]),
+    ("rtn + awq", INT, ["--method", "rtn", "--transform", "awq"]),
+    ("gptq + awq", INT, ["--method", "gptq", "--transform", "awq"]),
+]
+
+
+class Failed(Exception):
+    pass
+
+
+def run(cli, *arguments):
+    done = subprocess.run([cli, *map(str, arguments), "--json"], capture_output=True, text=True)
+    if done.returncode:
+        raise Failed(done.stdout.strip() or done.stderr.strip())
+    return json.loads(done.stdout)
+
+
+def measure(options, calibration, work, scheme):
+    folder = work / "run"
+    shutil.rmtree(folder, ignore_errors=True)
+    quantized = run(options.cli, "quantize", options.model, "--calibration", calibration, "--output", folder, *scheme)
+    source = ["--text", options.text] if options.text else ["--tokens", options.tokens] if options.tokens else []
+    scored = run(options.cli, "evaluate", folder, "--window", options.window, *source)
+    shutil.rmtree(folder)
+    return (quantized["bits_per_weight"], scored["kl"], scored["kl_stderr"], scored["ppl"],
+            sum(r["seconds"] for r in quantized["results"]))
+
+
+def rows_of(bits):
+    wider = [(name, [x.replace("{g}", "{small}") for x in codec], method) for name, codec, method in PLAIN
+             if name in ("rtn", "gptq")]
+    rows = PLAIN + [(f"{name}, smaller groups", codec, method) for name, codec, method in wider]
+    return rows if bits < 8 else [r for r in rows if r[0] in ("rtn", "gptq", "quantease", "rtn + awq")]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cli")
+    parser.add_argument("model")
+    parser.add_argument("--calibration-text")
+    parser.add_argument("--calibration-tokens")
+    parser.add_argument("--text")
+    parser.add_argument("--tokens")
+    parser.add_argument("--window", default="256")
+    parser.add_argument("--group", type=int, default=32)
+    parser.add_argument("--bits", default="8,4,3,2")
+    options = parser.parse_args()
+    work = pathlib.Path(tempfile.mkdtemp(prefix="quantoscope-quality-"))
+    try:
+        table(options, work)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def table(options, work):
+    calibration = work / "calibration.h5"
+    source = (["--text", options.calibration_text] if options.calibration_text else
+              ["--tokens", options.calibration_tokens] if options.calibration_tokens else [])
+    run(options.cli, "calibrate", options.model, "--window", options.window, "--output", calibration, *source)
+    print(f"`{pathlib.Path(options.model).name}`, groups of {options.group} (smaller: {options.group // 2}), "
+          f"{time.strftime('%Y-%m-%d')}, seed 0.\n")
+    print("| Bits | Method | Stored bits per weight | KL | Perplexity | Time, rtn = 1 | gptq = 1 |")
+    print("|---:|---|---:|---:|---:|---:|---:|")
+    for bits in map(int, options.bits.split(",")):
+        results = []
+        for name, codec, method in rows_of(bits):
+            values = {"b": bits, "g": options.group, "small": options.group // 2}
+            scheme = [x.format(**values) for x in codec] + method
+            try:
+                results.append((name, measure(options, calibration, work, scheme)))
+            except Failed as error:
+                print(f"{bits} bits, {name}: {error}", file=sys.stderr)
+        seconds = {name: r[4] for name, r in results}
+        for name, (stored, kl, stderr, ppl, own) in results:
+            print(f"| {bits} | {name} | {stored:.3f} | {kl:.4f} ± {stderr:.4f} | {ppl:.2f} | "
+                  f"{own / seconds['rtn']:.1f} | {own / seconds['gptq']:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
