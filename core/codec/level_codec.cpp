@@ -17,10 +17,7 @@ Result<StoredBits> LevelCodec::storedBits(size_t rows, size_t cols, bool withInd
 }
 
 float LevelCodec::plainScale(std::span<const float> values) const {
-    float most = 0;
-    for (const float v : values)
-        most = std::max(most, std::fabs(v));
-    return most / levels_.largest();
+    return largestMagnitude(values) / levels_.largest();
 }
 
 void LevelCodec::fitRange(float lo, float hi, float& scale, float& zero) const {
@@ -50,6 +47,13 @@ Result<void> LevelCodec::checkParameters(const QuantizedTensor& q) const {
                     fmt::format("scale[{}, {}] = {:.9g} is not {}", r, g, q.scale(r, g), scaleRule()));
         }
     return {};
+}
+
+float largestMagnitude(std::span<const float> values) {
+    float most = 0;
+    for (const float v : values)
+        most = std::max(most, std::fabs(v));
+    return most;
 }
 
 Result<GroupLayout> groupsOf(size_t rows, size_t cols, size_t group) {

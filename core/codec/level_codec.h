@@ -43,6 +43,8 @@ private:
     const Levels& levels_;
 };
 
+/// 0 for no values.
+float largestMagnitude(std::span<const float> values);
 /// [rows, cols] in groups of `group` columns; InvalidArgument when it does not divide the row.
 Result<GroupLayout> groupsOf(size_t rows, size_t cols, size_t group);
 /// The value as a scale type of 16 or 32 bits holds it, kept within its finite range, never 0.

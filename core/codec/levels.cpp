@@ -59,9 +59,7 @@ Levels::Levels(std::vector<float> ascending, bool (*evenCode)(size_t, size_t))
         bounds_.push_back(up ? std::nextafter(middle, -kInfinity) : middle);
     }
     bounds_.resize(std::bit_ceil(values_.size()) - 1, kInfinity);
-    const auto zero = std::find(values_.begin(), values_.end(), 0.0f);
-    assert(zero != values_.end());
-    zeroCode_ = uint8_t(zero - values_.begin());
+    zeroCode_ = nearest(0);
 }
 
 float Levels::largest() const {

@@ -14,7 +14,7 @@ namespace qs {
 /// Immutable and thread-safe.
 class Levels {
 public:
-    /// 2 to 256 values, strictly ascending, with 0 among them. `evenCode(code)`: of the two codes that are
+    /// 2 to 256 values, strictly ascending. `evenCode(code)`: of the two codes that are
     /// equally near to a value the one for which it is true is taken; without it the lower one.
     explicit Levels(std::vector<float> ascending, bool (*evenCode)(size_t code, size_t count) = nullptr);
 
@@ -25,7 +25,7 @@ public:
     float largest() const;
     /// The code whose value is nearest. About 8 comparisons.
     uint8_t nearest(float v) const;
-    /// Nearest codes of values / scale; the code of 0 for scale 0.
+    /// Nearest codes of values / scale; the code nearest to 0 for scale 0.
     void round(const float* values, size_t n, float scale, uint8_t* codes) const;
     /// The code of `v` with its share of the step to the next: 2.5 is midway between codes 2 and 3. Goes on
     /// beyond the ends in the steps there.

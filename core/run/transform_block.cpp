@@ -46,6 +46,7 @@ struct BlockTransformer::Readers {
     struct One {
         Matrix weight;
         std::shared_ptr<const Codec> codec;
+        std::shared_ptr<const RowRounder> inputs; ///< null: they are not rounded
         RangeChoice range;
         const MatrixD* sigma = nullptr; ///< null: none was collected
         MatrixD own;                    ///< of scaled inputs; then `sigma` is this
@@ -56,7 +57,7 @@ struct BlockTransformer::Readers {
     TransformInput input(const Params& params, std::vector<size_t> tie) const {
         TransformInput in;
         for (const One& r : list)
-            in.readers.push_back({r.weight.view(), r.codec.get(), r.range, r.sigma});
+            in.readers.push_back({r.weight.view(), r.codec.get(), r.range, r.sigma, r.inputs.get()});
         in.rms = rms;
         in.absmax = absmax;
         in.tie = std::move(tie);
@@ -135,6 +136,7 @@ Result<BlockTransformer::Readers> BlockTransformer::load(const BlockSpec& block,
         Readers::One r;
         QS_TRY(r.weight, weights_.matrix(l->weight));
         QS_TRY(r.codec, createCodec(scheme.codec, scheme.codecParams));
+        QS_TRY(r.inputs, inputRounder(scheme));
         r.range = rangeChoice(scheme.methodParams);
         if (const auto it = sigma.find(l->site); it != sigma.end()) r.sigma = &it->second.sigma;
         out.list.push_back(std::move(r));

@@ -82,7 +82,7 @@ public:
 
     void fitBlock(std::span<const float> values, std::span<const float> importance, const FitRule& rule,
                   QuantizedTensor& q, size_t row, size_t column) const override {
-        const float most = plainScale(values) * table().largest();
+        const float most = largestMagnitude(values);
         const int k = exponentFor(rule.search ? most : rule.clip * most);
         float scale = std::ldexp(1.0f, k);
         if (rule.search) {

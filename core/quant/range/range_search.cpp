@@ -131,7 +131,7 @@ void fitBlocks(const Codec& codec, RangeChoice range, ConstMatrixView weight, Qu
                     const auto part = importance.subspan(c, n);
                     weights.insert(weights.end(), part.begin(), part.end());
                 }
-                search.fit(values, q.scale(b, g), q.zero(b, g), weights);
+                fitUnit(codec, search, range, values, weights, q, b, c);
             }
     });
 }
@@ -139,7 +139,8 @@ void fitBlocks(const Codec& codec, RangeChoice range, ConstMatrixView weight, Qu
 } // namespace
 
 size_t fittedTogether(const Codec& codec, const GroupLayout& layout) {
-    return codec.fitColumns() > 0 ? codec.fitColumns() : layout.groupSize;
+    return codec.fitColumns() > 0 ? std::min(codec.fitColumns(), layout.groups * layout.groupSize)
+                                  : layout.groupSize;
 }
 
 void fitUnit(const Codec& codec, RangeSearch& search, RangeChoice range, std::span<const float> values,

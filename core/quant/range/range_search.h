@@ -54,9 +54,11 @@ private:
     std::vector<uint8_t> codes_;
 };
 
-/// Columns whose parameters are fitted together: a group, or a super-block of a format that has them.
+/// Columns whose parameters are fitted together: a group, or a super-block of a format that has them (the row
+/// where Codec::fitColumns is more).
 size_t fittedTogether(const Codec& codec, const GroupLayout& layout);
-/// Parameters of the fittedTogether() columns from `column` on of one row.
+/// Parameters of the fittedTogether() columns from `column` on of one row; of all rows that share them where
+/// `values` are those of several, `row` then counts in the parameter matrices.
 void fitUnit(const Codec& codec, RangeSearch& search, RangeChoice range, std::span<const float> values,
              Importance importance, QuantizedTensor& q, size_t row, size_t column);
 /// Scale and zero of every group of a matrix, into the tensor's parameter matrices (which get their sizes).

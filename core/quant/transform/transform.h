@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/base/job.h"
+#include "core/codec/row_rounder.h"
 #include "core/quant/range/range_search.h"
 
 namespace qs {
@@ -17,6 +18,7 @@ struct TransformReader {
     RangeChoice range; ///< of its method
     const MatrixD* sigma =
         nullptr; ///< [channels, channels] of its site; null when it is not known or no token got there
+    const RowRounder* inputs = nullptr; ///< null: its inputs are not rounded
 };
 
 struct TransformInput {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Formats whose values come from a table, against tests/golden/gen/level_codecs.py.
+// Number formats against tests/golden/gen/level_codecs.py and grid_codecs.py.
 #pragma once
 
 #include "core/codec/codec.h"
@@ -13,8 +13,14 @@ namespace qs::test {
 
 inline const nlohmann::json& levelGolden() {
     static const nlohmann::json golden = [] {
-        std::ifstream file(sourceDir() / "tests/golden/codec/levels.json");
-        return nlohmann::json::parse(file);
+        std::ifstream file(sourceDir() / "tests/golden/codec/levels.json"),
+            more(sourceDir() / "tests/golden/codec/grids.json");
+        auto all = nlohmann::json::parse(file);
+        const auto grids = nlohmann::json::parse(more);
+        for (const auto& c : grids["cases"])
+            all["cases"].push_back(c);
+        all["power_search"] = grids["power_search"];
+        return all;
     }();
     return golden;
 }
@@ -57,6 +63,10 @@ inline void compareWithGolden(int at, QuantizedTensor& out) {
     QCOMPARE(q->scale.cols(), scale.cols());
     for (size_t i = 0; i < scale.size(); ++i)
         QCOMPARE(q->scale.data()[i], scale.data()[i]);
+    const Matrix zero =
+        expected.contains("zero") ? matrixOf(expected["zero"]) : Matrix(scale.rows(), scale.cols());
+    for (size_t i = 0; i < zero.size(); ++i)
+        QCOMPARE(q->zero.data()[i], zero.data()[i]);
     for (const auto& [key, m] : {std::pair("super_scale", &q->superScale), {"super_zero", &q->superZero}}) {
         QCOMPARE(m->size(), expected.contains(key) ? expected[key].size() : size_t(0));
         for (size_t i = 0; i < m->size(); ++i)
@@ -66,6 +76,18 @@ inline void compareWithGolden(int at, QuantizedTensor& out) {
     for (size_t i = 0; i < values.size(); ++i)
         QCOMPARE(have.data()[i], values.data()[i]);
     out = std::move(*q);
+}
+
+/// Every code's value is its own nearest value, and no code has the value of another.
+inline void everyCodeIsItself(const Codec& codec, float scale, float zero) {
+    for (int c = 0; c < codec.levels(); ++c) {
+        const float value = codec.decode(uint8_t(c), scale, zero);
+        uint8_t code = 0;
+        float rounded = 0;
+        codec.round(&value, 1, &scale, &zero, &code, &rounded);
+        QCOMPARE(int(code), c);
+        QCOMPARE(rounded, value);
+    }
 }
 
 /// Sum of squared errors of the golden weights, optionally weighted, with or without a search.

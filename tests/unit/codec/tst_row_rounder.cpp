@@ -54,6 +54,12 @@ private slots:
         row("nvfp4", "{}");
         row("nf", R"({"group": 32, "double_quant": true})");
         row("ggml", R"({"type": "q8_0"})");
+        row("ternary", "{}");
+        row("gaussian", R"({"group": -1})");
+        row("power", R"({"group": 0})");
+        row("bdr", "{}");
+        row("int_two_level", R"({"group": 16})");
+        row("bcq", R"({"bits": 3, "group": 32})");
     }
     void tokensAreIndependent() {
         QFETCH(QString, codec);

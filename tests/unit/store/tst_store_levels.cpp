@@ -27,6 +27,15 @@ private slots:
         row("nvfp4", "{}");
         row("nf", R"({"bits": 3})");
         row("nf", R"({"double_quant": true, "group": 32})");
+        row("ternary", "{}");
+        row("ternary", R"({"group": 32, "statistic": "absmedian", "scale_dtype": "bf16"})");
+        row("gaussian", R"({"bits": 1, "group": -1})");
+        row("power", R"({"group": 32})");
+        row("power", R"({"group": 0, "search_exponent": false})");
+        row("bdr", "{}");
+        row("int_two_level", R"({"group": 32})");
+        row("bcq", R"({"bits": 1, "group": 32})");
+        row("bcq", R"({"bits": 3, "group": 64})");
     }
     void roundTrip() {
         QFETCH(QString, codec);
