@@ -15,8 +15,8 @@ namespace {
 /// Buffers for one row.
 class Row {
 public:
-    Row(const Codec& codec, const GroupLayout& layout, size_t cols)
-        : codec_(codec), scale_(cols), zero_(cols), rounded_(cols), codes_(cols) {
+    Row(const Codec& codec, const std::vector<float>& factors, const GroupLayout& layout, size_t cols)
+        : codec_(codec), factors_(factors), scale_(cols), zero_(cols), rounded_(cols), codes_(cols) {
         q_.rows = 1;
         q_.cols = cols;
         q_.layout = layout;
@@ -24,6 +24,8 @@ public:
 
     /// False when a value is not finite.
     bool round(float* x) {
+        for (size_t c = 0; c < factors_.size(); ++c)
+            x[c] /= factors_[c];
         if (!std::all_of(x, x + q_.cols, [](float v) { return std::isfinite(v); })) return false;
         codec_.prepareParameters({x, 1, q_.cols, q_.cols}, q_);
         const size_t unit = codec_.fitColumns() > 0 ? codec_.fitColumns() : q_.layout.groupSize;
@@ -40,6 +42,8 @@ public:
         }
         codec_.round(x, q_.cols, scale_.data(), zero_.data(), codes_.data(), rounded_.data());
         std::copy(rounded_.begin(), rounded_.end(), x);
+        for (size_t c = 0; c < factors_.size(); ++c)
+            x[c] *= factors_[c];
         return true;
     }
 
@@ -50,6 +54,7 @@ private:
     }
 
     const Codec& codec_;
+    const std::vector<float>& factors_;
     QuantizedTensor q_;
     std::vector<float> scale_, zero_, rounded_;
     std::vector<uint8_t> codes_;
@@ -59,9 +64,11 @@ private:
 
 Result<void> RowRounder::round(MatrixView x) const {
     QS_TRY(const GroupLayout layout, codec_->layout(1, x.cols));
+    if (!factors_.empty() && factors_.size() != x.cols)
+        return Error::invalid(fmt::format("{} factors for inputs of {} channels", factors_.size(), x.cols));
     std::atomic<size_t> bad = x.rows;
     linalg::parallelFor(x.rows, 4, [&](size_t begin, size_t end) {
-        Row row(*codec_, layout, x.cols);
+        Row row(*codec_, factors_, layout, x.cols);
         for (size_t r = begin; r < end; ++r)
             if (!row.round(x.row(r))) bad = r;
     });

@@ -9,20 +9,25 @@ namespace qs {
 /// Every row (a token) is a matrix of its own: what the format keeps per tensor or per channel it keeps per
 /// token, groups are groups of channels, and the result does not depend on what else is in a batch. Scales by
 /// the plain rule of the format. Immutable and thread-safe.
+/// With `factors` [channels] > 0 it is x / factors that is rounded, and what comes out is multiplied by them:
+/// how a linear meets its inputs once a transform has divided them.
 class RowRounder {
 public:
-    explicit RowRounder(std::shared_ptr<const Codec> codec) : codec_(std::move(codec)) {}
+    explicit RowRounder(std::shared_ptr<const Codec> codec, std::vector<float> factors = {})
+        : codec_(std::move(codec)), factors_(std::move(factors)) {}
     const Codec& codec() const { return *codec_; }
     bool sameAs(const RowRounder& other) const {
-        return codec_->id() == other.codec_->id() && codec_->params() == other.codec_->params();
+        return codec_->id() == other.codec_->id() && codec_->params() == other.codec_->params() &&
+               factors_ == other.factors_;
     }
 
     /// x [tokens, channels] in place; rows run in parallel. InvalidArgument when the groups do not divide a
-    /// row, or a value is not finite.
+    /// row, there are factors for another number of channels, or a value is not finite.
     Result<void> round(MatrixView x) const;
 
 private:
     std::shared_ptr<const Codec> codec_;
+    std::vector<float> factors_; ///< empty: ones
 };
 
 } // namespace qs
