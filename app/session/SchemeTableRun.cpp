@@ -54,6 +54,13 @@ void SchemeTable::applyPlan(const Plan& plan, const QString& undoText) {
     push(undoText, schemesOf(plan), {plan.seed, plan.transforms});
 }
 
+void SchemeTable::setTransforms(std::vector<TransformUse> transforms, const QString& undoText) {
+    if (transforms == m_settings.transforms) return;
+    PlanSettings settings = m_settings;
+    settings.transforms = std::move(transforms);
+    m_undo.push(new SetSchemesCommand(this, undoText, {}, {}, std::move(settings), 0));
+}
+
 void SchemeTable::applyRecipe(const Recipe& recipe, const QString& undoText) {
     if (!m_model) return;
     const Plan plan = resolvePlan(recipe, *m_model);
@@ -85,6 +92,7 @@ void SchemeTable::setStats(int target, const TensorStats& stats) {
 }
 
 void SchemeTable::setCalibration(const Calibration* calibration) {
+    m_calibration = calibration ? calibration->info().fingerprint : std::string();
     QVector<int> changed;
     for (int t = 0; t < count(); ++t) {
         TargetRow& r = m_rows[size_t(t)];
@@ -98,6 +106,7 @@ void SchemeTable::setCalibration(const Calibration* calibration) {
             r.activationKurtosis = *std::max_element(s.kurtosis.begin(), s.kurtosis.end());
             r.outlierRatioActivations = maxMedianRatio(s);
         }
+        refreshKl(t);
         changed.push_back(t);
     }
     notifyMeasured(changed);
@@ -105,10 +114,12 @@ void SchemeTable::setCalibration(const Calibration* calibration) {
 
 void SchemeTable::setKl(const std::vector<MeasuredKl>& measured) {
     for (const MeasuredKl& m : measured) {
-        if (m.target < 0 || m.target >= count()) continue;
-        m_kl.insert(m.target, m);
+        if (m.target < 0 || m.target >= count() || !m.scheme) continue;
+        MeasuredKl& known = *m_kl.insert(m.target, m);
+        // A scheme that was read from a file is equal to one of the table's, not the same object.
+        if (known.scheme != schemes()[size_t(m.target)]) known.scheme = m_book.share(*known.scheme);
         m_rows[size_t(m.target)].kl = m.kl;
-        refreshRow(m.target);
+        refreshKl(m.target);
     }
     double sum = 0;
     for (const MeasuredKl& m : qAsConst(m_kl))
