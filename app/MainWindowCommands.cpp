@@ -82,6 +82,8 @@ void MainWindow::describeActions() {
         {QStringLiteral("calibrate"), tr("Runs the model over a text to measure what every layer receives.")},
         {QStringLiteral("openCalibration"), tr("Takes activations from a file instead of measuring them.")},
         {QStringLiteral("scan"), tr("Measures the weights that were not measured yet.")},
+        {QStringLiteral("transforms"),
+         tr("Goes to the transforms that scale the model's channels before it is quantized.")},
         {QStringLiteral("run"), tr("Quantizes the model as the recipe says; continues a stopped run.")},
         {QStringLiteral("stop"), tr("Stops the job in progress; finished blocks are kept.")},
         {QStringLiteral("openRun"), tr("Opens a run folder with its model and results.")},

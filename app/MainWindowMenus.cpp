@@ -9,7 +9,9 @@
 #include "app/pages/JudgePage.h"
 #include "app/pages/ModelTreePane.h"
 #include "app/pages/OutliersPane.h"
+#include "app/pages/RunPage.h"
 #include "app/pages/TensorsPane.h"
+#include "app/pages/TransformsPane.h"
 #include "app/session/RecipeOf.h"
 #include "core/checkpoint/reader.h"
 #include "core/linalg/blas.h"
@@ -230,6 +232,10 @@ void MainWindow::makeWorkMenus() {
     addAction(calibration, "scan", tr("Scan the &weights"), "", tr("Ctrl+Shift+W"),
               [this] { m_session.scanWeights(); });
     QMenu* runs = menuBar()->addMenu(tr("&Run"));
+    addAction(runs, "transforms", tr("&Before quantizing"), "", tr("Ctrl+Alt+B"), [this] {
+        setWorkspace(Workspace::Run);
+        m_runPage->transforms()->setFocus(Qt::ShortcutFocusReason);
+    });
     addAction(runs, "run", tr("&Run"), "run", QKeySequence(tr("Ctrl+R")), [this] { run(); });
     addAction(runs, "stop", tr("&Stop"), "stop", tr("Ctrl+."), [this] { stop(); });
     addAction(runs, "openRun", tr("&Open run…"), "", tr("Ctrl+Alt+R"), [this] {
@@ -329,10 +335,11 @@ void MainWindow::updateActions() {
     const QString noSelection = !noModel.isEmpty()                           ? noModel
                                 : m_session.selection()->targets().isEmpty() ? tr("Select a tensor first.")
                                                                              : QString();
-    for (const char* name : {"saveSession", "saveSessionAs",   "loadRecipe", "saveRecipe",   "close",
-                             "selectAll",   "openCalibration", "scan",       "goInspect",    "goRun",
-                             "goJudge",     "goExport",        "profile",    "distribution", "tokens",
-                             "trace",       "filter",          "export",     "maximize",     "resetLayout"})
+    for (const char* name :
+         {"saveSession",     "saveSessionAs", "loadRecipe", "saveRecipe", "close",   "selectAll",
+          "openCalibration", "scan",          "goInspect",  "goRun",      "goJudge", "goExport",
+          "profile",         "distribution",  "tokens",     "transforms", "trace",   "filter",
+          "export",          "maximize",      "resetLayout"})
         allow(name, noModel);
     for (int b = 2; b <= 8; ++b)
         allow(qPrintable(QStringLiteral("bits%1").arg(b)), noSelection);

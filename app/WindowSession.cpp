@@ -67,6 +67,7 @@ void WindowSession::watch() {
     connect(session->selection(), &ui::TargetSelection::changed, this, &WindowSession::touch);
     connect(session->filter(), &ui::SharedFilter::changed, this, &WindowSession::touch);
     connect(m_window->inspectState(), &InspectState::changed, this, &WindowSession::touch);
+    connect(m_window->inspectState()->klShare(), &KlShare::changed, this, &WindowSession::touch);
     connect(m_window->inspectState(), &InspectState::channelChanged, this, &WindowSession::touch);
 }
 

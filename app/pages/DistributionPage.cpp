@@ -256,7 +256,10 @@ void DistributionPage::refreshChip() {
                                    : tr("re-quantized in %1 ms").arg(ms));
     }
     m_what->setTone(view->quantized.preview ? ui::Chip::Tone::Predicted : ui::Chip::Tone::Ok);
-    m_what->setText((view->quantized.preview ? tr("preview · %1") : tr("written by the run · %1"))
+    const bool unscaled = !m_state->session()->table()->settings().transforms.empty();
+    m_what->setText((!view->quantized.preview ? tr("written by the run · %1")
+                     : unscaled               ? tr("preview without transforms · %1")
+                                              : tr("preview · %1"))
                         .arg(view->quantized.label));
 }
 

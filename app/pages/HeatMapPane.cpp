@@ -135,10 +135,16 @@ void HeatMapPane::showPicture() {
     const ui::HeatMapDataPtr data = m_picture.data;
     m_map->setData(data);
     m_tools->showScale(data);
-    const bool stale = data && std::any_of(data->flags.begin(), data->flags.end(),
-                                           [](quint8 f) { return f & ui::kCellStale; });
+    const auto any = [&data](quint8 flag) {
+        return data &&
+               std::any_of(data->flags.begin(), data->flags.end(), [flag](quint8 f) { return f & flag; });
+    };
     QVector<QPair<QString, QString>> legend;
-    if (stale) legend.push_back({QStringLiteral("clock"), tr("recipe changed since")});
+    if (any(ui::kCellStandIn)) legend.push_back({QStringLiteral("nearly"), tr("stand-in")});
+    if (any(ui::kCellStale))
+        legend.push_back({QStringLiteral("clock"), metric() == ui::Metric::KlShare
+                                                       ? tr("recipe or calibration changed since")
+                                                       : tr("recipe changed since")});
     m_hint->setLegend(legend);
 }
 

@@ -69,8 +69,10 @@ void showKeyValues(ui::KeyValueGrid* grid, const QVector<ui::KeyValue>& rows) {
     for (const ui::KeyValue& kv : rows)
         keys << kv.key;
     if (grid->property("keys").toStringList() == keys && grid->count() == rows.size()) {
-        for (qsizetype i = 0; i < rows.size(); ++i)
+        for (qsizetype i = 0; i < rows.size(); ++i) {
             grid->setValue(int(i), rows[i].value, toneOf(rows[i]));
+            grid->setHelp(int(i), rows[i].help);
+        }
         return;
     }
     grid->setProperty("keys", keys);

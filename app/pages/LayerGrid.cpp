@@ -30,6 +30,7 @@ quint8 flagsOf(const ui::TargetRow& row, ui::Metric metric) {
     if (row.edited) flags |= ui::kCellEdited;
     if (row.different || row.state == ui::TargetState::Failed) flags |= ui::kCellFailed;
     if (ui::metricIsStale(row, metric)) flags |= ui::kCellStale;
+    if (metric == ui::Metric::KlShare && (row.klNearest || row.klUnscaled)) flags |= ui::kCellStandIn;
     return flags;
 }
 
@@ -195,6 +196,9 @@ LayerPicture LayerGrid::picture(const ui::TargetTableSource& source, const Layer
     data->valueTitle = info.label;
     data->unit = info.unit;
     data->valueHint = info.help;
+    data->standInHint =
+        tr("stand-in: rounded to nearest where the method needs a calibration, or without the "
+           "recipe's transforms; a run's own values replace it");
     data->log = info.log;
     data->diverging = info.diverging;
     data->values.fill(ui::kNotMeasured, cells.size());

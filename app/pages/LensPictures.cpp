@@ -66,7 +66,9 @@ ui::HistogramDataPtr histogramPicture(const Session& session, int target) {
     data->title = Texts::tr("Weights, %1 values").arg(ui::integerText(qint64(row.rows * row.cols)));
     setRange(*data, report.original, 0);
     data->before = padded(report.original, 0);
-    data->beforeLabel = Texts::tr("original %1").arg(row.sourceType);
+    data->beforeLabel = comparison->scaled
+                            ? Texts::tr("original %1, scaled as the run did").arg(row.sourceType)
+                            : Texts::tr("original %1").arg(row.sourceType);
     if (anyCounted(report.quantized)) {
         data->after = padded(report.quantized, 0);
         data->afterLabel = comparison->label;
@@ -89,7 +91,8 @@ ui::HistogramDataPtr lensHistogram(const Lens& lens, LensUnits units) {
     const int room = int(before.counts.size() / 40);
     setRange(*data, before, room);
     data->before = padded(before, room);
-    data->beforeLabel = Texts::tr("original");
+    data->beforeLabel = isScaled(lens.source()->scaling) ? Texts::tr("original, scaled as the run did")
+                                                         : Texts::tr("original");
     data->xTitle = codes       ? Texts::tr("code units, w ÷ scale + zero · %1").arg(rowsText(*view))
                    : quantized ? Texts::tr("weight · %1").arg(rowsText(*view))
                                : Texts::tr("weight");

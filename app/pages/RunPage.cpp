@@ -3,6 +3,7 @@
 
 #include "app/jobs/JobsModel.h"
 #include "app/pages/InspectorPane.h"
+#include "app/pages/TransformsPane.h"
 #include "widgets/models/Metric.h"
 #include "widgets/theme/Style.h"
 #include "widgets/theme/Theme.h"
@@ -64,6 +65,7 @@ RunPage::RunPage(Session* session, QWidget* parent)
     , m_session(session)
     , m_units(session)
     , m_recipe(new ui::KeyValueGrid)
+    , m_transforms(new TransformsPane(session))
     , m_calibration(new ui::KeyValueGrid)
     , m_run(new QPushButton(tr("Run")))
     , m_stop(new QPushButton(tr("Stop")))
@@ -124,6 +126,8 @@ QWidget* RunPage::makeFacts() {
     recipe->setLineAbove(false);
     layout->addWidget(recipe);
     layout->addWidget(padded({m_recipe}));
+    layout->addWidget(new ui::SectionHeader(tr("Before quantizing"), tr("the whole model")));
+    layout->addWidget(padded({m_transforms}));
     layout->addWidget(new ui::SectionHeader(tr("Calibration")));
     m_calibrate->setObjectName(QStringLiteral("runCalibrate"));
     layout->addWidget(padded({m_calibration, m_calibrate}));

@@ -21,11 +21,14 @@ class KeyValueGrid;
 
 namespace qs::app {
 
+class TransformsPane;
+
 class RunPage : public QWidget {
     Q_OBJECT
 public:
     explicit RunPage(Session* session, QWidget* parent = nullptr);
     RunUnits* units() { return &m_units; }
+    TransformsPane* transforms() const { return m_transforms; }
     QPushButton* runButton() const { return m_run; }
     QPushButton* stopButton() const { return m_stop; }
 
@@ -49,6 +52,7 @@ private:
     Session* m_session;
     RunUnits m_units;
     ui::KeyValueGrid* m_recipe;
+    TransformsPane* m_transforms;
     ui::KeyValueGrid* m_calibration;
     QPushButton *m_run, *m_stop, *m_calibrate;
     ToneLabel* m_hint;

@@ -18,26 +18,18 @@ namespace qs::app {
 namespace {
 using Column = ui::TensorTableModel::Column;
 constexpr int kVisibleDelayMs = 150;
-const auto kHeaderKey = QStringLiteral("tensors/header2");
+const auto kHeaderKey = QStringLiteral("tensors/header3");
 
 constexpr std::pair<Column, int> kWidths[] = {
-    {Column::Tensor, 196},
-    {Column::Block, 46},
-    {Column::Role, 50},
-    {Column::Shape, 96},
-    {Column::Source, 56},
-    {Column::Format, 116},
-    {Column::Bits, 76},
-    {Column::Group, 60},
-    {Column::Method, 84},
-    {Column::Size, 80},
-    {Column::BitsPerWeight, 72},
-    {Column::OutlierWeights, 72},
-    {Column::OutlierActivations, 72},
-    {Column::Kurtosis, 72},
-    {Column::WeightError, 92},
-    {Column::OutputError, 92},
-    {Column::KlShare, 92},
+    {Column::Tensor, 196},        {Column::Block, 46},
+    {Column::Role, 50},           {Column::Shape, 96},
+    {Column::Source, 56},         {Column::Format, 116},
+    {Column::Bits, 76},           {Column::Group, 60},
+    {Column::Method, 84},         {Column::Inputs, 60},
+    {Column::Size, 80},           {Column::BitsPerWeight, 72},
+    {Column::OutlierWeights, 72}, {Column::OutlierActivations, 72},
+    {Column::Kurtosis, 72},       {Column::WeightError, 92},
+    {Column::OutputError, 92},    {Column::KlShare, 92},
     {Column::State, 120},
 };
 } // namespace
@@ -55,7 +47,7 @@ TensorsPane::TensorsPane(Session* session, Settings* settings, QWidget* parent)
     auto* row = new ui::ToolRow;
     row->addWidget(m_filter);
     row->addStretch();
-    row->addLabel(tr("F2 edits bits, group or method of every selected row"));
+    row->addLabel(tr("F2 edits bits, group, method or inputs of every selected row"));
     m_counts = row->addLabel({});
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 0);
@@ -91,7 +83,7 @@ void TensorsPane::setupView() {
     m_view->setEditTriggers(QAbstractItemView::DoubleClicked | QAbstractItemView::EditKeyPressed |
                             QAbstractItemView::SelectedClicked);
     m_view->setItemDelegateForColumn(Column::Bits, new ui::BitsDelegate(m_view));
-    for (const Column c : {Column::Group, Column::Method})
+    for (const Column c : {Column::Group, Column::Method, Column::Inputs})
         m_view->setItemDelegateForColumn(c, new ui::ChoiceDelegate(m_view));
     for (const auto& [column, width] : kWidths)
         m_view->setColumnWidth(column, width);

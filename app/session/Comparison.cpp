@@ -78,7 +78,8 @@ Result<WeightComparison> compareWeights(const ComparisonInput& in, const JobCont
     report.codec = quantized.codec.get();
     report.bins = in.bins;
     QS_TRY(QuantReport made, reportQuantized(report, job));
-    return WeightComparison{in.target, quantized.label, quantized.preview, std::move(made)};
+    return WeightComparison{in.target, quantized.label, quantized.preview, isScaled(scaling),
+                            std::move(made)};
 }
 
 Result<TensorStats> statsOfTarget(const Model& model, int target, const JobContext& job) {

@@ -5,6 +5,7 @@
 #include "app/session/Requests.h"
 #include "core/base/job.h"
 #include "core/quant/range/range_search.h"
+#include "core/quant/transform/scaling.h"
 
 namespace qs::app {
 
@@ -21,6 +22,11 @@ struct ComparisonInput {
     std::shared_ptr<const Scheme> scheme; ///< null: kept, only the original is shown
     size_t bins = 512;
 };
+
+/// Some row or column has a factor.
+inline bool isScaled(const TensorScaling& scaling) {
+    return !scaling.rows.empty() || !scaling.columns.empty();
+}
 
 /// A tensor in codes and what stands behind it.
 struct QuantizedTarget {

@@ -2,6 +2,7 @@
 #include "app/session/KlShare.h"
 
 #include "app/session/Comparison.h"
+#include "core/base/file.h"
 #include "core/evaluate/changed_linears.h"
 #include "widgets/models/Metric.h"
 
@@ -16,6 +17,7 @@ struct KlInput {
     std::shared_ptr<const Model> model;
     std::shared_ptr<const Calibration> calibration; ///< may be null
     std::shared_ptr<const Run> run;                 ///< may be null
+    std::vector<TransformUse> transforms;           ///< of the run
     struct Linear {
         int target;
         SchemeBook::SchemePtr scheme;
@@ -34,6 +36,11 @@ TextRequest textOf(const Model& model) {
     return text;
 }
 
+/// As Evaluation::textFingerprint.
+std::string fingerprintOf(const TokenWindows& tokens) {
+    return sha256Hex(std::as_bytes(tokens.span()));
+}
+
 bool hasInputs(const Calibration* calibration, const QuantTarget& target) {
     const SiteRecord* site = calibration ? calibration->find(target.site) : nullptr;
     return site && site->tokens > 0;
@@ -44,6 +51,24 @@ bool isStandIn(const KlInput& in, const KlInput::Linear& linear) {
     const auto method = findMethod(linear.scheme->method);
     return !linear.byRun && method && (*method)->needs != Needs::Nothing &&
            !hasInputs(in.calibration.get(), in.model->targets()[size_t(linear.target)]);
+}
+
+/// What a value of the linear says about itself.
+MeasuredKl described(const KlInput& in, const KlInput::Linear& linear, const std::string& text) {
+    MeasuredKl out;
+    out.target = linear.target;
+    out.scheme = linear.scheme;
+    out.text = text;
+    const auto method = findMethod(linear.scheme->method);
+    if (linear.byRun) {
+        out.as = MeasuredKl::As::Run;
+        out.transforms = in.transforms;
+    } else if (isStandIn(in, linear)) {
+        out.as = MeasuredKl::As::Nearest;
+    } else if (method && (*method)->needs != Needs::Nothing) {
+        out.calibration = in.calibration->info().fingerprint;
+    }
+    return out;
 }
 
 /// As the run wrote it; else as the scheme says; else rounded to nearest in the scheme's format.
@@ -82,13 +107,25 @@ Result<Matrix> quantizedValues(const KlInput& in, const KlInput::Linear& linear,
     return written->dequantize(tensor);
 }
 
+/// How the linear rounds its inputs. A run's transforms have divided them before; alone it meets the
+/// original's.
+Result<std::shared_ptr<const RowRounder>> inputsOf(const KlInput& in, const KlInput::Linear& linear) {
+    QS_TRY(auto rounder, inputRounder(*linear.scheme));
+    if (!rounder || !linear.byRun) return rounder;
+    QS_TRY(const TensorScaling scaling, in.run->scalingOf(in.model->targets()[size_t(linear.target)]));
+    if (scaling.columns.empty()) return rounder;
+    return std::make_shared<const RowRounder>(
+        *createCodec(linear.scheme->inputs->codec, linear.scheme->inputs->codecParams), scaling.columns,
+        float(linear.scheme->inputs->keepAbove));
+}
+
 Outcome measureAll(const KlInput& in, const JobScope& scope) {
     scope.job().report("Tokenize", 0, 1);
     auto tokens = windowsFor(*in.model, in.text, true);
     if (!tokens) return tokens.takeError();
     std::vector<LinearChange> changes;
     for (const KlInput::Linear& linear : in.linears) {
-        auto inputs = inputRounder(*linear.scheme);
+        auto inputs = inputsOf(in, linear);
         if (!inputs) return inputs.takeError();
         changes.push_back({in.model->targets()[size_t(linear.target)].module,
                            [&in, &linear, &scope](const JobContext& job) {
@@ -96,10 +133,11 @@ Outcome measureAll(const KlInput& in, const JobScope& scope) {
                            },
                            std::move(*inputs)});
     }
+    const std::string text = fingerprintOf(*tokens);
     const auto measured = [&](size_t change, const ChangeEffect& effect) {
-        const KlInput::Linear& linear = in.linears[change];
-        scope.publish(
-            Payload::of(MeasuredKl{linear.target, effect.kl, linear.scheme, isStandIn(in, linear)}));
+        MeasuredKl value = described(in, in.linears[change], text);
+        value.kl = effect.kl;
+        scope.publish(Payload::of(std::move(value)));
     };
     const auto weights = modelWeights(*in.model);
     auto effects = measureChanges(in.model->spec(), *weights, changes, *tokens, {}, scope.backend(),
@@ -109,6 +147,11 @@ Outcome measureAll(const KlInput& in, const JobScope& scope) {
 }
 
 } // namespace
+
+Result<std::string> klShareText(const Model& model) {
+    QS_TRY(const TokenWindows tokens, windowsFor(model, textOf(model), true));
+    return fingerprintOf(tokens);
+}
 
 KlShare::KlShare(Session* session, QObject* parent) : QObject(parent), m_session(session) {
     connect(session, &Session::modelChanged, this, [this] {
@@ -132,7 +175,10 @@ QVector<int> KlShare::wanted() const {
     const SchemeTable* table = m_session->table();
     for (int t = 0; t < table->count(); ++t) {
         const ui::TargetRow& row = table->row(t);
-        if (row.hasScheme() && row.block >= 0 && (std::isnan(row.kl) || row.klStale)) out.push_back(t);
+        if (!row.hasScheme() || row.block < 0) continue;
+        const bool byRun = !row.done.isEmpty() && !row.stale;
+        const bool better = (row.klNearest && (byRun || row.tokens > 0)) || (row.klUnscaled && byRun);
+        if (std::isnan(row.kl) || row.klStale || better) out.push_back(t);
     }
     return out;
 }
@@ -142,8 +188,13 @@ JobHandle* KlShare::measure() {
     const SchemeTable* table = m_session->table();
     QVector<int> targets = wanted();
     if (targets.isEmpty()) return nullptr;
-    KlInput input{m_session->model(),         m_session->calibration(),   m_session->run(), {},
-                  m_session->table()->seed(), textOf(*m_session->model())};
+    KlInput input;
+    input.model = m_session->model();
+    input.calibration = m_session->calibration();
+    input.run = m_session->run();
+    if (const auto plan = m_session->runPlan()) input.transforms = plan->transforms;
+    input.seed = table->seed();
+    input.text = textOf(*input.model);
     for (const int t : targets) {
         const ui::TargetRow& row = table->row(t);
         const bool byRun = input.run && !row.done.isEmpty() && !row.stale;

@@ -8,6 +8,9 @@
 
 namespace qs::app {
 
+/// SHA-256 of the tokens that shares of a model are measured on; a worker's work.
+Result<std::string> klShareText(const Model& model);
+
 class KlShare : public QObject {
     Q_OBJECT
 public:
@@ -15,7 +18,8 @@ public:
 
     /// Why it cannot be measured now, "" when it can.
     QString blocker() const;
-    /// Quantized linears without a value of their present scheme.
+    /// Quantized linears without a value of their present scheme, and those with a stand-in's where there is
+    /// something better by now.
     QVector<int> wanted() const;
     /// Null when there is a blocker. Partial results are kept when it is stopped.
     JobHandle* measure();

@@ -165,15 +165,14 @@ void Lens::open() {
             source->target = asked.target;
             source->scheme = asked.scheme;
             QS_TRY(source->weight, asked.model->readTarget(t));
-            TensorScaling scaling; // the lens looks at what the run quantized
-            if (asked.run && asked.run->result(t.module)) {
-                QS_TRY(scaling, asked.run->scalingOf(t));
-                scaling.apply(source->weight.view());
+            if (asked.run && asked.run->result(t.module)) { // the lens looks at what the run quantized
+                QS_TRY(source->scaling, asked.run->scalingOf(t));
+                source->scaling.apply(source->weight.view());
             }
             if (asked.scheme && asked.calibration && t.cols <= kSigmaLimit && !t.site.empty() &&
                 asked.calibration->find(t.site)) {
                 QS_TRY(MatrixD sigma, asked.calibration->sigma(t.site));
-                scaleSigma(scaling.columns, sigma);
+                scaleSigma(source->scaling.columns, sigma);
                 QS_TRY(source->sigma, SigmaWeights::make(sigma, t.cols));
             }
             Opened out;

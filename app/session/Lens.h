@@ -15,8 +15,9 @@ struct LensSource {
     std::shared_ptr<const Model> model;
     int target = -1;
     std::shared_ptr<const Scheme> scheme; ///< null: kept
-    Matrix weight;
-    std::optional<SigmaWeights> sigma; ///< of the calibration; empty: no output error
+    Matrix weight;                        ///< as the run's transforms left it
+    TensorScaling scaling;                ///< of those transforms; no factors: the weight is the model's
+    std::optional<SigmaWeights> sigma;    ///< of the calibration, scaled alike; empty: no output error
 };
 
 /// One quantization of the tensor.

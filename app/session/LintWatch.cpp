@@ -14,7 +14,7 @@ Plan planOf(const std::vector<SchemeTable::SchemePtr>& schemes, const Model& mod
     std::vector<std::optional<Scheme>> values;
     for (const auto& s : schemes)
         values.push_back(s ? std::optional<Scheme>(*s) : std::nullopt);
-    return planFromSchemes(values, model, settings.seed, settings.transforms);
+    return planFromSchemes(values, model, settings.seed, settings);
 }
 
 } // namespace

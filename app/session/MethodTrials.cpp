@@ -145,6 +145,7 @@ void MethodTrials::start(const MethodDescriptor& method, Params params, const QS
             if (solver) {
                 const QuantTarget& t = source->model->targets()[size_t(source->target)];
                 QS_TRY(sigma, calibration->sigma(t.site));
+                scaleSigma(source->scaling.columns, sigma);
                 in.sigma = &sigma;
                 in.backend = &scope.backend();
             }

@@ -53,7 +53,7 @@ Recipe recipeOf(const Model& model, const std::vector<SchemePtr>& schemes, const
     Recipe out;
     out.name = name;
     out.seed = settings.seed;
-    out.transforms = settings.transforms;
+    static_cast<ModelSettings&>(out) = settings;
     const auto& targets = model.targets();
     if (targets.empty()) return out;
     std::map<SchemePtr, int> all;

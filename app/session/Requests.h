@@ -52,6 +52,7 @@ struct WeightComparison {
     int target = -1;
     QString label;        ///< "int4 g128 asym · GPTQ"; "" when kept
     bool preview = false; ///< not what a run wrote, but the present scheme rounded to nearest
+    bool scaled = false;  ///< both in the coordinates of the run's transforms
     QuantReport report;
 };
 

@@ -24,6 +24,7 @@ const ui::SchemeInfo& SchemeBook::infoOf(const SchemePtr& scheme) {
     }
     const auto method = findMethod(scheme->method);
     info.method = QString::fromStdString(method ? (*method)->label : scheme->method);
+    if (scheme->inputs) info.inputs = QString::fromStdString(scheme->inputs->label());
     const auto group = scheme->codecParams.values().find("group");
     if (group != scheme->codecParams.values().end() && std::holds_alternative<long long>(group->second)) {
         info.hasGroup = true;

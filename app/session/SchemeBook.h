@@ -12,9 +12,9 @@
 namespace qs::app {
 
 /// What a plan says of the model as a whole.
-struct PlanSettings {
+struct PlanSettings : ModelSettings {
     quint64 seed = 0;
-    std::vector<TransformUse> transforms;
+    const ModelSettings& model() const { return *this; }
     bool operator==(const PlanSettings&) const = default;
 };
 

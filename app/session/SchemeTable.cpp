@@ -32,6 +32,7 @@ std::unique_ptr<TableStart> SchemeTable::setModel(std::unique_ptr<TableStart> st
     m_settings = {};
     m_runSchemes.clear();
     m_kl.clear();
+    m_calibration.clear();
     m_ruleIssues.clear();
     m_plan.reset();
     m_model = std::move(now.model);
@@ -102,6 +103,9 @@ QString SchemeTable::editText(int target, size_t count, const SchemeEdit& edit) 
     }
     case SchemeEdit::Kind::MethodParam:
         return tr("Set %1 of %2 to %3").arg(key, what, value());
+    case SchemeEdit::Kind::Inputs:
+        return key.isEmpty() ? tr("Leave the inputs of %1 as they are").arg(what)
+                             : tr("Round the inputs of %1 to %2").arg(what, key);
     }
     return {};
 }
@@ -119,6 +123,12 @@ QVector<ui::EditChoice> SchemeTable::choices(int target, EditField field) const 
     if (field == EditField::Method) {
         for (const MethodDescriptor* m : methods())
             out.push_back({QString::fromStdString(m->label), QString::fromStdString(m->id)});
+        return out;
+    }
+    if (field == EditField::Inputs) {
+        out.push_back({tr("as they are"), QString()});
+        for (const std::string& preset : InputScheme::presets())
+            out.push_back({QString::fromStdString(preset), QString::fromStdString(preset)});
         return out;
     }
     const auto codec = findCodec(r.hasScheme() ? r.info->scheme->codec : m_default.codec);
@@ -148,13 +158,15 @@ SchemeEdit SchemeTable::editFor(EditField field, const QVariant& value) const {
         return SchemeEdit::codecParam("group", value.toLongLong());
     case EditField::Method:
         return SchemeEdit::method(value.toString().toStdString());
+    case EditField::Inputs:
+        return SchemeEdit::inputs(value.toString().toStdString());
     }
     return {};
 }
 
 void SchemeTable::assign(const std::vector<int>& targets, const std::vector<SchemePtr>& schemes,
                          const PlanSettings& settings) {
-    const bool rescaled = settings.transforms != m_settings.transforms;
+    const bool rescaled = settings.model() != m_settings.model();
     m_settings = settings;
     m_ruleIssues.clear();
     m_plan.reset();
@@ -180,6 +192,26 @@ std::vector<LintIssue> SchemeTable::issues() const {
     out.insert(out.end(), m_ruleIssues.begin(), m_ruleIssues.end());
     const auto own = transformIssues();
     out.insert(out.end(), own.begin(), own.end());
+    const auto settings = settingsIssues();
+    out.insert(out.end(), settings.begin(), settings.end());
+    return out;
+}
+
+/// What the recipe says of the model and no control shows.
+std::vector<LintIssue> SchemeTable::settingsIssues() const {
+    std::vector<LintIssue> out;
+    if (!m_model) return out;
+    if (auto issue = ruleOnKvCache(m_settings.kvCache, *m_model)) out.push_back(std::move(*issue));
+    if (m_settings.kvCache)
+        out.push_back({Severity::Info, "kv-cache", "",
+                       "The KV cache is rounded when the model runs (" + m_settings.kvCache->label() +
+                           "): the recipe says so."});
+    if (m_settings.tokenWeights)
+        out.push_back(
+            {Severity::Info, "token-weights", "",
+             fmt::format("Tokens count by the attention they receive, the least {:g} of the most: the "
+                         "recipe says so.",
+                         m_settings.tokenWeights->least)});
     return out;
 }
 
@@ -201,7 +233,7 @@ std::vector<LintIssue> SchemeTable::transformIssues() const {
 const Plan& SchemeTable::plan() const {
     if (!m_plan) {
         Plan plan = m_model ? m_live.toPlan(m_settings.seed) : Plan();
-        plan.transforms = m_settings.transforms;
+        static_cast<ModelSettings&>(plan) = m_settings;
         plan.issues = issues();
         m_plan = std::make_unique<const Plan>(std::move(plan));
     }
@@ -209,7 +241,7 @@ const Plan& SchemeTable::plan() const {
 }
 
 bool SchemeTable::isOfRun(size_t target) const {
-    return schemes()[target] == m_runSchemes[target] && m_settings.transforms == m_runTransforms;
+    return schemes()[target] == m_runSchemes[target] && m_settings.model() == m_runSettings;
 }
 
 void SchemeTable::refreshRow(int target) {
@@ -219,14 +251,24 @@ void SchemeTable::refreshRow(int target) {
     r.edited = schemes()[t] != m_baseline[t];
     const bool hasResult = !r.done.isEmpty();
     r.stale = hasResult && !isOfRun(t);
-    if (!m_kl.isEmpty())
-        if (const auto kl = m_kl.constFind(target); kl != m_kl.cend())
-            r.klStale = schemes()[t] != kl->scheme || (kl->standIn && hasResult && !r.stale);
+    if (!m_kl.isEmpty()) refreshKl(target);
     if (r.state == TargetState::Failed) return;
     if (hasResult)
         r.state = TargetState::Done;
     else if (m_running && m_runSchemes[t])
         r.state = TargetState::Queued;
+}
+
+void SchemeTable::refreshKl(int target) {
+    const auto found = m_kl.constFind(target);
+    if (found == m_kl.cend()) return;
+    const bool byRun = found->as == MeasuredKl::As::Run;
+    TargetRow& r = m_rows[size_t(target)];
+    r.klStale =
+        schemes()[size_t(target)] != found->scheme || (byRun && found->transforms != m_settings.transforms) ||
+        (!m_calibration.empty() && !found->calibration.empty() && found->calibration != m_calibration);
+    r.klNearest = found->as == MeasuredKl::As::Nearest;
+    r.klUnscaled = !byRun && !m_settings.transforms.empty();
 }
 
 } // namespace qs::app

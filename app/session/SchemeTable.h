@@ -15,13 +15,20 @@
 
 namespace qs::app {
 
-/// One linear's KL alone: see core/evaluate/changed_linears.h.
+/// One linear's KL alone (see core/evaluate/changed_linears.h), and what it was measured for.
 struct MeasuredKl {
+    enum class As {
+        Run,     ///< as a run wrote it, the run's transforms included
+        Method,  ///< as its scheme's method chose, without transforms
+        Nearest, ///< rounded to nearest: the method could not run. A run's own result is worth more
+    };
     int target = -1;
     double kl = 0; ///< nats per token
     SchemeBook::SchemePtr scheme;
-    /// Rounded to nearest where the scheme's method could not run: a run's own result is worth more.
-    bool standIn = false;
+    As as = As::Method;
+    std::vector<TransformUse> transforms; ///< of the run
+    std::string calibration;              ///< fingerprint of what the method was given, "" when nothing
+    std::string text;                     ///< SHA-256 of the tokens
 };
 
 class SchemeTable : public ui::TargetTableSource {
@@ -54,6 +61,9 @@ public:
     /// Current at any moment; plan() and issues() are put together when asked, over every target.
     const PlanSummary& summary() const { return m_live.summary(); }
     std::vector<LintIssue> issues() const;
+    /// Those of the recipe's transforms alone.
+    std::vector<LintIssue> transformIssues() const;
+    std::vector<LintIssue> settingsIssues() const;
     const Plan& plan() const;
     QUndoStack* undoStack() { return &m_undo; }
     const PlanSettings& settings() const { return m_settings; }
@@ -66,6 +76,8 @@ public:
     /// Ordered rules that give exactly the present schemes: exceptions by name, then by module over all
     /// blocks, then `*`.
     Recipe recipe(const std::string& name = {}) const;
+    /// One undo step; nothing when they are the present ones.
+    void setTransforms(std::vector<TransformUse> transforms, const QString& undoText);
     /// One undo step. Rules that match nothing and schemes that do not fit show up as problems of the plan.
     void applyRecipe(const Recipe& recipe, const QString& undoText);
     /// The schemes of a plan for the same model, as one undo step.
@@ -76,16 +88,16 @@ public:
     void setCalibration(const Calibration* calibration);
     /// Shares are of the sum over all that are measured by then.
     void setKl(const std::vector<MeasuredKl>& measured);
-    /// The schemes and transforms that a run (starting or opened) executes; results belong to them. Clears
+    const QHash<int, MeasuredKl>& measuredKl() const { return m_kl; } ///< by target
+    /// The schemes and settings that a run (starting or opened) executes; results belong to them. Clears
     /// earlier results.
-    void beginRun(const std::vector<SchemePtr>& schemes, const std::vector<TransformUse>& transforms,
-                  bool running);
+    void beginRun(const std::vector<SchemePtr>& schemes, const ModelSettings& settings, bool running);
     void setResults(const std::vector<TensorResult>& results);
     /// What is not done is no longer queued.
     void endRun();
     void clearRun();
     bool hasRun() const { return m_hasRun; }
-    /// True when some scheme, or a transform, differs from the run's.
+    /// True when some scheme, or a setting of the whole model, differs from the run's.
     bool runIsStale() const;
     /// The schemes of a plan, as this table shares them.
     std::vector<SchemePtr> schemesOf(const Plan& plan);
@@ -99,9 +111,9 @@ private:
     void push(const QString& text, const std::vector<SchemePtr>& schemes, const PlanSettings& settings);
     void assign(const std::vector<int>& targets, const std::vector<SchemePtr>& schemes,
                 const PlanSettings& settings);
-    std::vector<LintIssue> transformIssues() const;
     bool isOfRun(size_t target) const;
     void refreshRow(int target);
+    void refreshKl(int target);
     void notifyMeasured(const QVector<int>& targets);
 
     std::shared_ptr<const Model> m_model;
@@ -112,8 +124,9 @@ private:
     std::shared_ptr<const ui::TargetNames> m_names;
     std::vector<SchemePtr> m_baseline; ///< what "edited" is measured against
     std::vector<SchemePtr> m_runSchemes;
-    std::vector<TransformUse> m_runTransforms;
-    QHash<int, MeasuredKl> m_kl; ///< by target
+    ModelSettings m_runSettings;
+    QHash<int, MeasuredKl> m_kl;
+    std::string m_calibration; ///< fingerprint, "" without one
     bool m_hasRun = false, m_running = false;
     Scheme m_default;
     std::vector<LintIssue> m_ruleIssues;        ///< of the recipe applied last, until the next edit

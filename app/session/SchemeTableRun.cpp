@@ -51,7 +51,14 @@ std::vector<SchemeTable::SchemePtr> SchemeTable::schemesOf(const Plan& plan) {
 }
 
 void SchemeTable::applyPlan(const Plan& plan, const QString& undoText) {
-    push(undoText, schemesOf(plan), {plan.seed, plan.transforms});
+    push(undoText, schemesOf(plan), {plan, plan.seed});
+}
+
+void SchemeTable::setTransforms(std::vector<TransformUse> transforms, const QString& undoText) {
+    if (transforms == m_settings.transforms) return;
+    PlanSettings settings = m_settings;
+    settings.transforms = std::move(transforms);
+    m_undo.push(new SetSchemesCommand(this, undoText, {}, {}, std::move(settings), 0));
 }
 
 void SchemeTable::applyRecipe(const Recipe& recipe, const QString& undoText) {
@@ -85,6 +92,7 @@ void SchemeTable::setStats(int target, const TensorStats& stats) {
 }
 
 void SchemeTable::setCalibration(const Calibration* calibration) {
+    m_calibration = calibration ? calibration->info().fingerprint : std::string();
     QVector<int> changed;
     for (int t = 0; t < count(); ++t) {
         TargetRow& r = m_rows[size_t(t)];
@@ -98,6 +106,7 @@ void SchemeTable::setCalibration(const Calibration* calibration) {
             r.activationKurtosis = *std::max_element(s.kurtosis.begin(), s.kurtosis.end());
             r.outlierRatioActivations = maxMedianRatio(s);
         }
+        refreshKl(t);
         changed.push_back(t);
     }
     notifyMeasured(changed);
@@ -105,10 +114,12 @@ void SchemeTable::setCalibration(const Calibration* calibration) {
 
 void SchemeTable::setKl(const std::vector<MeasuredKl>& measured) {
     for (const MeasuredKl& m : measured) {
-        if (m.target < 0 || m.target >= count()) continue;
-        m_kl.insert(m.target, m);
+        if (m.target < 0 || m.target >= count() || !m.scheme) continue;
+        MeasuredKl& known = *m_kl.insert(m.target, m);
+        // A scheme that was read from a file is equal to one of the table's, not the same object.
+        if (known.scheme != schemes()[size_t(m.target)]) known.scheme = m_book.share(*known.scheme);
         m_rows[size_t(m.target)].kl = m.kl;
-        refreshRow(m.target);
+        refreshKl(m.target);
     }
     double sum = 0;
     for (const MeasuredKl& m : qAsConst(m_kl))
@@ -121,9 +132,9 @@ void SchemeTable::setKl(const std::vector<MeasuredKl>& measured) {
     notifyMeasured(changed);
 }
 
-void SchemeTable::beginRun(const std::vector<SchemePtr>& schemes, const std::vector<TransformUse>& transforms,
+void SchemeTable::beginRun(const std::vector<SchemePtr>& schemes, const ModelSettings& settings,
                            bool running) {
-    m_runTransforms = transforms;
+    m_runSettings = settings;
     m_runSchemes = schemes;
     m_baseline = schemes;
     m_hasRun = true;
@@ -179,7 +190,7 @@ void SchemeTable::clearRun() {
 }
 
 bool SchemeTable::runIsStale() const {
-    return m_hasRun && (schemes() != m_runSchemes || m_settings.transforms != m_runTransforms);
+    return m_hasRun && (schemes() != m_runSchemes || m_settings.model() != m_runSettings);
 }
 
 } // namespace qs::app

@@ -101,6 +101,20 @@ public:
         return {QString::fromStdString(chosen.generic_string()),
                 QString::fromStdString(text(part, "fingerprint", place))};
     }
+    std::vector<KlRecord> kl() {
+        std::vector<KlRecord> out;
+        const auto it = m_object.find("kl");
+        if (it == m_object.end()) return out;
+        if (!it->is_array()) fail("kl", "an array of objects");
+        for (size_t i = 0; i < it->size() && !m_error; ++i) {
+            auto record = KlRecord::fromJson((*it)[i], m_where + ": kl[" + std::to_string(i) + "]");
+            if (record)
+                out.push_back(std::move(*record));
+            else
+                m_error = record.error();
+        }
+        return out;
+    }
     QStringList texts(const char* key) {
         QStringList out;
         const auto it = m_object.find(key);
@@ -153,6 +167,9 @@ std::string sessionText(const SessionState& state, const fs::path& folder) {
     if (!state.compared.empty()) root["compared"] = json::array();
     for (const SessionState::Compared& compared : state.compared)
         root["compared"].push_back(comparedToJson(compared, folder));
+    if (!state.kl.empty()) root["kl"] = json::array();
+    for (const KlRecord& record : state.kl)
+        root["kl"].push_back(record.toJson());
     if (state.against != 'A') root["against"] = std::string(1, state.against);
     if (!state.savedAs.isEmpty()) root["saved_as"] = state.savedAs.toStdString();
     for (const QString& module : state.selection)
@@ -173,6 +190,7 @@ Result<SessionState> readSession(const fs::path& file) {
     state.run = reader.part("run", folder);
     state.compared = reader.compared(folder);
     state.against = reader.letter(root, "against", {});
+    state.kl = reader.kl();
     state.selection = reader.texts("selection");
     state.current = QString::fromStdString(reader.text(root, "current", {}));
     state.savedAs = QString::fromStdString(reader.text(root, "saved_as", {}));

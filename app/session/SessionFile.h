@@ -4,7 +4,7 @@
 // absolute one.
 #pragma once
 
-#include "core/recipe/recipe.h"
+#include "app/session/KlRecord.h"
 
 #include <QString>
 #include <QStringList>
@@ -30,10 +30,11 @@ struct SessionState {
     };
     Part model, calibration, run;
     std::vector<Compared> compared;
-    char against = 'A';    ///< the one that the others are held against; A: none was chosen
-    Recipe recipe;         ///< gives the scheme of every tensor
-    QStringList selection; ///< modules
-    QString current;       ///< module, "" for none
+    char against = 'A';       ///< the one that the others are held against; A: none was chosen
+    Recipe recipe;            ///< gives the scheme of every tensor
+    std::vector<KlRecord> kl; ///< what was measured of single layers
+    QStringList selection;    ///< modules
+    QString current;          ///< module, "" for none
     /// What the window shows: workspace, metric, rule and the like, by stable keys; values are text.
     std::map<std::string, std::string> view;
     QString savedAs; ///< of an autosave: the session file it belongs to, "" for none

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/session/SessionRestore.h"
 
+#include "app/session/KlShare.h"
+
 #include <QDir>
 #include <QFileInfo>
 
@@ -9,6 +11,11 @@ namespace qs::app {
 namespace {
 /// More are not worth their size in the file: such a selection is made again with one key.
 constexpr qsizetype kMostSelected = 20000;
+
+struct Resolved {
+    Plan plan;
+    std::string klText; ///< what KL shares are measured on today; "" when none were kept
+};
 } // namespace
 
 SessionRestore::SessionRestore(Session* session, SessionState state)
@@ -90,19 +97,26 @@ void SessionRestore::applyRecipe() {
         deleteLater();
         return;
     }
-    const auto body = [model = m_model, recipe = m_state.recipe](const JobScope&) -> Outcome {
-        return Payload::of(resolvePlan(recipe, *model));
+    const auto body = [model = m_model, recipe = m_state.recipe,
+                       withKl = !m_state.kl.empty()](const JobScope&) -> Outcome {
+        Resolved out{resolvePlan(recipe, *model), {}};
+        if (withKl)
+            if (auto text = klShareText(*model)) out.klText = std::move(*text);
+        return Payload::of(std::move(out));
     };
     JobHandle* job =
         m_session->pool()->post({QStringLiteral("open"), tr("Restore the recipe"), false, 20}, body);
     job->then(this, [this](const Outcome& outcome) {
-        const auto plan = outcome.as<Plan>();
-        if (!plan || !stillOurs()) {
+        const auto resolved = outcome.as<Resolved>();
+        if (!resolved || !stillOurs()) {
             deleteLater();
             return;
         }
-        m_session->table()->applyPlan(*plan, tr("Open session"));
+        m_session->table()->applyPlan(resolved->plan, tr("Open session"));
         m_session->undoStack()->clear();
+        // Those of other weights, or on another text, say nothing about these.
+        if (m_session->fingerprint() == m_state.model.fingerprint)
+            m_session->table()->setKl(measuredKl(m_state.kl, *m_session->table(), resolved->klText));
         QVector<int> targets;
         for (const QString& module : m_state.selection)
             if (const int t = m_session->table()->indexOf(module); t >= 0) targets.push_back(t);
@@ -127,6 +141,7 @@ SessionState stateOf(const Session& session) {
     if (const auto run = session.run())
         state.run = {absolute(QString::fromStdString(run->directory().string())),
                      QString::fromStdString(run->manifest().planFingerprint)};
+    state.kl = klRecords(*session.table());
     const ui::TargetSelection& selection = *session.selection();
     if (selection.current() >= 0) state.current = session.table()->row(selection.current()).module;
     if (selection.targets().size() <= kMostSelected)

@@ -210,7 +210,7 @@ JobHandle* Session::startRun(const QString& directory) {
     m_runPlan = plan;
     m_receipt.reset();
     m_unitsDone = 0;
-    m_table.beginRun(m_table.schemes(), m_table.settings().transforms, true);
+    m_table.beginRun(m_table.schemes(), m_table.settings(), true);
     JobHandle* job = m_engine.post({QStringLiteral("run"), tr("Quantize %1").arg(title())}, body);
     m_runJob = job;
     job->onPartial(this, [this, model = m_model](const std::vector<Payload>& partials) {
@@ -282,7 +282,7 @@ void Session::adoptRun(std::shared_ptr<const Run> run, const Plan& plan) {
     m_receipt.reset();
     m_table.applyPlan(plan,
                       tr("Open run %1").arg(QString::fromStdString(m_run->directory().filename().string())));
-    m_table.beginRun(m_table.schemesOf(plan), plan.transforms, false);
+    m_table.beginRun(m_table.schemesOf(plan), plan, false);
     m_table.setResults(m_run->results());
     emit runChanged();
     emit receiptChanged();

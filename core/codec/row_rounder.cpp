@@ -15,8 +15,15 @@ namespace {
 /// Buffers for one row.
 class Row {
 public:
-    Row(const Codec& codec, const GroupLayout& layout, size_t cols, float keepAbove)
-        : codec_(codec), keepAbove_(keepAbove), scale_(cols), zero_(cols), rounded_(cols), codes_(cols) {
+    Row(const Codec& codec, const std::vector<float>& factors, const GroupLayout& layout, size_t cols,
+        float keepAbove)
+        : codec_(codec)
+        , factors_(factors)
+        , keepAbove_(keepAbove)
+        , scale_(cols)
+        , zero_(cols)
+        , rounded_(cols)
+        , codes_(cols) {
         q_.rows = 1;
         q_.cols = cols;
         q_.layout = layout;
@@ -24,6 +31,8 @@ public:
 
     /// False when a value is not finite.
     bool round(float* x) {
+        for (size_t c = 0; c < factors_.size(); ++c)
+            x[c] /= factors_[c];
         if (!std::all_of(x, x + q_.cols, [](float v) { return std::isfinite(v); })) return false;
         setAside(x);
         codec_.prepareParameters({x, 1, q_.cols, q_.cols}, q_);
@@ -43,6 +52,8 @@ public:
         std::copy(rounded_.begin(), rounded_.end(), x);
         for (const auto& [channel, value] : kept_)
             x[channel] = value;
+        for (size_t c = 0; c < factors_.size(); ++c)
+            x[c] *= factors_[c];
         return true;
     }
 
@@ -63,6 +74,7 @@ private:
     }
 
     const Codec& codec_;
+    const std::vector<float>& factors_;
     float keepAbove_;
     std::vector<std::pair<size_t, float>> kept_; ///< of the row at hand
     QuantizedTensor q_;
@@ -74,9 +86,11 @@ private:
 
 Result<void> RowRounder::round(MatrixView x) const {
     QS_TRY(const GroupLayout layout, codec_->layout(1, x.cols));
+    if (!factors_.empty() && factors_.size() != x.cols)
+        return Error::invalid(fmt::format("{} factors for inputs of {} channels", factors_.size(), x.cols));
     std::atomic<size_t> bad = x.rows;
     linalg::parallelFor(x.rows, 4, [&](size_t begin, size_t end) {
-        Row row(*codec_, layout, x.cols, keepAbove_);
+        Row row(*codec_, factors_, layout, x.cols, keepAbove_);
         for (size_t r = begin; r < end; ++r)
             if (!row.round(x.row(r))) bad = r;
     });

@@ -31,7 +31,8 @@ constexpr double kLargestKept = 1e6;
 Result<std::shared_ptr<const RowRounder>> inputRounder(const Scheme& scheme) {
     if (!scheme.inputs) return std::shared_ptr<const RowRounder>();
     QS_TRY(auto codec, createCodec(scheme.inputs->codec, scheme.inputs->codecParams));
-    return std::make_shared<const RowRounder>(std::move(codec), float(scheme.inputs->keepAbove));
+    return std::make_shared<const RowRounder>(std::move(codec), std::vector<float>(),
+                                              float(scheme.inputs->keepAbove));
 }
 
 std::vector<std::string> InputScheme::presets() {

@@ -28,7 +28,8 @@ constexpr std::array<Preset, 7> kPresets = {
 Result<std::shared_ptr<const RowRounder>> rounderOf(const std::optional<InputScheme>& format) {
     if (!format) return std::shared_ptr<const RowRounder>();
     QS_TRY(auto codec, createCodec(format->codec, format->codecParams));
-    return std::make_shared<const RowRounder>(std::move(codec), float(format->keepAbove));
+    return std::make_shared<const RowRounder>(std::move(codec), std::vector<float>(),
+                                              float(format->keepAbove));
 }
 
 std::string nameOf(const InputScheme& format) {

@@ -61,10 +61,12 @@ public:
     bool editable(int, ui::EditField) const override { return true; }
     QVector<ui::EditChoice> choices(int, ui::EditField field) const override {
         if (field == ui::EditField::Method) return {{"GPTQ", "gptq"}, {"Round to nearest", "rtn"}};
+        if (field == ui::EditField::Inputs) return {{"as they are", QString()}, {"int8", "int8"}};
         return {{"4", 4}, {"8", 8}};
     }
     ui::SchemeEdit editFor(ui::EditField field, const QVariant& value) const override {
         if (field == ui::EditField::Method) return ui::SchemeEdit::method(value.toString().toStdString());
+        if (field == ui::EditField::Inputs) return ui::SchemeEdit::inputs(value.toString().toStdString());
         return ui::SchemeEdit::codecParam(field == ui::EditField::Bits ? "bits" : "group",
                                           value.toLongLong());
     }

@@ -282,6 +282,51 @@ private slots:
         QCOMPARE(edits[3].kind, SchemeEdit::Kind::Keep);
     }
 
+    void schemeEditorRoundsInputs() {
+        SchemeEditor editor;
+        QVector<SchemeEdit> edits;
+        connect(&editor, &SchemeEditor::edited, this, [&](const SchemeEdit& e) { edits << e; });
+        const auto rounded = [](const std::string& preset) {
+            auto s = applyEdit(nullptr, SchemeEdit::inputs(preset), *scheme("rtn", 8));
+            return std::make_shared<const Scheme>(**s);
+        };
+        QComboBox* box = editor.inputsBox();
+        editor.setSchemes({scheme("rtn", 8)});
+        QCOMPARE(box->currentText(), QStringLiteral("As they are"));
+        QCOMPARE(box->count(), 1 + int(InputScheme::presets().size()));
+        editor.setSchemes({rounded("fp8"), rounded("fp8")});
+        QCOMPARE(box->currentText(), QStringLiteral("fp8"));
+        editor.setSchemes({rounded("fp8"), scheme("rtn", 8)});
+        QCOMPARE(box->currentIndex(), -1); // "mixed"
+        editor.setSchemes({nullptr});
+        QVERIFY(box->isHidden());
+        // What a recipe says and no preset does is shown, but is no choice.
+        auto own = *rounded("int8");
+        own.inputs->codecParams =
+            *withParam((*findCodec("int"))->params, own.inputs->codecParams, "bits", 6LL);
+        editor.setSchemes({std::make_shared<const Scheme>(own)});
+        QCOMPARE(box->currentText(), QString::fromStdString(own.inputs->label()));
+        QVERIFY(!(box->model()->flags(box->model()->index(box->currentIndex(), 0)) & Qt::ItemIsEnabled));
+        editor.setSchemes({rounded("int8")});
+        QCOMPARE(box->count(), 1 + int(InputScheme::presets().size()));
+        QCOMPARE(edits.size(), 0);
+        box->setCurrentIndex(box->findData(QStringLiteral("mxfp8")));
+        emit box->activated(box->currentIndex());
+        emit box->activated(0);
+        QCOMPARE(edits.size(), 2);
+        QCOMPARE(edits[0].kind, SchemeEdit::Kind::Inputs);
+        QCOMPARE(edits[0].key, std::string("mxfp8"));
+        QCOMPARE(edits[1].key, std::string());
+        // The rest of the scheme stays, and another format or method leaves the inputs alone.
+        const auto base = rounded("int8");
+        const auto other = applyEdit(base.get(), SchemeEdit::method("gptq"), *base);
+        QS_VERIFY_OK(other);
+        QVERIFY((*other)->inputs == base->inputs);
+        const auto plain = applyEdit(base.get(), SchemeEdit::inputs(""), *base);
+        QVERIFY(!(*plain)->inputs && (*plain)->codecParams == base->codecParams);
+        QVERIFY(!applyEdit(base.get(), SchemeEdit::inputs("nonsense"), *base));
+    }
+
     void editsKeepTheRest() {
         const auto base = scheme("gptq", 4);
         const auto three = applyEdit(base.get(), SchemeEdit::codecParam("bits", 3LL), *base);

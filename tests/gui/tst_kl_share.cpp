@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The share of the damage that each layer does, measured on the sample: against running the whole model with
 // one matrix replaced, and what becomes of the values when schemes change or a run arrives.
+#include "app/WindowSession.h"
 #include "app/pages/HeatMapPane.h"
 #include "app/pages/InspectPage.h"
 #include "app/pages/ModelTreePane.h"
+#include "app/pages/TensorsPane.h"
 #include "app/session/KlShare.h"
 #include "core/evaluate/evaluate.h"
 #include "tests/gui/WindowFixture.h"
 #include "widgets/heatmaps/HeatMapWidget.h"
+#include "widgets/models/KeyValue.h"
 #include "widgets/models/TensorTableModel.h"
 
 #include <QTreeView>
+#include <nlohmann/json.hpp>
 
 using namespace qs;
 using namespace qs::test;
@@ -110,6 +114,25 @@ class KlShareTest : public QObject {
                  ui::metricText(ui::Metric::KlShare, block * 100));
     }
 
+    /// In the table, the inspector and the map, or nowhere.
+    static void standInsAreTold(const WindowFixture& w, bool expected) {
+        w->inspectPage()->heatMap()->setMetric(ui::Metric::KlShare);
+        const ui::HeatMapWidget* map = w->inspectPage()->heatMap()->map();
+        const auto marked = [&] {
+            return std::count_if(map->data()->flags.begin(), map->data()->flags.end(),
+                                 [](quint8 f) { return f & ui::kCellStandIn; });
+        };
+        QTRY_COMPARE(marked(), expected ? map->data()->flags.size() : 0);
+        const QModelIndex cell = w->tensorsPane()->model()->index(0, ui::TensorTableModel::KlShare);
+        const QString tip = cell.data(Qt::ToolTipRole).toString();
+        QCOMPARE(tip.contains(u"stand-in"), expected);
+        QCOMPARE(tip.contains(u"GPTQ needs a calibration"), expected);
+        const auto rows = ui::describeScheme(w.table()->row(0));
+        QCOMPARE(rows.back().key,
+                 expected ? QStringLiteral("KL share, stand-in") : QStringLiteral("KL share"));
+        QCOMPARE(rows.back().help.contains(u"rounded to nearest"), expected);
+    }
+
 private slots:
     void equalsRunningTheWholeModel() {
         const WindowHome home("kl-share");
@@ -189,12 +212,16 @@ private slots:
         app::KlShare* kl = w->inspectState()->klShare();
         QVERIFY(kl->measure());
         QTRY_VERIFY_WITH_TIMEOUT(!kl->measuring() && kl->wanted().isEmpty(), kLong);
+        standInsAreTold(w, true);
         w.trigger("calibrate");
         QVERIFY(w.startDialog("calibrateDialog", 64, 8));
         QTRY_VERIFY_WITH_TIMEOUT(w.session()->calibration(), kLong);
+        QCOMPARE(kl->wanted().size(), w.table()->count()); // the method itself can be asked now
+        standInsAreTold(w, true);
         w.trigger("run");
         QTRY_VERIFY_WITH_TIMEOUT(w.session()->run() && w.session()->run()->complete(), kLong);
         QCOMPARE(kl->wanted().size(), w.table()->count());
+        QVERIFY(!w.table()->row(0).klStale); // the recipe is the same
         QVERIFY(kl->measure());
         QTRY_VERIFY_WITH_TIMEOUT(!kl->measuring() && kl->wanted().isEmpty(), kLong);
         const Model& model = *w.session()->model();
@@ -205,6 +232,83 @@ private slots:
         QS_VERIFY_OK(codec);
         const double direct = klWith(model, target, (*codec)->dequantize(*tensor));
         QVERIFY(std::abs(w.table()->row(target).kl - direct) <= 1e-6 * direct);
+        standInsAreTold(w, false);
+    }
+
+    /// With a calibration the method itself is measured; another calibration makes that old.
+    void theMethodsOwnValuesBelongToTheirCalibration() {
+        const WindowHome home("kl-calibration");
+        const WindowFixture w(home);
+        w->openSample();
+        QTRY_VERIFY_WITH_TIMEOUT(w.session()->model(), kLong);
+        const auto calibrate = [&](int windows) {
+            const auto before = w.session()->calibration();
+            w.trigger("calibrate");
+            QVERIFY(w.startDialog("calibrateDialog", 64, windows));
+            QTRY_VERIFY_WITH_TIMEOUT(w.session()->calibration() != before, kLong);
+        };
+        calibrate(8);
+        app::KlShare* kl = w->inspectState()->klShare();
+        QVERIFY(kl->measure());
+        QTRY_VERIFY_WITH_TIMEOUT(!kl->measuring() && kl->wanted().isEmpty(), kLong);
+        standInsAreTold(w, false);
+        calibrate(4);
+        QCOMPARE(kl->wanted().size(), w.table()->count());
+        QVERIFY(w.table()->row(3).klStale);
+        calibrate(8); // the same as before, by its fingerprint
+        QVERIFY(kl->wanted().isEmpty());
+    }
+
+    /// Saved, opened again: what was measured is there, for what it was measured for.
+    void sharesAreKeptInTheSession() {
+        const WindowHome home("kl-session");
+        const QString file = home.folder + QStringLiteral("/kl.quantoscope");
+        QVector<double> measured;
+        {
+            const WindowFixture w(home);
+            w->openSample();
+            QTRY_VERIFY_WITH_TIMEOUT(w.session()->model(), kLong);
+            roundEverything(w, 4);
+            app::KlShare* kl = w->inspectState()->klShare();
+            QVERIFY(kl->measure());
+            QTRY_VERIFY_WITH_TIMEOUT(!kl->measuring() && kl->wanted().isEmpty(), kLong);
+            for (int t = 0; t < w.table()->count(); ++t)
+                measured << w.table()->row(t).kl;
+            QCOMPARE(w.table()->edit({2}, SchemeEdit::codecParam("bits", 2LL)), QString());
+            w.dialogs->answers = {file};
+            w.trigger("saveSession");
+            QTRY_COMPARE_WITH_TIMEOUT(w->sessionFiles()->file(), file, kLong);
+            QTRY_COMPARE_WITH_TIMEOUT(w.session()->pool()->activeCount(), 0, kLong);
+            w->close();
+        }
+        {
+            const WindowFixture w(home);
+            w->openPath(file);
+            QTRY_COMPARE_WITH_TIMEOUT(w->sessionFiles()->file(), file, kLong);
+            double sum = 0;
+            for (const double v : measured)
+                sum += v;
+            for (int t = 0; t < w.table()->count(); ++t) {
+                const ui::TargetRow& row = w.table()->row(t);
+                QCOMPARE(row.kl, measured[t]);
+                QVERIFY(std::abs(row.klShare - measured[t] / sum) <= 1e-12);
+                QCOMPARE(row.klStale, t == 2);
+            }
+            QCOMPARE(w->inspectState()->klShare()->wanted(), QVector<int>{2});
+            w->close();
+        }
+        // Of other weights they say nothing.
+        QFile text(file);
+        QVERIFY(text.open(QIODevice::ReadWrite));
+        auto json = nlohmann::json::parse(text.readAll().toStdString());
+        json["model"]["fingerprint"] = "0123456789abcdef";
+        text.resize(0);
+        text.write(QByteArray::fromStdString(json.dump()));
+        text.close();
+        const WindowFixture w(home);
+        w->openPath(file);
+        QTRY_COMPARE_WITH_TIMEOUT(w->sessionFiles()->file(), file, kLong);
+        QVERIFY(std::isnan(w.table()->row(0).kl));
     }
 
     void whatIsMeasuredStaysWhenStopped() {

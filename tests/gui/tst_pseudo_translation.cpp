@@ -4,6 +4,7 @@
 #include "app/pages/InspectPage.h"
 #include "core/codec/codec.h"
 #include "core/quant/method.h"
+#include "core/quant/transform/transform.h"
 #include "tests/gui/WindowFixture.h"
 #include "widgets/editors/ParamForm.h"
 #include "widgets/editors/SchemeEditor.h"
@@ -126,6 +127,9 @@ private:
         QSet<QString> out;
         for (const MethodDescriptor* m : methods())
             out << QString::fromStdString(m->label) << QString::fromStdString(m->summary);
+        for (const TransformDescriptor* t : transforms())
+            out << QString::fromStdString(t->label)
+                << QString::fromStdString(t->summary + '\n' + t->citation);
         for (const CodecDescriptor* c : codecs())
             out << QString::fromStdString(c->label) << QString::fromStdString(c->summary);
         return out;

@@ -2,6 +2,7 @@
 // The document: schemes of the sample model's linears, edits and undo, recipes, results.
 #include "app/session/Session.h"
 #include "tests/support/qs_test.h"
+#include "widgets/models/Metric.h"
 
 #include <QSignalSpy>
 #include <nlohmann/json.hpp>
@@ -49,6 +50,81 @@ private slots:
         QVERIFY(!table.undoStack()->canUndo());
     }
 
+    void inputsAreOneEdit() {
+        SchemeTable table;
+        table.setModel(sample());
+        const auto before = table.schemes();
+        const auto choices = table.choices(3, ui::EditField::Inputs);
+        QCOMPARE(choices.size(), 1 + qsizetype(InputScheme::presets().size()));
+        QCOMPARE(table.edit({3, 4}, table.editFor(ui::EditField::Inputs, choices[1].value)), QString());
+        QCOMPARE(table.undoStack()->count(), 1);
+        QCOMPARE(table.undoStack()->undoText(), QStringLiteral("Round the inputs of 2 tensors to int8"));
+        QVERIFY(table.schemes()[3]->inputs == *InputScheme::preset("int8"));
+        QCOMPARE(table.row(3).info->inputs, QStringLiteral("int8"));
+        QCOMPARE(table.row(5).info->inputs, QString());
+        QVERIFY(table.row(4).edited && !table.row(5).edited);
+        // A recipe of it comes back.
+        const auto recipe = Recipe::fromJson(table.recipe().toJson(), "test");
+        QS_VERIFY_OK(recipe);
+        QVERIFY(resolvePlan(*recipe, *sample()).entries[3].scheme->inputs.has_value());
+        table.edit({3, 4}, table.editFor(ui::EditField::Inputs, choices[0].value));
+        QVERIFY(table.schemes() == before); // shared, so pointers compare as values
+        table.edit({3}, SchemeEdit::keep());
+        QVERIFY(!table.editable(3, ui::EditField::Inputs));
+    }
+
+    void transformsAreUndone() {
+        SchemeTable table;
+        table.setModel(sample());
+        table.beginRun(table.schemes(), {}, false);
+        TensorResult r;
+        r.module = table.row(0).module.toStdString();
+        r.planned = r.done = "int4 g128 asym";
+        table.setResults({r});
+        const auto one = *TransformUse::make("smoothquant");
+        QSignalSpy plan(&table, &SchemeTable::planChanged);
+        table.setTransforms({one}, "Add SmoothQuant");
+        QCOMPARE(plan.size(), 1);
+        QCOMPARE(table.undoStack()->undoText(), QStringLiteral("Add SmoothQuant"));
+        QVERIFY(table.plan().transforms == std::vector{one});
+        QVERIFY(table.row(0).stale && table.runIsStale() && !table.row(0).edited);
+        table.setTransforms({one}, "Again"); // nothing
+        QCOMPARE(table.undoStack()->count(), 1);
+        table.undoStack()->undo();
+        QVERIFY(table.plan().transforms.empty() && !table.row(0).stale);
+        table.undoStack()->redo();
+        QVERIFY(table.settings().transforms == std::vector{one});
+    }
+
+    /// What a KL was measured for decides whether it still counts.
+    void klBelongsToWhatItWasMeasuredFor() {
+        using As = MeasuredKl::As;
+        SchemeTable table;
+        table.setModel(sample());
+        const auto scheme = table.schemes()[0];
+        const auto one = *TransformUse::make("smoothquant");
+        // Equal, not the same object, as from a file.
+        const auto copy = std::make_shared<const Scheme>(*scheme);
+        table.setKl({{0, 0.1, copy, As::Method, {}, {}, "text"},
+                     {1, 0.2, scheme, As::Nearest, {}, {}, "text"},
+                     {2, 0.3, scheme, As::Run, {one}, {}, "text"},
+                     {3, 0.4, scheme, As::Run, {}, {}, "text"}});
+        QVERIFY(!table.row(0).klStale && !table.row(1).klStale && !table.row(3).klStale);
+        QVERIFY(table.row(2).klStale); // the recipe has no transform
+        QVERIFY(!table.row(0).klNearest && table.row(1).klNearest && !table.row(3).klNearest);
+        QCOMPARE(ui::klStandInText(table.row(0)), QString());
+        QVERIFY(ui::klStandInText(table.row(1)).contains(u"GPTQ needs a calibration"));
+        table.setTransforms({one}, "Add");
+        QVERIFY(!table.row(2).klStale && table.row(3).klStale);
+        QVERIFY(table.row(0).klUnscaled && table.row(1).klUnscaled && !table.row(2).klUnscaled);
+        QVERIFY(ui::klStandInText(table.row(0)).contains(u"without the transforms"));
+        table.undoStack()->undo();
+        QVERIFY(!table.row(0).klUnscaled && !table.row(3).klStale);
+        table.edit({0}, SchemeEdit::codecParam("bits", 8LL));
+        QVERIFY(table.row(0).klStale);
+        QVERIFY(std::fabs(table.row(3).klShare - 0.4) <= 1e-12);
+    }
+
     /// A recipe that scales channels plans, saves, undoes and runs as it says.
     void transformsAreCarried() {
         SchemeTable table;
@@ -66,7 +142,7 @@ private slots:
             });
         };
         QCOMPARE(said(), 1);
-        table.beginRun(table.schemes(), recipe.transforms, false);
+        table.beginRun(table.schemes(), recipe, false);
         QVERIFY(!table.runIsStale());
         table.beginRun(table.schemes(), {}, false);
         QVERIFY(table.runIsStale());

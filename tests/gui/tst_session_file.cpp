@@ -27,6 +27,14 @@ SessionState example(const fs::path& home) {
                   {'C', s.run, {}}};
     s.against = 'C';
     s.recipe = Recipe::uniform(*Scheme::make("int", "rtn"), 5);
+    s.kl = {{*Scheme::make("int", "gptq"),
+             MeasuredKl::As::Run,
+             {*TransformUse::make("smoothquant")},
+             "",
+             "text",
+             {{"layers.0.q", 0.125}, {"layers.1.q", 1.0 / 3}}},
+            {*Scheme::make("int", "gptq"), MeasuredKl::As::Method, {}, "cal", "text", {{"layers.0.k", 0}}},
+            {*Scheme::make("int", "rtn"), MeasuredKl::As::Nearest, {}, "", "text", {{"layers.1.k", 1e-9}}}};
     s.selection = {"layers.0.q", "layers.1.q"};
     s.current = "layers.1.q";
     s.view = {{"workspace", "2"}, {"filter", "down \"x\" ü"}};
@@ -58,6 +66,7 @@ private slots:
         QVERIFY(back->compared == s.compared);
         QCOMPARE(back->against, 'C');
         QVERIFY(back->recipe == s.recipe);
+        QVERIFY(back->kl == s.kl);
         QCOMPARE(back->selection, s.selection);
         QCOMPARE(back->current, s.current);
         QVERIFY(back->view == s.view);
@@ -115,6 +124,23 @@ private slots:
         QTest::newRow("evaluation path")
             << compared(R"([{"letter":"B","evaluation":{"path":1}}])") << "compared[0].evaluation.path";
         QTest::newRow("against") << QStringLiteral("{%1,\"against\":\"x\"}").arg(model) << "against";
+        const auto kl = [&](const char* json) {
+            return QStringLiteral("{%1,\"kl\":%2}").arg(model, QLatin1String(json));
+        };
+        QTest::newRow("kl") << kl("{}") << "kl";
+        QTest::newRow("kl number") << kl("[7]") << "kl[0]";
+        QTest::newRow("kl scheme") << kl(R"([{"scheme":{"codec":"nonsense"}}])") << "kl[0].scheme";
+        const char* scheme = R"("scheme":{"codec":"int","method":"rtn"})";
+        const auto record = [&](const char* json) {
+            return kl(
+                qPrintable(QStringLiteral("[{%1,%2}]").arg(QLatin1String(scheme), QLatin1String(json))));
+        };
+        QTest::newRow("kl as") << record(R"("as":"guess","kl":{})") << "kl[0].as";
+        QTest::newRow("kl text") << record(R"("as":"run","text":1,"kl":{})") << "kl[0].text";
+        QTest::newRow("kl values") << record(R"("as":"run")") << "kl[0].kl";
+        QTest::newRow("kl value") << record(R"("as":"run","kl":{"q":null})") << "kl[0].kl.q";
+        QTest::newRow("kl transforms")
+            << record(R"("as":"run","kl":{},"transforms":[{"id":"x"}])") << "kl[0].transforms";
         QTest::newRow("recipe") << QStringLiteral("{%1,\"recipe\":{\"rules\":7}}").arg(model) << "recipe";
     }
     void damageIsNamed() {

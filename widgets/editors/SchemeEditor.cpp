@@ -28,13 +28,26 @@ void fill(QComboBox* box, const Descriptors& descriptors) {
     }
 }
 
-/// The one value that all schemes have, "" when they differ.
-std::string common(const std::vector<SchemeEditor::SchemePtr>& schemes, std::string Scheme::*id) {
+/// The one value that all schemes have; none when they differ or a tensor is kept.
+template<class T>
+std::optional<T> common(const std::vector<SchemeEditor::SchemePtr>& schemes, T Scheme::*member) {
     if (schemes.empty() || !schemes.front()) return {};
-    const std::string& first = (*schemes.front()).*id;
-    const bool same =
-        std::all_of(schemes.begin(), schemes.end(), [&](const auto& s) { return s && (*s).*id == first; });
-    return same ? first : std::string();
+    const T& first = (*schemes.front()).*member;
+    const bool same = std::all_of(schemes.begin(), schemes.end(),
+                                  [&](const auto& s) { return s && (*s).*member == first; });
+    return same ? std::optional<T>(first) : std::nullopt;
+}
+
+/// "As they are", then the presets, with their ids as data.
+void fillInputs(QComboBox* box) {
+    box->addItem(SchemeEditor::tr("As they are"), QString());
+    for (const std::string& name : InputScheme::presets()) {
+        box->addItem(qstr(name), qstr(name));
+        const auto preset = InputScheme::preset(name);
+        if (!preset) continue;
+        if (const auto codec = createCodec(preset->codec, preset->codecParams))
+            box->setItemData(box->count() - 1, qstr((*codec)->label()), Qt::ToolTipRole);
+    }
 }
 
 } // namespace
@@ -43,7 +56,9 @@ SchemeEditor::SchemeEditor(QWidget* parent)
     : QWidget(parent)
     , m_codec(new QComboBox(this))
     , m_method(new QComboBox(this))
+    , m_inputs(new QComboBox(this))
     , m_methodLabel(new QLabel(tr("Method"), this))
+    , m_inputsLabel(new QLabel(tr("Inputs"), this))
     , m_note(new QLabel(this))
     , m_codecForm(new ParamForm(this))
     , m_methodForm(new ParamForm(this))
@@ -56,29 +71,41 @@ SchemeEditor::SchemeEditor(QWidget* parent)
     auto* codecLabel = new QLabel(tr("Format"), this);
     codecLabel->setBuddy(m_codec);
     m_methodLabel->setBuddy(m_method);
+    m_inputsLabel->setBuddy(m_inputs);
     m_grid->addWidget(codecLabel, 0, 0);
     m_grid->addWidget(m_codec, 0, 1);
     m_grid->addWidget(m_codecForm, 1, 0, 1, 3);
     m_grid->addWidget(m_methodLabel, 2, 0);
     m_grid->addWidget(m_method, 2, 1);
     m_grid->addWidget(m_methodForm, 3, 0, 1, 3);
-    m_grid->addWidget(m_note, 4, 0, 1, 3);
+    m_grid->addWidget(m_inputsLabel, 4, 0);
+    m_grid->addWidget(m_inputs, 4, 1);
+    m_grid->addWidget(m_note, 5, 0, 1, 3);
     m_note->setWordWrap(true);
-    for (QComboBox* box : {m_codec, m_method}) {
+    for (QComboBox* box : {m_codec, m_method, m_inputs}) {
         box->setPlaceholderText(tr("mixed"));
         setNarrow(box);
     }
     m_codec->setAccessibleName(tr("Format"));
     m_method->setAccessibleName(tr("Method"));
+    m_inputs->setAccessibleName(tr("Inputs"));
+    m_inputs->setObjectName(QStringLiteral("inputs"));
+    for (QWidget* w : {static_cast<QWidget*>(m_inputs), static_cast<QWidget*>(m_inputsLabel)})
+        w->setToolTip(tr("What the layer's inputs are rounded to while the model runs, each token by itself "
+                         "with a scale of its own. For runtimes that multiply in few bits (W8A8, FP8)."));
     m_codec->addItem(tr("Keep in the source format"), QString());
     fill(m_codec, codecs());
     fill(m_method, methods());
+    fillInputs(m_inputs);
     connect(m_codec, &QComboBox::activated, this, [this](int i) {
         const QString id = m_codec->itemData(i).toString();
         emit edited(id.isEmpty() ? SchemeEdit::keep() : SchemeEdit::codec(id.toStdString()));
     });
     connect(m_method, &QComboBox::activated, this, [this](int i) {
         emit edited(SchemeEdit::method(m_method->itemData(i).toString().toStdString()));
+    });
+    connect(m_inputs, &QComboBox::activated, this, [this](int i) {
+        emit edited(SchemeEdit::inputs(m_inputs->itemData(i).toString().toStdString()));
     });
     connect(m_codecForm, &ParamForm::edited, this, [this](const QString& key, const ParamValue& v) {
         emit edited(SchemeEdit::codecParam(key.toStdString(), v));
@@ -93,7 +120,8 @@ void SchemeEditor::setSchemes(const std::vector<SchemePtr>& schemes) {
     m_schemes = schemes;
     setEnabled(!schemes.empty());
     const bool allKept = std::none_of(schemes.begin(), schemes.end(), [](const auto& s) { return bool(s); });
-    const std::string codec = common(schemes, &Scheme::codec), method = common(schemes, &Scheme::method);
+    const std::string codec = common(schemes, &Scheme::codec).value_or(std::string()),
+                      method = common(schemes, &Scheme::method).value_or(std::string());
     // -1 shows "mixed"; the first item is "keep".
     m_codec->setCurrentIndex(allKept         ? (schemes.empty() ? -1 : 0)
                              : codec.empty() ? -1
@@ -105,6 +133,7 @@ void SchemeEditor::setSchemes(const std::vector<SchemePtr>& schemes) {
     const auto methodEntry = findMethod(method);
     showForm(m_codecForm, codecEntry ? &(*codecEntry)->params : nullptr, &Scheme::codecParams);
     showForm(m_methodForm, methodEntry ? &(*methodEntry)->params : nullptr, &Scheme::methodParams);
+    showInputs(allKept);
     alignColumns();
     showNote();
 }
@@ -130,8 +159,26 @@ void SchemeEditor::showForm(ParamForm* form, const ParamSpecs* specs, Params Sch
     form->setParams((*m_schemes.front()).*params, mixed);
 }
 
+void SchemeEditor::showInputs(bool kept) {
+    m_inputs->setVisible(!kept);
+    m_inputsLabel->setVisible(!kept);
+    const int presets = int(InputScheme::presets().size()) + 1;
+    while (m_inputs->count() > presets)
+        m_inputs->removeItem(presets);
+    const auto inputs = common(m_schemes, &Scheme::inputs);
+    if (!inputs) return m_inputs->setCurrentIndex(-1); // "mixed"
+    const QString label = *inputs ? qstr((*inputs)->label()) : QString();
+    int at = m_inputs->findData(label);
+    if (at < 0) { // of a recipe: shown, and no choice
+        at = m_inputs->count();
+        m_inputs->addItem(label, label);
+        m_inputs->setItemData(at, 0, Qt::UserRole - 1);
+    }
+    m_inputs->setCurrentIndex(at);
+}
+
 void SchemeEditor::alignColumns() {
-    int width = m_methodLabel->sizeHint().width();
+    int width = std::max(m_methodLabel->sizeHint().width(), m_inputsLabel->sizeHint().width());
     for (const ParamForm* form : {m_codecForm, m_methodForm})
         if (!form->isHidden()) width = std::max(width, form->labelWidth());
     m_grid->setColumnMinimumWidth(0, width);

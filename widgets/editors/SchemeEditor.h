@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Codec and method of one or many tensors, with the forms that their registries describe. GUI thread only.
+// Codec, method and rounding of the inputs of one or many tensors, with the forms that the registries
+// describe. GUI thread only.
 #pragma once
 
 #include "widgets/models/SchemeEdit.h"
@@ -31,6 +32,7 @@ public:
 
     QComboBox* codecBox() const { return m_codec; }
     QComboBox* methodBox() const { return m_method; }
+    QComboBox* inputsBox() const { return m_inputs; }
     ParamForm* codecForm() const { return m_codecForm; }
     ParamForm* methodForm() const { return m_methodForm; }
     QString note() const;
@@ -41,13 +43,16 @@ signals:
 
 private:
     void showForm(ParamForm* form, const ParamSpecs* specs, Params Scheme::*params);
+    void showInputs(bool kept);
     void alignColumns(); ///< one column of names and one of controls, over both forms
     void showNote();
 
     std::vector<SchemePtr> m_schemes;
     QComboBox* m_codec;
     QComboBox* m_method;
+    QComboBox* m_inputs;
     QLabel* m_methodLabel;
+    QLabel* m_inputsLabel;
     QLabel* m_note;
     ParamForm* m_codecForm;
     ParamForm* m_methodForm;

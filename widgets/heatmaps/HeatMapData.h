@@ -12,11 +12,12 @@
 namespace qs::ui {
 
 enum HeatMapFlag : quint8 {
-    kCellEdited = 1,  ///< changed since the last solve or run: filled corner
-    kCellLocked = 2,  ///< padlock
-    kCellStale = 4,   ///< measured before the recipe changed: clock glyph
-    kCellFailed = 8,  ///< failed or fell back: red cross glyph
-    kCellDimmed = 16, ///< does not pass the filter: pale
+    kCellEdited = 1,   ///< changed since the last solve or run: filled corner
+    kCellLocked = 2,   ///< padlock
+    kCellStale = 4,    ///< measured before the recipe changed: clock glyph
+    kCellFailed = 8,   ///< failed or fell back: red cross glyph
+    kCellStandIn = 32, ///< measured by a stand-in, see HeatMapData::standInHint: "nearly equal" glyph
+    kCellDimmed = 16,  ///< does not pass the filter: pale
 };
 
 struct HeatMapData {
@@ -24,6 +25,7 @@ struct HeatMapData {
     QString rowTitle, columnTitle;       ///< "module", "block"
     QString valueTitle, unit;            ///< "Output error, relative", "%"
     QString valueHint;                   ///< one line for the tooltip: formula, what is good
+    QString standInHint;                 ///< what kCellStandIn means
     QVector<double> values;              ///< [rows, cols] row-major; NaN = not measured
     QStringList cellTexts;               ///< empty, or [rows, cols]
     QVector<quint8> flags;               ///< empty, or [rows, cols] of HeatMapFlag

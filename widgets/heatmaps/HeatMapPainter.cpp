@@ -256,6 +256,8 @@ void HeatMapPainter::paintFlags(QPainter& painter, const QRectF& cell, quint8 fl
         paintIcon(painter, r, QStringLiteral("error"), theme().error);
     } else if (flags & kCellStale) {
         paintIcon(painter, QRectF(cell.left() + 2, cell.top() + 2, 10, 10), QStringLiteral("clock"), ink);
+    } else if (flags & kCellStandIn) {
+        paintIcon(painter, QRectF(cell.left() + 2, cell.top() + 2, 10, 10), QStringLiteral("nearly"), ink);
     }
     painter.restore();
 }

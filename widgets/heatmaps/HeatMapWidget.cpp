@@ -173,6 +173,7 @@ QString HeatMapWidget::describe(const QPoint& cell) const {
     if (flags & kCellLocked) lines += tr("locked");
     if (flags & kCellEdited) lines += tr("edited since the last solve");
     if (flags & kCellStale) lines += tr("stale: the recipe changed since this was measured");
+    if (flags & kCellStandIn) lines += m_data->standInHint;
     if (flags & kCellFailed) lines += tr("failed: see Problems");
     if (!m_data->valueHint.isEmpty()) lines += m_data->valueHint;
     return lines.join(QLatin1Char('\n'));

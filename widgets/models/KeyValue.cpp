@@ -61,6 +61,10 @@ QVector<KeyValue> describeScheme(const TargetRow& row) {
                        .arg(row.info->format, QLocale().toString(row.bitsPerWeight, 'f', 4)),
                    metricInfo(Metric::BitsPerWeight).help, false, false});
     if (row.hasScheme()) out.push_back({tr("Method"), row.info->method, {}, false, false});
+    if (!row.info->inputs.isEmpty())
+        out.push_back({tr("Inputs"), row.info->inputs,
+                       tr("What the layer's inputs are rounded to while the model runs, token by token."),
+                       false, false});
     out.push_back({tr("Size"), bytesText(row.bytesAfter),
                    QCoreApplication::translate("Inspector", "%1 bytes, was %2")
                        .arg(integerText(qint64(row.bytesAfter)), integerText(qint64(row.bytesBefore))),
@@ -76,11 +80,14 @@ QVector<KeyValue> describeScheme(const TargetRow& row) {
         out.push_back(
             {tr("Largest change"), numberText(row.maxAbsError, 3), tr("max |w − w′|."), false, row.stale});
     }
-    if (!std::isnan(row.kl))
-        out.push_back({tr("KL share"),
-                       QStringLiteral("%1 · %2").arg(percentText(row.klShare),
-                                                     tr("%1 nats").arg(numberText(row.kl, 2))),
-                       metricInfo(Metric::KlShare).help, false, row.klStale});
+    if (!std::isnan(row.kl)) {
+        const QString value =
+            QStringLiteral("%1 · %2").arg(percentText(row.klShare), tr("%1 nats").arg(numberText(row.kl, 2)));
+        const QString standIn = klStandInText(row);
+        out.push_back({standIn.isEmpty() ? tr("KL share") : tr("KL share, stand-in"), value,
+                       (metricInfo(Metric::KlShare).help + QLatin1Char('\n') + standIn).trimmed(), false,
+                       row.klStale});
+    }
     return out;
 }
 

@@ -198,6 +198,17 @@ bool metricIsStale(const TargetRow& row, Metric metric) {
     }
 }
 
+QString klStandInText(const TargetRow& row) {
+    if (std::isnan(row.kl)) return {};
+    QStringList out;
+    if (row.klNearest)
+        out << tr("Measured by a stand-in: rounded to nearest, because %1 needs a calibration and no run has "
+                  "written this layer.")
+                   .arg(row.info->method);
+    if (row.klUnscaled) out << tr("Measured without the transforms of the recipe, which only a run applies.");
+    return out.join(QLatin1Char(' '));
+}
+
 QString metricText(Metric metric, double value, const QLocale& locale) {
     if (metric == Metric::BitsNow)
         return std::isnan(value) ? QString() : locale.toString(int(std::lround(value)));

@@ -48,6 +48,8 @@ Metric metricFromId(const QString& id, Metric fallback);
 double metricValue(const TargetRow& row, Metric metric);
 /// The value belongs to another scheme than the present one.
 bool metricIsStale(const TargetRow& row, Metric metric);
+/// What `kl` was measured by instead of what a run of the recipe would write; "" when it was that.
+QString klStandInText(const TargetRow& row);
 /// "7.81", "" for NaN. Locale's decimal mark, thin spaces between digit groups.
 QString metricText(Metric metric, double value, const QLocale& locale = QLocale());
 

@@ -302,7 +302,11 @@ bool ModelTreeModel::hasKlShares() const {
 }
 
 QString ModelTreeModel::toolTip(const Node* node, int column) const {
-    if (column == KlShare) return metricInfo(Metric::KlShare).help;
+    if (column == KlShare) {
+        const TargetRow* row = targetRow(node);
+        const QString standIn = row ? klStandInText(*row) : QString();
+        return (metricInfo(Metric::KlShare).help + QLatin1Char('\n') + standIn).trimmed();
+    }
     if (!node->leaf())
         return column == Format ? tr("Stored bits per weight, mean of the quantizable tensors.") : QString();
     const TensorInfo& t = m_checkpoint->tensors()[size_t(node->tensor)];

@@ -45,6 +45,11 @@ Result<std::optional<Scheme>> applyEdit(const Scheme* before, const SchemeEdit& 
         QS_TRY(const MethodDescriptor* method, findMethod(edit.key));
         s.method = edit.key;
         s.methodParams = carriedOver(method->params, s.methodParams);
+    } else if (edit.kind == Kind::Inputs) {
+        s.inputs.reset();
+        if (!edit.key.empty()) {
+            QS_TRY(s.inputs, InputScheme::preset(edit.key));
+        }
     } else {
         QS_TRY(const MethodDescriptor* method, findMethod(s.method));
         QS_TRY(s.methodParams, withParam(method->params, s.methodParams, edit.key, edit.value));

@@ -15,9 +15,10 @@ struct SchemeEdit {
         CodecParam,  ///< `key` = `value`
         Method,      ///< another method by id, likewise
         MethodParam, ///< `key` = `value`
+        Inputs,      ///< rounded to the preset `key` of InputScheme; "": left as they are
     };
     Kind kind = Kind::Keep;
-    std::string key; ///< id of the codec or method, or the parameter's key
+    std::string key; ///< id of the codec, method or preset, or the parameter's key
     ParamValue value{};
     qs::Scheme scheme{};
 
@@ -31,6 +32,7 @@ struct SchemeEdit {
     static SchemeEdit methodParam(std::string key, ParamValue v) {
         return {Kind::MethodParam, std::move(key), std::move(v), {}};
     }
+    static SchemeEdit inputs(std::string preset) { return {Kind::Inputs, std::move(preset), {}, {}}; }
 };
 
 /// `params` with one value replaced; InvalidArgument when the key is unknown or the value out of range.

@@ -31,6 +31,7 @@ struct SchemeInfo {
     int bits = 0;                         ///< nominal bits, source bits when kept
     bool hasGroup = false;                ///< the codec has a group parameter
     qint64 group = 0;                     ///< inputs per scale; -1 one scale per output, 0 one for the tensor
+    QString inputs; ///< what its inputs are rounded to, "" when they are left as they are
 };
 inline const SchemeInfo kNoScheme;
 
@@ -57,12 +58,15 @@ struct TargetRow {
     double bitsPerWeight = 0;                ///< 8 bytesAfter / (rows cols)
 
     TargetState state = TargetState::Kept;
-    QString done;           ///< what the run wrote ("" without a result)
-    bool edited = false;    ///< scheme changed since the recipe was loaded or run
-    bool stale = false;     ///< the result belongs to another scheme than the present one
-    bool klStale = false;   ///< kl belongs to another scheme than the present one
-    bool different = false; ///< planned and done differ
-    QString message;        ///< rule and value of the worst issue, "" when there is none
+    QString done;         ///< what the run wrote ("" without a result)
+    bool edited = false;  ///< scheme changed since the recipe was loaded or run
+    bool stale = false;   ///< the result belongs to another scheme than the present one
+    bool klStale = false; ///< kl belongs to another scheme, transform or calibration than the present one
+    bool klNearest =
+        false; ///< kl is of rounding to nearest: the scheme's method had no calibration to work with
+    bool klUnscaled = false; ///< kl leaves out the recipe's transforms: only a run applies them
+    bool different = false;  ///< planned and done differ
+    QString message;         ///< rule and value of the worst issue, "" when there is none
 
     // Measured values; NaN while not measured.
     double absmax = kNotMeasured, stddev = kNotMeasured, kurtosis = kNotMeasured;

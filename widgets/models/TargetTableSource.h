@@ -14,12 +14,12 @@
 namespace qs::ui {
 
 /// The cells that can be edited in place.
-enum class EditField { Bits, Group, Method };
+enum class EditField { Bits, Group, Method, Inputs };
 
 /// A value that a cell may take.
 struct EditChoice {
     QString label;
-    QVariant value; ///< int: bits (0 = keep), group; QString: method id
+    QVariant value; ///< int: bits (0 = keep), group; QString: method id, preset of inputs
 };
 
 class TargetTableSource : public QObject {

@@ -111,6 +111,7 @@ bool TensorTableModel::isNumeric(Column column) {
     case Source:
     case Format:
     case Method:
+    case Inputs:
     case State:
         return false;
     default:
@@ -153,6 +154,8 @@ std::vector<quint64> TensorTableModel::sortKeys(Column column) const {
             return &row.info->format;
         case Method:
             return &row.info->method;
+        case Inputs:
+            return &row.info->inputs;
         default:
             return nullptr;
         }
@@ -196,6 +199,8 @@ QVariant TensorTableModel::display(const TargetRow& row, Column column) const {
         return groupText(row);
     case Method:
         return row.info->method;
+    case Inputs:
+        return row.info->inputs;
     case Size:
         return bytesText(row.bytesAfter);
     case State:
@@ -226,7 +231,11 @@ QVariant TensorTableModel::toolTip(const TargetRow& row, Column column) const {
     } else if (column == State && row.different) {
         lines << tr("%1 was planned, %2 was written.").arg(row.info->format, row.done);
     }
-    if (isStale(row, column)) lines << tr("Recipe changed since.");
+    if (isStale(row, column))
+        lines << (column == KlShare ? tr("Recipe or calibration changed since.")
+                                    : tr("Recipe changed since."));
+    if (column == KlShare) lines << klStandInText(row);
+    lines.removeAll(QString());
     if (!row.message.isEmpty() && (column == State || column == Tensor || column == Format))
         lines << row.message;
     return lines.isEmpty() ? QVariant() : lines.join(QLatin1Char('\n'));
@@ -247,6 +256,7 @@ QVariant TensorTableModel::data(const QModelIndex& index, int role) const {
         if (column == Group) return row.info->hasGroup ? QVariant(row.info->group) : QVariant();
         if (column == Method)
             return row.hasScheme() ? QString::fromStdString(row.info->scheme->method) : QString();
+        if (column == Inputs) return row.info->inputs;
         return isNumeric(column) ? QVariant(value(row, column)) : display(row, column);
     case Qt::ToolTipRole:
         return toolTip(row, column);
@@ -264,7 +274,8 @@ QVariant TensorTableModel::data(const QModelIndex& index, int role) const {
     case ValueRole:
         return value(row, column);
     case EditedRole:
-        return row.edited && (column == Bits || column == Group || column == Method || column == Format);
+        return row.edited && (column == Bits || column == Group || column == Method || column == Inputs ||
+                              column == Format);
     case StaleRole:
         return isStale(row, column);
     case FailedRole:
@@ -299,6 +310,9 @@ QVariant TensorTableModel::headerData(int section, Qt::Orientation orientation, 
             return metricInfo(metric).label + QLatin1Char('\n') + metricInfo(metric).help;
         return {};
     }
+    if (role == Qt::ToolTipRole && column == Inputs)
+        return tr(
+            "What the inputs are rounded to while the model runs, token by token. Empty: left as they are.");
     if (role != Qt::DisplayRole) return {};
     switch (column) {
     case Tensor:
@@ -319,6 +333,8 @@ QVariant TensorTableModel::headerData(int section, Qt::Orientation orientation, 
         return tr("group");
     case Method:
         return tr("method");
+    case Inputs:
+        return tr("inputs");
     case Size:
         return tr("size");
     case State:

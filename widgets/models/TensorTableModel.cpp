@@ -176,6 +176,9 @@ bool TensorTableModel::editField(int column, EditField& field) {
     case Method:
         field = EditField::Method;
         return true;
+    case Inputs:
+        field = EditField::Inputs;
+        return true;
     default:
         return false;
     }

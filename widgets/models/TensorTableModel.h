@@ -28,6 +28,7 @@ public:
         Bits,
         Group,
         Method,
+        Inputs,
         Size,
         BitsPerWeight,
         OutlierWeights,

@@ -90,6 +90,12 @@ void KeyValueGrid::setValue(int row, const QString& value, Tone tone) {
     applyColors();
 }
 
+void KeyValueGrid::setHelp(int row, const QString& toolTip) {
+    if (row < 0 || row >= count()) return;
+    m_rows[row].label->setToolTip(toolTip);
+    if (m_rows[row].value) m_rows[row].value->setToolTip(toolTip);
+}
+
 QString KeyValueGrid::value(int row) const {
     return row >= 0 && row < count() && m_rows[row].value ? m_rows[row].value->text() : QString();
 }

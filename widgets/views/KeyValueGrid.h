@@ -27,6 +27,7 @@ public:
     /// A control instead of a value (a combo box); the grid takes ownership.
     int addWidgetRow(const QString& label, QWidget* control, const QString& toolTip = {});
     void setValue(int row, const QString& value, Tone tone = Tone::Normal);
+    void setHelp(int row, const QString& toolTip);
     QString value(int row) const;
     int count() const { return int(m_rows.size()); }
     void clear();

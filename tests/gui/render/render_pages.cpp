@@ -65,6 +65,7 @@ public:
         select("up", 2);
         settle();
         shoot("1-inspect-uncalibrated");
+        klShares("1-kl-share-stand-in");
         if (!calibrateAndRun()) return false;
         inspectPages();
         runAndJudge();
@@ -217,16 +218,26 @@ private:
         shoot("2-jobs");
         m_window->inspectPage()->showProfile();
         palette();
-        klShares();
+        klShares("1-kl-share");
+        inputs();
     }
 
-    void klShares() {
+    /// Inputs rounded in some of the selected layers.
+    void inputs() {
+        SchemeTable* table = m_window->session()->table();
+        table->edit({find("gate", 1), find("up", 1)}, ui::SchemeEdit::inputs("int8"));
+        settle();
+        shoot("1-inspect-inputs");
+        m_window->action(QStringLiteral("undo"))->trigger();
+    }
+
+    void klShares(const char* name) {
         m_window->action(QStringLiteral("klShare"))->trigger();
         KlShare* kl = m_window->inspectState()->klShare();
         waitFor("KL shares", [kl] { return !kl->measuring() && kl->wanted().isEmpty(); });
         raise("tensorsDock");
         settle();
-        shoot("1-kl-share");
+        shoot(name);
     }
 
     /// Every series of the profile, and one channel with its values.
@@ -277,6 +288,11 @@ private:
         m_window->setWorkspace(Workspace::Run);
         settle();
         shoot("3-run");
+        s->table()->setTransforms({*TransformUse::make("smoothquant"), *TransformUse::make("awq")},
+                                  QStringLiteral("Add"));
+        settle();
+        shoot("3-run-transforms");
+        m_window->action(QStringLiteral("undo"))->trigger();
         m_dock.clear();
         m_window->setWorkspace(Workspace::Judge);
         settle();

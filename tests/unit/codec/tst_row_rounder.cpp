@@ -28,7 +28,7 @@ private slots:
     void largeValuesAreKept() {
         const auto codec =
             makeCodec("int", {{"bits", 8}, {"grid", "absmax"}, {"group", -1}, {"scale_dtype", "f32"}});
-        const RowRounder rounder(codec, 6), plain(codec);
+        const RowRounder rounder(codec, {}, 6), plain(codec);
         Matrix x(1, 5);
         const float in[] = {1.27f, -6.03f, 0.504f, 1000.3f, 6.0f},
                     out[] = {1.2755906f, -6.03f, 0.519685f, 1000.3f, 6.0f};
@@ -37,7 +37,25 @@ private slots:
         for (size_t i = 0; i < 5; ++i)
             QVERIFY2(std::fabs(x.data()[i] - out[i]) <= 1e-5f * std::fabs(out[i]),
                      qPrintable(QString("%1: %2").arg(i).arg(double(x.data()[i]), 0, 'g', 9)));
-        QVERIFY(!rounder.sameAs(plain) && rounder.sameAs(RowRounder(codec, 6)));
+        QVERIFY(!rounder.sameAs(plain) && rounder.sameAs(RowRounder(codec, {}, 6)));
+    }
+
+    void factorsByHand() {
+        // x / f = (12.7, -0.26, 0.04, 0): s = 0.1 as above, and back.
+        const RowRounder rounder(
+            makeCodec("int", {{"bits", 8}, {"grid", "absmax"}, {"group", -1}, {"scale_dtype", "f32"}}),
+            {10, 0.5f, 2, 1});
+        Matrix x(1, 4);
+        const float in[4] = {127.0f, -0.13f, 0.08f, 0.0f}, out[4] = {127.0f, -0.15f, 0.0f, 0.0f};
+        std::copy_n(in, 4, x.data());
+        QS_VERIFY_OK(rounder.round(x.view()));
+        for (size_t i = 0; i < 4; ++i)
+            QVERIFY(std::fabs(x.data()[i] - out[i]) <= 1e-5f * std::fabs(out[i]));
+        QVERIFY(!rounder.sameAs(RowRounder(
+            makeCodec("int", {{"bits", 8}, {"grid", "absmax"}, {"group", -1}, {"scale_dtype", "f32"}}))));
+        Matrix wider(1, 5);
+        const auto refused = rounder.round(wider.view());
+        QVERIFY(!refused && refused.error().message.find("4 factors") != std::string::npos);
     }
 
     /// A token's values do not depend on the others, whatever the format keeps for a whole tensor.

@@ -32,7 +32,7 @@ class ExportTransforms : public QObject {
         for (const QuantTarget& t : model->targets())
             list.push_back(schemes(t));
         QS_TRY(TransformUse use, TransformUse::make(id));
-        const Plan plan = planFromSchemes(list, *model, 0, {std::move(use)});
+        const Plan plan = planFromSchemes(list, *model, 0, {.transforms = {std::move(use)}});
         RunOptions options;
         options.directory = scratchDir("export-transformed");
         QS_TRY(m.run, executePlan(*model, plan, calibration.get(), options, *m_backend, {}));
