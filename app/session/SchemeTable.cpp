@@ -5,6 +5,7 @@
 #include "core/model/packed/packed_linear.h"
 #include "core/recipe/plan_rules.h"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace qs::app {

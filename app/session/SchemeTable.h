@@ -63,6 +63,7 @@ public:
     std::vector<LintIssue> issues() const;
     /// Those of the recipe's transforms alone.
     std::vector<LintIssue> transformIssues() const;
+    /// Of the KV cache and the weights of tokens.
     std::vector<LintIssue> settingsIssues() const;
     const Plan& plan() const;
     QUndoStack* undoStack() { return &m_undo; }
