@@ -189,17 +189,11 @@ public:
         for (size_t r = 0; r < weight.rows; r += step)
             for (size_t c = 0; c < weight.cols; c += l.groupSize)
                 add({weight.row(r) + c, l.groupSize});
-        if (l.scaleRows == weight.rows) {
-            for (Group& g : groups_)
-                g.scale = groups.stored(g.scale);
-            return;
-        }
-        const float most =
-            std::max_element(groups_.begin(), groups_.end(), [](const Group& a, const Group& b) {
-                return a.scale < b.scale;
-            })->scale;
+        float shared = 0; // by all rows
+        for (size_t r = 0; r < weight.rows && l.scaleRows != weight.rows; ++r)
+            shared = std::max(shared, largestMagnitude({weight.row(r), weight.cols}));
         for (Group& g : groups_)
-            g.scale = groups.stored(most);
+            g.scale = groups.stored(std::max(g.scale, shared));
     }
 
     double error(const Levels& levels) {
