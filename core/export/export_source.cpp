@@ -149,6 +149,7 @@ Result<ExportSource> exportSource(const ExportRequest& request, const ExporterDe
     QS_TRY(s.weights, runCheckpoint(request.model, request.run));
     s.largestInput = largestInputs(request.run);
     s.load = [run = request.run](const std::string& module) { return run->tensor(module); };
+    s.scaling = [run = request.run](const QuantTarget& target) { return run->scalingOf(target); };
     QS_TRY(s.params, Params::fromJson(exporter.params, request.params.toJson(), exporter.id));
     const RunManifest& m = request.run->manifest();
     s.metadata = {{"quantoscope", m.appVersion},
