@@ -14,6 +14,8 @@ Result<QuantizedTensor> beginTensor(const QuantizeInput& input, Needs needs);
 /// Weights of squared errors from second moments: diag(Sigma) over its mean, with a floor that gives inputs
 /// which hardly fired a say among themselves. [cols]
 std::vector<float> importanceOf(const MatrixD& sigma);
+/// The same of what the input has: input.importance, else input.sigma.
+std::vector<float> importanceOf(const QuantizeInput& input);
 
 /// Nearest codes of all rows with the tensor's scales; fills q.codes.
 void roundToNearest(const Codec& codec, ConstMatrixView weight, QuantizedTensor& q);
