@@ -4,6 +4,7 @@
 #include "app/cli/resources.h"
 #include "app/cli/scheme_flags.h"
 #include "app/cli/text.h"
+#include "core/export/runtime_profiles.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -25,12 +26,12 @@ struct CalibrateCommand {
 };
 
 struct PlanCommand {
-    std::string model, output, calibration;
+    std::string model, output, calibration, runtime;
     SchemeFlags scheme;
 };
 
 struct QuantizeCommand {
-    std::string model, output, calibration;
+    std::string model, output, calibration, imatrix;
     SchemeFlags scheme;
     TokenOptions tokens;
     BackendOptions backend;
@@ -103,19 +104,7 @@ Result<void> runCalibrate(Session& session, const CalibrateCommand& o) {
     return {};
 }
 
-/// "Scaled before by awq, smoothquant alpha=0.7"; "" without transforms.
-std::string transformsText(const Plan& plan) {
-    std::string text;
-    for (const TransformUse& use : plan.transforms) {
-        text += (text.empty() ? "Scaled before by " : ", ") + use.id;
-        const json params = use.params.toJson();
-        for (const auto& [key, value] : params.items())
-            text += fmt::format(" {}={}", key, value.dump());
-    }
-    return text.empty() ? text : text + "\n";
-}
-
-void showPlan(Console& out, const Plan& plan) {
+json showPlan(Console& out, const Plan& plan) {
     Table t({{"module"}, {"shape"}, {"scheme"}, {"rule", true}, {"before", true}, {"after", true}});
     json entries = json::array();
     for (const PlanEntry& e : plan.entries) {
@@ -134,16 +123,39 @@ void showPlan(Console& out, const Plan& plan) {
              fmt::format("\nCheckpoint {} -> {}, {:.3f} bits per quantized weight{}\n",
                          humanBytes(plan.totalBytesBefore), humanBytes(plan.totalBytesAfter),
                          plan.bitsPerWeight(), plan.needsCalibration() ? ", needs calibration" : "") +
-             transformsText(plan) + issuesText(plan.issues));
-    out.result({{"entries", std::move(entries)},
-                {"issues", issuesJson(plan.issues)},
-                {"bytes_before", plan.totalBytesBefore},
-                {"bytes_after", plan.totalBytesAfter},
-                {"bits_per_weight", plan.bitsPerWeight()},
-                {"needs_calibration", plan.needsCalibration()},
-                {"transforms", transformsToJson(plan.transforms)},
-                {"valid", !plan.hasErrors()},
-                {"fingerprint", plan.fingerprint()}});
+             (plan.transforms.empty() ? "" : "Scaled before by " + transformsText(plan.transforms) + "\n") +
+             issuesText(plan.issues));
+    return {{"entries", std::move(entries)},
+            {"issues", issuesJson(plan.issues)},
+            {"bytes_before", plan.totalBytesBefore},
+            {"bytes_after", plan.totalBytesAfter},
+            {"bits_per_weight", plan.bitsPerWeight()},
+            {"needs_calibration", plan.needsCalibration()},
+            {"transforms", transformsToJson(plan.transforms)},
+            {"valid", !plan.hasErrors()},
+            {"fingerprint", plan.fingerprint()}};
+}
+
+/// What a runtime makes of the plan, format by format.
+void showRuntime(Console& out, const RuntimeProfile& profile, const Model& model, const Plan& plan,
+                 json& result) {
+    Table t({{"format"}, {profile.label + " " + profile.version}});
+    json formats = json::array();
+    std::string details;
+    for (const FormatVerdict& v : checkRuntime(profile, model, plan)) {
+        std::vector<LintIssue> issues;
+        for (const RuntimeIssue& i : v.issues) {
+            issues.push_back(i.issue);
+            if (!i.fix.empty())
+                issues.back().message +=
+                    fmt::format(". Fix: {} ({} linears)", i.fix.label, i.fix.schemes.size());
+        }
+        t.add({v.exporter, v.loads() ? v.text() : "does not load"});
+        if (!issues.empty()) details += "\n" + v.exporter + "\n" + issuesText(issues);
+        formats.push_back({{"format", v.exporter}, {"loads", v.loads()}, {"issues", issuesJson(issues)}});
+    }
+    out.text("\n" + t.text() + details);
+    result["runtime"] = {{"id", profile.id}, {"version", profile.version}, {"formats", std::move(formats)}};
 }
 
 /// A plan with errors is still an answer and is shown whole; the exit code says that it cannot be run.
@@ -158,7 +170,12 @@ Result<void> runPlan(Session& session, const PlanCommand& o) {
             plan.issues.push_back(std::move(i));
     }
     if (!o.output.empty()) QS_CHECK(recipe.save(o.output));
-    showPlan(session.console, plan);
+    json result = showPlan(session.console, plan);
+    if (!o.runtime.empty()) {
+        QS_TRY(const RuntimeProfile* profile, findRuntimeProfile(o.runtime));
+        showRuntime(session.console, *profile, *model, plan, result);
+    }
+    session.console.result(std::move(result));
     if (!o.output.empty()) session.console.text("Recipe written to " + o.output + "\n");
     if (plan.hasErrors()) session.exitCode = kFailed;
     return {};
@@ -169,6 +186,7 @@ Result<void> runQuantize(Session& session, const QuantizeCommand& o) {
     QS_TRY(request.model, openModel(o.model));
     QS_TRY(request.recipe, o.scheme.recipe());
     request.calibrationFile = o.calibration;
+    request.imatrixFile = o.imatrix;
     request.tokens = o.tokens;
     request.output = o.output;
     QS_TRY(const auto backend, o.backend.make());
@@ -210,6 +228,7 @@ void addPlan(Commands& commands) {
     auto o = std::make_shared<PlanCommand>();
     CLI::App& app = commands.add("plan", "Resolve a recipe: the scheme and the exact bytes of every linear",
                                  {"plan MODEL --bits 4 --group 128", "plan MODEL --recipe recipe.json --json",
+                                  "plan MODEL --bits 4 --grid symmetric --lint vllm",
                                   "plan MODEL --method rtn --bits 3 --group 64 --output recipe.json"},
                                  [o](Session& session) { return runPlan(session, *o); });
     app.add_option("model", o->model, "Model folder, or a weight file")->required();
@@ -217,6 +236,12 @@ void addPlan(Commands& commands) {
         ->type_name("FILE");
     app.add_option("--calibration", o->calibration, "Also check that this calibration covers the recipe")
         ->type_name("FILE");
+    std::vector<std::string> runtimes;
+    for (const RuntimeProfile& p : runtimeProfiles())
+        runtimes.push_back(p.id);
+    app.add_option("--lint", o->runtime, "Also say in which formats this runtime would load the result")
+        ->check(CLI::IsMember(runtimes))
+        ->type_name("RUNTIME");
     o->scheme.declare(app);
 }
 
@@ -228,6 +253,7 @@ void addQuantize(Commands& commands) {
          "quantize MODEL --method gptq --bits 4 --group 32 --text corpus.txt --output runs/mine",
          "quantize MODEL --method gptq --bits 3 --group 64 --calibration c.h5 --output runs/gptq3",
          "quantize MODEL --method rtn --bits 8 --output runs/rtn8",
+         "quantize MODEL --codec ggml --type q4_k --method imatrix --imatrix imatrix.gguf --output runs/q4k",
          "quantize MODEL --transform awq --method rtn --bits 4 --output runs/awq4",
          "quantize MODEL --recipe recipe.json --output runs/mixed"},
         [o](Session& session) { return runQuantize(session, *o); });
@@ -241,8 +267,17 @@ void addQuantize(Commands& commands) {
     CLI::Option* calibration = app.add_option("--calibration", o->calibration, "Use this calibration file")
                                    ->type_name("FILE")
                                    ->group("Tokens");
-    for (const char* name : {"--text", "--tokens", "--window", "--samples"})
+    CLI::Option* imatrix =
+        app.add_option("--imatrix", o->imatrix,
+                       "Weigh errors by this importance matrix of llama.cpp (.gguf or .dat), "
+                       "for the method imatrix")
+            ->type_name("FILE")
+            ->group("Tokens");
+    imatrix->excludes(calibration);
+    for (const char* name : {"--text", "--tokens", "--window", "--samples"}) {
         calibration->excludes(app.get_option(name));
+        imatrix->excludes(app.get_option(name));
+    }
     o->backend.add(app);
 }
 

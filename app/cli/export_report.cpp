@@ -20,6 +20,7 @@ std::string receiptText(const Receipt& r) {
     f.add("Format", r.exporter);
     f.add("Weight files",
           fmt::format("{} planned, {} written", humanBytes(r.bytesPlanned), humanBytes(r.bytesWritten)));
+    if (!r.transforms.empty()) f.add("Scaled before", transformsText(r.transforms));
     f.add("Max |delta|", number(r.maxDelta));
     return tensors.text() + "\n" + files.text() + "\n" + f.text() + r.summary() + "\n";
 }

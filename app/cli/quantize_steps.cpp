@@ -2,6 +2,7 @@
 #include "app/cli/quantize_steps.h"
 
 #include "app/cli/text.h"
+#include "core/calibrate/imatrix.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -39,7 +40,8 @@ Result<void> requireOwnFolder(const fs::path& folder) {
 }
 
 /// Refuses another request before hours of calibration, and before its calibration file is replaced.
-Result<void> requireSameRequest(const fs::path& folder, const Plan& plan, const std::string& calibration) {
+Result<void> requireSameRequest(const fs::path& folder, const Plan& plan, const std::string& calibration,
+                                const std::string& importance = {}) {
     if (!isRunFolder(folder)) return {};
     QS_TRY(const auto run, Run::open(folder));
     const RunManifest& m = run->manifest();
@@ -47,12 +49,16 @@ Result<void> requireSameRequest(const fs::path& folder, const Plan& plan, const 
     if (m.planFingerprint != plan.fingerprint())
         return Error::invalid(fmt::format("the folder holds a run of another plan; {}", advice),
                               folder.string());
-    if (m.calibrationFingerprint != calibration)
+    const auto differs = [&](const char* what, const std::string& before, const std::string& now) {
         return Error::invalid(
-            fmt::format("the folder holds a run with another calibration (recorded {:.16}, now {:.16}); {}",
-                        m.calibrationFingerprint.empty() ? "none" : m.calibrationFingerprint,
-                        calibration.empty() ? "none" : calibration, advice),
+            fmt::format("the folder holds a run with another {} (recorded {:.16}, now {:.16}); {}", what,
+                        before.empty() ? "none" : before, now.empty() ? "none" : now, advice),
             folder.string());
+    };
+    if (m.calibrationFingerprint != calibration)
+        return differs("calibration", m.calibrationFingerprint, calibration);
+    if (m.importanceFingerprint != importance)
+        return differs("importance matrix", m.importanceFingerprint, importance);
     return {};
 }
 
@@ -125,16 +131,22 @@ Result<QuantizeOutcome> quantizeSteps(const QuantizeRequest& r, Backend& backend
     std::error_code ec;
     fs::create_directories(r.output, ec);
     if (ec) return Error::io("cannot make the folder: " + ec.message(), r.output.string());
-    const bool calibrates = r.calibrationFile.empty() && (out.plan.needsCalibration() || r.tokens.given());
-    const double share = calibrates ? kCalibrationShare : 0;
-    QS_TRY(out.calibration, obtainCalibration(r, out.plan, backend, console, job.part(0, share)));
+    RunOptions options;
+    options.directory = r.output;
+    double share = 0;
+    if (!r.imatrixFile.empty()) {
+        QS_TRY(options.importance, ImportanceFile::open(r.imatrixFile, *r.model));
+        QS_CHECK(requireSameRequest(r.output, out.plan, "", options.importance->fingerprint));
+    } else {
+        if (r.calibrationFile.empty() && (out.plan.needsCalibration() || r.tokens.given()))
+            share = kCalibrationShare;
+        QS_TRY(out.calibration, obtainCalibration(r, out.plan, backend, console, job.part(0, share)));
+    }
     if (isRunFolder(r.output)) {
         QS_TRY(const auto before, Run::open(r.output));
         console.note(before->complete() ? "Already done: " + r.output.string()
                                         : "Resuming " + r.output.string() + ": " + before->statusText());
     }
-    RunOptions options;
-    options.directory = r.output;
     QS_TRY(out.run,
            executePlan(*r.model, out.plan, out.calibration.get(), options, backend, job.part(share, 1)));
     return out;
@@ -167,6 +179,7 @@ std::string schemeText(const std::optional<Scheme>& scheme) {
 }
 
 json outcomeJson(const QuantizeOutcome& o) {
+    const RunManifest& m = o.run->manifest();
     json results = json::array();
     for (const TensorResult& r : o.run->results())
         results.push_back({{"module", r.module},
@@ -181,6 +194,8 @@ json outcomeJson(const QuantizeOutcome& o) {
             {"plan", o.run->manifest().planFingerprint},
             {"calibration", o.calibration ? json(o.calibration->file().string()) : json()},
             {"calibration_fingerprint", o.run->manifest().calibrationFingerprint},
+            {"importance", m.importanceFile.empty() ? json() : json(m.importanceFile)},
+            {"importance_fingerprint", m.importanceFingerprint},
             {"bytes_before", o.plan.totalBytesBefore},
             {"bytes_after", o.plan.totalBytesAfter},
             {"bits_per_weight", o.plan.bitsPerWeight()},
@@ -200,6 +215,8 @@ std::string outcomeSummary(const QuantizeOutcome& o) {
     if (worst != results.end())
         f.add("Largest error", fmt::format("{}: {}", worst->module, errorText(worst->error)));
     if (o.calibration) f.add("Calibration", o.calibration->file().string());
+    if (const auto& m = o.run->manifest(); !m.importanceFile.empty())
+        f.add("Importance matrix", m.importanceFile);
     f.add("Run", o.run->directory().string());
     std::string text = f.text();
     for (const TensorResult& r : results)

@@ -13,13 +13,14 @@ struct QuantizeRequest {
     std::shared_ptr<const Model> model;
     Recipe recipe;
     std::string calibrationFile; ///< "" = calibrate when the plan needs it
+    std::string imatrixFile;     ///< an importance matrix instead; "" = none
     TokenOptions tokens;
     std::filesystem::path output;
 };
 
 struct QuantizeOutcome {
     Plan plan;
-    std::shared_ptr<const Calibration> calibration; ///< null when data-free
+    std::shared_ptr<const Calibration> calibration; ///< null when there is none
     std::shared_ptr<const Run> run;
 };
 

@@ -1,29 +1,24 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/pages/ExportPage.h"
 
+#include "app/pages/ExportLint.h"
 #include "app/pages/ExportProgress.h"
-#include "app/pages/ProblemsPane.h"
+#include "app/pages/ExportSizes.h"
 #include "app/pages/ReceiptPane.h"
 #include "widgets/editors/ParamForm.h"
-#include "widgets/models/Metric.h"
 #include "widgets/theme/Icons.h"
 #include "widgets/theme/Style.h"
 #include "widgets/theme/Theme.h"
-#include "widgets/views/EmptyState.h"
 #include "widgets/views/SectionHeader.h"
 #include "widgets/views/ToolRow.h"
-#include "widgets/views/ViewSetup.h"
 
+#include <QComboBox>
 #include <QDir>
-#include <QHeaderView>
 #include <QLabel>
 #include <QLineEdit>
 #include <QListView>
 #include <QPushButton>
 #include <QSplitter>
-#include <QStackedWidget>
-#include <QStandardItemModel>
-#include <QTableView>
 #include <QToolButton>
 #include <QVBoxLayout>
 
@@ -38,15 +33,8 @@ QVBoxLayout* bareLayout(QWidget* widget) {
     return layout;
 }
 
-constexpr int kLeastRows = 3; ///< of a list that must share its room
+constexpr int kLeastRows = 3; ///< of the list, which must share its room
 constexpr int kGrows = 100;   ///< stretch of what takes the room it can use before anything else does
-
-/// A list of every exporter: as high as it needs, where there is room; a few rows and a scroll bar else.
-void limitHeight(QWidget* view, int rowHeight, int headerHeight) {
-    const int rows = int(exporters().size());
-    view->setMinimumHeight(rowHeight * std::min(rows, kLeastRows) + headerHeight + 2);
-    view->setMaximumHeight(rowHeight * rows + headerHeight + 2);
-}
 
 /// Whether `path` names a folder that may be written to: absent or empty.
 bool freeFolder(const QString& path) {
@@ -61,15 +49,14 @@ ExportPage::ExportPage(Session* session, FileDialogs* files, QWidget* parent)
     , m_session(session)
     , m_files(files)
     , m_exporters(session)
+    , m_runtime(new QComboBox)
     , m_list(new QListView)
     , m_directory(new QLineEdit)
     , m_params(new ui::ParamForm)
     , m_export(new QPushButton(tr("Export and verify")))
     , m_hint(new ToneLabel)
-    , m_sizesModel(new QStandardItemModel(this))
-    , m_sizes(new QTableView)
-    , m_lintStack(new QStackedWidget)
-    , m_noLint(new ui::EmptyState({}))
+    , m_sizes(new ExportSizes(session))
+    , m_lint(new ExportLint(session, &m_exporters))
     , m_progress(new ExportProgress)
     , m_receipt(new ReceiptPane) {
     setObjectName(QStringLiteral("exportPage"));
@@ -116,9 +103,22 @@ QWidget* ExportPage::makeLeft() {
     left->setMinimumWidth(240);
     auto* layout = bareLayout(left);
     auto* row = new ui::ToolRow;
-    row->addTitle(tr("Format"));
+    row->addTitle(tr("Runtime"));
     row->addStretch();
-    row->addLabel(tr("checked as you edit"));
+    m_runtime->setObjectName(QStringLiteral("runtimeBox"));
+    m_runtime->setAccessibleName(tr("Runtime"));
+    m_runtime->setToolTip(
+        tr("Show the formats that a runtime loads, and check them by its rules as you edit"));
+    m_runtime->addItem(tr("Any"), QString());
+    for (const RuntimeProfile& p : runtimeProfiles()) {
+        m_runtime->addItem(QString::fromStdString(p.label), QString::fromStdString(p.id));
+        m_runtime->setItemData(
+            m_runtime->count() - 1,
+            tr("Rules of %1 %2").arg(QString::fromStdString(p.label), QString::fromStdString(p.version)),
+            Qt::ToolTipRole);
+    }
+    connect(m_runtime, &QComboBox::currentIndexChanged, this, &ExportPage::showRuntime);
+    row->addWidget(m_runtime);
     layout->addWidget(row);
     m_list->setObjectName(QStringLiteral("exporterList"));
     m_list->setAccessibleName(tr("Format"));
@@ -128,7 +128,9 @@ QWidget* ExportPage::makeLeft() {
     m_list->setEditTriggers(QAbstractItemView::NoEditTriggers);
     m_list->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     const int rowHeight = std::max(46, 2 * m_list->fontMetrics().height() + 14);
-    limitHeight(m_list, rowHeight, 0);
+    // As high as it needs, where there is room; a few rows and a scroll bar else.
+    m_list->setMinimumHeight(rowHeight * kLeastRows + 2);
+    m_list->setMaximumHeight(rowHeight * int(exporters().size()) + 2);
     layout->addWidget(m_list, kGrows);
     layout->addWidget(makeOutput());
     layout->addStretch(1);
@@ -185,46 +187,26 @@ QWidget* ExportPage::makeCentre() {
     sizeRow->addStretch();
     sizeRow->addLabel(tr("weight files, exact"));
     layout->addWidget(sizeRow);
-    m_sizes->setObjectName(QStringLiteral("sizesTable"));
-    m_sizes->setAccessibleName(tr("Size"));
-    ui::setupTable(m_sizes);
-    m_sizes->setModel(m_sizesModel);
-    m_sizes->setEditTriggers(QAbstractItemView::NoEditTriggers);
-    m_sizes->setSelectionMode(QAbstractItemView::SingleSelection);
-    m_sizes->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
-    m_sizes->horizontalHeader()->setStretchLastSection(false);
-    m_sizes->setWordWrap(true);
-    connect(m_sizes->horizontalHeader(), &QHeaderView::sectionResized, this, &ExportPage::fitSizes,
-            Qt::QueuedConnection);
-    fitSizes();
     layout->addWidget(m_sizes, kGrows);
-    auto* lintRow = new ui::ToolRow;
-    lintRow->addTitle(tr("Lint"));
-    lintRow->addStretch();
-    lintRow->addLabel(tr("checked before anything is written"));
-    layout->addWidget(lintRow);
-    auto* table = new QTableView;
-    table->setObjectName(QStringLiteral("exportLint"));
-    table->setAccessibleName(tr("Lint"));
-    ui::setupTable(table);
-    table->setModel(&m_lint);
-    table->hideColumn(ui::LintModel::Source);
-    ui::wrapShortTable(table);
-    table->horizontalHeader()->setStretchLastSection(false);
-    table->horizontalHeader()->setSectionResizeMode(ui::LintModel::Message, QHeaderView::Stretch);
-    table->setColumnWidth(ui::LintModel::Where, 180);
-    connect(table, &QTableView::clicked, this, [this](const QModelIndex& i) {
-        selectIssue(m_session, i.siblingAtColumn(0).data(ui::LintModel::ModuleRole).toString());
-    });
-    m_lintStack->addWidget(m_noLint);
-    m_lintStack->addWidget(table);
-    layout->addWidget(m_lintStack, 1);
+    layout->addWidget(m_lint, 1);
     auto* progressRow = new ui::ToolRow;
     progressRow->addTitle(tr("Progress"));
     progressRow->addStretch();
     layout->addWidget(progressRow);
     layout->addWidget(m_progress);
     return centre;
+}
+
+void ExportPage::selectRuntime(const QString& id) {
+    if (const int i = m_runtime->findData(id); i >= 0) m_runtime->setCurrentIndex(i);
+}
+
+void ExportPage::showRuntime() {
+    const QString id = m_runtime->currentData().toString(), before = exporter();
+    const auto profile = findRuntimeProfile(id.toStdString());
+    m_exporters.setRuntime(profile ? *profile : nullptr);
+    m_list->setCurrentIndex(m_exporters.index(std::max(0, m_exporters.rowOf(before))));
+    showExporter();
 }
 
 void ExportPage::selectExporter(const QString& id) {
@@ -288,7 +270,7 @@ void ExportPage::proposeDirectory() {
 void ExportPage::showExporter() {
     const int row = m_list->currentIndex().row();
     if (row < 0) return;
-    const ParamSpecs& specs = exporters()[size_t(row)]->params;
+    const ParamSpecs& specs = m_exporters.exporter(row).params;
     m_params->setSpecs(specs);
     m_params->setVisible(!specs.empty());
     refresh();
@@ -299,13 +281,7 @@ void ExportPage::refresh() {
     proposeDirectory();
     const int row = m_list->currentIndex().row();
     if (row < 0) return;
-    const QString label = m_exporters.index(row).data().toString();
-    m_lint.clear();
-    m_lint.setIssues(label, m_exporters.issues(row));
-    m_noLint->setText(m_session->model() ? tr("No problems: %1 can hold every tensor of the %2.")
-                                               .arg(label, m_session->run() ? tr("run") : tr("recipe"))
-                                         : tr("Open a model first."));
-    m_lintStack->setCurrentIndex(m_lint.rowCount() > 0 ? 1 : 0);
+    m_lint->showFormat(row);
     const QString why = blocker();
     m_export->setEnabled(why.isEmpty());
     m_export->setToolTip(why);
@@ -316,91 +292,7 @@ void ExportPage::refresh() {
     m_hint->setText(why.isEmpty() ? tr("A new folder is made. Nothing that exists is replaced.")
                     : justWritten ? tr("Exported. Choose another folder to export again.")
                                   : why);
-    askSizes();
-}
-
-void ExportPage::askSizes() {
-    const auto run = m_session->run();
-    if (!m_session->model() || !run || !run->complete()) {
-        showSizes({});
-        return;
-    }
-    using Sizes = std::vector<Result<uint64_t>>;
-    ExportRequest request;
-    request.model = m_session->model();
-    request.run = run;
-    const auto body = [request](const JobScope&) -> Outcome {
-        Sizes sizes;
-        for (const ExporterDescriptor* e : exporters()) {
-            ExportRequest r = request;
-            r.params = Params::defaults(e->params);
-            sizes.push_back(e->weightBytes ? e->weightBytes(r)
-                                           : Result<uint64_t>(Error::unsupported("unknown")));
-        }
-        return Payload::of(std::move(sizes));
-    };
-    JobHandle* job = m_session->pool()->post({QStringLiteral("export-sizes"), tr("Sizes"), false, 4}, body);
-    job->then(this, [this](const Outcome& outcome) {
-        if (const auto sizes = outcome.as<Sizes>()) showSizes(*sizes);
-    });
-}
-
-void ExportPage::showSizes(const std::vector<Result<uint64_t>>& sizes) {
-    m_sizesModel->clear();
-    m_sizesModel->setHorizontalHeaderLabels(
-        {tr("format"), tr("loads in"), tr("file, bytes"), tr("file, MiB"), {}});
-    for (const int c : {2, 3})
-        m_sizesModel->horizontalHeaderItem(c)->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
-    std::vector<bool> notesShown;
-    for (size_t i = 0; i < exporters().size(); ++i) {
-        const ExporterDescriptor& e = *exporters()[i];
-        QStringList runtimes;
-        for (const std::string& r : e.runtimes)
-            runtimes << QString::fromStdString(r);
-        QString bytes = QStringLiteral("–"), mib = bytes, why;
-        if (i < sizes.size() && sizes[i]) {
-            bytes = ui::integerText(qint64(*sizes[i]));
-            mib = QLocale().toString(double(*sizes[i]) / double(1 << 20), 'f', 2);
-        } else if (i < sizes.size()) {
-            why = QString::fromStdString(sizes[i].error().describe());
-        } else if (m_session->model()) {
-            why = tr("known once a run is complete");
-        }
-        QList<QStandardItem*> items;
-        for (const QString& text :
-             {QString::fromStdString(e.label), runtimes.join(QStringLiteral(", ")), bytes, mib, why})
-            items << new QStandardItem(text);
-        items[2]->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
-        items[3]->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
-        for (const int c : {2, 3, 4})
-            items[c]->setToolTip(why);
-        items[1]->setToolTip(items[1]->text());
-        notesShown.push_back(!why.isEmpty());
-        m_sizesModel->appendRow(items);
-    }
-    constexpr int widths[] = {140, 0, 84, 70};
-    const bool notes = std::any_of(notesShown.begin(), notesShown.end(), [](bool b) { return b; });
-    m_sizes->setColumnHidden(4, !notes);
-    m_sizes->horizontalHeader()->setSectionResizeMode(1, QHeaderView::Stretch);
-    for (const int c : {0, 2, 3})
-        m_sizes->setColumnWidth(c, widths[c]);
-    for (const int c : {2, 3})
-        m_sizes->setColumnHidden(c, sizes.empty()); // there is no number yet
-    if (notes) m_sizes->setColumnWidth(4, sizes.empty() ? 110 : 190);
-    fitSizes();
-}
-
-void ExportPage::fitSizes() {
-    m_sizes->resizeRowsToContents();
-    const int least = m_sizes->verticalHeader()->defaultSectionSize();
-    int rows = 0;
-    for (int r = 0; r < m_sizesModel->rowCount(); ++r) {
-        if (m_sizes->rowHeight(r) < least) m_sizes->setRowHeight(r, least);
-        rows += m_sizes->rowHeight(r);
-    }
-    const int header = std::max(24, m_sizes->fontMetrics().height() + 8) + 2;
-    m_sizes->setMinimumHeight(header + kLeastRows * least);
-    m_sizes->setMaximumHeight(header + std::max(rows, kLeastRows * least));
+    m_sizes->refresh();
 }
 
 } // namespace qs::app

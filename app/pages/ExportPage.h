@@ -1,33 +1,30 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The Export workspace: format and folder at the left, size, problems and progress in the middle, receipt at
-// the right.
+// The Export workspace: runtime, format and folder at the left, size, problems and progress in the middle,
+// receipt at the right.
 #pragma once
 
 #include "app/dialogs/FileDialogs.h"
 #include "app/pages/ExporterList.h"
 #include "app/pages/ToneLabel.h"
-#include "widgets/models/LintModel.h"
 
 #include <QTimer>
 #include <QWidget>
 
+class QComboBox;
 class QLabel;
 class QLineEdit;
 class QListView;
 class QPushButton;
-class QStackedWidget;
-class QStandardItemModel;
-class QTableView;
 
 namespace qs::ui {
-class EmptyState;
 class ParamForm;
-class SectionHeader;
 } // namespace qs::ui
 
 namespace qs::app {
 
+class ExportLint;
 class ExportProgress;
+class ExportSizes;
 class ReceiptPane;
 
 class ExportPage : public QWidget {
@@ -35,6 +32,8 @@ class ExportPage : public QWidget {
 public:
     ExportPage(Session* session, FileDialogs* files, QWidget* parent = nullptr);
 
+    /// Only the formats of this runtime, by its rules; "" for all formats.
+    void selectRuntime(const QString& id);
     void selectExporter(const QString& id);
     QString exporter() const;
     void setDirectory(const QString& directory);
@@ -54,24 +53,20 @@ private:
     void connectSession();
     void refresh();
     void showExporter();
+    void showRuntime();
     void proposeDirectory();
-    void askSizes();
-    void fitSizes();
-    void showSizes(const std::vector<Result<uint64_t>>& sizes);
 
     Session* m_session;
     FileDialogs* m_files;
     ExporterListModel m_exporters;
-    ui::LintModel m_lint;
+    QComboBox* m_runtime;
     QListView* m_list;
     QLineEdit* m_directory;
     ui::ParamForm* m_params;
     QPushButton* m_export;
     ToneLabel* m_hint;
-    QStandardItemModel* m_sizesModel;
-    QTableView* m_sizes;
-    QStackedWidget* m_lintStack;
-    ui::EmptyState* m_noLint;
+    ExportSizes* m_sizes;
+    ExportLint* m_lint;
     ExportProgress* m_progress;
     ReceiptPane* m_receipt;
     QTimer m_later;

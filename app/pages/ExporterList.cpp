@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/pages/ExporterList.h"
 
+#include "app/session/LintWatch.h"
 #include "widgets/theme/Icons.h"
 #include "widgets/theme/Theme.h"
 
@@ -11,19 +12,42 @@
 namespace qs::app {
 
 ExporterListModel::ExporterListModel(Session* session, QObject* parent)
-    : QAbstractListModel(parent), m_session(session), m_issues(exporters().size()) {
+    : QAbstractListModel(parent)
+    , m_session(session)
+    , m_rows(exporters().begin(), exporters().end())
+    , m_issues(m_rows.size()) {
     connect(&ui::ThemeNotifier::instance(), &ui::ThemeNotifier::changed, this,
             [this] { emit dataChanged(index(0), index(rowCount() - 1)); });
 }
 
+void ExporterListModel::setRuntime(const RuntimeProfile* runtime) {
+    beginResetModel();
+    m_runtime = runtime;
+    m_rows.assign(exporters().begin(), exporters().end());
+    if (runtime) m_rows.clear();
+    for (const std::string& id : runtime ? runtime->exporters : std::vector<std::string>())
+        m_rows.push_back(*findExporter(id));
+    m_issues.assign(m_rows.size(), {});
+    endResetModel();
+    refresh();
+}
+
 void ExporterListModel::refresh() {
-    for (int r = 0; r < rowCount(); ++r)
-        m_issues[size_t(r)] = m_session->model() ? m_session->exportIssues(id(r)) : std::vector<LintIssue>();
+    m_issues.assign(m_rows.size(), {});
+    const auto verdicts = m_runtime && m_session->model()
+                              ? m_session->lint()->verdicts(QString::fromStdString(m_runtime->id))
+                              : std::vector<FormatVerdict>();
+    for (size_t r = 0; r < m_rows.size(); ++r) {
+        if (r < verdicts.size()) m_issues[r] = verdicts[r].issues;
+        if (m_runtime || !m_session->model()) continue;
+        for (const LintIssue& issue : m_session->exportIssues(id(int(r))))
+            m_issues[r].push_back({issue, {}});
+    }
     emit dataChanged(index(0), index(rowCount() - 1));
 }
 
 QString ExporterListModel::id(int row) const {
-    return QString::fromStdString(exporters()[size_t(row)]->id);
+    return QString::fromStdString(exporter(row).id);
 }
 
 int ExporterListModel::rowOf(const QString& id) const {
@@ -34,43 +58,63 @@ int ExporterListModel::rowOf(const QString& id) const {
 
 int ExporterListModel::count(int row, Severity severity) const {
     const auto& list = m_issues[size_t(row)];
-    return int(
-        std::count_if(list.begin(), list.end(), [=](const LintIssue& i) { return i.severity == severity; }));
+    return int(std::count_if(list.begin(), list.end(),
+                             [=](const RuntimeIssue& i) { return i.issue.severity == severity; }));
 }
 
 bool ExporterListModel::blocked(int row) const {
-    return row >= 0 && count(row, Severity::Error) > 0;
+    if (row < 0) return false;
+    const auto issues = m_session->exportIssues(id(row));
+    return std::any_of(issues.begin(), issues.end(),
+                       [](const LintIssue& i) { return i.severity == Severity::Error; });
 }
 
 int ExporterListModel::rowCount(const QModelIndex& parent) const {
-    return parent.isValid() ? 0 : int(exporters().size());
+    return parent.isValid() ? 0 : int(m_rows.size());
+}
+
+QString ExporterListModel::status(int row) const {
+    if (!m_session->model()) return {};
+    const int errors = count(row, Severity::Error), warnings = count(row, Severity::Warning);
+    if (m_runtime && errors > 0) return tr("does not load");
+    if (m_runtime && warnings > 0) return tr("loads, %n remarks", nullptr, warnings);
+    if (m_runtime) return tr("loads");
+    if (errors > 0) return tr("%n errors", nullptr, errors);
+    if (warnings > 0) return tr("%n warnings", nullptr, warnings);
+    return tr("fits");
 }
 
 QVariant ExporterListModel::data(const QModelIndex& index, int role) const {
     if (!index.isValid()) return {};
-    const ExporterDescriptor& e = *exporters()[size_t(index.row())];
-    const int errors = count(index.row(), Severity::Error), warnings = count(index.row(), Severity::Warning);
+    const int row = index.row();
+    const ExporterDescriptor& e = exporter(row);
+    const int errors = count(row, Severity::Error), warnings = count(row, Severity::Warning);
+    const QString summary = QString::fromStdString(e.summary);
     switch (role) {
     case Qt::DisplayRole:
         return QString::fromStdString(e.label);
     case SummaryRole:
-        return QString::fromStdString(e.summary);
+        if (!m_runtime || errors == 0) return summary;
+        for (const RuntimeIssue& i : m_issues[size_t(row)])
+            if (i.issue.severity == Severity::Error) return QString::fromStdString(i.issue.message);
+        return summary;
     case Qt::ToolTipRole: {
         QStringList runtimes;
         for (const std::string& r : e.runtimes)
             runtimes << QString::fromStdString(r);
-        return tr("%1\nLoads in: %2")
-            .arg(QString::fromStdString(e.summary), runtimes.join(QStringLiteral(", ")));
+        const QString text = tr("%1\nLoads in: %2").arg(summary, runtimes.join(QStringLiteral(", ")));
+        if (!m_runtime || !m_session->model()) return text;
+        return text + QStringLiteral("\n") +
+               tr("%1 %2: %3")
+                   .arg(QString::fromStdString(m_runtime->label), QString::fromStdString(m_runtime->version),
+                        QString::fromStdString(FormatVerdict{e.id, m_issues[size_t(row)]}.text()));
     }
     case StatusRole:
-        if (!m_session->model()) return QString();
-        if (errors > 0) return tr("%n errors", nullptr, errors);
-        if (warnings > 0) return tr("%n warnings", nullptr, warnings);
-        return tr("fits");
+        return status(row);
     case SeverityRole:
         return int(errors > 0 ? Severity::Error : warnings > 0 ? Severity::Warning : Severity::Info);
     case IdRole:
-        return id(index.row());
+        return id(row);
     default:
         return {};
     }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The formats a run can be written in, with what each says about the present recipe.
+// The formats a run can be written in, with what each, or a runtime that opens it, says about the present
+// recipe.
 #pragma once
 
 #include "app/session/Session.h"
+#include "core/export/runtime_profiles.h"
 
 #include <QAbstractListModel>
 #include <QStyledItemDelegate>
@@ -16,10 +18,15 @@ public:
 
     explicit ExporterListModel(Session* session, QObject* parent = nullptr);
     void refresh();
+    /// The formats of a runtime, and whether it loads them; null: all formats, by their own rules.
+    void setRuntime(const RuntimeProfile* runtime);
+    const RuntimeProfile* runtime() const { return m_runtime; }
+    const ExporterDescriptor& exporter(int row) const { return *m_rows[size_t(row)]; }
     QString id(int row) const;
-    /// Row of an id, -1 when unknown.
+    /// Row of an id, -1 when it is not there.
     int rowOf(const QString& id) const;
-    const std::vector<LintIssue>& issues(int row) const { return m_issues[size_t(row)]; }
+    const std::vector<RuntimeIssue>& issues(int row) const { return m_issues[size_t(row)]; }
+    /// The format cannot hold the run: whatever a runtime says, it is not written.
     bool blocked(int row) const;
 
     int rowCount(const QModelIndex& parent = {}) const override;
@@ -27,9 +34,12 @@ public:
 
 private:
     int count(int row, Severity severity) const;
+    QString status(int row) const;
 
     Session* m_session;
-    std::vector<std::vector<LintIssue>> m_issues; ///< one list per exporter
+    const RuntimeProfile* m_runtime = nullptr;
+    std::vector<const ExporterDescriptor*> m_rows;
+    std::vector<std::vector<RuntimeIssue>> m_issues; ///< one list per row
 };
 
 /// Two lines: label and status, below the summary.

@@ -164,6 +164,10 @@ void ReceiptPane::showTotals() {
     m_totals->addRow(tr("Folder"), QString::fromStdString(r.directory.string()), Tone::Mono);
     const auto exporter = findExporter(r.exporter);
     m_totals->addRow(tr("Format"), QString::fromStdString(exporter ? (*exporter)->label : r.exporter));
+    if (!r.transforms.empty())
+        m_totals->addRow(tr("Scaled before by"), QString::fromStdString(transformsText(r.transforms)),
+                         Tone::Normal,
+                         tr("Transforms of the run: kept tensors hold what they made of them."));
     m_totals->addRow(tr("Bytes, planned"), ui::integerText(qint64(r.bytesPlanned)));
     const bool equal = r.bytesPlanned == r.bytesWritten;
     m_totals->addRow(tr("Bytes, written"),

@@ -74,7 +74,7 @@ public:
         in.codec = codec.get();
         in.params = scheme.methodParams;
         in.seed = m_in.seed;
-        if (method->needs == Needs::Sigma) {
+        if (method->needs != Needs::Nothing) {
             in.sigma = &*m_sigma;
             in.backend = m_backend.get();
         }

@@ -27,7 +27,7 @@ LintWatch::LintWatch(Session* session) : QObject(session), m_session(session) {
     connect(session->table(), &SchemeTable::planChanged, &m_later, later);
     connect(session, &Session::runChanged, &m_later, later);
     connect(session, &Session::modelChanged, this, [this] {
-        m_issues.clear();
+        m_answer = {};
         emit changed();
         m_later.start();
     });
@@ -41,20 +41,25 @@ void LintWatch::ask() {
         std::make_shared<const std::vector<SchemeTable::SchemePtr>>(m_session->table()->schemes());
     const auto body = [model, run = m_session->runPlan(), schemes,
                        settings = m_session->table()->settings()](const JobScope& scope) -> Outcome {
-        const Plan plan = run ? *run : planOf(*schemes, *model, settings);
-        Issues issues;
+        Answer answer;
+        answer.plan = run ? run : std::make_shared<const Plan>(planOf(*schemes, *model, settings));
         for (const ExporterDescriptor* e : exporters()) {
             if (scope.job().stopRequested()) return Outcome::cancelled();
-            if (e->lint) issues.insert(QString::fromStdString(e->id), e->lint(*model, plan));
+            answer.issues.insert(QString::fromStdString(e->id), e->lint(*model, *answer.plan));
         }
-        return Payload::of(std::move(issues));
+        for (const RuntimeProfile& p : runtimeProfiles())
+            answer.verdicts.insert(QString::fromStdString(p.id),
+                                   checkRuntime(p, *answer.plan, [&](const ExporterDescriptor& e) {
+                                       return answer.issues.value(QString::fromStdString(e.id));
+                                   }));
+        return Payload::of(std::move(answer));
     };
     JobHandle* job =
         m_session->pool()->post({QStringLiteral("lint"), tr("Check the export formats"), false, 3}, body);
     job->then(this, [this, model](const Outcome& outcome) {
-        const auto issues = outcome.as<Issues>();
-        if (!issues || m_session->model() != model) return;
-        m_issues = *issues;
+        const auto answer = outcome.as<Answer>();
+        if (!answer || m_session->model() != model) return;
+        m_answer = *answer;
         emit changed();
     });
 }

@@ -111,6 +111,8 @@ public:
     /// What the target cannot hold, for the present run (or the plan when there is none), as of the last
     /// issuesChanged. Empty for an unknown exporter.
     std::vector<LintIssue> exportIssues(const QString& exporter) const;
+    /// What runtimes make of the same; as of the last issuesChanged.
+    const LintWatch* lint() const { return m_lint; }
     JobHandle* exportRun(const ExportOptions& options);
     std::shared_ptr<const Receipt> receipt() const { return m_receipt; }
 

@@ -230,6 +230,18 @@ Result<std::vector<ModuleImportance>> moduleImportance(const Imatrix& imatrix, c
     return out;
 }
 
+Result<std::shared_ptr<const ImportanceFile>> ImportanceFile::open(const fs::path& file, const Model& model) {
+    auto out = std::make_shared<ImportanceFile>();
+    out->file = file;
+    QS_TRY(out->fingerprint, sha256OfFile(file));
+    QS_TRY(const Imatrix imatrix, readImatrix(file));
+    auto modules = moduleImportance(imatrix, model);
+    if (!modules) return modules.takeError().at(file.string());
+    for (ModuleImportance& m : *modules)
+        out->modules.emplace(m.module, std::move(m));
+    return std::shared_ptr<const ImportanceFile>(std::move(out));
+}
+
 Result<Imatrix> imatrixOf(const Calibration& calibration, const Model& model, const JobContext& job) {
     QS_CHECK(calibration.requireFor(model));
     QS_TRY(const GgufArchitecture* architecture, architectureOf(model));

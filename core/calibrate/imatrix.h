@@ -41,6 +41,17 @@ struct ModuleImportance {
 /// entry has another number of inputs or experts than the model, or none belongs to it.
 Result<std::vector<ModuleImportance>> moduleImportance(const Imatrix& imatrix, const Model& model);
 
+/// An importance matrix read for one model. Immutable.
+struct ImportanceFile {
+    std::filesystem::path file;
+    std::string fingerprint; ///< SHA-256 of the file
+    std::map<std::string, ModuleImportance> modules;
+
+    /// Errors of readImatrix and moduleImportance.
+    static Result<std::shared_ptr<const ImportanceFile>> open(const std::filesystem::path& file,
+                                                              const Model& model);
+};
+
 /// What a calibration knows, under llama.cpp's names: sum2 from the diagonals of Sigma. Unsupported when
 /// llama.cpp has no architecture for the model; InvalidArgument when the calibration is another model's.
 Result<Imatrix> imatrixOf(const Calibration& calibration, const Model& model, const JobContext& job);

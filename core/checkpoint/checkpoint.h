@@ -18,6 +18,7 @@
 namespace qs {
 
 class GgufMetadata;
+class NamedFiles;
 
 /// One stored tensor. `shape` is row-major; a linear's weight is [out, in].
 struct TensorInfo {
@@ -74,6 +75,8 @@ public:
     virtual Result<TensorEnds> ends(size_t index, size_t count) const;
     /// The key-value part of a GGUF file, nullptr for other formats.
     virtual const GgufMetadata* ggufMetadata() const { return nullptr; }
+    /// Companion files that the weight file carries, nullptr when they lie beside it.
+    virtual const NamedFiles* carriedFiles() const { return nullptr; }
 };
 
 /// Immutable after opening and thread-safe.
@@ -98,6 +101,9 @@ public:
     std::string configPlace() const;
     /// The key-value part of a GGUF file (its vocabulary among others), nullptr for other formats.
     const GgufMetadata* ggufMetadata() const { return source_->ggufMetadata(); }
+    /// Companion files (a tokenizer among them) that the weight file carries, nullptr when they lie beside
+    /// it.
+    const NamedFiles* carriedFiles() const { return source_->carriedFiles(); }
 
     /// Index into tensors(), or npos.
     static constexpr size_t npos = size_t(-1);

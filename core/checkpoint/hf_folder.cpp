@@ -46,14 +46,22 @@ Result<void> copyFile(const fs::path& from, const fs::path& to) {
 
 } // namespace
 
-Result<std::string> readJsonText(const fs::path& path) {
-    QS_TRY(std::string text, readTextFile(path, kMaxConfigBytes));
-    const std::string where = path.string();
+namespace {
+
+Result<void> checkJsonText(const std::string& text, const std::string& where) {
     if (const size_t bad = findBadUtf8(text); bad != std::string::npos)
         return Error::corrupt(fmt::format("not UTF-8 at byte {}", bad), where);
     JsonScanner scan(text);
     if (!scan.skipValue(kMaxConfigDepth) || (!scan.atEnd() && !scan.fail("something follows the JSON value")))
         return scan.error(where);
+    return {};
+}
+
+} // namespace
+
+Result<std::string> readJsonText(const fs::path& path) {
+    QS_TRY(std::string text, readTextFile(path, kMaxConfigBytes));
+    QS_CHECK(checkJsonText(text, path.string()));
     return text;
 }
 
@@ -61,8 +69,12 @@ Result<json> readModelConfig(const fs::path& folder) {
     const fs::path path = folder / "config.json";
     std::error_code ec;
     if (fs::symlink_status(path, ec).type() == fs::file_type::not_found) return json();
-    QS_TRY(const std::string text, readJsonText(path));
-    const std::string where = path.string();
+    QS_TRY(const std::string text, readTextFile(path, kMaxConfigBytes));
+    return parseModelConfig(text, path.string());
+}
+
+Result<json> parseModelConfig(const std::string& text, const std::string& where) {
+    QS_CHECK(checkJsonText(text, where));
     try {
         json config = json::parse(text);
         if (!config.is_object())
@@ -73,6 +85,21 @@ Result<json> readModelConfig(const fs::path& folder) {
     }
 }
 
+Result<std::vector<std::string>> companionFileNames(const fs::path& folder,
+                                                    const std::vector<std::string>& exclude) {
+    std::error_code ec;
+    std::vector<std::string> names;
+    for (fs::directory_iterator it(folder, ec), end; !ec && it != end; it.increment(ec)) {
+        const std::string name = it->path().filename().string();
+        std::error_code each;
+        if (!isCompanion(name, exclude) || !fs::is_regular_file(it->path(), each)) continue;
+        if (fs::file_size(it->path(), each) <= kMaxCompanionBytes && !each) names.push_back(name);
+    }
+    if (ec) return Error::io("cannot list the folder: " + ec.message(), folder.string());
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
 Result<std::vector<std::string>> copyCompanionFiles(const fs::path& from, const fs::path& to,
                                                     const std::vector<std::string>& exclude) {
     std::error_code ec;
@@ -80,15 +107,7 @@ Result<std::vector<std::string>> copyCompanionFiles(const fs::path& from, const 
     if (!fs::is_directory(to, ec)) return Error::notFound("not a folder", to.string());
     if (fs::equivalent(from, to, ec))
         return Error::invalid("source and destination are the same folder", to.string());
-    std::vector<std::string> names;
-    for (fs::directory_iterator it(from, ec), end; !ec && it != end; it.increment(ec)) {
-        const std::string name = it->path().filename().string();
-        std::error_code each;
-        if (!isCompanion(name, exclude) || !fs::is_regular_file(it->path(), each)) continue;
-        if (fs::file_size(it->path(), each) <= kMaxCompanionBytes && !each) names.push_back(name);
-    }
-    if (ec) return Error::io("cannot list the folder: " + ec.message(), from.string());
-    std::sort(names.begin(), names.end());
+    QS_TRY(std::vector<std::string> names, companionFileNames(from, exclude));
     for (const std::string& name : names)
         QS_CHECK(copyFile(from / name, to / name));
     return names;

@@ -19,11 +19,18 @@ Result<std::string> readJsonText(const std::filesystem::path& path);
 /// JSON, not an object, or nested more than 64 deep.
 Result<nlohmann::json> readModelConfig(const std::filesystem::path& folder);
 
-/// Copies the companion files of a model (tokenizer, generation_config.json, chat template, licence, ...)
-/// from folder `from` into the existing folder `to`, each through a temporary sibling. Left out: names in
-/// `exclude`, config.json, weight files and their indexes, hidden files, subfolders, files above 256 MiB. The
-/// content behind symbolic links is copied (a Hugging Face cache is made of them). Returns the names copied,
-/// sorted. Error when `from` and `to` are the same folder.
+/// The same from the text of a file that `where` names.
+Result<nlohmann::json> parseModelConfig(const std::string& text, const std::string& where);
+
+/// Names of the companion files of a model in `folder` (tokenizer, generation_config.json, chat template,
+/// licence, ...), sorted. Left out: names in `exclude`, config.json, weight files and their indexes, hidden
+/// files, subfolders, files above 256 MiB.
+Result<std::vector<std::string>> companionFileNames(const std::filesystem::path& folder,
+                                                    const std::vector<std::string>& exclude = {});
+
+/// Copies them into the existing folder `to`, each through a temporary sibling. The content behind symbolic
+/// links is copied (a Hugging Face cache is made of them). Returns the names copied. Error when `from` and
+/// `to` are the same folder.
 Result<std::vector<std::string>> copyCompanionFiles(const std::filesystem::path& from,
                                                     const std::filesystem::path& to,
                                                     const std::vector<std::string>& exclude = {});

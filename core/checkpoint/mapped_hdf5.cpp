@@ -75,17 +75,28 @@ bool isCalibration(const H5Listing& listing) {
     return false;
 }
 
-Result<std::shared_ptr<const MappedHdf5>> MappedHdf5::open(const fs::path& path, const H5Mapping* mapping) {
+Result<std::unique_ptr<H5Import>> openHdf5Import(const fs::path& path) {
     if (lowerExtension(path) == ".keras")
         return Error::unsupported("a .keras archive: unzip it and open the model.weights.h5 inside",
                                   path.string());
+    return H5Import::open(path);
+}
+
+Result<std::shared_ptr<const MappedHdf5>> MappedHdf5::open(const fs::path& path, const H5Mapping* mapping) {
+    QS_TRY(auto opened, openHdf5Import(path));
+    return of(std::move(opened), mapping);
+}
+
+Result<std::shared_ptr<const MappedHdf5>> MappedHdf5::of(std::unique_ptr<H5Import> opened,
+                                                         const H5Mapping* mapping) {
+    const fs::path path = opened->path();
     H5Mapping sidecar;
     if (!mapping) {
         QS_TRY(sidecar, sidecarH5Mapping(path));
         mapping = &sidecar;
     }
     auto file = std::make_shared<MappedHdf5>();
-    QS_TRY(file->file_, H5Import::open(path));
+    file->file_ = std::move(opened);
     if (isCalibration(file->listing()))
         return Error::unsupported(
             "a calibration file of this program, not a model: give it as the calibration of its model",

@@ -15,6 +15,9 @@ namespace qs {
 /// The listed file is a calibration of this program.
 bool isCalibration(const H5Listing& listing);
 
+/// Opens a file that is not by its name an archive of Keras, which says what to do with it.
+Result<std::unique_ptr<H5Import>> openHdf5Import(const std::filesystem::path& path);
+
 /// Thread-safe.
 class MappedHdf5 {
 public:
@@ -22,6 +25,8 @@ public:
     /// refused: it is opened as one.
     static Result<std::shared_ptr<const MappedHdf5>> open(const std::filesystem::path& path,
                                                           const H5Mapping* mapping = nullptr);
+    static Result<std::shared_ptr<const MappedHdf5>> of(std::unique_ptr<H5Import> file,
+                                                        const H5Mapping* mapping = nullptr);
 
     const std::filesystem::path& path() const { return file_->path(); }
     const H5Listing& listing() const { return file_->listing(); }

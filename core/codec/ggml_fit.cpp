@@ -47,9 +47,16 @@ public:
 private:
     double weight(size_t i) const { return importance_.empty() ? 1.0 : double(importance_[i]); }
 
+    /// The value of largest magnitude, the first where several have it.
     float largest() const {
-        return *std::max_element(x_.begin(), x_.end(),
-                                 [](float a, float b) { return std::fabs(a) < std::fabs(b); });
+        std::array<float, 8> most{}; // several at a time: no step waits for the one before
+        for (size_t first = 0; first < x_.size(); first += most.size()) // groups are multiples of 16
+            for (size_t i = 0; i < most.size(); ++i) {
+                const float v = std::fabs(x_[first + i]);
+                most[i] = v > most[i] ? v : most[i];
+            }
+        const float top = *std::max_element(most.begin(), most.end());
+        return *std::find_if(x_.begin(), x_.end(), [&](float v) { return std::fabs(v) == top; });
     }
 
     void fitExtreme(const FitRule& rule) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace qs {
 
@@ -84,7 +85,7 @@ constexpr GgmlGrid kGrids[] = {
      .scaleHigh = 31},
 };
 
-/// The codes of a table by rising value, and the middles between them.
+/// The codes of a table by rising value, and the middles between them, the last ones infinite.
 struct Sorted {
     std::array<uint8_t, 16> code{};
     std::array<float, 15> middle{};
@@ -97,8 +98,26 @@ struct Sorted {
         }
         std::sort(code.begin(), code.begin() + count,
                   [&](uint8_t a, uint8_t b) { return table[a] < table[b]; });
+        middle.fill(std::numeric_limits<float>::infinity());
         for (size_t i = 0; i + 1 < count; ++i)
             middle[i] = 0.5f * (float(table[code[i]]) + float(table[code[i + 1]]));
+    }
+    /// Nearest codes of (values + offset) * inverse. The rank of a value is how many middles it exceeds:
+    /// counting all of them takes no branch, and the compiler does it for several values at once.
+    void nearest(const float* values, size_t n, float offset, float inverse, uint8_t* codes) const {
+        constexpr size_t kAtOnce = 16;
+        for (size_t first = 0; first < n; first += kAtOnce) {
+            const size_t some = std::min(kAtOnce, n - first);
+            float v[kAtOnce] = {};
+            int32_t rank[kAtOnce] = {};
+            for (size_t i = 0; i < some; ++i)
+                v[i] = (values[first + i] + offset) * inverse;
+            for (const float m : middle)
+                for (size_t i = 0; i < kAtOnce; ++i)
+                    rank[i] += v[i] > m ? 1 : 0;
+            for (size_t i = 0; i < some; ++i)
+                codes[first + i] = code[size_t(rank[i])];
+        }
     }
     uint8_t nearest(float v) const {
         size_t at = 0;
@@ -151,9 +170,7 @@ void roundToGrid(const GgmlGrid& grid, const float* values, size_t n, float scal
         return;
     }
     if (grid.table) {
-        const Sorted& sorted = sortedOf(*grid.table);
-        for (size_t i = 0; i < n; ++i)
-            codes[i] = sorted.nearest((values[i] + offset) * inverse);
+        sortedOf(*grid.table).nearest(values, n, offset, inverse, codes);
         return;
     }
     const float centre = float(grid.centre), last = float(grid.levels - 1);

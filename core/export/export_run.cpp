@@ -74,6 +74,11 @@ Result<void> requireSpace(const fs::path& parent, uint64_t needed) {
                      parent.string());
 }
 
+Result<std::vector<TransformUse>> transformsOf(const ExportRequest& request) {
+    QS_TRY(Plan plan, planOfRun(*request.run, *request.model));
+    return std::move(plan.transforms);
+}
+
 Result<void> requireVerified(const Receipt& receipt) {
     if (receipt.verified) return {};
     return Error::corrupt("the written files do not hold what was planned: " + firstDifference(receipt),
@@ -114,6 +119,7 @@ Result<Receipt> exportRun(const std::string& exporterId, const ExportRequest& re
     receipt.exporter = exporterId;
     receipt.directory = target;
     receipt.run = fs::absolute(request.run->directory()).lexically_normal();
+    QS_TRY(receipt.transforms, transformsOf(request));
     QS_CHECK(requireVerified(receipt));
     QS_CHECK(job.checkpoint());
     QS_CHECK(writeFileAtomically(temporary.path() / "receipt.json", receipt.toJson().dump(2) + "\n"));
@@ -133,6 +139,7 @@ Result<Receipt> verifyExport(const std::shared_ptr<const Model>& model, const st
     QS_TRY(Receipt receipt, exporter->verify({model, run, directory, params}, directory, job));
     receipt.exporter = exporter->id;
     receipt.run = recorded->run;
+    QS_TRY(receipt.transforms, transformsOf({model, run, {}, {}}));
     receipt.bytesPlanned = recorded->bytesPlanned;
     compareHashes(*recorded, receipt);
     receipt.verified = receiptIsGood(receipt);

@@ -49,6 +49,9 @@ std::string sidecarText(const ExportRequest& request, const ExporterDescriptor& 
         {"run", {{"app_version", m.appVersion}, {"created_utc", m.createdUtc}, {"backend", m.backend}}},
         {"plan", m.plan()},
         {"plan_fingerprint", m.planFingerprint}};
+    if (!m.importanceFile.empty())
+        sidecar["importance"] = {{"file", std::filesystem::path(m.importanceFile).filename().string()},
+                                 {"fingerprint", m.importanceFingerprint}};
     if (const json plan = m.plan(); plan.contains("transforms"))
         sidecar["transforms"] = plan.at("transforms");
     return sidecar.dump(2) + "\n";
@@ -87,9 +90,11 @@ Result<void> checkValues(const PlanEntry& entry, const QuantizedTensor& q, const
     for (const Matrix* m : {&q.scale, &q.zero})
         for (float v : m->span())
             if (!std::isfinite(v)) return badTensor(entry, "a scale or zero point is not finite");
-    for (uint8_t code : q.codes)
-        if (code >= codec.levels())
-            return badTensor(entry, fmt::format("code {} of {} levels", int(code), codec.levels()));
+    uint8_t most = 0;
+    for (const uint8_t code : q.codes)
+        most = std::max(most, code);
+    if (int(most) >= codec.levels())
+        return badTensor(entry, fmt::format("code {} of {} levels", int(most), codec.levels()));
     if (auto ok = codec.checkParameters(q); !ok) return badTensor(entry, ok.error().message);
     return {};
 }
@@ -149,6 +154,7 @@ Result<ExportSource> exportSource(const ExportRequest& request, const ExporterDe
     QS_TRY(s.weights, runCheckpoint(request.model, request.run));
     s.largestInput = largestInputs(request.run);
     s.load = [run = request.run](const std::string& module) { return run->tensor(module); };
+    s.scaling = [run = request.run](const QuantTarget& target) { return run->scalingOf(target); };
     QS_TRY(s.params, Params::fromJson(exporter.params, request.params.toJson(), exporter.id));
     const RunManifest& m = request.run->manifest();
     s.metadata = {{"quantoscope", m.appVersion},

@@ -17,7 +17,9 @@ struct ExportSource {
     std::shared_ptr<const Checkpoint> weights;
     Plan plan; ///< entries with a scheme are quantized
     std::function<Result<QuantizedTensor>(const std::string& module)> load; ///< NotFound when not in the run
-    Params params;                                                          ///< of the exporter
+    /// What the run's transforms did to a weight before it was quantized; null: nothing.
+    std::function<Result<TensorScaling>(const QuantTarget& target)> scaling;
+    Params params; ///< of the exporter
     /// Largest magnitude that the inputs of a linear had in the run's calibration, in the coordinates that
     /// the run's transforms gave them; an error says why it is not known.
     std::function<Result<float>(const QuantTarget& target)> largestInput;

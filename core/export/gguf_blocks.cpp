@@ -2,7 +2,9 @@
 #include "core/export/gguf_blocks.h"
 
 #include "core/codec/ggml_encode.h"
+#include "core/store/quantized_group.h"
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
@@ -20,24 +22,36 @@ const GgmlGrid* gridOf(const Codec& integers) {
     return nullptr;
 }
 
+/// A tensor of the codec ggml, of the shape of `q`, without codes.
+Result<QuantizedTensor> emptyBlocks(const GgmlGrid& grid, const QuantizedTensor& q) {
+    const CodecDescriptor* ggml = *findCodec("ggml");
+    QS_TRY(const Params params,
+           Params::fromJson(ggml->params, {{"type", std::string(grid.id)}}, "codec ggml"));
+    QS_TRY(const auto codec, ggml->create(params));
+    return emptyQuantizedTensor(*codec, q.rows, q.cols);
+}
+
+/// Columns of one block share their parameters.
+Result<void> checkGroups(const QuantizedTensor& q, size_t block) {
+    for (size_t c = 0; c < q.cols; ++c) {
+        const size_t first = c / block * block;
+        if (q.groupOf(c) != q.groupOf(first))
+            return Error::unsupported(fmt::format(
+                "columns {} and {} of one block are in groups {} and {}: GGUF has no group index; "
+                "quantize without act-order, or with static groups of a multiple of {} columns",
+                first, c, q.groupOf(first), q.groupOf(c), block));
+    }
+    return {};
+}
+
 /// Integers as a tensor of the codec ggml with the same values and a scale per block: s (q - z) = s q - s z.
 class IntegersAsBlocks {
 public:
     IntegersAsBlocks(const QuantizedTensor& q, const GgmlGrid& grid) : q_(q), grid_(grid) {}
 
     Result<QuantizedTensor> make() const {
-        const CodecDescriptor* ggml = *findCodec("ggml");
-        QS_TRY(const Params params,
-               Params::fromJson(ggml->params, {{"type", std::string(grid_.id)}}, "codec ggml"));
-        QS_TRY(const auto codec, ggml->create(params));
-        QuantizedTensor out;
-        out.codec = codec->id();
-        out.codecParams = codec->params();
-        out.rows = q_.rows;
-        out.cols = q_.cols;
-        QS_TRY(out.layout, codec->layout(q_.rows, q_.cols));
-        codec->allocateParameters(out);
-        QS_CHECK(checkGroups());
+        QS_TRY(QuantizedTensor out, emptyBlocks(grid_, q_));
+        QS_CHECK(checkGroups(q_, grid_.block));
         for (size_t r = 0; r < q_.rows; ++r)
             for (size_t b = 0; b < out.layout.groups; ++b)
                 QS_CHECK(convert(r, b, out));
@@ -46,19 +60,6 @@ public:
     }
 
 private:
-    Result<void> checkGroups() const {
-        for (size_t c = 0; c < q_.cols; ++c) {
-            const size_t first = c / grid_.block * grid_.block;
-            if (q_.groupOf(c) != q_.groupOf(first))
-                return Error::unsupported(
-                    fmt::format("columns {} and {} of one block are in groups {} and {}: GGUF has no group "
-                                "index; quantize without act-order, or with static groups of a multiple of "
-                                "{} columns",
-                                first, c, q_.groupOf(first), q_.groupOf(c), grid_.block));
-        }
-        return {};
-    }
-
     Result<void> convert(size_t row, size_t block, QuantizedTensor& out) const {
         const size_t group = q_.groupOf(block * grid_.block), r = q_.parameterRow(row);
         const float scale = q_.scale(r, group), zero = q_.zero(r, group);
@@ -83,13 +84,40 @@ private:
     const GgmlGrid& grid_;
 };
 
+const GgmlType& mxfp4() {
+    return ggmlGrid("mxfp4")->ggml();
+}
+
+bool isMxfp4(const Codec& codec) {
+    return codec.id() == "mx" && codec.params().choice("format") == "mxfp4";
+}
+
+/// MXFP4 of the codec mx as a tensor of the codec ggml. ggml's table has the values doubled, so its scales
+/// are half of those; of its two zeros the positive one.
+Result<QuantizedTensor> mxfp4AsBlocks(const QuantizedTensor& q, const Codec& codec) {
+    const GgmlGrid& grid = *ggmlGrid("mxfp4");
+    QS_CHECK(checkGroups(q, grid.block));
+    QS_TRY(QuantizedTensor out, emptyBlocks(grid, q));
+    std::array<uint8_t, 256> codeOf{};
+    for (int i = 0; i < codec.levels(); ++i)
+        codeOf[size_t(i)] = grid.nearest(2 * codec.decode(uint8_t(i), 1, 0));
+    out.codes.resize(q.codes.size());
+    for (size_t i = 0; i < q.codes.size(); ++i)
+        out.codes[i] = codeOf[q.codes[i]];
+    for (size_t r = 0; r < q.rows; ++r)
+        for (size_t b = 0; b < out.layout.groups; ++b)
+            out.scale(r, b) = q.scale(r, q.groupOf(b * grid.block)) / 2;
+    return out;
+}
+
 } // namespace
 
 Result<const GgmlType*> ggufTypeOf(const Scheme& scheme) {
     if (scheme.codec == "ggml") return ggmlTypeOf(scheme.codecParams);
-    if (scheme.codec != "int")
-        return Error::unsupported(fmt::format("the codec {} has no block type in GGUF", scheme.codec));
     QS_TRY(const auto codec, createCodec(scheme.codec, scheme.codecParams));
+    if (isMxfp4(*codec)) return &mxfp4();
+    if (scheme.codec != "int")
+        return Error::unsupported(fmt::format("{} has no block type in GGUF", codec->label()));
     if (const GgmlGrid* grid = gridOf(*codec)) return &grid->ggml();
     return Error::unsupported(
         fmt::format("{} has no block type in GGUF: symmetric integers of 4, 5 or 8 bits have (Q4_0, "
@@ -102,6 +130,10 @@ Result<void> ggufBlocks(const QuantizedTensor& q, const GgmlType& type, std::spa
         return Error::unsupported("GGUF's blocks have no place for what the run keeps beside the codes");
     if (q.codec != "ggml") {
         QS_TRY(const auto codec, codecOf(q));
+        if (isMxfp4(*codec) && type.id == mxfp4().id) {
+            QS_TRY(const QuantizedTensor blocks, mxfp4AsBlocks(q, *codec));
+            return ggufBlocks(blocks, type, out);
+        }
         const GgmlGrid* grid = gridOf(*codec);
         if (!grid || grid->type != type.id)
             return Error::internal(fmt::format("{} does not hold codes of the codec {}", type.name, q.codec));

@@ -23,6 +23,7 @@ Result<void> tryAllCodes(const ExportSource& source, const GgufLayout& layout) {
         if (!o.quantized()) continue;
         for (const GgufSlice& slice : o.slices)
             for (const PlanEntry* e : slice.entries) {
+                if (e->scheme->codec == "ggml") continue; // its own blocks always fit
                 QS_TRY(const QuantizedTensor q, source.tensor(*e));
                 std::vector<std::byte> blocks(size_t(q.rows * o.rowBytes()));
                 if (auto packed = ggufBlocks(q, *o.type, blocks); !packed)

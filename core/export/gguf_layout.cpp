@@ -90,10 +90,12 @@ Result<std::unique_ptr<const GgufLayout>> ggufLayout(const ExportSource& source)
     for (GgufOutput& o : layout->outputs.list) {
         QS_TRY(o.type, ggufOutputType(o, source.checkpoint(), source.params.choice("kept")));
     }
+    layout->cache = std::make_shared<TensorCache>(source);
     for (const GgufOutput& o : layout->outputs.list)
-        layout->items.push_back({o.name, o.type, o.shape, [&source, &o](std::span<std::byte> out) {
-                                     return fillGgufOutput(source, o, out);
-                                 }});
+        layout->items.push_back(
+            {o.name, o.type, o.shape, [&source, &cache = *layout->cache, &o](std::span<std::byte> out) {
+                 return fillGgufOutput(source, cache, o, out);
+             }});
     for (GgufItem& item : ggufRopeItems(source.model->spec()))
         layout->items.push_back(std::move(item));
     QS_TRY(const GgufFields fields, ggufFields(source, *layout->architecture, layout->outputs));

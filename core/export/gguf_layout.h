@@ -11,6 +11,7 @@ struct GgufLayout {
     GgufOutputs outputs;
     std::vector<GgufItem> items; ///< the outputs, in their order, then what a rotary scaling needs
     std::vector<GgufPart> parts;
+    std::shared_ptr<TensorCache> cache; ///< that the items are filled from
 };
 
 /// `source` must outlive the result, which stays where it is: the items point into it.

@@ -48,8 +48,9 @@ Result<GgufOutputs> ggufOutputs(const ExportSource& source, const GgufArchitectu
 Result<const GgmlType*> ggufOutputType(const GgufOutput& output, const Checkpoint& checkpoint,
                                        const std::string& kept);
 
-/// Bytes of `output` as the file stores them.
-Result<void> fillGgufOutput(const ExportSource& source, const GgufOutput& output, std::span<std::byte> out);
+/// Bytes of `output` as the file stores them. `cache` is of the source.
+Result<void> fillGgufOutput(const ExportSource& source, TensorCache& cache, const GgufOutput& output,
+                            std::span<std::byte> out);
 
 /// What the file holds of a kept slice, laid out as the source is (and as the reader presents it again): its
 /// values after the change of type and, for some norms, + 1 - 1 in float32.

@@ -106,16 +106,16 @@ private:
     std::span<std::byte> out_;
 };
 
-Result<void> fillQuantized(const ExportSource& source, const GgufOutput& output, const GgufSlice& slice,
-                           std::span<std::byte> out) {
+Result<void> fillQuantized(const ExportSource& source, TensorCache& cache, const GgufOutput& output,
+                           const GgufSlice& slice, std::span<std::byte> out) {
     const SliceWriter writer(source.checkpoint(), output, slice, out);
     for (const PlanEntry* e : slice.entries) {
-        QS_TRY(const QuantizedTensor q, source.tensor(*e));
-        std::vector<std::byte> blocks(size_t(q.rows * output.rowBytes()));
-        if (auto packed = ggufBlocks(q, *output.type, blocks); !packed)
+        QS_TRY(const auto q, cache.get(*e));
+        std::vector<std::byte> blocks(size_t(q->rows * output.rowBytes()));
+        if (auto packed = ggufBlocks(*q, *output.type, blocks); !packed)
             return packed.takeError().at(e->target.module);
         auto places = e->target.place.rows;
-        if (places.empty()) places = {{0, q.rows}};
+        if (places.empty()) places = {{0, q->rows}};
         writer.putBlocks(blocks, places);
     }
     return {};
@@ -123,13 +123,14 @@ Result<void> fillQuantized(const ExportSource& source, const GgufOutput& output,
 
 } // namespace
 
-Result<void> fillGgufOutput(const ExportSource& source, const GgufOutput& output, std::span<std::byte> out) {
+Result<void> fillGgufOutput(const ExportSource& source, TensorCache& cache, const GgufOutput& output,
+                            std::span<std::byte> out) {
     const size_t bytes = out.size() / output.slices.size();
     for (size_t i = 0; i < output.slices.size(); ++i) {
         const GgufSlice& slice = output.slices[i];
         const auto part = out.subspan(i * bytes, bytes);
         QS_CHECK(slice.entries.empty() ? SliceWriter(source.checkpoint(), output, slice, part).kept()
-                                       : fillQuantized(source, output, slice, part));
+                                       : fillQuantized(source, cache, output, slice, part));
     }
     return {};
 }

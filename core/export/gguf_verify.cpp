@@ -3,6 +3,7 @@
 #include "core/export/gguf_format.h"
 #include "core/export/gguf_layout.h"
 #include "core/export/verify.h"
+#include "core/linalg/parallel.h"
 #include "core/text/gguf_export.h"
 
 #include <cmath>
@@ -12,6 +13,8 @@
 namespace qs {
 
 namespace {
+
+constexpr size_t kRowGrain = 16;
 
 std::string storedAs(const GgmlType& type, const std::vector<uint64_t>& shape) {
     return fmt::format("{} [{}]", type.name, fmt::join(shape, ", "));
@@ -147,10 +150,12 @@ private:
     Result<void> compareQuantized(const GgufSlice& slice, size_t found, ReceiptLine& line) const {
         QS_TRY(const Matrix stored, written_.checkpoint().readMatrix(found));
         for (const PlanEntry* e : slice.entries) {
-            QS_TRY(const QuantizedTensor q, source_.tensor(*e));
-            QS_TRY(const auto codec, codecOf(q));
-            const Matrix want = codec->dequantize(q);
-            Matrix have(want.rows(), want.cols());
+            QS_TRY(const auto q, layout_.cache->get(*e));
+            QS_TRY(const auto codec, codecOf(*q));
+            Matrix want(q->rows, q->cols), have(q->rows, q->cols);
+            linalg::parallelFor(q->rows, kRowGrain, [&](size_t begin, size_t end) {
+                codec->dequantizeRows(*q, begin, want.view().block(begin, end - begin, 0, q->cols));
+            });
             gatherPlace(e->target.place, stored.view(), have.view());
             compareValues(have.span(), want.span(), line);
         }

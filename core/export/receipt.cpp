@@ -41,6 +41,7 @@ json Receipt::toJson() const {
     json out = {{"schema", kSchema},     {"version", kVersion},           {"exporter", exporter},
                 {"run", run.string()},   {"bytes_planned", bytesPlanned}, {"bytes_written", bytesWritten},
                 {"max_delta", maxDelta}, {"verified", verified}};
+    if (!transforms.empty()) out["transforms"] = transformsToJson(transforms);
     out["tensors"] = json::array();
     for (const ReceiptLine& line : lines)
         out["tensors"].push_back(lineToJson(line));
@@ -63,6 +64,9 @@ Result<Receipt> Receipt::fromJson(const json& j) {
         r.bytesWritten = j.at("bytes_written").get<uint64_t>();
         r.maxDelta = j.at("max_delta").get<double>();
         r.verified = j.at("verified").get<bool>();
+        if (j.contains("transforms")) {
+            QS_TRY(r.transforms, transformsFromJson(j.at("transforms"), "receipt: transforms"));
+        }
         for (const json& line : j.at("tensors"))
             r.lines.push_back(lineFromJson(line));
         for (const auto& [name, hash] : j.at("sha256").items())

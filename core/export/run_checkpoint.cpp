@@ -39,6 +39,7 @@ public:
         return source().rawBytes(index);
     }
     const GgufMetadata* ggufMetadata() const override { return source().ggufMetadata(); }
+    const NamedFiles* carriedFiles() const override { return source().carriedFiles(); }
 
 private:
     const Checkpoint& source() const { return model_->checkpoint(); }

@@ -86,7 +86,7 @@ Result<void> finishReceipt(const fs::path& directory, Receipt& receipt, const Jo
     for (const std::string& name : names) {
         QS_TRY(std::string hash, hashOf(directory / name, job));
         receipt.files.emplace_back(name, std::move(hash));
-        if (!name.ends_with(".safetensors") && !name.ends_with(".gguf")) continue;
+        if (!name.ends_with(".safetensors") && !name.ends_with(".gguf") && !name.ends_with(".h5")) continue;
         const uint64_t size = fs::file_size(directory / name, ec);
         if (ec) return Error::io("cannot read the size: " + ec.message(), (directory / name).string());
         receipt.bytesWritten += size;

@@ -3,8 +3,9 @@
 // library: every call runs under one process-wide lock, its error printing is off, plugins are never loaded.
 //
 // What is written: file format 1.10 (metadata with checksums), little-endian types, no times, no links but
-// hard ones; every array is chunked with a Fletcher-32 checksum, so damage is found when it is read. The same
-// calls give the same bytes. Any HDF5 tool (h5py, h5dump) reads it.
+// hard ones; every array is chunked with a Fletcher-32 checksum, so damage is found when it is read, unless
+// its place was reserved before its values were known. The same calls give the same bytes. Any HDF5 tool
+// (h5py, h5dump) reads it.
 //
 // What is read: only such files. External, soft or user-defined links, external or virtual storage, filters
 // other than shuffle, deflate and Fletcher-32, other types or shapes than asked for, arrays that claim more
@@ -20,6 +21,7 @@
 #include <new>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace qs {
@@ -30,7 +32,8 @@ struct HalfBits {
 };
 
 /// Types of array elements. BF16 has no HDF5 type: it is stored as uint16 by the caller, with an attribute.
-enum class H5Type { F64, F32, F16, I32, U8, U16 };
+/// H5Reader reads the first six.
+enum class H5Type { F64, F32, F16, I32, U8, U16, I8, I16, U32, I64, U64 };
 const char* h5TypeName(H5Type type); ///< "float64", "float16", ...
 
 template<class T>
@@ -67,6 +70,11 @@ enum class H5Filter {
 
 using H5Shape = std::vector<uint64_t>;
 
+struct H5Attribute {
+    std::string name;
+    std::variant<std::string, int64_t> value;
+};
+
 /// Limits on what a file may claim.
 inline constexpr uint64_t kH5MaxBytes = uint64_t(1) << 36; ///< of one array in memory: 64 GiB
 inline constexpr size_t kH5MaxChildren = size_t(1) << 20;
@@ -98,21 +106,31 @@ public:
     Result<void> matrix(const std::string& name, const MatrixT<T>& m, H5Filter filter) {
         return array<T>(name, m.span(), {m.rows(), m.cols()}, filter);
     }
+    /// An array in one piece without filters, whose values `fill` gives: the file's size and the place of
+    /// everything in it do not depend on them.
+    Result<void> reserve(const std::string& name, H5Type type, const H5Shape& shape);
+    /// All values of a reserved array as they are stored: row-major, little endian.
+    Result<void> fill(const std::string& name, H5Type type, std::span<const std::byte> values);
     /// Text of any length (JSON) as an array of bytes.
     Result<void> text(const std::string& name, const std::string& text);
     /// Attributes of an existing object ("/" is the file). Text: UTF-8 without NUL, at most kH5MaxAttribute
     /// bytes.
     Result<void> attribute(const std::string& object, const std::string& name, const std::string& value);
     Result<void> attribute(const std::string& object, const std::string& name, int64_t value);
+    Result<void> attributes(const std::string& object, const std::vector<H5Attribute>& list);
 
     /// Flushes, closes, syncs, renames over `path`. Called once, last.
     Result<void> commit();
+    /// Instead of commit(): closes the file and says how many bytes it has. What was reserved need not be
+    /// filled, and takes no room on the disk.
+    Result<uint64_t> measure();
 
 private:
     struct State;
     explicit H5Writer(std::unique_ptr<State> state);
     Result<void> writeArray(const std::string& name, H5Type type, const void* values, uint64_t count,
                             const H5Shape& shape, H5Filter filter);
+    Result<void> close();
     std::unique_ptr<State> state_;
 };
 

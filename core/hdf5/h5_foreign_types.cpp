@@ -14,7 +14,9 @@ namespace {
 constexpr uint64_t kMaxRatio = 1032;
 /// Long lists are cut into attributes with a number behind the name.
 constexpr const char* kListAttributes[] = {"layer_names", "weight_names"};
-constexpr const char* kTextAttributes[] = {"dtype", "schema"};
+constexpr const char* kTextAttributes[] = {"dtype", "schema", "name",   "module", "qs_dtype",
+                                           "shape", "format", "values", "levels", "stored"};
+constexpr const char* kNumberAttributes[] = {"schema_version", "block_rows"};
 constexpr size_t kMaxTextBytes = size_t(4) << 20;
 
 std::optional<DType> integerType(hid_t type) {
@@ -164,6 +166,20 @@ bool readTexts(const H5Handle& object, const std::string& name, std::vector<std:
     return true;
 }
 
+/// A single integer in decimal digits; "" when the attribute is not there or something else.
+std::string readNumber(const H5Handle& object, const char* name) {
+    if (H5Aexists(object.get(), name) <= 0) return {};
+    const H5Handle a(H5Aopen(object.get(), name, H5P_DEFAULT), H5Aclose);
+    const H5Handle type(a ? H5Aget_type(a.get()) : -1, H5Tclose),
+        space(a ? H5Aget_space(a.get()) : -1, H5Sclose);
+    if (!type || !space || H5Tget_class(type.get()) != H5T_INTEGER ||
+        H5Sget_simple_extent_npoints(space.get()) != 1)
+        return {};
+    int64_t value = 0;
+    if (H5Aread(a.get(), H5T_NATIVE_INT64, &value) < 0) return {};
+    return std::to_string(value);
+}
+
 } // namespace
 
 Result<H5Node> h5DescribeForeign(const H5Handle& dataset) {
@@ -233,6 +249,9 @@ std::vector<H5TextAttribute> h5KnownAttributes(const H5Handle& object) {
         if (readTexts(object, name, single.values) && single.values.size() == 1)
             out.push_back(std::move(single));
     }
+    for (const char* name : kNumberAttributes)
+        if (std::string value = readNumber(object, name); !value.empty())
+            out.push_back({name, {std::move(value)}});
     return out;
 }
 

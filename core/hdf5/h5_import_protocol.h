@@ -12,7 +12,7 @@
 
 namespace qs {
 
-/// Texts of an attribute: one, or a list.
+/// Texts of an attribute: one, or a list; a single integer in decimal digits.
 struct H5TextAttribute {
     std::string name;
     std::vector<std::string> values;
@@ -29,7 +29,7 @@ struct H5Node {
     uint64_t storedBytes = 0;
     std::string reason; ///< Refused: why, for people
     std::vector<H5TextAttribute>
-        attributes; ///< those that the import knows: layer_names, weight_names, dtype, schema
+        attributes; ///< those that the import knows: of Keras, of h5py's habits and of our own schemas
 
     uint64_t elements() const {
         uint64_t n = 1;

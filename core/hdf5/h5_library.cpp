@@ -79,6 +79,21 @@ H5Handle h5StoredType(H5Type type) {
     case H5Type::U16:
         base = H5T_STD_U16LE;
         break;
+    case H5Type::I8:
+        base = H5T_STD_I8LE;
+        break;
+    case H5Type::I16:
+        base = H5T_STD_I16LE;
+        break;
+    case H5Type::U32:
+        base = H5T_STD_U32LE;
+        break;
+    case H5Type::I64:
+        base = H5T_STD_I64LE;
+        break;
+    case H5Type::U64:
+        base = H5T_STD_U64LE;
+        break;
     }
     H5Handle t(H5Tcopy(base), H5Tclose);
     if (type == H5Type::F16 && t) {
@@ -93,14 +108,19 @@ H5Handle h5StoredType(H5Type type) {
 size_t h5TypeSize(H5Type type) {
     switch (type) {
     case H5Type::F64:
+    case H5Type::I64:
+    case H5Type::U64:
         return 8;
     case H5Type::F32:
     case H5Type::I32:
+    case H5Type::U32:
         return 4;
     case H5Type::F16:
+    case H5Type::I16:
     case H5Type::U16:
         return 2;
     case H5Type::U8:
+    case H5Type::I8:
         return 1;
     }
     return 0;
@@ -120,6 +140,16 @@ const char* h5TypeName(H5Type type) {
         return "uint8";
     case H5Type::U16:
         return "uint16";
+    case H5Type::I8:
+        return "int8";
+    case H5Type::I16:
+        return "int16";
+    case H5Type::U32:
+        return "uint32";
+    case H5Type::I64:
+        return "int64";
+    case H5Type::U64:
+        return "uint64";
     }
     return "";
 }

@@ -151,6 +151,42 @@ Result<void> H5Writer::writeArray(const std::string& name, H5Type type, const vo
     return {};
 }
 
+Result<void> H5Writer::reserve(const std::string& name, H5Type type, const H5Shape& shape) {
+    if (auto count = h5CountOf(shape, type); !count)
+        return count.takeError().at(state_->path.string() + ": " + name);
+    const H5Session session;
+    QS_CHECK(state_->makeParent(name));
+    const H5Handle stored = h5StoredType(type);
+    const H5Handle space(
+        H5Screate_simple(int(shape.size()), reinterpret_cast<const hsize_t*>(shape.data()), nullptr),
+        H5Sclose);
+    const H5Handle properties = creationList(H5P_DATASET_CREATE);
+    H5Pset_layout(properties.get(), H5D_CONTIGUOUS);
+    H5Pset_alloc_time(properties.get(), H5D_ALLOC_TIME_EARLY);
+    H5Pset_fill_time(properties.get(), H5D_FILL_TIME_NEVER);
+    const H5Handle dataset(H5Dcreate2(state_->file.get(), name.c_str(), stored.get(), space.get(),
+                                      H5P_DEFAULT, properties.get(), H5P_DEFAULT),
+                           H5Dclose);
+    if (!dataset) return state_->failure("cannot create the array", name);
+    return {};
+}
+
+Result<void> H5Writer::fill(const std::string& name, H5Type type, std::span<const std::byte> values) {
+    const H5Session session;
+    const H5Handle dataset(H5Dopen2(state_->file.get(), name.c_str(), H5P_DEFAULT), H5Dclose);
+    if (!dataset) return state_->failure("cannot open the array", name);
+    const H5Handle space(H5Dget_space(dataset.get()), H5Sclose);
+    const hssize_t count = H5Sget_simple_extent_npoints(space.get());
+    if (count < 0 || uint64_t(count) * h5TypeSize(type) != values.size())
+        return Error::invalid(
+            fmt::format("{} bytes for {} values of {}", values.size(), count, h5TypeName(type)),
+            state_->path.string() + ": " + name);
+    const H5Handle stored = h5StoredType(type);
+    if (count > 0 && H5Dwrite(dataset.get(), stored.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0)
+        return state_->failure("cannot write the array", name);
+    return {};
+}
+
 Result<void> H5Writer::text(const std::string& name, const std::string& text) {
     if (text.size() > kH5MaxText)
         return Error::invalid(fmt::format("a text has at most {} bytes, not {}", kH5MaxText, text.size()),
@@ -178,16 +214,33 @@ Result<void> H5Writer::attribute(const std::string& object, const std::string& n
     return state_->writeAttribute(object, name, H5T_STD_I64LE, &value);
 }
 
-Result<void> H5Writer::commit() {
+Result<void> H5Writer::attributes(const std::string& object, const std::vector<H5Attribute>& list) {
+    for (const H5Attribute& a : list)
+        QS_CHECK(std::visit([&](const auto& value) { return attribute(object, a.name, value); }, a.value));
+    return {};
+}
+
+Result<void> H5Writer::close() {
     if (state_->failed || state_->committed)
         return Error::internal(state_->committed ? "committed twice" : "committed after a failed write",
                                state_->path.string());
-    {
-        const H5Session session;
-        if (H5Fflush(state_->file.get(), H5F_SCOPE_GLOBAL) < 0)
-            return state_->failure("cannot flush the file", {});
-        if (state_->file.close() < 0) return state_->failure("cannot close the file", {});
-    }
+    const H5Session session;
+    if (H5Fflush(state_->file.get(), H5F_SCOPE_GLOBAL) < 0)
+        return state_->failure("cannot flush the file", {});
+    if (state_->file.close() < 0) return state_->failure("cannot close the file", {});
+    return {};
+}
+
+Result<uint64_t> H5Writer::measure() {
+    QS_CHECK(close());
+    std::error_code ec;
+    const uint64_t bytes = fs::file_size(state_->temporary.path(), ec);
+    if (ec) return Error::io("cannot read the size: " + ec.message(), state_->temporary.path().string());
+    return bytes;
+}
+
+Result<void> H5Writer::commit() {
+    QS_CHECK(close());
     QS_CHECK(commitByRename(state_->path, [&](const fs::path& sibling) -> Result<void> {
         std::error_code ec;
         fs::rename(state_->temporary.path(), sibling, ec);

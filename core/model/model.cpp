@@ -4,6 +4,7 @@
 #include "core/model/architecture.h"
 #include "core/model/gguf_tokenizer.h"
 #include "core/model/packed/packed_linear.h"
+#include "core/text/loaders.h"
 
 #include <algorithm>
 #include <map>
@@ -105,13 +106,15 @@ uint64_t countParameters(const Checkpoint& checkpoint, const PackedReader& packe
     return count;
 }
 
-// A GGUF file carries its vocabulary; elsewhere it lies beside the weights.
+// A GGUF file carries its vocabulary, an exported HDF5 file its files; elsewhere they lie beside the weights.
 Result<std::shared_ptr<const Tokenizer>> tokenizerOf(const Checkpoint& checkpoint) {
     if (const GgufMetadata* metadata = checkpoint.ggufMetadata()) {
         QS_TRY(text::GgufVocabulary vocabulary, ggufVocabulary(*metadata));
         return text::tokenizerFromGguf(std::move(vocabulary));
     }
     const std::filesystem::path& root = checkpoint.root();
+    if (const NamedFiles* files = checkpoint.carriedFiles())
+        return text::tokenizerAmong(*files, root.string());
     std::error_code ec;
     return loadTokenizer(std::filesystem::is_directory(root, ec) ? root : root.parent_path());
 }

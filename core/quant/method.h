@@ -9,15 +9,18 @@
 
 namespace qs {
 
-/// What a method must be given besides the weights.
-enum class Needs { Nothing, Sigma };
-const char* needsName(Needs needs); ///< "data-free", "sigma"
+/// What a method must be given besides the weights. Importance is how active each input is: the diagonal of
+/// Sigma, which every calibration has, and importance matrices of llama.cpp have too.
+enum class Needs { Nothing, Importance, Sigma };
+const char* needsName(Needs needs); ///< "data-free", "importance", "sigma"
 
 struct QuantizeInput {
     ConstMatrixView weight; ///< [out, in]
     const Codec* codec = nullptr;
     const MatrixD* sigma =
-        nullptr;   ///< [in, in], X^T X over calibration tokens (not normalized); nullptr when data-free
+        nullptr; ///< [in, in], X^T X over calibration tokens (not normalized); nullptr when data-free
+    /// [in], sum of x^2 over tokens; for methods that need Importance. Empty: they take Sigma's diagonal.
+    std::span<const double> importance;
     Params params; ///< of the method
     uint64_t seed = 0;
     Backend* backend = nullptr;

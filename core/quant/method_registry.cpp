@@ -31,7 +31,7 @@ Result<const MethodDescriptor*> findMethod(const std::string& id) {
 }
 
 const char* needsName(Needs needs) {
-    return needs == Needs::Sigma ? "sigma" : "data-free";
+    return needs == Needs::Sigma ? "sigma" : needs == Needs::Importance ? "importance" : "data-free";
 }
 
 Result<QuantError> measureError(ConstMatrixView weight, ConstMatrixView dequantized, const MatrixD* sigma) {

@@ -17,12 +17,16 @@ Result<QuantizedTensor> beginTensor(const QuantizeInput& in, Needs needs) {
                 return Error::invalid(
                     fmt::format("weight [{}, {}] is {}; a tensor with NaN or infinity cannot be quantized", r,
                                 c, w(r, c)));
-    if (needs == Needs::Sigma) {
+    if (needs == Needs::Importance && !in.importance.empty()) {
+        if (in.importance.size() != w.cols)
+            return Error::invalid(
+                fmt::format("importance of {} inputs for a row length of {}", in.importance.size(), w.cols));
+    } else if (needs != Needs::Nothing) {
         if (!in.sigma) return Error::invalid("the method needs Sigma: calibrate first");
         if (in.sigma->rows() != w.cols || in.sigma->cols() != w.cols)
             return Error::invalid(fmt::format("Sigma is [{}, {}] for a row length of {}", in.sigma->rows(),
                                               in.sigma->cols(), w.cols));
-        if (!in.backend) return Error::internal("no backend was given");
+        if (needs == Needs::Sigma && !in.backend) return Error::internal("no backend was given");
     }
     QuantizedTensor q;
     q.codec = in.codec->id();
@@ -34,16 +38,31 @@ Result<QuantizedTensor> beginTensor(const QuantizeInput& in, Needs needs) {
     return q;
 }
 
-std::vector<float> importanceOf(const MatrixD& sigma) {
+namespace {
+
+std::vector<float> weightsOf(std::span<const double> squares) {
     constexpr double kFloor = 1e-4;
     double trace = 0;
-    for (size_t i = 0; i < sigma.rows(); ++i)
-        trace += std::max(0.0, sigma(i, i));
-    const double mean = trace / double(sigma.rows());
-    std::vector<float> out(sigma.rows(), 1.0f);
+    for (const double s : squares)
+        trace += std::max(0.0, s);
+    const double mean = trace / double(squares.size());
+    std::vector<float> out(squares.size(), 1.0f);
     for (size_t i = 0; i < out.size() && mean > 0; ++i)
-        out[i] = float(std::max(0.0, sigma(i, i)) / mean + kFloor);
+        out[i] = float(std::max(0.0, squares[i]) / mean + kFloor);
     return out;
+}
+
+} // namespace
+
+std::vector<float> importanceOf(const MatrixD& sigma) {
+    std::vector<double> diagonal(sigma.rows());
+    for (size_t i = 0; i < diagonal.size(); ++i)
+        diagonal[i] = sigma(i, i);
+    return weightsOf(diagonal);
+}
+
+std::vector<float> importanceOf(const QuantizeInput& in) {
+    return in.importance.empty() ? importanceOf(*in.sigma) : weightsOf(in.importance);
 }
 
 ConstMatrixView coveredWeights(ConstMatrixView weight, const KeptMask& kept, size_t unit, Matrix& storage) {

@@ -15,6 +15,8 @@ Result<QuantizedTensor> beginTensor(const QuantizeInput& input, Needs needs);
 /// Weights of squared errors from second moments: diag(Sigma) over its mean, with a floor that gives inputs
 /// which hardly fired a say among themselves. [cols]
 std::vector<float> importanceOf(const MatrixD& sigma);
+/// The same of what the input has: input.importance, else input.sigma.
+std::vector<float> importanceOf(const QuantizeInput& input);
 
 /// The weights with those that are kept covered in every `unit` columns (KeptMask::cover), in `storage`; the
 /// weights themselves when none is.

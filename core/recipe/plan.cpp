@@ -85,7 +85,7 @@ TargetRuling ruleOnTarget(const QuantTarget& target, const Scheme* scheme, uint6
     else if (*inputs)
         if (auto layout = (*inputs)->codec().layout(1, target.cols); !layout)
             return refuse("inputs", "The format of its inputs does not fit: " + layout.error().message);
-    if ((*method)->needs == Needs::Sigma && (!model.hasForward() || target.site.empty()))
+    if ((*method)->needs != Needs::Nothing && (!model.hasForward() || target.site.empty()))
         return refuse(
             "needs-calibration",
             fmt::format("{} needs calibration, but {}. Choose a data-free method such as rtn.",
@@ -121,7 +121,7 @@ bool Plan::needsCalibration() const {
     if (!transforms.empty()) return true;
     for (const PlanEntry& e : entries)
         if (e.scheme)
-            if (auto m = findMethod(e.scheme->method); m && (*m)->needs == Needs::Sigma) return true;
+            if (auto m = findMethod(e.scheme->method); m && (*m)->needs != Needs::Nothing) return true;
     return false;
 }
 

@@ -84,6 +84,8 @@ struct TransformUse {
     nlohmann::json toJson() const;
 };
 
+/// "awq alpha=0.5, smoothquant": for people; "" when there is none.
+std::string transformsText(const std::vector<TransformUse>& list);
 /// A list of them, each id once.
 Result<std::vector<TransformUse>> transformsFromJson(const nlohmann::json& list, const std::string& where);
 nlohmann::json transformsToJson(const std::vector<TransformUse>& list);

@@ -51,6 +51,17 @@ Result<std::vector<TransformUse>> transformsFromJson(const json& list, const std
     return out;
 }
 
+std::string transformsText(const std::vector<TransformUse>& list) {
+    std::string text;
+    for (const TransformUse& use : list) {
+        text += (text.empty() ? "" : ", ") + use.id;
+        const json params = use.params.toJson();
+        for (const auto& [key, value] : params.items())
+            text += fmt::format(" {}={}", key, value.is_string() ? value.get<std::string>() : value.dump());
+    }
+    return text;
+}
+
 json transformsToJson(const std::vector<TransformUse>& list) {
     json out = json::array();
     for (const TransformUse& use : list)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // executePlan: the loop over units. A unit is a block (models with a forward pass) or one tensor
 // (tensor-level mode).
+#include "core/calibrate/imatrix.h"
 #include "core/model/forward.h"
 #include "core/run/run.h"
 #include "core/run/run_journal.h"
@@ -26,9 +27,10 @@ uint64_t seedFor(uint64_t seed, const std::string& module) {
     return h;
 }
 
-bool needsSigma(const PlanEntry& e) {
+/// Its method must see the inputs, or be told how active they are.
+bool needsInputs(const PlanEntry& e) {
     auto m = findMethod(e.scheme->method);
-    return m && (*m)->needs == Needs::Sigma;
+    return m && (*m)->needs != Needs::Nothing;
 }
 
 /// The calibration was made from activations that another program recorded: there are no tokens to run, so
@@ -110,6 +112,9 @@ public:
     }
 
 private:
+    /// Inputs are measured for it, rather than read from an importance matrix.
+    bool needsSigma(const PlanEntry& e) const { return !options_.importance && needsInputs(e); }
+
     std::string phase(int unit) const {
         return model_.hasForward() ? fmt::format("Quantize block {} of {}", unit + 1, unitCount())
                                    : fmt::format("Quantize tensor {} of {}", unit + 1, unitCount());
@@ -301,6 +306,8 @@ private:
         in.weight = scaling ? scaled.view() : weight.view();
         in.codec = codec.get();
         in.sigma = sigma;
+        if (options_.importance && needsInputs(e))
+            in.importance = options_.importance->modules.at(e.target.module).sum2;
         in.params = e.scheme->methodParams;
         in.seed = seedFor(plan_.seed, e.target.module);
         in.backend = &backend_;
@@ -344,13 +351,17 @@ private:
 };
 
 Result<RunManifest> manifestFor(const Model& model, const Plan& plan, const Calibration* calibration,
-                                const Backend& backend) {
+                                const ImportanceFile* importance, const Backend& backend) {
     RunManifest m;
     m.modelPath = std::filesystem::absolute(model.checkpoint().root()).lexically_normal();
     QS_TRY(m.modelFingerprint, model.checkpoint().fingerprint());
     if (calibration) {
         m.calibrationFile = std::filesystem::absolute(calibration->file()).lexically_normal().string();
         m.calibrationFingerprint = calibration->info().fingerprint;
+    }
+    if (importance) {
+        m.importanceFile = std::filesystem::absolute(importance->file).lexically_normal().string();
+        m.importanceFingerprint = importance->fingerprint;
     }
     m.planText = plan.toJson().dump();
     m.planFingerprint = plan.fingerprint();
@@ -373,8 +384,14 @@ Result<void> requireNoErrors(const std::vector<LintIssue>& issues) {
     return Error::invalid("the plan has errors: " + text);
 }
 
-Result<void> checkPlan(const Model& model, const Plan& plan, const Calibration* calibration) {
+Result<void> checkPlan(const Model& model, const Plan& plan, const Calibration* calibration,
+                       const ImportanceFile* importance) {
     QS_CHECK(requireNoErrors(plan.issues));
+    if (importance && calibration)
+        return Error::invalid(
+            "give a calibration or an importance matrix, not both: which of them would weigh "
+            "the errors?");
+    if (importance) return requireNoErrors(lintImportance(plan, *importance));
     if (plan.needsCalibration() && !calibration)
         return Error::invalid("a method or a transform of the plan needs calibration, and none was given");
     if (!calibration) return {};
@@ -382,7 +399,7 @@ Result<void> checkPlan(const Model& model, const Plan& plan, const Calibration* 
     QS_CHECK(requireNoErrors(lintCalibration(plan, *calibration)));
     if (!isRecorded(calibration)) return {};
     for (const PlanEntry& e : plan.entries)
-        if (e.scheme && needsSigma(e) && !calibration->find(e.target.site))
+        if (e.scheme && needsInputs(e) && !calibration->find(e.target.site))
             return Error::invalid(
                 fmt::format("{} needs the inputs of {}, and no activation of site {} was recorded",
                             e.scheme->method, e.target.module, e.target.site),
@@ -395,8 +412,9 @@ Result<void> checkPlan(const Model& model, const Plan& plan, const Calibration* 
 Result<std::shared_ptr<const Run>> executePlan(const Model& model, const Plan& plan,
                                                const Calibration* calibration, const RunOptions& options,
                                                Backend& backend, const JobContext& job) {
-    QS_CHECK(checkPlan(model, plan, calibration));
-    QS_TRY(const RunManifest manifest, manifestFor(model, plan, calibration, backend));
+    QS_CHECK(checkPlan(model, plan, calibration, options.importance.get()));
+    QS_TRY(const RunManifest manifest,
+           manifestFor(model, plan, calibration, options.importance.get(), backend));
     std::error_code ec;
     std::filesystem::create_directories(options.directory, ec);
     if (ec) return Error::io("cannot create the run folder: " + ec.message(), options.directory.string());

@@ -12,6 +12,8 @@
 
 namespace qs {
 
+struct ImportanceFile;
+
 /// Result of one tensor, as journalled. The error is stated with the factors of transforms taken back:
 /// against the model's own weight and inputs, so that runs compare.
 struct TensorResult {
@@ -27,7 +29,8 @@ struct TensorResult {
 struct RunManifest {
     std::filesystem::path modelPath;
     std::string modelFingerprint;
-    std::string calibrationFile, calibrationFingerprint; ///< "" when data-free
+    std::string calibrationFile, calibrationFingerprint; ///< "" when there was none
+    std::string importanceFile, importanceFingerprint;   ///< of an importance matrix; "" when there was none
     nlohmann::json plan() const;                         ///< see Plan::toJson
     std::string planText;                                ///< its canonical text
     std::string planFingerprint;
@@ -42,6 +45,8 @@ using UnitSink = std::function<void(int unit, const std::vector<TensorResult>&)>
 struct RunOptions {
     std::filesystem::path directory;
     size_t activationBudgetBytes = size_t(2) << 30;
+    /// Instead of a calibration, for methods that need Importance and no more (lintImportance).
+    std::shared_ptr<const ImportanceFile> importance;
     UnitSink unitFinished;
 };
 
@@ -96,6 +101,9 @@ Result<std::shared_ptr<const Run>> executePlan(const Model& model, const Plan& p
 /// What `calibration` cannot give `plan`: an Error "no-tokens" for every linear whose method needs statistics
 /// of a site that no token reached (an expert that was never chosen). executePlan refuses such a plan.
 std::vector<LintIssue> lintCalibration(const Plan& plan, const Calibration& calibration);
+/// What an importance matrix cannot give `plan`: an Error for every linear whose method needs more, or that
+/// the file does not mention, and for transforms. executePlan refuses such a plan.
+std::vector<LintIssue> lintImportance(const Plan& plan, const ImportanceFile& file);
 
 /// The run's tensors over the model's own; what was kept is the original, or what transforms made of it.
 Result<std::shared_ptr<const WeightSource>> runWeights(std::shared_ptr<const Run> run,

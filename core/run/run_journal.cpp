@@ -21,17 +21,22 @@ constexpr int kVersion = 1;
 constexpr size_t kMaxJson = size_t(256) << 20;
 
 json manifestToJson(const RunManifest& m, int unitsTotal) {
-    return {{"version", kVersion},
-            {"model", m.modelPath.string()},
-            {"model_fingerprint", m.modelFingerprint},
-            {"calibration", m.calibrationFile},
-            {"calibration_fingerprint", m.calibrationFingerprint},
-            {"plan", json::parse(m.planText)},
-            {"plan_fingerprint", m.planFingerprint},
-            {"app_version", m.appVersion},
-            {"created_utc", m.createdUtc},
-            {"backend", m.backend},
-            {"units", unitsTotal}};
+    json out = {{"version", kVersion},
+                {"model", m.modelPath.string()},
+                {"model_fingerprint", m.modelFingerprint},
+                {"calibration", m.calibrationFile},
+                {"calibration_fingerprint", m.calibrationFingerprint},
+                {"plan", json::parse(m.planText)},
+                {"plan_fingerprint", m.planFingerprint},
+                {"app_version", m.appVersion},
+                {"created_utc", m.createdUtc},
+                {"backend", m.backend},
+                {"units", unitsTotal}};
+    if (!m.importanceFile.empty()) {
+        out["importance"] = m.importanceFile;
+        out["importance_fingerprint"] = m.importanceFingerprint;
+    }
+    return out;
 }
 
 Result<RunManifest> manifestFromJson(const json& j, const std::string& where) {
@@ -43,6 +48,8 @@ Result<RunManifest> manifestFromJson(const json& j, const std::string& where) {
         m.modelFingerprint = j.at("model_fingerprint").get<std::string>();
         m.calibrationFile = j.at("calibration").get<std::string>();
         m.calibrationFingerprint = j.at("calibration_fingerprint").get<std::string>();
+        m.importanceFile = j.value("importance", std::string());
+        m.importanceFingerprint = j.value("importance_fingerprint", std::string());
         m.planText = j.at("plan").dump();
         m.planFingerprint = j.at("plan_fingerprint").get<std::string>();
         m.appVersion = j.at("app_version").get<std::string>();
@@ -157,6 +164,8 @@ Result<RunJournal> RunJournal::createOrResume(const fs::path& directory, const R
         return differs("model", before.modelFingerprint, manifest.modelFingerprint);
     if (before.planFingerprint != manifest.planFingerprint)
         return differs("plan", before.planFingerprint, manifest.planFingerprint);
+    if (before.importanceFingerprint != manifest.importanceFingerprint)
+        return differs("importance matrix", before.importanceFingerprint, manifest.importanceFingerprint);
     if (before.calibrationFingerprint != manifest.calibrationFingerprint)
         return differs("calibration", before.calibrationFingerprint, manifest.calibrationFingerprint);
     if (!fs::exists(directory / "journal.json")) return journal;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/store/quantized_store.h"
 
-#include "core/hdf5/h5_file.h"
 #include "core/store/extras_store.h"
+#include "core/store/quantized_group.h"
 
 #include <algorithm>
 #include <cmath>
@@ -21,18 +21,6 @@ constexpr const char* kSchema = "quantoscope-tensors";
 constexpr int64_t kSchemaVersion = 1;
 constexpr int64_t kMaxDimension = int64_t(1) << 32;
 constexpr const char *kSuperScale = "/super_scale", *kSuperZero = "/super_zero";
-
-/// What the scale is stored as.
-Result<DType> scaleType(const QuantizedTensor& q) {
-    if (!q.codecParams.has("scale_dtype")) return DType::F32;
-    const ParamValue& value = q.codecParams.values().at("scale_dtype");
-    const std::string* type = std::get_if<std::string>(&value);
-    if (type && *type == "f16") return DType::F16;
-    if (type && *type == "bf16") return DType::BF16;
-    if (type && *type == "f32") return DType::F32;
-    return Error::invalid(fmt::format("scale_dtype must be f16, bf16 or f32, not {}",
-                                      type ? "'" + *type + "'" : "another type of value"));
-}
 
 Result<void> checkParameters(const char* name, const Matrix& m, const GroupLayout& layout) {
     if (m.rows() != layout.scaleRows || m.cols() != layout.groups)
@@ -56,11 +44,13 @@ Result<void> checkAgainstCodec(const QuantizedTensor& q) {
                         l.scaleRows, l.groups, l.groupSize, codec->label(), q.rows, q.cols,
                         expected.scaleRows, expected.groups, expected.groupSize));
     const int levels = codec->levels();
-    const auto largest = std::max_element(q.codes.begin(), q.codes.end());
-    if (int(*largest) < levels) return codec->checkParameters(q);
-    const size_t at = size_t(largest - q.codes.begin());
+    uint8_t largest = 0; // in a loop that the compiler vectorizes
+    for (const uint8_t code : q.codes)
+        largest = std::max(largest, code);
+    if (int(largest) < levels) return codec->checkParameters(q);
+    const size_t at = size_t(std::find(q.codes.begin(), q.codes.end(), largest) - q.codes.begin());
     return Error::invalid(fmt::format("codes[{}, {}] is {}, the codes of {} are 0 .. {}", at / q.cols,
-                                      at % q.cols, *largest, codec->label(), levels - 1));
+                                      at % q.cols, largest, codec->label(), levels - 1));
 }
 
 /// The rules that dequantization relies on.
@@ -92,29 +82,15 @@ Result<void> checkTensor(const QuantizedTensor& q) {
     return checkAgainstCodec(q);
 }
 
-/// 16-bit patterns of a matrix whose values they represent exactly.
-Result<std::vector<uint16_t>> exactBits(const Matrix& m, uint16_t (*encode)(float), float (*decode)(uint16_t),
-                                        const char* type) {
-    std::vector<uint16_t> bits(m.size());
-    for (size_t i = 0; i < m.size(); ++i) {
-        bits[i] = encode(m.data()[i]);
-        if (decode(bits[i]) != m.data()[i])
-            return Error::invalid(fmt::format("scale[{}, {}] = {:.9g} is not representable as {}",
-                                              i / m.cols(), i % m.cols(), m.data()[i], type));
-    }
-    return bits;
-}
-
 Result<void> writeScale(H5Writer& writer, const std::string& name, const QuantizedTensor& q) {
-    QS_TRY(const DType type, scaleType(q));
+    QS_TRY(const DType type, storedScaleType(q));
     const H5Shape shape = {q.scale.rows(), q.scale.cols()};
     if (type == DType::F32) return writer.matrix(name, q.scale, H5Filter::Compress);
+    QS_TRY(const auto bits, scaleBits(q, type));
     if (type == DType::BF16) {
-        QS_TRY(const auto bits, exactBits(q.scale, floatToBfloat, bfloatToFloat, "bf16"));
         QS_CHECK(writer.array<uint16_t>(name, bits, shape, H5Filter::Compress));
         return writer.attribute(name, "qs_dtype", "bf16");
     }
-    QS_TRY(const auto bits, exactBits(q.scale, floatToHalf, halfToFloat, "f16"));
     std::vector<HalfBits> half(bits.size());
     std::transform(bits.begin(), bits.end(), half.begin(), [](uint16_t b) { return HalfBits{b}; });
     return writer.array<HalfBits>(name, half, shape, H5Filter::Compress);
@@ -133,16 +109,7 @@ Result<void> writeOne(H5Writer& writer, const std::string& module, const Quantiz
     QS_CHECK(checkTensor(q));
     const std::string group = "/" + h5EscapeName(module);
     QS_CHECK(writer.group(group));
-    QS_CHECK(writer.attribute(group, "module", module));
-    QS_CHECK(writer.attribute(group, "codec", q.codec));
-    QS_CHECK(writer.attribute(group, "codec_params", q.codecParams.toJson().dump()));
-    const std::pair<const char*, size_t> numbers[] = {{"rows", q.rows},
-                                                      {"cols", q.cols},
-                                                      {"group_size", q.layout.groupSize},
-                                                      {"groups", q.layout.groups},
-                                                      {"scale_rows", q.layout.scaleRows}};
-    for (const auto& [key, value] : numbers)
-        QS_CHECK(writer.attribute(group, key, int64_t(value)));
+    QS_CHECK(writer.attributes(group, quantizedAttributes(module, q)));
     QS_CHECK(writer.array<uint8_t>(group + "/codes", q.codes, {q.rows, q.cols}, H5Filter::Compress));
     QS_CHECK(writeScale(writer, group + "/scale", q));
     QS_CHECK(writeZero(writer, group + "/zero", q.zero));
@@ -176,7 +143,7 @@ Result<Params> paramsFromText(const std::string& text, const std::string& where)
 }
 
 Result<void> readScale(const H5Reader& file, const std::string& name, QuantizedTensor& q) {
-    const auto declared = scaleType(q);
+    const auto declared = storedScaleType(q);
     if (!declared) return Error::corrupt(declared.error().message, file.path().string() + ": " + name);
     const DType type = *declared;
     const size_t rows = q.layout.scaleRows, cols = q.layout.groups;

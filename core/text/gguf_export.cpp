@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kFile = "tokenizer.json";
+constexpr const char *kFile = "tokenizer.json", *kConfigFile = "tokenizer_config.json";
 constexpr size_t kMaxJsonBytes = size_t(256) << 20, kMaxModelBytes = size_t(64) << 20;
 
 Error cannotHold(const std::string& what) {
@@ -359,6 +359,28 @@ Result<void> fitToRows(GgufVocabulary& v, size_t rows) {
     return {};
 }
 
+/// Ids of the special tokens that tokenizer_config.json names and the vocabulary does not by itself.
+Result<void> setNamedIds(const fs::path& folder, GgufVocabulary& v) {
+    std::error_code ec;
+    if (!fs::is_regular_file(folder / kConfigFile, ec)) return {};
+    QS_TRY(const std::string text, readTextFile(folder / kConfigFile, kMaxJsonBytes));
+    const json config = json::parse(text, nullptr, false);
+    if (!config.is_object()) return {}; // which the tokenizer has refused
+    const std::pair<const char*, int*> ids[] = {{"unk_token", &v.unk},
+                                                {"pad_token", &v.pad},
+                                                {"sep_token", &v.sep},
+                                                {"cls_token", &v.cls},
+                                                {"mask_token", &v.mask}};
+    for (const auto& [key, id] : ids) {
+        const json* token = member(config, key);
+        if (token && token->is_object()) token = member(*token, "content");
+        if (*id >= 0 || !token || !token->is_string()) continue;
+        const auto it = std::find(v.tokens.begin(), v.tokens.end(), token->get<std::string>());
+        if (it != v.tokens.end()) *id = int(it - v.tokens.begin());
+    }
+    return {};
+}
+
 Result<GgufVocabulary> readVocabulary(const fs::path& folder) {
     std::error_code ec;
     const bool hasModel = fs::is_regular_file(folder / "tokenizer.model", ec);
@@ -394,6 +416,7 @@ Result<GgufVocabulary> ggufVocabularyOf(const fs::path& folder, const Tokenizer&
             "do before SentencePiece BPE",
             (folder / "tokenizer.model").string());
     QS_CHECK(setAffixes(tokenizer, v));
+    QS_CHECK(setNamedIds(folder, v));
     QS_CHECK(fitToRows(v, rows));
     return v;
 }

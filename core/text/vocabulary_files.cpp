@@ -17,7 +17,6 @@
 namespace qs::text {
 
 using nlohmann::json;
-namespace fs = std::filesystem;
 
 namespace {
 
@@ -30,11 +29,10 @@ Result<json> parseObject(const std::string& text, const std::string& name) {
     return j;
 }
 
-Result<json> readObject(const fs::path& file) {
-    std::error_code ec;
-    if (!fs::is_regular_file(file, ec)) return json::object();
-    QS_TRY(const auto text, readTextFile(file, kMaxFileBytes));
-    return parseObject(text, file.filename().string());
+Result<json> readObject(const NamedFiles& files, const char* name) {
+    if (!files.has(name)) return json::object();
+    QS_TRY(const auto text, files.read(name, kMaxFileBytes));
+    return parseObject(text, name);
 }
 
 // "GPT2" of "GPT2Tokenizer" and "GPT2TokenizerFast".
@@ -60,7 +58,7 @@ Result<std::string> tokenName(const json& config, const char* key, const char* f
 
 // Entries of "added_tokens": added_tokens_decoder of the config, added_tokens.json, and special tokens by
 // name.
-Result<json> addedTokens(const fs::path& folder, const json& config, const Vocabulary& vocabulary,
+Result<json> addedTokens(const NamedFiles& files, const json& config, const Vocabulary& vocabulary,
                          const std::vector<std::string>& special) {
     json list = json::array();
     const auto has = [&](const std::string& content) {
@@ -76,7 +74,7 @@ Result<json> addedTokens(const fs::path& folder, const json& config, const Vocab
             list.push_back(token);
             list.back()["id"] = std::stoi(id);
         }
-    QS_TRY(const json more, readObject(folder / "added_tokens.json"));
+    QS_TRY(const json more, readObject(files, "added_tokens.json"));
     for (const auto& [content, id] : more.items())
         if (!has(content)) list.push_back({{"id", id}, {"content", content}, {"normalized", false}});
     for (const std::string& content : special)
@@ -138,7 +136,7 @@ struct SpecialNames {
 };
 
 // Special tokens by their names in the config or their usual ones, and what goes around a text.
-Result<void> addSpecial(const SpecialNames& names, const fs::path& folder, const json& config,
+Result<void> addSpecial(const SpecialNames& names, const NamedFiles& files, const json& config,
                         const Vocabulary& vocabulary, json& components, PipelineSetup& setup) {
     const char* beforeKey = names.around ? "cls_token" : "bos_token";
     const char* afterKey = names.around ? "sep_token" : "eos_token";
@@ -148,7 +146,7 @@ Result<void> addSpecial(const SpecialNames& names, const fs::path& folder, const
     QS_TRY(const auto pad, tokenName(config, "pad_token", names.around ? "[PAD]" : ""));
     QS_TRY(const auto mask, tokenName(config, "mask_token", names.around ? "[MASK]" : ""));
     QS_TRY(components["added_tokens"],
-           addedTokens(folder, config, vocabulary, {before, after, unknown, pad, mask}));
+           addedTokens(files, config, vocabulary, {before, after, unknown, pad, mask}));
     const SpecialIds ids{vocabulary.find(before), vocabulary.find(after)};
     setup.special = ids;
     if (!names.around) return {};
@@ -168,7 +166,7 @@ PipelineSetup setupFor(const char* name, const std::string& content) {
 
 } // namespace
 
-Result<std::shared_ptr<const Tokenizer>> loadBpeVocabulary(const fs::path& folder,
+Result<std::shared_ptr<const Tokenizer>> loadBpeVocabulary(const NamedFiles& files,
                                                            const std::string& configText) {
     QS_TRY(const json config, parseObject(configText, kConfig));
     QS_TRY(const std::string name, tokenizerClass(config));
@@ -179,8 +177,8 @@ Result<std::shared_ptr<const Tokenizer>> loadBpeVocabulary(const fs::path& folde
     if (!roberta && !qwen && !is({"", "GPT2", "CodeGen", "PreTrained"}))
         return unknownClass(name, "vocab.json and merges.txt",
                             "GPT2, CodeGen, Roberta, Bart, Longformer, LED, Qwen2");
-    QS_TRY(const auto vocabText, readTextFile(folder / "vocab.json", kMaxFileBytes));
-    QS_TRY(const auto mergesText, readTextFile(folder / "merges.txt", kMaxFileBytes));
+    QS_TRY(const auto vocabText, files.read("vocab.json", kMaxFileBytes));
+    QS_TRY(const auto mergesText, files.read("merges.txt", kMaxFileBytes));
     QS_TRY(const json vocab, parseObject(vocabText, "vocab.json"));
     QS_TRY(auto vocabulary, parseVocabulary({{"vocab", vocab}}, "vocab.json"));
     QS_TRY(const auto merges, parseMergesFile(mergesText));
@@ -199,19 +197,19 @@ Result<std::shared_ptr<const Tokenizer>> loadBpeVocabulary(const fs::path& folde
     }
     const SpecialNames special = roberta ? SpecialNames{"<s>", "</s>", "<unk>", true}
                                          : SpecialNames{"<|endoftext|>", "<|endoftext|>", "<|endoftext|>"};
-    QS_CHECK(addSpecial(special, folder, config, vocabulary, components, setup));
+    QS_CHECK(addSpecial(special, files, config, vocabulary, components, setup));
     QS_TRY(auto model, makeBpe(std::move(vocabulary), merges, {}, "merges.txt"));
     return makePipelineTokenizer(components, std::move(model), setup);
 }
 
-Result<std::shared_ptr<const Tokenizer>> loadWordPieceVocabulary(const fs::path& folder,
+Result<std::shared_ptr<const Tokenizer>> loadWordPieceVocabulary(const NamedFiles& files,
                                                                  const std::string& configText) {
     QS_TRY(const json config, parseObject(configText, kConfig));
     QS_TRY(const std::string name, tokenizerClass(config));
     const char* known[] = {"", "Bert", "DistilBert", "Electra", "MobileBert", "PreTrained"};
     if (std::find(std::begin(known), std::end(known), name) == std::end(known))
         return unknownClass(name, "vocab.txt", "Bert, DistilBert, Electra, MobileBert");
-    QS_TRY(const auto text, readTextFile(folder / "vocab.txt", kMaxFileBytes));
+    QS_TRY(const auto text, files.read("vocab.txt", kMaxFileBytes));
     QS_TRY(auto vocabulary, parseVocabularyLines(text));
     QS_TRY(const bool lower, boolField(config, "do_lower_case", true, kConfig));
     QS_TRY(const bool accents, boolField(config, "strip_accents", lower, kConfig));
@@ -225,7 +223,7 @@ Result<std::shared_ptr<const Tokenizer>> loadWordPieceVocabulary(const fs::path&
                          {"handle_chinese_chars", chinese}}},
                        {"pre_tokenizer", {{"type", "BertPreTokenizer"}}},
                        {"decoder", {{"type", "WordPiece"}, {"prefix", "##"}}}};
-    QS_CHECK(addSpecial({"[CLS]", "[SEP]", "[UNK]", true}, folder, config, vocabulary, components, setup));
+    QS_CHECK(addSpecial({"[CLS]", "[SEP]", "[UNK]", true}, files, config, vocabulary, components, setup));
     WordPieceOptions options;
     QS_TRY(options.unknown, tokenName(config, "unk_token", "[UNK]"));
     QS_TRY(auto model, makeWordPiece(std::move(vocabulary), std::move(options), "vocab.txt"));

@@ -196,7 +196,7 @@ void SchemeEditor::showNote() {
     for (const SchemePtr& s : m_schemes) {
         if (!s) continue;
         const auto method = findMethod(s->method);
-        if (method && (*method)->needs == Needs::Sigma && !needing.contains(qstr((*method)->label)))
+        if (method && (*method)->needs != Needs::Nothing && !needing.contains(qstr((*method)->label)))
             needing << qstr((*method)->label);
     }
     m_note->setVisible(!m_calibrated && !needing.isEmpty());

@@ -8,8 +8,8 @@ namespace qs {
 namespace {
 
 Result<QuantizedTensor> quantize(const QuantizeInput& in, const JobContext& job) {
-    QS_TRY(QuantizedTensor q, beginTensor(in, Needs::Sigma));
-    const std::vector<float> importance = importanceOf(*in.sigma);
+    QS_TRY(QuantizedTensor q, beginTensor(in, Needs::Importance));
+    const std::vector<float> importance = importanceOf(in);
     fitGroups(*in.codec, RangeRule::Mse, in.weight, q, importance);
     QS_CHECK(job.checkpoint());
     roundToNearest(*in.codec, in.weight, q);
@@ -25,7 +25,7 @@ const MethodDescriptor& method_imatrix() {
         .summary =
             "Nearest values on grids searched for the least error weighted by how active each input is",
         .citation = "ggml-org/llama.cpp, importance matrices (imatrix); weighted scale search",
-        .needs = Needs::Sigma,
+        .needs = Needs::Importance,
         .quantize = quantize,
         .flops = [](size_t rows, size_t cols) { return 800.0 * double(rows) * double(cols); }};
     return d;

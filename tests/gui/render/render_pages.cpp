@@ -344,6 +344,13 @@ private:
         page->selectExporter(QStringLiteral("gptq"));
         settle();
         shoot("6-export-lint");
+        for (const char* runtime : {"vllm", "llama.cpp"}) {
+            page->selectRuntime(QLatin1String(runtime));
+            page->selectExporter(QStringLiteral("gptq"));
+            settle();
+            shoot(qPrintable(QStringLiteral("6-export-") + QLatin1String(runtime)));
+        }
+        page->selectRuntime(QString());
         page->selectExporter(QStringLiteral("dequantized"));
         page->setDirectory(m_home.filePath(QStringLiteral("out")));
         settle();

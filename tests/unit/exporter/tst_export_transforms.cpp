@@ -68,6 +68,7 @@ private slots:
         row("awq", "awq", asymmetric, "{}", DType::F16);
         row("compressed-tensors", "compressed_tensors", symmetric, "{}", DType::BF16);
         row("gguf", "gguf", symmetric, "{}", DType::F16);
+        row("hdf5", "hdf5", asymmetric, "{}", DType::BF16);
     }
     void logitsAreTheRuns() {
         QFETCH(QString, exporter);
@@ -104,6 +105,10 @@ private slots:
         QVERIFY(largestDifference(before.span(), after.span()) > 0.01);
         const auto sidecar = json::parse(readAll(target / "quantoscope.json"));
         QCOMPARE(sidecar.at("transforms").at(0).at("id").get<std::string>(), std::string("smoothquant"));
+        const auto kept = Receipt::fromJson(json::parse(readAll(target / "receipt.json")));
+        QS_VERIFY_OK(kept);
+        QVERIFY(kept->transforms == receipt->transforms);
+        QVERIFY(transformsText(kept->transforms).starts_with("smoothquant alpha="));
         const auto again = verifyExport(m->source, m->run, target, {});
         QS_VERIFY_OK(again);
         QVERIFY2(again->verified, again->summary().c_str());

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model in the HDF5 layout of core/checkpoint/exported_hdf5.h, written with h5py, and the values that the layout
+gives its tensors; or the other way round: reads an exported file with h5py and compares it with a dequantized export.
+
+usage: hdf5_model.py                       writes ../hdf5/model.h5 and values.json (python3-h5py, python3-numpy)
+       hdf5_model.py FILE.h5 FOLDER        FOLDER: the same run exported as dequantized, dtype f32
+"""
+import json
+import os
+import struct
+import sys
+
+import h5py
+import numpy as np
+
+
+def bfloat(values):
+    """Bits of float32 values that bfloat16 has exactly."""
+    bits = np.asarray(values, np.float32).view(np.uint32)
+    assert not (bits & 0xFFFF).any()
+    return (bits >> 16).astype(np.uint16)
+
+
+def values_of(group, file):
+    """[rows, cols] of one linear: the text of the manual."""
+    scale, zero = group["scale"][()], group["zero"][()].astype(np.float32)
+    if group["scale"].attrs.get("qs_dtype") == "BF16":
+        scale = (scale.astype(np.uint32) << 16).view(np.float32)
+    codes = group["codes"][()]
+    rows = np.arange(codes.shape[0]) // group.attrs["block_rows"] if len(scale) > 1 else np.zeros(len(codes), int)
+    scale = scale.astype(np.float32)[rows][:, group["group_of_column"][()]]
+    zero = zero[rows][:, group["group_of_column"][()]]
+    if "levels" not in group.attrs:
+        return scale * (codes.astype(np.float32) - zero)
+    return scale * file[group.attrs["levels"]][()][codes] - zero
+
+
+def tensor_of(node, file):
+    if isinstance(node, h5py.Dataset):
+        stored = node[()]
+        if node.attrs.get("qs_dtype") == "BF16":
+            stored = (stored.astype(np.uint32) << 16).view(np.float32)
+        return stored.reshape(json.loads(node.attrs["shape"]))
+    if "codes" in node:
+        return values_of(node, file)
+    shape = json.loads(node.attrs["shape"])
+    out = tensor_of(node["kept"], file).astype(np.float32) if "kept" in node else np.zeros(shape, np.float32)
+    for name, part in node.items():
+        if name == "kept":
+            continue
+        w = values_of(part, file)
+        ranges = part["row_ranges"][()] if "row_ranges" in part else [(0, len(w))]
+        outputs = np.concatenate([np.arange(first, first + count) for first, count in ranges])
+        if part.attrs["stored"] == "transposed":
+            out[:, outputs] = w.T
+        else:
+            out[outputs] = w
+    return out
+
+
+def without_times(kind):
+    """Creation properties: running the script again changes no byte."""
+    properties = h5py.h5p.create(kind)
+    properties.set_obj_track_times(False)
+    return properties
+
+
+def new_file(path):
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    return h5py.File(h5py.h5f.create(path.encode(), h5py.h5f.ACC_TRUNC, without_times(h5py.h5p.FILE_CREATE), access))
+
+
+def new_group(parent, name):
+    return h5py.Group(h5py.h5g.create(parent.id, name.encode(), gcpl=without_times(h5py.h5p.GROUP_CREATE)))
+
+
+def put_linear(group, module, codes, scale, zero, group_of, block_rows, stored, levels=None, mark=None):
+    group.create_dataset("codes", data=np.asarray(codes, np.uint8))
+    group.create_dataset("scale", data=scale)
+    if mark:
+        group["scale"].attrs["qs_dtype"] = mark
+    group.create_dataset("zero", data=zero)
+    group.create_dataset("group_of_column", data=np.asarray(group_of, np.int32))
+    group.attrs["module"] = module
+    group.attrs["block_rows"] = np.int64(block_rows)
+    group.attrs["stored"] = stored
+    group.attrs["values"] = "scale * level - zero" if levels else "scale * (code - zero)"
+    if levels:
+        group.attrs["levels"] = levels
+
+
+def put_kept(parent, path, name, array, shape, mark=None):
+    d = parent.create_dataset(path, data=array)
+    d.attrs["name"], d.attrs["shape"] = name, json.dumps(shape)
+    if mark:
+        d.attrs["qs_dtype"] = mark
+
+
+def write(folder):
+    rng = np.random.default_rng(5)
+    os.makedirs(folder, exist_ok=True)
+    with new_file(os.path.join(folder, "model.h5")) as f:
+        for name in ("tensors", "levels", "files"):
+            new_group(f, name)
+        f.attrs["schema"], f.attrs["schema_version"] = "quantoscope-model", np.int64(1)
+        t = f["tensors"]
+
+        def group(name, shape, form):
+            g = new_group(t, name.replace("%", "%25").replace("/", "%2F"))
+            g.attrs["name"], g.attrs["shape"], g.attrs["format"] = name, json.dumps(shape), form
+            return g
+
+        half = lambda *shape: (rng.integers(1, 64, shape) / 256).astype(np.float16)
+        codes = lambda n, *shape: rng.integers(0, n, shape).astype(np.uint8)
+        put_linear(group("a/b.weight", [4, 6], "int4 g3"), "a/b", codes(16, 4, 6), half(4, 2),
+                   rng.integers(0, 16, (4, 2)).astype(np.uint8), [0, 1, 1, 0, 0, 1], 1, "whole")
+        f.create_dataset("levels/0", data=np.array([-1, -0.25, 0, 0.5, 2], np.float32))
+        put_linear(group("blocks.weight", [5, 4], "five levels"), "blocks", codes(5, 5, 4),
+                   bfloat(rng.integers(1, 99, (3, 2)) / 64), np.full((3, 2), 0.125, np.float32), [0, 0, 1, 1], 2, "whole",
+                   "/levels/0", "BF16")
+        fused = group("fused.weight", [7, 3], "int2, kept rows")
+        for name, ranges in (("q", [(5, 1), (0, 2)]), ("k", [(3, 1)])):
+            n = sum(count for _, count in ranges)
+            part = new_group(fused, name)
+            put_linear(part, name, codes(4, n, 3), half(1, 1), np.zeros((1, 1), np.uint8), [0, 0, 0], 1, "rows")
+            part.create_dataset("row_ranges", data=np.array(ranges, np.int32))
+        put_kept(fused, "kept", "fused.weight", half(7, 3), [7, 3])
+        conv = group("conv.weight", [3, 4], "int3")
+        put_linear(new_group(conv, "conv"), "conv", codes(8, 4, 3), half(4, 1), codes(8, 4, 1), [0, 0, 0], 1, "transposed")
+        put_kept(t, "norm", "norm", np.array([1.5, -2, 0.25], np.float32), [3])
+        put_kept(t, "embed", "embed", bfloat(rng.integers(-9, 9, (3, 2)) / 8), [3, 2], "BF16")
+        put_kept(t, "step", "step", np.array([[7]], np.int64), [])
+        config = json.dumps({"model_type": "nothing known", "hidden_size": 3}).encode()
+        f.create_dataset("files/config.json", data=np.frombuffer(config, np.uint8)).attrs["name"] = "config.json"
+        values = {node.attrs["name"]: tensor_of(node, f).astype(float).reshape(-1).tolist() for node in t.values()}
+    with open(os.path.join(folder, "values.json"), "w") as out:
+        json.dump(values, out, indent=0, sort_keys=True)
+        out.write("\n")
+
+
+def compare(h5, folder):
+    with open(os.path.join(folder, "model.safetensors"), "rb") as f:
+        header = json.loads(f.read(struct.unpack("<Q", f.read(8))[0]))
+        start, kinds = f.tell(), {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}
+        header.pop("__metadata__", None)
+        with h5py.File(h5, "r") as model:
+            seen = 0
+            for node in model["tensors"].values():
+                entry = header.pop(node.attrs["name"])
+                f.seek(start + entry["data_offsets"][0])
+                want = np.frombuffer(f.read(entry["data_offsets"][1] - entry["data_offsets"][0]), kinds[entry["dtype"]])
+                if entry["dtype"] == "BF16":
+                    want = (want.astype(np.uint32) << 16).view(np.float32)
+                have = tensor_of(node, model).astype(np.float32).reshape(-1)
+                assert np.array_equal(have, want.astype(np.float32)), node.attrs["name"]
+                seen += 1
+            assert not header, "not in the HDF5 file: %s" % sorted(header)
+            print("%d tensors are equal; files: %s" % (seen, ", ".join(n.attrs["name"] for n in model["files"].values())))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        compare(*sys.argv[1:])
+    else:
+        write(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "hdf5"))
