@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/export/hdf5_format.h"
 
-#include "core/export/packed_lint.h"
-
 #include "core/export/export_folder.h"
 #include "core/export/hdf5_values.h"
+#include "core/export/packed_lint.h"
 #include "core/hdf5/h5_import_protocol.h"
 
 #include <fmt/format.h>
