@@ -103,7 +103,7 @@ void ExportLint::applyFix() {
     const auto plan = m_session->lint()->plan();
     if (!fix || !plan || !m_session->model() || m_session->running()) return;
     m_session->table()->applyPlan(
-        planFromSchemes(withFix(*plan, *fix), *m_session->model(), plan->seed, plan->transforms),
+        planFromSchemes(withFix(*plan, *fix), *m_session->model(), plan->seed, *plan),
         QString::fromStdString(fix->label));
 }
 

@@ -30,8 +30,17 @@ PLAIN = [
     ("quantease, 1 % kept", INT, ["--method", "quantease", "--outliers", "0.01", "--sweeps", "10"]),
     ("spqr, 1 % kept", INT, ["--method", "spqr"]),
     ("lorc, rank 8", INT, ["--method", "lorc", "--rank", "8"]),
+    ("quip", INT, ["--method", "quip"]),
+    ("higgs", INT, ["--method", "higgs"]),
+    ("gptq, tokens by attention", INT, ["--method", "gptq", "--token-weights", "0.005"]),
     ("rtn + awq", INT, ["--method", "rtn", "--transform", "awq"]),
     ("gptq + awq", INT, ["--method", "gptq", "--transform", "awq"]),
+    ("gptq + zfold", INT, ["--method", "gptq", "--transform", "zfold"]),
+    ("power, rtn", ["--codec", "power", "--bits", "{b}", "--group", "{g}"], ["--method", "rtn"]),
+    ("gaussian, rtn", ["--codec", "gaussian", "--bits", "{b}", "--group", "{g}"], ["--method", "rtn"]),
+    ("gaussian, higgs", ["--codec", "gaussian", "--bits", "{b}", "--group", "{g}"], ["--method", "higgs"]),
+    ("bcq, rtn", ["--codec", "bcq", "--bits", "{b}", "--group", "{g}"], ["--method", "rtn"]),
+    ("bcq, gptq", ["--codec", "bcq", "--bits", "{b}", "--group", "{g}"], ["--method", "gptq"]),
 ]
 
 

@@ -153,7 +153,7 @@ private slots:
         const std::string gptq = errorOf(run(plan("gptq"), "gptq", file_));
         QVERIFY2(gptq.find("diagonal") != std::string::npos, gptq.c_str());
         Plan transformed = planFromSchemes({model_->targets().size(), schemeFor("imatrix")}, *model_, 0,
-                                           {*TransformUse::make("smoothquant")});
+                                           {.transforms = {*TransformUse::make("smoothquant")}});
         const std::string scaled = errorOf(run(transformed, "scaled", file_));
         QVERIFY2(scaled.find("smoothquant") != std::string::npos, scaled.c_str());
         const std::string both = errorOf(run(plan("imatrix"), "both", file_, calibration_.get()));
