@@ -4,12 +4,10 @@
 // alternating least squares (binary_fit.h); with 1 bit and no such round it is XNOR's mean + mean|w - mean|
 // sign(w - mean). Codes are the b signs, a_1's the highest bit, 1 for +1.
 //
-// Layout: b bit planes; per group a_1 as f16 or f32 (`scale`) and
-//   b = 1   z in the same type (`zero`)
-//   b > 1   24 bits that share out as b fields of f = 24 / b bits, the lowest first: a_2 .. a_b as k /
-//   2^(f-1) of
-//           a_1, k = 0 .. 2^(f-1); then z as (k - 2^(f-1)) / 2^(f-1) of a_1, k = 0 .. 2^f - 1. `zero` holds
-//           the 24 bits as an integer, which float32 does exactly.
+// Layout: b bit planes; per group a_1 as f16 or f32 (`scale`), and `zero`. With 1 bit that is z in the same
+// type. With more it is an integer of 24 bits, which float32 holds exactly, in b fields of f = 24 / b bits
+// from the lowest on: a_2 .. a_b as k / 2^(f-1) of a_1, k = 0 .. 2^(f-1); then z as (k - 2^(f-1)) / 2^(f-1)
+// of a_1, k = 0 .. 2^f - 1.
 #include "core/codec/binary_fit.h"
 #include "core/codec/scale_groups.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// power: the grid of PowerQuant, evenly spaced in |w|^a: w' = s sign(q) |q / m|^(1/a), q = -m .. m, m =
-// 2^(b-1)
-// - 1, s = max|w| of a group, a row or the matrix. a = 1 is the symmetric integer grid, below 1 steps are
-// finer towards 0. The nearest of these values is taken (the paper rounds in |w|^a, to the same neighbours).
+// power: PowerQuant's grid, even in |w|^a: w' = s sign(q) |q / m|^(1/a), -m <= q <= m = 2^(b-1) - 1 of b
+// bits, with s = max|w| of a group, a row or the matrix. a = 1 is the symmetric integer grid, below 1 steps
+// are finer towards 0. The nearest of these values is taken (the paper rounds in |w|^a, to the same
+// neighbours).
 //
 // One exponent a serves the matrix: given, or searched for the least squared error at max|w| scales.
 // superScale is [1, 1] and holds it; `zero`, which no symmetric grid needs, hands it to decode. Layout: codes

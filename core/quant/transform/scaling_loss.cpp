@@ -32,7 +32,7 @@ Matrix drawTokens(const std::vector<float>& rms, const std::vector<float>& absma
 
 Result<ScalingLoss> ScalingLoss::make(const TransformInput& in, Of of) {
     ScalingLoss loss;
-    loss.tokens_ = drawTokens(in.rms, in.absmax);
+    if (of == Of::WeightsAndInputs) loss.tokens_ = drawTokens(in.rms, in.absmax);
     double squares = 0; // of one token, on average
     for (const float rms : in.rms)
         squares += double(rms) * double(rms);

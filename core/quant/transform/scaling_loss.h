@@ -38,7 +38,7 @@ private:
     Result<std::vector<double>> inputErrors(const RowRounder& rounder, const std::vector<float>& s) const;
 
     std::vector<Reader> readers_;
-    Matrix tokens_; ///< drawn, [tokens, channels]
+    Matrix tokens_; ///< drawn, [tokens, channels]; empty when inputs do not count
 };
 
 /// Of the factors candidate(0) .. candidate(count - 1) those with the least loss on sampled rows, if on all
