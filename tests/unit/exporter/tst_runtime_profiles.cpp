@@ -117,8 +117,9 @@ private slots:
         for (const auto& [index, scheme] : group->fix.schemes) // rows of 64 and 96: the nearest is 32
             QCOMPARE(scheme->codecParams.integer("group"), 32LL);
         QVERIFY(mended("vllm", v, "vllm-group", f, plan).loads());
-        const RuntimeIssue* ct = issueOf(verdict("vllm", "compressed_tensors", *f.model, plan), "vllm-group");
-        QVERIFY(!ct || ct->issue.severity == Severity::Warning);
+        const FormatVerdict ct = verdict("vllm", "compressed_tensors", *f.model, plan);
+        QVERIFY(issueOf(ct, "vllm-group")->issue.severity == Severity::Warning);
+        QVERIFY(ct.loads());
     }
 
     void fusedLinears() {
