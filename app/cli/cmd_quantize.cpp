@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <map>
 #include <nlohmann/json.hpp>
 
 namespace qs::cli {
@@ -136,6 +137,17 @@ json showPlan(Console& out, const Plan& plan) {
             {"fingerprint", plan.fingerprint()}};
 }
 
+/// The first of the issues of each rule, with the number of the others.
+std::vector<LintIssue> onePerRule(const std::vector<LintIssue>& issues) {
+    std::vector<LintIssue> out;
+    std::map<std::string, size_t> count;
+    for (const LintIssue& i : issues)
+        if (count[i.rule]++ == 0) out.push_back(i);
+    for (LintIssue& i : out)
+        if (count[i.rule] > 1) i.message += fmt::format(" (and {} more)", count[i.rule] - 1);
+    return out;
+}
+
 /// What a runtime makes of the plan, format by format.
 void showRuntime(Console& out, const RuntimeProfile& profile, const Model& model, const Plan& plan,
                  json& result) {
@@ -143,16 +155,16 @@ void showRuntime(Console& out, const RuntimeProfile& profile, const Model& model
     json formats = json::array();
     std::string details;
     for (const FormatVerdict& v : checkRuntime(profile, model, plan)) {
-        std::vector<LintIssue> issues;
+        std::vector<LintIssue> all;
         for (const RuntimeIssue& i : v.issues) {
-            issues.push_back(i.issue);
+            all.push_back(i.issue);
             if (!i.fix.empty())
-                issues.back().message +=
+                all.back().message +=
                     fmt::format(". Fix: {} ({} linears)", i.fix.label, i.fix.schemes.size());
         }
         t.add({v.exporter, v.loads() ? v.text() : "does not load"});
-        if (!issues.empty()) details += "\n" + v.exporter + "\n" + issuesText(issues);
-        formats.push_back({{"format", v.exporter}, {"loads", v.loads()}, {"issues", issuesJson(issues)}});
+        if (!all.empty()) details += "\n" + v.exporter + "\n" + issuesText(onePerRule(all));
+        formats.push_back({{"format", v.exporter}, {"loads", v.loads()}, {"issues", issuesJson(all)}});
     }
     out.text("\n" + t.text() + details);
     result["runtime"] = {{"id", profile.id}, {"version", profile.version}, {"formats", std::move(formats)}};

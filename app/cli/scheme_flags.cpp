@@ -32,6 +32,16 @@ const auto& entryOf(const Entries& entries, const std::string& id) {
     throw CLI::ValidationError(id, "is not registered");
 }
 
+/// A method's parameters with the defaults of this command for a codec. The block formats of GGUF keep few
+/// bits of their scales, so extreme values cost much: their scales are searched unless --range says otherwise
+/// (resources/manual/quality.md shows what that gains). Recipes always spell it out.
+ParamSpecs methodSpecs(const MethodDescriptor& method, const std::string& codec) {
+    ParamSpecs specs = method.params;
+    for (ParamSpec& s : specs)
+        if (codec == "ggml" && s.key == "range") s.defaultValue = std::string("mse");
+    return specs;
+}
+
 /// "smoothquant:alpha=0.7".
 Result<TransformUse> parseTransform(const std::string& text) {
     const size_t colon = text.find(':');
@@ -66,7 +76,8 @@ void SchemeFlags::declare(CLI::App& app) {
     formats.push_back(kKeep);
     codecOption_ = app.add_option("--codec", codec_,
                                   "Number format: " + joined(formats) +
-                                      " (keep: nothing is quantized, for exports that only convert)")
+                                      " (ggml: with --range mse unless told otherwise; keep: nothing is "
+                                      "quantized, for exports that only convert)")
                        ->type_name("ID")
                        ->capture_default_str();
     codecOption_->check(CLI::IsMember(formats))->group(group);
@@ -145,7 +156,7 @@ void SchemeFlags::check() {
     scheme_.method = method_;
     scheme_.codecParams = flags_.valuesFor(entryOf(codecs(), codec_).params);
     if (inputsOption_->count() > 0) scheme_.inputs = *InputScheme::preset(inputs_); // one of the presets
-    scheme_.methodParams = flags_.valuesFor(entryOf(methods(), method_).params);
+    scheme_.methodParams = flags_.valuesFor(methodSpecs(entryOf(methods(), method_), codec_));
     for (const std::string& text : transformTexts_) {
         auto use = parseTransform(text);
         if (!use) refuseUsage("--transform", use.error().describe());

@@ -115,6 +115,7 @@ private:
         for (const auto& [key, value] : source_.metadata)
             attributes.push_back({key, value});
         objects_.push_back({"/", std::move(attributes)});
+        objects_.back().line = "attributes of the file";
         addText("/manifest", source_.sidecar);
         objects_.back().line = "manifest";
         return {};

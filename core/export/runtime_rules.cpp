@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 
 namespace qs {
 
@@ -51,13 +50,20 @@ class Rules {
 public:
     explicit Rules(std::string runtime) : runtime_(std::move(runtime)) {}
 
-    /// One issue about all of `where`, none when that is empty.
+    /// One issue about all of these linears, none when there are none.
+    void add(Severity severity, const char* rule, const std::vector<std::string>& modules,
+             std::string message, SchemeFix fix = {}) {
+        if (modules.empty()) return;
+        if (modules.size() > 1) message = fmt::format("{} linears: {}", modules.size(), message);
+        issues_.push_back(
+            {{severity, runtime_ + "-" + rule, modules.front(), std::move(message)}, std::move(fix)});
+    }
     void add(Severity severity, const char* rule, const std::vector<const Quantized*>& where,
              std::string message, SchemeFix fix = {}) {
-        if (where.empty()) return;
-        const std::string& first = where.front()->entry->target.module;
-        if (where.size() > 1) message = fmt::format("{} linears: {}", where.size(), message);
-        issues_.push_back({{severity, runtime_ + "-" + rule, first, std::move(message)}, std::move(fix)});
+        std::vector<std::string> modules;
+        for (const Quantized* q : where)
+            modules.push_back(q->entry->target.module);
+        add(severity, rule, modules, std::move(message), std::move(fix));
     }
     void remark(const char* rule, std::string message) {
         issues_.push_back({{Severity::Warning, runtime_ + "-" + rule, "", std::move(message)}, {}});
@@ -204,14 +210,11 @@ std::vector<RuntimeIssue> vllmRules(const Plan& plan, const std::string& exporte
         rules.remark("gguf", "since 0.24 vLLM opens GGUF only with the plugin vllm-gguf-plugin");
     if (exporter == "dequantized") return rules.take();
     SchemeFix fix = unifyFix(plan);
-    std::set<size_t> differing;
-    for (const auto& [index, scheme] : fix.schemes)
-        differing.insert(index);
-    Where stacked;
-    for (const Quantized& q : all) {
+    std::vector<std::string> stacked;
+    for (const auto& [index, scheme] : fix.schemes) {
+        const QuantTarget& t = plan.entries[index].target;
         // Packed formats refuse fused linears that differ by themselves.
-        const bool refused = exporter != "gguf" && stackOf(q.entry->target) == q.entry->target.fusedGroup;
-        if (differing.count(q.index) && !refused) stacked.push_back(&q);
+        if (exporter == "gguf" || stackOf(t) != t.fusedGroup) stacked.push_back(t.module);
     }
     rules.add(Severity::Error, "fused", stacked,
               "vLLM fuses q, k, v and gate, up, and stacks the experts of a layer: they must have one scheme",
@@ -225,13 +228,12 @@ std::vector<RuntimeIssue> transformersRules(const Plan& plan, const std::string&
     if (all.empty()) return {};
     if (exporter == "gptq") {
         SchemeFix fix{"One scheme for all", {}};
-        Where mixed;
         for (size_t i = 0; i < plan.entries.size(); ++i) {
             const PlanEntry& e = plan.entries[i];
             if (e.target.block >= 0 && !alike(e.scheme, all.front().entry->scheme))
                 fix.schemes.emplace_back(i, all.front().entry->scheme);
         }
-        if (!fix.empty()) mixed.push_back(&all.front());
+        const std::vector<std::string> mixed(fix.empty() ? 0 : 1, all.front().entry->target.module);
         rules.add(
             Severity::Error, "dynamic", mixed,
             fmt::format("transformers reads one setting for all linears and does not follow `dynamic`; {} "

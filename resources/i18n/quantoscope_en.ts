@@ -32,7 +32,24 @@
     </message>
 </context>
 <context>
+    <name>qs::app::ExportLint</name>
+    <message numerus="yes">
+        <source>Changes %n linears of the recipe, which is then run again. Undo takes it back.</source>
+        <translation>
+            <numerusform>Changes %n linear of the recipe, which is then run again. Undo takes it back.</numerusform>
+            <numerusform>Changes %n linears of the recipe, which is then run again. Undo takes it back.</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
     <name>qs::app::ExporterListModel</name>
+    <message numerus="yes">
+        <source>loads, %n remarks</source>
+        <translation>
+            <numerusform>loads, %n remark</numerusform>
+            <numerusform>loads, %n remarks</numerusform>
+        </translation>
+    </message>
     <message numerus="yes">
         <source>%n errors</source>
         <translation>

@@ -21,10 +21,16 @@ def bfloat(values):
     return (bits >> 16).astype(np.uint16)
 
 
+def text_of(node, name):
+    """Texts of fixed length, as this program writes them, are bytes to h5py."""
+    value = node.attrs.get(name)
+    return value.decode() if isinstance(value, bytes) else value
+
+
 def values_of(group, file):
     """[rows, cols] of one linear: the text of the manual."""
     scale, zero = group["scale"][()], group["zero"][()].astype(np.float32)
-    if group["scale"].attrs.get("qs_dtype") == "BF16":
+    if text_of(group["scale"], "qs_dtype") == "BF16":
         scale = (scale.astype(np.uint32) << 16).view(np.float32)
     codes = group["codes"][()]
     rows = np.arange(codes.shape[0]) // group.attrs["block_rows"] if len(scale) > 1 else np.zeros(len(codes), int)
@@ -32,18 +38,18 @@ def values_of(group, file):
     zero = zero[rows][:, group["group_of_column"][()]]
     if "levels" not in group.attrs:
         return scale * (codes.astype(np.float32) - zero)
-    return scale * file[group.attrs["levels"]][()][codes] - zero
+    return scale * file[text_of(group, "levels")][()][codes] - zero
 
 
 def tensor_of(node, file):
     if isinstance(node, h5py.Dataset):
         stored = node[()]
-        if node.attrs.get("qs_dtype") == "BF16":
+        if text_of(node, "qs_dtype") == "BF16":
             stored = (stored.astype(np.uint32) << 16).view(np.float32)
-        return stored.reshape(json.loads(node.attrs["shape"]))
+        return stored.reshape(json.loads(text_of(node, "shape")))
     if "codes" in node:
         return values_of(node, file)
-    shape = json.loads(node.attrs["shape"])
+    shape = json.loads(text_of(node, "shape"))
     out = tensor_of(node["kept"], file).astype(np.float32) if "kept" in node else np.zeros(shape, np.float32)
     for name, part in node.items():
         if name == "kept":
@@ -51,7 +57,7 @@ def tensor_of(node, file):
         w = values_of(part, file)
         ranges = part["row_ranges"][()] if "row_ranges" in part else [(0, len(w))]
         outputs = np.concatenate([np.arange(first, first + count) for first, count in ranges])
-        if part.attrs["stored"] == "transposed":
+        if text_of(part, "stored") == "transposed":
             out[:, outputs] = w.T
         else:
             out[outputs] = w
@@ -133,7 +139,7 @@ def write(folder):
         put_kept(t, "step", "step", np.array([[7]], np.int64), [])
         config = json.dumps({"model_type": "nothing known", "hidden_size": 3}).encode()
         f.create_dataset("files/config.json", data=np.frombuffer(config, np.uint8)).attrs["name"] = "config.json"
-        values = {node.attrs["name"]: tensor_of(node, f).astype(float).reshape(-1).tolist() for node in t.values()}
+        values = {text_of(node, "name"): tensor_of(node, f).astype(float).reshape(-1).tolist() for node in t.values()}
     with open(os.path.join(folder, "values.json"), "w") as out:
         json.dump(values, out, indent=0, sort_keys=True)
         out.write("\n")
@@ -147,16 +153,16 @@ def compare(h5, folder):
         with h5py.File(h5, "r") as model:
             seen = 0
             for node in model["tensors"].values():
-                entry = header.pop(node.attrs["name"])
+                entry = header.pop(text_of(node, "name"))
                 f.seek(start + entry["data_offsets"][0])
                 want = np.frombuffer(f.read(entry["data_offsets"][1] - entry["data_offsets"][0]), kinds[entry["dtype"]])
                 if entry["dtype"] == "BF16":
                     want = (want.astype(np.uint32) << 16).view(np.float32)
                 have = tensor_of(node, model).astype(np.float32).reshape(-1)
-                assert np.array_equal(have, want.astype(np.float32)), node.attrs["name"]
+                assert np.array_equal(have, want.astype(np.float32)), text_of(node, "name")
                 seen += 1
             assert not header, "not in the HDF5 file: %s" % sorted(header)
-            print("%d tensors are equal; files: %s" % (seen, ", ".join(n.attrs["name"] for n in model["files"].values())))
+            print("%d tensors are equal; files: %s" % (seen, ", ".join(text_of(n, "name") for n in model["files"].values())))
 
 
 if __name__ == "__main__":

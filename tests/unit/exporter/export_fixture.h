@@ -213,7 +213,8 @@ inline QuantizedTensor copyOf(const QuantizedTensor& q) {
 inline float valueAt(const QuantizedTensor& q, size_t r, size_t c) {
     if (q.codec != "int") {
         const auto codec = codecOf(q);
-        return (*codec)->decode(q.codes[r * q.cols + c], q.scale(q.parameterRow(r), q.groupOf(c)), 0);
+        const size_t p = q.parameterRow(r), g = q.groupOf(c);
+        return (*codec)->decode(q.codes[r * q.cols + c], q.scale(p, g), q.zero(p, g));
     }
     const size_t g = q.groupOfColumn.empty() ? c / q.layout.groupSize : size_t(q.groupOfColumn[c]);
     const size_t row = q.parameterRow(r);

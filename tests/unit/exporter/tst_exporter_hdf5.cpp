@@ -98,7 +98,8 @@ private slots:
             false, DType::BF16);
         row("per tensor", "int", R"({"bits": 8, "group": 0, "scale_dtype": "f32"})", false, DType::F32);
         row("blocks of rows", "float", R"({"group": 40, "block_rows": 24})");
-        row("nf4", "nf", R"({})");
+        row("nf4", "nf", R"({"group": 32})");
+        row("nf4, scales in 8 bits", "nf", R"({"group": 32, "double_quant": true})");
         row("mxfp4", "mx", R"({})");
         row("nvfp4", "nvfp4", R"({})");
         for (const char* type : {"q4_0", "q4_1", "q5_1", "iq4_nl", "mxfp4"})
@@ -110,15 +111,20 @@ private slots:
         QFETCH(bool, actOrder);
         QFETCH(int, source);
         Fixture f = makeFixture(DType(source));
-        const Scheme scheme = codec == "int" && params.contains("bf16")
-                                  ? schemeOf("int", {{"bits", 8}, {"group", 32}, {"grid", "symmetric"}})
-                                  : schemeOf(codec.toUtf8(), json::parse(params.toStdString()));
+        const Scheme scheme = schemeOf(codec.toUtf8(), json::parse(params.toStdString()));
         const ExportSource s = sourceFor(
             f,
             [&](const QuantTarget& t) {
                 return t.role == "v" ? std::nullopt : std::optional<Scheme>(scheme);
             },
             actOrder);
+        if (params.contains("bf16")) { // the fixture's random scales are values of f16
+            std::mt19937 rng(7);
+            for (const PlanEntry& e : s.plan.entries)
+                if (e.scheme)
+                    f.tensors[e.target.module] =
+                        roundedTensor(e.target, **createCodec(scheme.codec, scheme.codecParams), rng);
+        }
         const auto w = writeAndVerify(s, "hdf5-format");
         QS_VERIFY_OK(w);
         QVERIFY2(w->receipt.verified, w->receipt.summary().c_str());
@@ -171,7 +177,7 @@ private slots:
     /// Levels as published: NF4 of the QLoRA paper.
     void levelsAreTheFormats() {
         Fixture f = makeFixture();
-        const auto w = writeAndVerify(sourceFor(f, everywhere("nf", {})), "hdf5-levels");
+        const auto w = writeAndVerify(sourceFor(f, everywhere("nf", {{"group", 32}})), "hdf5-levels");
         QS_VERIFY_OK(w);
         const std::string group = "/tensors/model.layers.0.self_attn.q_proj.weight";
         QCOMPARE(attribute(*w, group, "values"), std::string("scale * level - zero"));

@@ -67,8 +67,9 @@ private slots:
         QVERIFY(verdict("gptqmodel", "gptq", *f.model, plan).loads());
         QVERIFY(verdict("llama.cpp", "gguf", *f.model, plan).loads());
         QCOMPARE(verdict("transformers", "dequantized", *f.model, plan).text(), std::string("loads"));
-        // AWQ is asymmetric: the format says no, whichever runtime asks.
-        const FormatVerdict awq = verdict("gptqmodel", "awq", *f.model, plan);
+        // AWQ has 4 bits: the format says no, whichever runtime asks.
+        const Plan three = planFor(f, [](const QuantTarget&) { return integers(3, 32, "symmetric"); });
+        const FormatVerdict awq = verdict("gptqmodel", "awq", *f.model, three);
         QVERIFY(!awq.loads());
         QVERIFY2(awq.text().starts_with("does not load: "), awq.text().c_str());
         // [96, 64] and [64, 96] are no tiles of 64 x 128.
@@ -116,8 +117,9 @@ private slots:
         for (const auto& [index, scheme] : group->fix.schemes) // rows of 64 and 96: the nearest is 32
             QCOMPARE(scheme->codecParams.integer("group"), 32LL);
         QVERIFY(mended("vllm", v, "vllm-group", f, plan).loads());
-        const RuntimeIssue* ct = issueOf(verdict("vllm", "compressed_tensors", *f.model, plan), "vllm-group");
-        QVERIFY(!ct || ct->issue.severity == Severity::Warning);
+        const FormatVerdict ct = verdict("vllm", "compressed_tensors", *f.model, plan);
+        QVERIFY(issueOf(ct, "vllm-group")->issue.severity == Severity::Warning);
+        QVERIFY(ct.loads());
     }
 
     void fusedLinears() {
@@ -138,6 +140,12 @@ private slots:
         QVERIFY(!gguf.loads());
         QVERIFY(mended("vllm", gguf, "vllm-fused", f, plan).loads());
         QVERIFY(verdict("vllm", "dequantized", *f.model, plan).loads());
+        // A linear that is kept breaks the rule, too.
+        const Plan kept = planFor(f, [](const QuantTarget& t) -> std::optional<Scheme> {
+            if (t.role == "up") return std::nullopt;
+            return integers(4, 32, "symmetric");
+        });
+        QVERIFY(!verdict("vllm", "gguf", *f.model, kept).loads());
         // The fix takes q's scheme for v and gate's for up, and touches nothing else.
         const SchemeFix& fix = issueOf(gguf, "vllm-fused")->fix;
         QCOMPARE(fix.schemes.size(), size_t(4)); // v and up of two blocks
