@@ -179,8 +179,13 @@ void MainWindow::onModelChanged() {
     updateTitle();
     // The first tensor, so that every pane has something to show.
     if (open && m_session.table()->count() > 0) m_session.selection()->selectOne(0);
-    showWorkspaceLayout();
     updateActions();
+    // Taking a large model over, and laying out and painting what shows it, are a turn of the event loop
+    // each: after 0 ms it would be the same one.
+    if (open)
+        QTimer::singleShot(1, this, &MainWindow::showWorkspaceLayout);
+    else
+        showWorkspaceLayout();
 }
 
 void MainWindow::onJobEnded(JobHandle* job) {

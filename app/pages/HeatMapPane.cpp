@@ -33,8 +33,6 @@ HeatMapPane::HeatMapPane(InspectState* state, Settings* settings, QWidget* paren
     m_map->setName(tr("Layers and modules"));
     m_map->setColorBarVisible(false);
     m_map->setMinimumHeight(120);
-    m_map->setEmptyText(
-        tr("The blocks of this model are not known. Its tensors are listed in the table below."));
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 0);
     layout->setSpacing(0);
@@ -44,9 +42,10 @@ HeatMapPane::HeatMapPane(InspectState* state, Settings* settings, QWidget* paren
     layout->addWidget(m_hint);
     m_refresh.setSingleShot(true);
     connect(&m_refresh, &QTimer::timeout, this, &HeatMapPane::refreshChanged);
+    m_rebuild.setSingleShot(true);
+    connect(&m_rebuild, &QTimer::timeout, this, &HeatMapPane::rebuildGrid);
     connectMap();
     connectSession();
-    rebuildGrid();
 }
 
 void HeatMapPane::makeToolRow() {
@@ -68,7 +67,13 @@ void HeatMapPane::makeToolRow() {
 
 void HeatMapPane::connectSession() {
     Session* session = m_state->session();
-    connect(session->table(), &ui::TargetTableSource::reset, this, &HeatMapPane::rebuildGrid);
+    connect(session->table(), &ui::TargetTableSource::reset, this, [this] {
+        m_dirty = true;
+        m_grid = {};
+        m_map->setEmptyText({});
+        refresh();
+        if (isVisible()) m_rebuild.start(0);
+    });
     // An edit is seen at once; measured values come many a second.
     connect(session->table(), &ui::TargetTableSource::rowsChanged, this,
             [this](const QVector<int>& targets, ui::TargetTableSource::Change change) {
@@ -110,7 +115,15 @@ ui::Metric HeatMapPane::metric() const {
     return m_tools->metric();
 }
 
+void HeatMapPane::showEvent(QShowEvent* event) {
+    QWidget::showEvent(event);
+    if (m_dirty) m_rebuild.start(0);
+}
+
 void HeatMapPane::rebuildGrid() {
+    m_dirty = false;
+    m_map->setEmptyText(
+        tr("The blocks of this model are not known. Its tensors are listed in the table below."));
     m_grid = LayerGrid::of(*m_state->session()->table());
     refresh();
     showSelection();

@@ -32,6 +32,7 @@ signals:
     void profileRequested();
 
 private:
+    void showEvent(QShowEvent* event) override;
     void makeToolRow();
     void connectSession();
     void connectMap();
@@ -51,7 +52,9 @@ private:
     QComboBox* m_cellText;
     ui::HeatMapWidget* m_map;
     ui::HintStrip* m_hint;
-    QTimer m_refresh; ///< results come in bursts
+    QTimer m_refresh;    ///< results come in bursts
+    QTimer m_rebuild;    ///< another model: a turn of the event loop of its own
+    bool m_dirty = true; ///< the grid is another model's
     bool m_fromMap = false;
 };
 

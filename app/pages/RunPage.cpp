@@ -19,6 +19,7 @@
 #include <QLabel>
 #include <QProgressBar>
 #include <QPushButton>
+#include <QScrollArea>
 #include <QSplitter>
 #include <QTableView>
 
@@ -27,6 +28,26 @@ namespace qs::app {
 namespace {
 
 constexpr int kRefreshMs = 60;
+
+/// As tall as what it holds where there is room, scrolled where there is not.
+class FactsScroll : public QScrollArea {
+public:
+    explicit FactsScroll(QWidget* content) {
+        setFrameShape(QFrame::NoFrame);
+        setWidgetResizable(true);
+        setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+        setSizePolicy(QSizePolicy::Preferred, QSizePolicy::Maximum);
+        setWidget(content);
+        content->installEventFilter(this);
+    }
+    QSize sizeHint() const override { return widget()->sizeHint(); }
+
+protected:
+    bool eventFilter(QObject* watched, QEvent* event) override {
+        if (event->type() == QEvent::LayoutRequest) updateGeometry();
+        return QScrollArea::eventFilter(watched, event);
+    }
+};
 
 QVector<ui::KeyValue> recipeFacts(const SchemeTable& table) {
     const PlanSummary& plan = table.summary();
@@ -122,15 +143,23 @@ QWidget* RunPage::makeFacts() {
     head->addTitle(tr("Run"));
     head->addStretch();
     layout->addWidget(head);
+    auto* facts = new QWidget;
+    auto* rows = new QVBoxLayout(facts);
+    rows->setContentsMargins(0, 0, 0, 0);
+    rows->setSpacing(0);
     auto* recipe = new ui::SectionHeader(tr("Recipe"));
     recipe->setLineAbove(false);
-    layout->addWidget(recipe);
-    layout->addWidget(padded({m_recipe}));
-    layout->addWidget(new ui::SectionHeader(tr("Before quantizing"), tr("the whole model")));
-    layout->addWidget(padded({m_transforms}));
-    layout->addWidget(new ui::SectionHeader(tr("Calibration")));
+    rows->addWidget(recipe);
+    rows->addWidget(padded({m_recipe}));
+    rows->addWidget(new ui::SectionHeader(tr("Before quantizing"), tr("the whole model")));
+    rows->addWidget(padded({m_transforms}));
+    rows->addWidget(new ui::SectionHeader(tr("Calibration")));
     m_calibrate->setObjectName(QStringLiteral("runCalibrate"));
-    layout->addWidget(padded({m_calibration, m_calibrate}));
+    rows->addWidget(padded({m_calibration, m_calibrate}));
+    auto* scroll = new FactsScroll(facts);
+    scroll->setObjectName(QStringLiteral("runFacts"));
+    scroll->setAccessibleName(tr("Recipe, transforms and calibration"));
+    layout->addWidget(scroll);
     layout->addWidget(new ui::SectionHeader(tr("Start")));
     auto* buttons = new QWidget;
     auto* row = new QHBoxLayout(buttons);

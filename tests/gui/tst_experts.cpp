@@ -36,7 +36,8 @@ private slots:
         app::InspectPage* page = w->inspectPage();
         QVERIFY(page->isTabVisible(page->indexOf(page->experts())));
         // 4 of the attention, 3 of the experts.
-        QCOMPARE(page->heatMap()->map()->data()->rows(), 7);
+        const auto layers = [page] { return page->heatMap()->map()->data(); };
+        QTRY_VERIFY(layers() && layers()->rows() == 7);
         page->setCurrentWidget(page->experts());
         const auto* map = page->experts()->map();
         QTRY_VERIFY(map->data() && map->data()->rows() == kExperts);
@@ -69,7 +70,7 @@ private slots:
         w->openPath(mixtral());
         QTRY_VERIFY_WITH_TIMEOUT(w.session()->model(), kLong);
         auto* layers = w->inspectPage()->heatMap()->map();
-        QVERIFY(layers->data()->rowLabels[4].endsWith(QStringLiteral("×4")));
+        QTRY_VERIFY(layers->data() && layers->data()->rowLabels[4].endsWith(QStringLiteral("×4")));
         click(layers, 4, 1);
         QCOMPARE(w.session()->selection()->targets().size(), kExperts);
         for (const int t : w.session()->selection()->targets()) {

@@ -129,7 +129,7 @@ private:
             out << QString::fromStdString(m->label) << QString::fromStdString(m->summary);
         for (const TransformDescriptor* t : transforms())
             out << QString::fromStdString(t->label)
-                << QString::fromStdString(t->summary + '\n' + t->citation);
+                << QString::fromStdString(t->summary + ' ' + t->citation);
         for (const CodecDescriptor* c : codecs())
             out << QString::fromStdString(c->label) << QString::fromStdString(c->summary);
         return out;

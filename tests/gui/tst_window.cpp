@@ -109,7 +109,7 @@ private slots:
             WindowFixture w(home);
             w->openSample();
             QTRY_VERIFY_WITH_TIMEOUT(w.session()->model(), kLong);
-            QVERIFY(w.find<QDockWidget>("inspectorDock")->isVisible());
+            QTRY_VERIFY(w.find<QDockWidget>("inspectorDock")->isVisible());
             QVERIFY(w.find<QDockWidget>("modelDock")->isVisible());
             w.find<QDockWidget>("inspectorDock")->hide();
             w->resize(1280, 760);
@@ -124,8 +124,8 @@ private slots:
         QCOMPARE(w->size(), size);
         w->openSample();
         QTRY_VERIFY_WITH_TIMEOUT(w.session()->model(), kLong);
+        QTRY_VERIFY(w.find<QDockWidget>("modelDock")->isVisible());
         QVERIFY(!w.find<QDockWidget>("inspectorDock")->isVisible());
-        QVERIFY(w.find<QDockWidget>("modelDock")->isVisible());
         // Workspaces have their own docks and do not disturb each other.
         w->setWorkspace(app::Workspace::Judge);
         QVERIFY(!w.find<QDockWidget>("modelDock")->isVisible());
@@ -141,6 +141,7 @@ private slots:
         WindowFixture w(home);
         w->openSample();
         QTRY_VERIFY_WITH_TIMEOUT(w.session()->model(), kLong);
+        QTRY_VERIFY(w.find<QDockWidget>("modelDock")->isVisible());
         w->activateWindow();
         w->centralWidget()->setFocus();
         w.trigger("maximize");

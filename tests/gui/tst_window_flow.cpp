@@ -61,7 +61,7 @@ private slots:
         QVERIFY(m_window->table()->count() >= 28);
         QCOMPARE(tensors()->rowCount(), m_window->table()->count());
         QVERIFY((*m_window)->windowTitle().startsWith(m_window->session()->title()));
-        QVERIFY(!m_window->find<QWidget>("welcomePage")->isVisible());
+        QTRY_VERIFY(!m_window->find<QWidget>("welcomePage")->isVisible());
         m_watch->restart("scan");
         QTRY_COMPARE_WITH_TIMEOUT(m_window->session()->scannedCount(), m_window->table()->count(), kLong);
         const auto* profile = (*m_window)->inspectPage()->findChild<ui::ChannelProfileWidget*>();

@@ -15,6 +15,9 @@
 
 #include <QComboBox>
 #include <QMenu>
+#include <QPushButton>
+#include <QScrollArea>
+#include <QScrollBar>
 #include <QTableView>
 #include <QToolButton>
 
@@ -77,6 +80,26 @@ private slots:
         QCOMPARE(uses()[0].id, std::string("smoothquant"));
         m_window->trigger("undo");
         QVERIFY(uses().empty());
+    }
+
+    /// In the smallest window nothing is squeezed: the facts scroll, the start stays in sight.
+    void aSmallWindowScrolls() {
+        add("smoothquant");
+        add("awq");
+        const QSize before = (*m_window)->size();
+        (*m_window)->resize(1100, 700);
+        auto* scroll = m_window->find<QScrollArea>("runFacts");
+        QTRY_VERIFY(scroll->verticalScrollBar()->maximum() > 0);
+        for (const char* id : {"smoothquant", "awq"}) {
+            const auto* row =
+                editor()->findChild<QWidget*>(QStringLiteral("transform-%1").arg(QLatin1String(id)));
+            QVERIFY2(row->height() >= row->minimumSizeHint().height(), id);
+        }
+        QVERIFY(!(*m_window)->runPage()->runButton()->visibleRegion().isEmpty());
+        (*m_window)->resize(before);
+        QTRY_COMPARE(scroll->verticalScrollBar()->maximum(), 0);
+        m_window->trigger("undo");
+        m_window->trigger("undo");
     }
 
     void calibrate() {
