@@ -128,8 +128,7 @@ private:
         for (const MethodDescriptor* m : methods())
             out << QString::fromStdString(m->label) << QString::fromStdString(m->summary);
         for (const TransformDescriptor* t : transforms())
-            out << QString::fromStdString(t->label)
-                << QString::fromStdString(t->summary + ' ' + t->citation);
+            out << QString::fromStdString(t->label) << QString::fromStdString(t->summary + ' ' + t->citation);
         for (const CodecDescriptor* c : codecs())
             out << QString::fromStdString(c->label) << QString::fromStdString(c->summary);
         return out;

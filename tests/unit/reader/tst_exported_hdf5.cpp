@@ -189,6 +189,5 @@ private slots:
     }
 };
 
-Q_DECLARE_METATYPE(Small)
 QS_TEST(ExportedHdf5)
 #include "tst_exported_hdf5.moc"
