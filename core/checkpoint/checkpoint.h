@@ -101,7 +101,8 @@ public:
     std::string configPlace() const;
     /// The key-value part of a GGUF file (its vocabulary among others), nullptr for other formats.
     const GgufMetadata* ggufMetadata() const { return source_->ggufMetadata(); }
-    /// Companion files (a tokenizer among them) that the weight file carries, nullptr when they lie beside it.
+    /// Companion files (a tokenizer among them) that the weight file carries, nullptr when they lie beside
+    /// it.
     const NamedFiles* carriedFiles() const { return source_->carriedFiles(); }
 
     /// Index into tensors(), or npos.

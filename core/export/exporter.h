@@ -28,7 +28,7 @@ struct Receipt {
     std::filesystem::path directory;
     std::filesystem::path run;                   ///< absolute path of the run it was made from
     uint64_t bytesPlanned = 0, bytesWritten = 0; ///< of the weight file(s)
-    std::vector<TransformUse> transforms; ///< of the run: the files hold the model as they left it
+    std::vector<TransformUse> transforms;        ///< of the run: the files hold the model as they left it
     std::vector<ReceiptLine> lines;
     std::vector<std::pair<std::string, std::string>> files; ///< name, SHA-256
     double maxDelta = 0;
