@@ -182,7 +182,7 @@ private slots:
         for (const json& transform :
              {json{{"id", "outlier_suppression_plus"}}, json{{"id", "percentile_smooth"}, {"percent", 2.5}},
               json{{"id", "aqas"}}}) {
-            const Evaluation e = run({transform});
+            const Evaluation e = run(json::array({transform}));
             QVERIFY(e.nll - e.referenceNll <= 0.15 * (plain.nll - plain.referenceNll));
             // And no choice falls far behind the fixed strength.
             QVERIFY(e.kl <= 1.5 * smooth.kl);
