@@ -9,6 +9,8 @@
 #include <QPushButton>
 #include <QTableView>
 
+#include <nlohmann/json.hpp>
+
 using namespace qs;
 using namespace qs::app;
 using namespace qs::test;
