@@ -3,6 +3,7 @@
 // translated.
 #include "app/pages/InspectPage.h"
 #include "core/codec/codec.h"
+#include "core/export/runtime_profiles.h"
 #include "core/quant/method.h"
 #include "core/quant/transform/transform.h"
 #include "tests/gui/WindowFixture.h"
@@ -129,6 +130,8 @@ private:
             out << QString::fromStdString(m->label) << QString::fromStdString(m->summary);
         for (const TransformDescriptor* t : transforms())
             out << QString::fromStdString(t->label) << QString::fromStdString(t->summary + ' ' + t->citation);
+        for (const RuntimeProfile& r : runtimeProfiles())
+            out << QString::fromStdString(r.label);
         for (const CodecDescriptor* c : codecs())
             out << QString::fromStdString(c->label) << QString::fromStdString(c->summary);
         return out;
