@@ -3,6 +3,9 @@
 
 #include "app/session/Session.h"
 
+#include <QThreadPool>
+#include <utility>
+
 namespace qs::app {
 
 namespace {
@@ -27,10 +30,16 @@ LintWatch::LintWatch(Session* session) : QObject(session), m_session(session) {
     connect(session->table(), &SchemeTable::planChanged, &m_later, later);
     connect(session, &Session::runChanged, &m_later, later);
     connect(session, &Session::modelChanged, this, [this] {
-        m_answer = {};
+        replaceAnswer({});
         emit changed();
         m_later.start();
     });
+}
+
+// Answers about 100k tensors hold as many schemes and texts: freeing the old one takes a frame or two.
+void LintWatch::replaceAnswer(Answer answer) {
+    auto old = std::make_shared<Answer>(std::exchange(m_answer, std::move(answer)));
+    QThreadPool::globalInstance()->start([old = std::move(old)]() mutable { old.reset(); });
 }
 
 void LintWatch::ask() {
@@ -59,7 +68,7 @@ void LintWatch::ask() {
     job->then(this, [this, model](const Outcome& outcome) {
         const auto answer = outcome.as<Answer>();
         if (!answer || m_session->model() != model) return;
-        m_answer = *answer;
+        replaceAnswer(*answer);
         emit changed();
     });
 }

@@ -37,6 +37,7 @@ private:
         QHash<QString, std::vector<FormatVerdict>> verdicts; ///< by runtime
     };
     void ask();
+    void replaceAnswer(Answer answer);
 
     Session* m_session;
     QTimer m_later; ///< edits come in bursts
