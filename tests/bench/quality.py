@@ -25,7 +25,7 @@ PLAIN = [
     ("easyquant, 1 % kept", INT, ["--method", "easyquant", "--outliers", "0.01"]),
     ("loftq, rank 8", INT, ["--method", "loftq", "--rank", "8"]),
     ("gptq", INT, ["--method", "gptq"]),
-    ("gptq, activation order", INT, ["--method", "gptq", "--act-order", "true"]),
+    ("gptq, activation order", INT, ["--method", "gptq", "--act-order"]),
     ("quantease", INT, ["--method", "quantease"]),
     ("quantease, 1 % kept", INT, ["--method", "quantease", "--outliers", "0.01", "--sweeps", "10"]),
     ("spqr, 1 % kept", INT, ["--method", "spqr"]),
