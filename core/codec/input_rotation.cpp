@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/codec/input_rotation.h"
 
+#include "core/base/gaussian.h"
 #include "core/linalg/decompose.h"
 
 #include <cmath>
-#include <random>
 
 namespace qs {
 
@@ -13,11 +13,8 @@ namespace {
 /// Uniform on the orthogonal matrices but for signs, which do not matter here: the basis of Gaussian columns.
 MatrixD randomOrthogonal(size_t n, std::mt19937_64& rng) {
     MatrixD q(n, n);
-    const auto uniform = [&] { return (double(rng() >> 11) + 0.5) * 0x1.0p-53; };
-    for (double& v : q.span()) {
-        const double radius = std::sqrt(-2.0 * std::log(uniform()));
-        v = radius * std::cos(6.283185307179586 * uniform());
-    }
+    for (double& v : q.span())
+        v = gaussian(rng);
     linalg::orthonormalizeColumns(q.view());
     return q;
 }

@@ -38,6 +38,27 @@ struct ExportSource {
 /// InvalidArgument when the run is incomplete, belongs to another model, or a parameter is out of range.
 Result<ExportSource> exportSource(const ExportRequest& request, const ExporterDescriptor& exporter);
 
+/// The functions of an exporter, from those that work on its source.
+template<const ExporterDescriptor& (*Self)(), Result<uint64_t> (*bytes)(const ExportSource&),
+         Result<void> (*write)(const ExportSource&, const std::filesystem::path&, const JobContext&),
+         Result<Receipt> (*verify)(const ExportSource&, const std::filesystem::path&, const JobContext&)>
+void exportBy(ExporterDescriptor& d) {
+    d.weightBytes = [](const ExportRequest& request) -> Result<uint64_t> {
+        QS_TRY(const ExportSource source, exportSource(request, Self()));
+        return bytes(source);
+    };
+    d.write = [](const ExportRequest& request, const std::filesystem::path& into,
+                 const JobContext& job) -> Result<void> {
+        QS_TRY(const ExportSource source, exportSource(request, Self()));
+        return write(source, into, job);
+    };
+    d.verify = [](const ExportRequest& request, const std::filesystem::path& directory,
+                  const JobContext& job) -> Result<Receipt> {
+        QS_TRY(const ExportSource source, exportSource(request, Self()));
+        return verify(source, directory, job);
+    };
+}
+
 /// The exporter's parameters that an export folder was made with, from its quantoscope.json.
 Result<Params> exportedParams(const ExporterDescriptor& exporter, const std::filesystem::path& directory);
 

@@ -70,23 +70,23 @@ Result<void> writePacked(const ExportSource& source, MakePackedFormat make, cons
 Result<Receipt> verifyPacked(const ExportSource& source, MakePackedFormat make,
                              const std::filesystem::path& directory, const JobContext& job);
 
-/// The functions of an exporter that is a PackedFormat.
+/// What an exporter that is a PackedFormat does with its source.
+template<MakePackedFormat make>
+struct PackedFunctions {
+    static Result<uint64_t> bytes(const ExportSource& source) { return packedBytes(source, make); }
+    static Result<void> write(const ExportSource& source, const std::filesystem::path& into,
+                              const JobContext& job) {
+        return writePacked(source, make, into, job);
+    }
+    static Result<Receipt> verify(const ExportSource& source, const std::filesystem::path& directory,
+                                  const JobContext& job) {
+        return verifyPacked(source, make, directory, job);
+    }
+};
 template<const ExporterDescriptor& (*Self)(), MakePackedFormat make>
 void exportAs(ExporterDescriptor& d) {
-    d.weightBytes = [](const ExportRequest& request) -> Result<uint64_t> {
-        QS_TRY(const ExportSource source, exportSource(request, Self()));
-        return packedBytes(source, make);
-    };
-    d.write = [](const ExportRequest& request, const std::filesystem::path& into,
-                 const JobContext& job) -> Result<void> {
-        QS_TRY(const ExportSource source, exportSource(request, Self()));
-        return writePacked(source, make, into, job);
-    };
-    d.verify = [](const ExportRequest& request, const std::filesystem::path& directory,
-                  const JobContext& job) -> Result<Receipt> {
-        QS_TRY(const ExportSource source, exportSource(request, Self()));
-        return verifyPacked(source, make, directory, job);
-    };
+    using Of = PackedFunctions<make>;
+    exportBy<Self, Of::bytes, Of::write, Of::verify>(d);
 }
 
 // --- What the layouts share ---

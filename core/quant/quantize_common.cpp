@@ -102,6 +102,17 @@ Matrix turned(ConstMatrixView weight, const RotationMap& map) {
     return out;
 }
 
+size_t keptCount(const Params& params, size_t rows, size_t cols) {
+    return countOfShare(params.real("outliers"), rows * cols);
+}
+
+Matrix residual(ConstMatrixView weight, Matrix values) {
+    for (size_t r = 0; r < weight.rows; ++r)
+        for (size_t c = 0; c < weight.cols; ++c)
+            values(r, c) = weight(r, c) - values(r, c);
+    return values;
+}
+
 void keepWeights(ConstMatrixView weight, const KeptMask& kept, QuantizedTensor& q) {
     KeptWeights& list = q.extras.kept;
     list = kept.places();

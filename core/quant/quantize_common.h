@@ -28,6 +28,12 @@ void roundToNearest(const Codec& codec, ConstMatrixView weight, QuantizedTensor&
 /// The rows of a weight in the coordinates of a rotation.
 Matrix turned(ConstMatrixView weight, const RotationMap& map);
 
+/// How many weights the parameter "outliers", a share, stands for.
+size_t keptCount(const Params& params, size_t rows, size_t cols);
+
+/// weight - values, in place of the values.
+Matrix residual(ConstMatrixView weight, Matrix values);
+
 /// What is kept, with its own values, into q.extras.
 void keepWeights(ConstMatrixView weight, const KeptMask& kept, QuantizedTensor& q);
 

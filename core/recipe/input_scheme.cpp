@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/recipe/recipe.h"
+#include "core/recipe/plan_rules.h"
 
 #include <array>
 #include <fmt/format.h>
@@ -28,11 +28,15 @@ constexpr double kLargestKept = 1e6;
 
 } // namespace
 
-Result<std::shared_ptr<const RowRounder>> inputRounder(const Scheme& scheme) {
-    if (!scheme.inputs) return std::shared_ptr<const RowRounder>();
-    QS_TRY(auto codec, createCodec(scheme.inputs->codec, scheme.inputs->codecParams));
+Result<std::shared_ptr<const RowRounder>> rounderOf(const std::optional<InputScheme>& format) {
+    if (!format) return std::shared_ptr<const RowRounder>();
+    QS_TRY(auto codec, createCodec(format->codec, format->codecParams));
     return std::make_shared<const RowRounder>(std::move(codec), std::vector<float>(),
-                                              float(scheme.inputs->keepAbove));
+                                              float(format->keepAbove));
+}
+
+Result<std::shared_ptr<const RowRounder>> inputRounder(const Scheme& scheme) {
+    return rounderOf(scheme.inputs);
 }
 
 std::vector<std::string> InputScheme::presets() {

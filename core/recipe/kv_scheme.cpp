@@ -25,13 +25,6 @@ constexpr std::array<Preset, 7> kPresets = {
      {"q8_0", "ggml", R"({"type": "q8_0"})"},
      {"q4_0", "ggml", R"({"type": "q4_0"})"}}};
 
-Result<std::shared_ptr<const RowRounder>> rounderOf(const std::optional<InputScheme>& format) {
-    if (!format) return std::shared_ptr<const RowRounder>();
-    QS_TRY(auto codec, createCodec(format->codec, format->codecParams));
-    return std::make_shared<const RowRounder>(std::move(codec), std::vector<float>(),
-                                              float(format->keepAbove));
-}
-
 std::string nameOf(const InputScheme& format) {
     for (const Preset& p : kPresets)
         if (const auto same = KvScheme::preset(p.name); same && *same->keys == format) return p.name;

@@ -29,6 +29,9 @@ std::optional<LintIssue> ruleOnFusedGroup(const std::string& name,
 std::vector<LintIssue> ruleOnTransforms(const std::vector<TransformUse>& transforms, const Model& model,
                                         const std::function<bool(const std::string& module)>& quantized);
 
+/// What rounds rows in this format; null without one.
+Result<std::shared_ptr<const RowRounder>> rounderOf(const std::optional<InputScheme>& format);
+
 /// What speaks against rounding the KV cache so.
 std::optional<LintIssue> ruleOnKvCache(const std::optional<KvScheme>& scheme, const Model& model);
 

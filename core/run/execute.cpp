@@ -3,6 +3,7 @@
 // (tensor-level mode).
 #include "core/calibrate/imatrix.h"
 #include "core/model/forward.h"
+#include "core/recipe/stored_bytes.h"
 #include "core/run/run.h"
 #include "core/run/run_journal.h"
 #include "core/run/token_weights.h"
@@ -312,6 +313,8 @@ private:
         in.seed = seedFor(plan_.seed, e.target.module);
         in.backend = &backend_;
         QS_TRY(QuantizedTensor q, method->quantize(in, job));
+        if (sizeOf(q.extras) != extrasOf(*method, in.params, q.rows, q.cols))
+            return Error::internal("the method keeps more or less beside the codes than it was planned with");
         // Errors are stated against the inputs of the original model, with factors taken back, so that
         // methods and transforms compare.
         std::optional<MatrixD> original;
@@ -387,6 +390,11 @@ Result<void> requireNoErrors(const std::vector<LintIssue>& issues) {
 Result<void> checkPlan(const Model& model, const Plan& plan, const Calibration* calibration,
                        const ImportanceFile* importance) {
     QS_CHECK(requireNoErrors(plan.issues));
+    if (plan.tokenWeights && (importance || isRecorded(calibration)))
+        return Error::invalid(
+            "tokens cannot be weighted by their attention: an importance matrix and recorded "
+            "activations have no tokens to run. Calibrate on text, or leave token_weights "
+            "out of the recipe");
     if (importance && calibration)
         return Error::invalid(
             "give a calibration or an importance matrix, not both: which of them would weigh "

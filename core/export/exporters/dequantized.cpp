@@ -16,22 +16,6 @@ const ExporterDescriptor& exporter_dequantized() {
 
 namespace {
 
-Result<uint64_t> weightBytes(const ExportRequest& request) {
-    QS_TRY(const ExportSource source, exportSource(request, exporter_dequantized()));
-    return dequantizedBytes(source);
-}
-
-Result<void> write(const ExportRequest& request, const std::filesystem::path& into, const JobContext& job) {
-    QS_TRY(const ExportSource source, exportSource(request, exporter_dequantized()));
-    return writeDequantized(source, into, job);
-}
-
-Result<Receipt> verify(const ExportRequest& request, const std::filesystem::path& directory,
-                       const JobContext& job) {
-    QS_TRY(const ExportSource source, exportSource(request, exporter_dequantized()));
-    return verifyDequantized(source, directory, job);
-}
-
 ExporterDescriptor make() {
     ExporterDescriptor d;
     d.id = "dequantized";
@@ -51,9 +35,7 @@ ExporterDescriptor make() {
                     .asAdvanced()};
     d.runtimes = {"transformers", "vLLM", "SGLang", "llama.cpp (after conversion)"};
     d.lint = lintDequantized;
-    d.weightBytes = weightBytes;
-    d.write = write;
-    d.verify = verify;
+    exportBy<exporter_dequantized, dequantizedBytes, writeDequantized, verifyDequantized>(d);
     return d;
 }
 

@@ -16,22 +16,6 @@ const ExporterDescriptor& exporter_gguf() {
 
 namespace {
 
-Result<uint64_t> weightBytes(const ExportRequest& request) {
-    QS_TRY(const ExportSource source, exportSource(request, exporter_gguf()));
-    return ggufBytes(source);
-}
-
-Result<void> write(const ExportRequest& request, const std::filesystem::path& into, const JobContext& job) {
-    QS_TRY(const ExportSource source, exportSource(request, exporter_gguf()));
-    return writeGgufFolder(source, into, job);
-}
-
-Result<Receipt> verify(const ExportRequest& request, const std::filesystem::path& directory,
-                       const JobContext& job) {
-    QS_TRY(const ExportSource source, exportSource(request, exporter_gguf()));
-    return verifyGguf(source, directory, job);
-}
-
 ExporterDescriptor make() {
     ExporterDescriptor d;
     d.id = "gguf";
@@ -51,9 +35,7 @@ ExporterDescriptor make() {
             .asAdvanced()};
     d.runtimes = {"llama.cpp", "Ollama", "LM Studio"};
     d.lint = lintGguf;
-    d.weightBytes = weightBytes;
-    d.write = write;
-    d.verify = verify;
+    exportBy<exporter_gguf, ggufBytes, writeGgufFolder, verifyGguf>(d);
     return d;
 }
 

@@ -16,22 +16,6 @@ const ExporterDescriptor& exporter_hdf5() {
 
 namespace {
 
-Result<uint64_t> weightBytes(const ExportRequest& request) {
-    QS_TRY(const ExportSource source, exportSource(request, exporter_hdf5()));
-    return hdf5Bytes(source);
-}
-
-Result<void> write(const ExportRequest& request, const std::filesystem::path& into, const JobContext& job) {
-    QS_TRY(const ExportSource source, exportSource(request, exporter_hdf5()));
-    return writeHdf5(source, into, job);
-}
-
-Result<Receipt> verify(const ExportRequest& request, const std::filesystem::path& directory,
-                       const JobContext& job) {
-    QS_TRY(const ExportSource source, exportSource(request, exporter_hdf5()));
-    return verifyHdf5(source, directory, job);
-}
-
 ExporterDescriptor make() {
     ExporterDescriptor d;
     d.id = "hdf5";
@@ -43,9 +27,7 @@ ExporterDescriptor make() {
     d.citation = "HDF5 file format specification, version 3.0";
     d.runtimes = {"h5py", "Quantoscope"};
     d.lint = lintHdf5;
-    d.weightBytes = weightBytes;
-    d.write = write;
-    d.verify = verify;
+    exportBy<exporter_hdf5, hdf5Bytes, writeHdf5, verifyHdf5>(d);
     return d;
 }
 

@@ -1,26 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/quant/low_rank/low_rank.h"
 
+#include "core/base/gaussian.h"
 #include "core/linalg/blas.h"
 #include "core/linalg/decompose.h"
 #include "core/tensor/dtype.h"
 
 #include <cmath>
-#include <random>
 
 namespace qs {
 
 namespace {
-
-/// Gaussian numbers, the same on every machine.
-void fillGaussian(MatrixD& y, uint64_t seed) {
-    std::mt19937_64 rng(seed);
-    const auto uniform = [&] { return (double(rng() >> 11) + 0.5) * 0x1.0p-53; };
-    for (double& v : y.span()) {
-        const double radius = std::sqrt(-2.0 * std::log(uniform()));
-        v = radius * std::cos(6.283185307179586 * uniform());
-    }
-}
 
 Matrix toFloat(const MatrixD& m, double factor = 1) {
     Matrix out(m.rows(), m.cols());
@@ -46,7 +36,9 @@ public:
 
     Result<LowRank> find(uint64_t seed, const JobContext& job) {
         constexpr int kIterations = 8;
-        fillGaussian(basis_, seed);
+        std::mt19937_64 random(seed);
+        for (double& v : basis_.span())
+            v = gaussian(random);
         linalg::orthonormalizeColumns(basis_.view());
         for (int i = 0; i < kIterations; ++i) {
             QS_CHECK(job.checkpoint());

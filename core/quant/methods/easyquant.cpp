@@ -8,10 +8,6 @@ namespace qs {
 
 namespace {
 
-size_t keptCount(const Params& params, size_t rows, size_t cols) {
-    return countOfShare(params.real("outliers"), rows * cols);
-}
-
 /// |w - mean| in standard deviations of its output channel.
 Matrix deviations(ConstMatrixView weight) {
     Matrix out(weight.rows, weight.cols);

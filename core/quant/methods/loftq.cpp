@@ -7,33 +7,20 @@ namespace qs {
 
 namespace {
 
-/// left -= values; its squared norm.
-double subtract(Matrix& left, const Matrix& values) {
-    double square = 0;
-    for (size_t i = 0; i < left.size(); ++i) {
-        left.data()[i] -= values.data()[i];
-        square += double(left.data()[i]) * double(left.data()[i]);
-    }
-    return square;
-}
-
-Matrix copyOf(ConstMatrixView m) {
-    Matrix out(m.rows, m.cols);
-    for (size_t r = 0; r < m.rows; ++r)
-        std::copy_n(m.row(r), m.cols, out.row(r));
-    return out;
+double squaredNorm(const Matrix& m) {
+    double sum = 0;
+    for (const float v : m.span())
+        sum += double(v) * double(v);
+    return sum;
 }
 
 /// W - A B
 Matrix withoutProduct(ConstMatrixView weight, const LowRank& product) {
     Extras extras;
     extras.lowRank = {product.a.clone(), product.b.clone()};
-    Matrix out(weight.rows, weight.cols);
-    applyExtras(extras, 0, out.view());
-    for (size_t r = 0; r < out.rows(); ++r)
-        for (size_t c = 0; c < out.cols(); ++c)
-            out(r, c) = weight(r, c) - out(r, c);
-    return out;
+    Matrix values(weight.rows, weight.cols);
+    applyExtras(extras, 0, values.view());
+    return residual(weight, std::move(values));
 }
 
 Result<QuantizedTensor> quantize(const QuantizeInput& in, const JobContext& job) {
@@ -45,15 +32,13 @@ Result<QuantizedTensor> quantize(const QuantizeInput& in, const JobContext& job)
     for (int i = 0; i < iterations; ++i) {
         const JobContext part = job.part(double(i) / iterations, double(i + 1) / iterations);
         QS_CHECK(part.checkpoint());
-        const Matrix target = product.empty() ? copyOf(in.weight) : withoutProduct(in.weight, product);
+        const Matrix target = withoutProduct(in.weight, product); // at first W itself
         QS_TRY(QuantizedTensor q,
                quantizeToNearest(target.view(), *in.codec, rangeChoice(in.params), part.silent()));
-        Matrix left = copyOf(in.weight);
-        subtract(left, in.codec->dequantize(q));
+        const Matrix left = residual(in.weight, in.codec->dequantize(q));
         QS_TRY(product, lowRankOf(left.view(), rank, nullptr, in.seed, part));
         q.extras.lowRank = {product.a.clone(), product.b.clone()};
-        left = copyOf(in.weight);
-        const double error = subtract(left, in.codec->dequantize(q));
+        const double error = squaredNorm(residual(in.weight, in.codec->dequantize(q)));
         if (least >= 0 && error >= least) break;
         least = error;
         best = std::move(q);

@@ -14,10 +14,7 @@ Result<QuantizedTensor> quantize(const QuantizeInput& in, const JobContext& job)
     options.damping = in.params.real("damping");
     options.range = rangeChoice(in.params);
     QS_CHECK(solveGptq(in, options, q, job.part(0, 0.7)));
-    Matrix error = in.codec->dequantize(q);
-    for (size_t r = 0; r < error.rows(); ++r)
-        for (size_t c = 0; c < error.cols(); ++c)
-            error(r, c) = in.weight(r, c) - error(r, c);
+    const Matrix error = residual(in.weight, in.codec->dequantize(q));
     const bool byInputs = in.params.choice("norm") == "output";
     QS_TRY(q.extras.lowRank, lowRankOf(error.view(), usableRank(in.params.integer("rank"), q.rows, q.cols),
                                        byInputs ? in.sigma : nullptr, in.seed, job.part(0.7, 1)));

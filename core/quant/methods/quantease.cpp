@@ -9,15 +9,15 @@ namespace qs {
 
 namespace {
 
-size_t keptCount(const Params& params, size_t rows, size_t cols) {
-    const double share = params.real("outliers");
-    return params.choice("outlier_shape") == "columns" ? rows * countOfShare(share, cols)
-                                                       : countOfShare(share, rows * cols);
+/// Whole columns: as many as make up the share.
+size_t outlierCount(const Params& params, size_t rows, size_t cols) {
+    return params.choice("outlier_shape") == "columns" ? rows * keptCount(params, 1, cols)
+                                                       : keptCount(params, rows, cols);
 }
 
 Result<QuantizedTensor> quantize(const QuantizeInput& in, const JobContext& job) {
     QS_TRY(QuantizedTensor q, beginTensor(in, Needs::Sigma));
-    if (const size_t count = keptCount(in.params, q.rows, q.cols); count > 0) {
+    if (const size_t count = outlierCount(in.params, q.rows, q.cols); count > 0) {
         OutlierDescentOptions options;
         options.count = count;
         options.wholeColumns = in.params.choice("outlier_shape") == "columns";
@@ -74,7 +74,7 @@ const MethodDescriptor& method_quantease() {
         .quantize = quantize,
         .extras =
             [](const Params& params, size_t rows, size_t cols) {
-                return ExtrasSize{keptCount(params, rows, cols), 0};
+                return ExtrasSize{outlierCount(params, rows, cols), 0};
             },
         .flops =
             [](size_t rows, size_t cols) {

@@ -8,10 +8,6 @@ namespace qs {
 
 namespace {
 
-size_t keptCount(const Params& params, size_t rows, size_t cols) {
-    return countOfShare(params.real("outliers"), rows * cols);
-}
-
 Result<QuantizedTensor> quantize(const QuantizeInput& in, const JobContext& job) {
     QS_TRY(QuantizedTensor q, beginTensor(in, Needs::Sigma));
     GptqOptions options;

@@ -10,8 +10,8 @@ namespace qs {
 
 namespace {
 
-/// Of a symmetric matrix that is nowhere negative: power iteration, from below; a little is added so that no
-/// step is too long.
+/// Of a positive semidefinite matrix: power iteration from below, and 5 % more so that steps are not too
+/// long.
 double largestEigenvalue(const MatrixD& m) {
     const size_t n = m.rows();
     std::vector<double> x(n, 1 / std::sqrt(double(n))), y(n);
@@ -86,9 +86,8 @@ private:
     }
 
     void threshold() {
-        Matrix step = in_.codec->dequantize(q_); // D, then H + D Sigma / lambda
-        for (size_t i = 0; i < step.size(); ++i)
-            step.data()[i] = rest_.data()[i] - step.data()[i];
+        // D, then |H + D Sigma / lambda|
+        Matrix step = residual(std::as_const(rest_).view(), in_.codec->dequantize(q_));
         Matrix moved = outliers_.clone();
         linalg::gemm(false, false, 1, step.view(), sigma_.view(), 1, moved.view());
         for (size_t i = 0; i < step.size(); ++i)

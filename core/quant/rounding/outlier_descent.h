@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Outlier-aware QuantEase (Behdin et al. 2023, arXiv:2309.01885, algorithm 3): W ~ W' + H with W' on the grid
 // and H sparse, in turn: a sweep of coordinate descent for W - H, then a step of iterative hard thresholding,
-// H <- the largest of H + (W - W' - H) Sigma / lambda, lambda the largest eigenvalue of Sigma. No step raises
-// the error tr(D Sigma D^T), D = W - W' - H. Each turn costs 4 m n^2 flops.
+// H <- the largest of H + (W - W' - H) Sigma / lambda, lambda the largest eigenvalue of Sigma (estimated, 5 %
+// added). Then no step raises the error tr(D Sigma D^T), D = W - W' - H. Each turn costs 4 m n^2 flops.
 #pragma once
 
 #include "core/quant/outlier/kept_mask.h"

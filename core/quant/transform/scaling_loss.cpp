@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/quant/transform/scaling_loss.h"
 
+#include "core/base/gaussian.h"
 #include "core/quant/quantize_common.h"
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
-#include <random>
 
 namespace qs {
 
@@ -17,14 +16,10 @@ constexpr size_t kSampleRows = 256;
 Matrix drawTokens(const std::vector<float>& rms, const std::vector<float>& absmax) {
     constexpr size_t kTokens = 64;
     std::mt19937_64 random(1);
-    const auto uniform = [&] { return (double(random() >> 11) + 0.5) * 0x1.0p-53; };
     Matrix tokens(kTokens, rms.size());
     for (size_t t = 0; t < kTokens; ++t)
-        for (size_t c = 0; c < rms.size(); ++c) {
-            const double radius = std::sqrt(-2 * std::log(uniform())),
-                         normal = radius * std::cos(2 * std::numbers::pi * uniform());
-            tokens(t, c) = std::clamp(float(normal) * rms[c], -absmax[c], absmax[c]);
-        }
+        for (size_t c = 0; c < rms.size(); ++c)
+            tokens(t, c) = std::clamp(float(gaussian(random)) * rms[c], -absmax[c], absmax[c]);
     return tokens;
 }
 

@@ -156,6 +156,10 @@ private slots:
                                            {.transforms = {*TransformUse::make("smoothquant")}});
         const std::string scaled = errorOf(run(transformed, "scaled", file_));
         QVERIFY2(scaled.find("smoothquant") != std::string::npos, scaled.c_str());
+        Plan weighted = plan("imatrix");
+        weighted.tokenWeights = TokenWeights{0.1};
+        const std::string tokens = errorOf(run(weighted, "weighted", file_));
+        QVERIFY2(tokens.find("token_weights") != std::string::npos, tokens.c_str());
         const std::string both = errorOf(run(plan("imatrix"), "both", file_, calibration_.get()));
         QVERIFY2(both.find("not both") != std::string::npos, both.c_str());
         const std::string neither = errorOf(run(plan("imatrix"), "neither", {}));
