@@ -46,17 +46,27 @@ void Codec::allocateParameters(QuantizedTensor& q) const {
     q.zero = Matrix(q.layout.scaleRows, q.layout.groups);
 }
 
-void Codec::prepareParameters(ConstMatrixView, QuantizedTensor& q) const {
+void Codec::prepareParameters(ConstMatrixView, std::span<const float>, QuantizedTensor& q) const {
     allocateParameters(q);
 }
 
+std::unique_ptr<const Codec> Codec::reading(const Matrix&) const {
+    return nullptr;
+}
+
 Result<void> Codec::checkParameters(const QuantizedTensor& q) const {
-    if (q.superScale.empty() && q.superZero.empty()) return {};
-    return Error::invalid(fmt::format("{} has no super-blocks", label()));
+    if (!q.superScale.empty() || !q.superZero.empty())
+        return Error::invalid(fmt::format("{} has no super-blocks", label()));
+    return {};
 }
 
 void Codec::dequantizeRows(const QuantizedTensor& q, size_t firstRow, MatrixView out) const {
     assert(out.cols == q.cols && firstRow + out.rows <= q.rows);
+    TensorCodec(*this, q)->decodeRows(q, firstRow, out);
+    applyExtras(q.extras, firstRow, out);
+}
+
+void Codec::decodeRows(const QuantizedTensor& q, size_t firstRow, MatrixView out) const {
     for (size_t r = 0; r < out.rows; ++r) {
         const size_t row = firstRow + r, parameterRow = q.parameterRow(row);
         const uint8_t* codes = q.codes.data() + row * q.cols;
@@ -67,7 +77,6 @@ void Codec::dequantizeRows(const QuantizedTensor& q, size_t firstRow, MatrixView
             out(r, c) = decode(codes[c], scale[g], zero[g]);
         }
     }
-    applyExtras(q.extras, firstRow, out);
 }
 
 Matrix Codec::dequantize(const QuantizedTensor& q) const {

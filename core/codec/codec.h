@@ -37,6 +37,9 @@ struct QuantizedTensor {
     /// K-quants, [rows, super-blocks]: scale(r, g) = integer * superScale(r, s), exact in float32, the same
     /// for zero where the format has offsets. Empty in other formats.
     Matrix superScale, superZero;
+    /// Values that formats find with the tensor and keep beside the codes; the codec says in which shape.
+    /// Empty in other formats.
+    Matrix tables;
     std::vector<int32_t> groupOfColumn; ///< [cols]; empty means column / groupSize
     Extras extras;                      ///< what the values are made of beside the codes
 
@@ -50,9 +53,9 @@ struct QuantizedTensor {
 /// Exact size of a tensor in bits, by part. What a file format adds (headers, alignment) is the exporter's
 /// business.
 struct StoredBits {
-    uint64_t codes = 0, scales = 0, zeros = 0, index = 0;
+    uint64_t codes = 0, scales = 0, zeros = 0, tables = 0, index = 0;
     uint64_t kept = 0, lowRank = 0, rotation = 0; ///< of extras
-    uint64_t total() const { return codes + scales + zeros + index + kept + lowRank + rotation; }
+    uint64_t total() const { return codes + scales + zeros + tables + index + kept + lowRank + rotation; }
 };
 
 /// How scales are found from values.
@@ -84,7 +87,8 @@ public:
     /// stored.
     virtual void fitRange(float lo, float hi, float& scale, float& zero) const = 0;
     /// For formats whose scales are not found group by group from a range (fitRange then speaks of a group
-    /// alone): the columns that are fitted together, a multiple of the group size. 0 for the others.
+    /// alone): the columns that are fitted together, a multiple of the group size, or the largest size_t for
+    /// those of a row. 0 for the others.
     virtual size_t fitColumns() const { return 0; }
     /// Such a format's parameters of fitColumns() values of one row from `column` on, into `q`, which
     /// prepareParameters() has prepared. `importance`: positive weight of each squared error; empty: all 1.
@@ -93,16 +97,30 @@ public:
                           const FitRule& rule, QuantizedTensor& q, size_t row, size_t column) const;
     /// Zeroed parameter matrices of the sizes that q.layout asks for.
     virtual void allocateParameters(QuantizedTensor& q) const;
-    /// The same, with what the format takes from the whole matrix before its groups are fitted.
-    virtual void prepareParameters(ConstMatrixView weight, QuantizedTensor& q) const;
+    /// The same, with what the format takes from the whole matrix before its groups are fitted. `importance`
+    /// [cols] as in fitBlock.
+    virtual void prepareParameters(ConstMatrixView weight, std::span<const float> importance,
+                                   QuantizedTensor& q) const;
     /// Whether the format is symmetric, so that range searches move one end only.
     virtual bool symmetric() const = 0;
 
+    /// The rows of one column whose codes make one value of each of them together: the length of a vector. 1
+    /// where every code stands for itself.
+    virtual size_t vectorRows() const { return 1; }
+    /// For formats with tables: this format reading those of a tensor, which must outlive what comes back.
+    /// Its parameters have been prepared; groups may still be fitted. Null where codes and parameters say
+    /// everything. See TensorCodec.
+    virtual std::unique_ptr<const Codec> reading(const Matrix& tables) const;
+
     /// Nearest code of each of `n` values with per-value parameters (scale[i], zero[i]); writes codes and
-    /// dequantized values.
+    /// dequantized values. With vectorRows() > 1 the values are those of consecutive rows of one column, from
+    /// a multiple of vectorRows() on.
     virtual void round(const float* values, size_t n, const float* scale, const float* zero, uint8_t* codes,
                        float* dequantized) const = 0;
-    /// The value of a code. Defined for every code < levels().
+    /// Whether a code has a value by itself, given scale and zero: no vectors, no tables of the tensor.
+    virtual bool hasLevels() const { return true; }
+    /// The value of a code. Defined for every code < levels() where hasLevels(); where there are tables, in a
+    /// codec that reads them.
     virtual float decode(uint8_t code, float scale, float zero) const = 0;
     /// True when decode is scale (code - zero), round the nearest of it, and zero an integer.
     virtual bool isIntegerGrid() const { return true; }
@@ -118,6 +136,24 @@ public:
     /// Values of the whole tensor, [rows, cols], extras included.
     Matrix dequantize(const QuantizedTensor& q) const;
     void dequantizeRows(const QuantizedTensor& q, size_t firstRow, MatrixView out) const;
+
+protected:
+    /// Values of the codes of out.rows rows from `firstRow` on; `this` reads q's tables.
+    virtual void decodeRows(const QuantizedTensor& q, size_t firstRow, MatrixView out) const;
+};
+
+/// A codec as a tensor needs it: reading the tensor's tables where it has some (see Codec::reading). Codec
+/// and tensor must outlive it, and the tensor must not move.
+class TensorCodec {
+public:
+    TensorCodec(const Codec& codec, const QuantizedTensor& q)
+        : reader_(codec.reading(q.tables)), codec_(reader_ ? reader_.get() : &codec) {}
+    const Codec& operator*() const { return *codec_; }
+    const Codec* operator->() const { return codec_; }
+
+private:
+    std::unique_ptr<const Codec> reader_;
+    const Codec* codec_;
 };
 
 struct CodecDescriptor {

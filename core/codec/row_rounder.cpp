@@ -35,7 +35,7 @@ public:
             x[c] /= factors_[c];
         if (!std::all_of(x, x + q_.cols, [](float v) { return std::isfinite(v); })) return false;
         setAside(x);
-        codec_.prepareParameters({x, 1, q_.cols, q_.cols}, q_);
+        codec_.prepareParameters({x, 1, q_.cols, q_.cols}, {}, q_);
         const size_t unit = codec_.fitColumns() > 0 ? codec_.fitColumns() : q_.layout.groupSize;
         for (size_t c = 0; c < q_.cols; c += unit) {
             const std::span<const float> values(x + c, std::min(unit, q_.cols - c));
@@ -48,7 +48,8 @@ public:
             scale_[c] = q_.scale(0, q_.groupOf(c));
             zero_[c] = q_.zero(0, q_.groupOf(c));
         }
-        codec_.round(x, q_.cols, scale_.data(), zero_.data(), codes_.data(), rounded_.data());
+        TensorCodec(codec_, q_)
+            ->round(x, q_.cols, scale_.data(), zero_.data(), codes_.data(), rounded_.data());
         std::copy(rounded_.begin(), rounded_.end(), x);
         for (const auto& [channel, value] : kept_)
             x[channel] = value;
@@ -86,6 +87,7 @@ private:
 
 Result<void> RowRounder::round(MatrixView x) const {
     QS_TRY(const GroupLayout layout, codec_->layout(1, x.cols));
+    assert(codec_->vectorRows() == 1);
     if (!factors_.empty() && factors_.size() != x.cols)
         return Error::invalid(fmt::format("{} factors for inputs of {} channels", factors_.size(), x.cols));
     std::atomic<size_t> bad = x.rows;

@@ -103,6 +103,7 @@ Result<nlohmann::ordered_json> plannedConfig(const ExportSource& source) {
 /// the middle between two codes.
 size_t codesLost(const Codec& codec, const QuantizedTensor& q, size_t row, const float* stored,
                  const float* exact) {
+    if (codec.vectorRows() > 1) return 0; // a row alone cannot be quantized again
     std::vector<float> scale(q.cols), zero(q.cols), value(q.cols);
     std::vector<uint8_t> code(q.cols);
     const size_t r = q.parameterRow(row);
@@ -110,7 +111,7 @@ size_t codesLost(const Codec& codec, const QuantizedTensor& q, size_t row, const
         scale[c] = q.scale(r, q.groupOf(c));
         zero[c] = q.zero(r, q.groupOf(c));
     }
-    codec.round(stored, q.cols, scale.data(), zero.data(), code.data(), value.data());
+    TensorCodec(codec, q)->round(stored, q.cols, scale.data(), zero.data(), code.data(), value.data());
     size_t lost = 0;
     for (size_t c = 0; c < q.cols; ++c)
         lost += code[c] != q.codes[row * q.cols + c] && value[c] != exact[c];

@@ -28,20 +28,21 @@ GroupCodes groupCodes(const QuantizedTensor& tensor, const Codec& codec, std::sp
                       const GroupSlice& slice, const SigmaWeights* sigma) {
     Matrix row(1, tensor.cols);
     codec.dequantizeRows(tensor, slice.row, row.view());
+    const TensorCodec reader(codec, tensor);
     const size_t p = tensor.parameterRow(slice.row);
     GroupCodes out;
     const size_t own = tensor.groupOf(slice.columns.front());
     const float scale0 = tensor.scale(p, own);
     out.scale = scale0 != 0 ? scale0 : 1.0f;
-    out.zero = codec.level(0, scale0, tensor.zero(p, own));
+    out.zero = reader->level(0, scale0, tensor.zero(p, own));
     double error = 0, norm = 0;
     for (size_t i = 0; i < slice.columns.size(); ++i) {
         const size_t c = slice.columns[i], g = tensor.groupOf(c);
         const float scale = tensor.scale(p, g), zero = tensor.zero(p, g), w = slice.weights[i],
                     value = row(0, c);
         uint8_t code = 0;
-        float best = 0;
-        codec.round(&w, 1, &scale, &zero, &code, &best);
+        float best = value; // a vector has no nearest value for one of its weights
+        if (codec.vectorRows() == 1) reader->round(&w, 1, &scale, &zero, &code, &best);
         out.codes.push_back(tensor.codes[slice.row * tensor.cols + c]);
         out.values.push_back(value);
         // Two levels at the same distance are both nearest.

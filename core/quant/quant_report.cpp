@@ -58,7 +58,8 @@ public:
         out_.columnMax.assign(in.cols, 0.0f);
         columnSquare_.assign(in.cols, 0.0);
         if (in.sigma) columnOutput_.assign(in.cols, 0.0);
-        ends_.emplace(*in.codec);
+        if (in.codec->hasLevels()) ends_.emplace(*in.codec);
+        reader_.emplace(*in.codec, *axis_);
     }
 
     Result<void> run(const JobContext& job) {
@@ -109,16 +110,18 @@ private:
 
     /// What a row collects about one of its groups.
     struct GroupSums {
-        double error = 0, weight = 0; ///< squares
-        Range values;                 ///< of w and w', finite ones
-        float largest = -1;           ///< |w|
-        double low = 0, high = 0;     ///< weights beyond are clipped, but for the rounding of the scale
+        double error = 0, weight = 0;            ///< squares
+        Range values;                            ///< of w and w', finite ones
+        float largest = -1;                      ///< |w|
+        double low = -INFINITY, high = INFINITY; ///< weights beyond are clipped, but for the rounding of the
+                                                 ///< scale
     };
 
     GroupSums begin(float scale, float zero) const {
+        GroupSums g;
+        if (!ends_) return g; // tables and vectors follow the weights
         const Codec& c = *in_.codec;
         const double low = c.decode(ends_->low, scale, zero), high = c.decode(ends_->high, scale, zero);
-        GroupSums g;
         g.low = low - 0.5 * (c.decode(ends_->aboveLow, scale, zero) - low);
         g.high = high + 0.5 * (high - c.decode(ends_->belowHigh, scale, zero));
         return g;
@@ -168,13 +171,13 @@ private:
         if (g.values.empty()) return;
         const size_t p = axis_->parameterRow(row);
         const float scale = axis_->scale(p, index), zero = axis_->zero(p, index);
-        codes_.add(in_.codec->level(g.values.lo, scale, zero));
-        codes_.add(in_.codec->level(g.values.hi, scale, zero));
+        codes_.add((*reader_)->level(g.values.lo, scale, zero));
+        codes_.add((*reader_)->level(g.values.hi, scale, zero));
     }
 
     double codeUnits(size_t row, size_t column, float value) const {
         const size_t p = axis_->parameterRow(row), g = axis_->groupOf(column);
-        return in_.codec->level(value, axis_->scale(p, g), axis_->zero(p, g));
+        return (*reader_)->level(value, axis_->scale(p, g), axis_->zero(p, g));
     }
 
     void makeBins() {
@@ -272,7 +275,8 @@ private:
     const QuantReportInput& in_;
     QuantReport& out_;
     const QuantizedTensor* axis_;
-    std::optional<GridEnds> ends_;
+    std::optional<GridEnds> ends_;      ///< of formats whose codes have values of their own
+    std::optional<TensorCodec> reader_; ///< of axis_
     Range weights_, codes_;
     Matrix dequantized_, difference_, cleaned_;
     MatrixT<uint32_t> scaleChannel_;

@@ -76,7 +76,36 @@ ConstMatrixView coveredWeights(ConstMatrixView weight, const KeptMask& kept, siz
     return storage.view();
 }
 
-void roundToNearest(const Codec& codec, ConstMatrixView weight, QuantizedTensor& q) {
+namespace {
+
+/// Vectors run along the rows: column by column.
+void roundVectors(const Codec& codec, ConstMatrixView weight, QuantizedTensor& q) {
+    const size_t length = codec.vectorRows();
+    linalg::parallelFor((weight.rows + length - 1) / length, 4, [&](size_t begin, size_t end) {
+        const size_t first = begin * length, n = std::min(weight.rows, end * length) - first;
+        std::vector<float> values(n), scale(n), zero(n), rounded(n);
+        std::vector<uint8_t> codes(n);
+        for (size_t c = 0; c < weight.cols; ++c) {
+            const size_t group = q.groupOf(c);
+            for (size_t r = 0; r < n; ++r) {
+                const size_t p = q.parameterRow(first + r);
+                values[r] = weight(first + r, c);
+                scale[r] = q.scale(p, group);
+                zero[r] = q.zero(p, group);
+            }
+            codec.round(values.data(), n, scale.data(), zero.data(), codes.data(), rounded.data());
+            for (size_t r = 0; r < n; ++r)
+                q.codes[(first + r) * q.cols + c] = codes[r];
+        }
+    });
+}
+
+} // namespace
+
+void roundToNearest(const Codec& format, ConstMatrixView weight, QuantizedTensor& q) {
+    const TensorCodec reader(format, q);
+    const Codec& codec = *reader;
+    if (codec.vectorRows() > 1) return roundVectors(codec, weight, q);
     linalg::parallelFor(weight.rows, 8, [&](size_t begin, size_t end) {
         std::vector<float> scale(weight.cols), zero(weight.cols), rounded(weight.cols);
         for (size_t r = begin; r < end; ++r) {
@@ -111,6 +140,13 @@ Matrix residual(ConstMatrixView weight, Matrix values) {
         for (size_t c = 0; c < weight.cols; ++c)
             values(r, c) = weight(r, c) - values(r, c);
     return values;
+}
+
+Result<void> checkSingleCodes(const Codec& codec) {
+    if (codec.vectorRows() == 1) return {};
+    return Error::invalid(
+        fmt::format("{} rounds {} weights together: the method needs a format whose codes stand for one each",
+                    codec.label(), codec.vectorRows()));
 }
 
 void keepWeights(ConstMatrixView weight, const KeptMask& kept, QuantizedTensor& q) {

@@ -28,6 +28,9 @@ void roundToNearest(const Codec& codec, ConstMatrixView weight, QuantizedTensor&
 /// The rows of a weight in the coordinates of a rotation.
 Matrix turned(ConstMatrixView weight, const RotationMap& map);
 
+/// InvalidArgument for formats whose codes make several weights together.
+Result<void> checkSingleCodes(const Codec& codec);
+
 /// How many weights the parameter "outliers", a share, stands for.
 size_t keptCount(const Params& params, size_t rows, size_t cols);
 

@@ -31,6 +31,10 @@ constexpr double kLargestKept = 1e6;
 Result<std::shared_ptr<const RowRounder>> rounderOf(const std::optional<InputScheme>& format) {
     if (!format) return std::shared_ptr<const RowRounder>();
     QS_TRY(auto codec, createCodec(format->codec, format->codecParams));
+    if (codec->vectorRows() > 1)
+        return Error::invalid(
+            fmt::format("{} rounds {} values of different rows together: it cannot round tokens one by one",
+                        codec->label(), codec->vectorRows()));
     return std::make_shared<const RowRounder>(std::move(codec), std::vector<float>(),
                                               float(format->keepAbove));
 }

@@ -5,8 +5,8 @@ namespace qs {
 
 uint64_t storedBytes(const StoredBits& b) {
     const auto up = [](uint64_t bits) { return (bits + 7) / 8; };
-    return up(b.codes) + up(b.scales) + up(b.zeros) + up(b.index) + up(b.kept) + up(b.lowRank) +
-           up(b.rotation);
+    return up(b.codes) + up(b.scales) + up(b.zeros) + up(b.tables) + up(b.index) + up(b.kept) +
+           up(b.lowRank) + up(b.rotation);
 }
 
 Result<StoredBits> storedBits(const Codec& codec, const MethodDescriptor& method, const Params& methodParams,

@@ -20,7 +20,7 @@ namespace {
 constexpr const char* kSchema = "quantoscope-tensors";
 constexpr int64_t kSchemaVersion = 1;
 constexpr int64_t kMaxDimension = int64_t(1) << 32;
-constexpr const char *kSuperScale = "/super_scale", *kSuperZero = "/super_zero";
+constexpr const char *kSuperScale = "/super_scale", *kSuperZero = "/super_zero", *kTables = "/tables";
 
 Result<void> checkParameters(const char* name, const Matrix& m, const GroupLayout& layout) {
     if (m.rows() != layout.scaleRows || m.cols() != layout.groups)
@@ -113,7 +113,8 @@ Result<void> writeOne(H5Writer& writer, const std::string& module, const Quantiz
     QS_CHECK(writer.array<uint8_t>(group + "/codes", q.codes, {q.rows, q.cols}, H5Filter::Compress));
     QS_CHECK(writeScale(writer, group + "/scale", q));
     QS_CHECK(writeZero(writer, group + "/zero", q.zero));
-    for (const auto& [name, m] : {std::pair(kSuperScale, &q.superScale), std::pair(kSuperZero, &q.superZero)})
+    for (const auto& [name, m] : {std::pair(kSuperScale, &q.superScale), std::pair(kSuperZero, &q.superZero),
+                                  std::pair(kTables, &q.tables)})
         if (!m->empty()) QS_CHECK(writer.matrix(group + name, *m, H5Filter::Compress));
     QS_CHECK(writeExtras(writer, group, q));
     if (q.groupOfColumn.empty()) return {};
@@ -180,10 +181,12 @@ Result<void> readZero(const H5Reader& file, const std::string& name, QuantizedTe
     return {};
 }
 
-/// The values of super-blocks, where there are any; which there must be, the codec says later. Their shapes
-/// follow from those of the parameters read so far.
-Result<void> readSuperBlocks(const H5Reader& file, const std::string& group, QuantizedTensor& q) {
-    if (!file.exists(group + kSuperScale) && !file.exists(group + kSuperZero)) return {};
+/// The values of super-blocks and tables, where there are any; which there must be, the codec says later.
+/// Their shapes follow from those of the parameters read so far.
+Result<void> readSharedValues(const H5Reader& file, const std::string& group, QuantizedTensor& q) {
+    if (!file.exists(group + kSuperScale) && !file.exists(group + kSuperZero) &&
+        !file.exists(group + kTables))
+        return {};
     const auto codec = codecOf(q);
     if (!codec) return {}; // said by the codec's check
     QuantizedTensor shapes;
@@ -192,7 +195,8 @@ Result<void> readSuperBlocks(const H5Reader& file, const std::string& group, Qua
     shapes.layout = q.layout;
     (*codec)->allocateParameters(shapes);
     for (const auto& [name, to, like] : {std::tuple(kSuperScale, &q.superScale, &shapes.superScale),
-                                         std::tuple(kSuperZero, &q.superZero, &shapes.superZero)}) {
+                                         std::tuple(kSuperZero, &q.superZero, &shapes.superZero),
+                                         std::tuple(kTables, &q.tables, &shapes.tables)}) {
         if (!file.exists(group + name)) continue;
         if (like->empty())
             return Error::corrupt(fmt::format("{} has no {}", (*codec)->label(), std::string(name).substr(1)),
@@ -219,7 +223,7 @@ Result<QuantizedTensor> readOne(const H5Reader& file, const std::string& group) 
     QS_TRY(q.codes, file.array<uint8_t>(group + "/codes", {q.rows, q.cols}));
     QS_CHECK(readScale(file, group + "/scale", q));
     QS_CHECK(readZero(file, group + "/zero", q));
-    QS_CHECK(readSuperBlocks(file, group, q));
+    QS_CHECK(readSharedValues(file, group, q));
     QS_CHECK(readExtras(file, group, q));
     if (file.exists(group + "/group_of_column")) {
         QS_TRY(q.groupOfColumn, file.array<int32_t>(group + "/group_of_column", {q.cols}));

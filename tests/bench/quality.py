@@ -41,6 +41,18 @@ PLAIN = [
     ("gaussian, higgs", ["--codec", "gaussian", "--bits", "{b}", "--group", "{g}"], ["--method", "higgs"]),
     ("bcq, rtn", ["--codec", "bcq", "--bits", "{b}", "--group", "{g}"], ["--method", "rtn"]),
     ("bcq, gptq", ["--codec", "bcq", "--bits", "{b}", "--group", "{g}"], ["--method", "gptq"]),
+    ("adpq, 1 % kept", INT, ["--method", "adpq", "--outliers", "0.01"]),
+    ("lut, rtn", ["--codec", "lut", "--bits", "{b}"], ["--method", "rtn"]),
+    ("lut, squeezellm, 0.45 % kept", ["--codec", "lut", "--bits", "{b}"], ["--method", "squeezellm"]),
+    ("lut, gptq", ["--codec", "lut", "--bits", "{b}"], ["--method", "gptq"]),
+    ("pairs, rtn", ["--codec", "vector", "--bits", "{b}", "--length", "2"], ["--method", "rtn"]),
+    ("pairs, vptq", ["--codec", "vector", "--bits", "{b}", "--length", "2"], ["--method", "vptq"]),
+    ("gaussian pairs, higgs", ["--codec", "vector", "--bits", "{b}", "--length", "2", "--codebook", "gaussian"],
+     ["--method", "higgs"]),
+    ("nested statistics, gptq", ["--codec", "int_nested", "--bits", "{b}", "--super-group", "8"],
+     ["--method", "gptq"]),
+    ("nested statistics, spqr, 1 % kept", ["--codec", "int_nested", "--bits", "{b}", "--super-group", "8"],
+     ["--method", "spqr"]),
 ]
 
 

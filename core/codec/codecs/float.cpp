@@ -2,10 +2,11 @@
 // float: floats of 4 to 8 bits, w' = s v(q), v a value of the format (levels.h: 0 stands in the middle of the
 // codes; the bit patterns of files are patternOf). s = max|w| / max v, of a tensor, a row, a group along the
 // input dimension, or a block of rows x columns (the last ones may be smaller), stored as f16, bf16 or f32.
-// No zero points. A format with an exponent bias of any real value (LLM-FP4) is the same thing: the bias goes
-// into s.
+// No zero points. With powers of two as scales, the next one above (ZeroQuant-FP's M1). A format with an
+// exponent bias of any real value (LLM-FP4) is the same thing: the bias goes into s.
 #include "core/codec/level_codec.h"
 
+#include <cmath>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -33,6 +34,10 @@ const ParamSpecs& specs() {
                 .asAdvanced(),
             ParamSpec::choice("scale_dtype", "Scale type", "f32", {"f16", "bf16", "f32"},
                               "How scales are stored. Codes are computed against the stored value.")
+                .asAdvanced(),
+            ParamSpec::boolean("power_of_two", "Scales are powers of two", false,
+                               "Each scale becomes the next power of two, so that values move into a wider "
+                               "float by an addition to their exponents; a scale then takes 8 bits.")
                 .asAdvanced()};
     }();
     return list;
@@ -45,7 +50,8 @@ public:
         , format_(format)
         , group_(group)
         , blockRows_(blockRows)
-        , scaleType_(scaleType) {}
+        , scaleType_(scaleType)
+        , powerOfTwo_(this->params().boolean("power_of_two")) {}
 
     const std::string& id() const override {
         static const std::string name = "float";
@@ -59,7 +65,15 @@ public:
                                   : group_ < 0     ? "channel"
                                   : blockRows_ > 1 ? fmt::format("block {}x{}", blockRows_, group_)
                                                    : fmt::format("g{}", group_);
-        return fmt::format("fp{} {} {}", bits(), format_.id, group);
+        return fmt::format("fp{} {} {}{}", bits(), format_.id, group, powerOfTwo_ ? " pow2" : "");
+    }
+
+    void fitRange(float lo, float hi, float& scale, float& zero) const override {
+        LevelCodec::fitRange(lo, hi, scale, zero);
+        if (!powerOfTwo_) return;
+        int exponent = 0;
+        const bool isPower = std::frexp(scale, &exponent) == 0.5f;
+        scale = storedScale(std::ldexp(1.0f, isPower ? exponent - 1 : exponent), scaleType_);
     }
 
     Result<GroupLayout> layout(size_t rows, size_t cols) const override {
@@ -74,13 +88,16 @@ public:
 
 protected:
     uint64_t scaleBits(const GroupLayout& l) const override {
-        return uint64_t(l.scaleRows) * l.groups * uint64_t(dtypeInfo(scaleType_).bits);
+        return uint64_t(l.scaleRows) * l.groups * uint64_t(powerOfTwo_ ? 8 : dtypeInfo(scaleType_).bits);
     }
     bool isStorable(const QuantizedTensor&, size_t, size_t, float scale) const override {
-        return scale > 0 && storedScale(scale, scaleType_) == scale;
+        int exponent = 0;
+        return scale > 0 && storedScale(scale, scaleType_) == scale &&
+               (!powerOfTwo_ || std::frexp(scale, &exponent) == 0.5f);
     }
     std::string scaleRule() const override {
-        return fmt::format("a value above 0 of type {}", dtypeInfo(scaleType_).name);
+        return fmt::format("{} above 0 of type {}", powerOfTwo_ ? "a power of two" : "a value",
+                           dtypeInfo(scaleType_).name);
     }
 
 private:
@@ -88,6 +105,7 @@ private:
     long long group_;
     size_t blockRows_;
     DType scaleType_;
+    bool powerOfTwo_;
 };
 
 Result<std::shared_ptr<const Codec>> create(const Params& params) {

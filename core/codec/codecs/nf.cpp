@@ -81,7 +81,8 @@ public:
         q.superZero = Matrix(1, 1);
     }
 
-    void prepareParameters(ConstMatrixView weight, QuantizedTensor& q) const override {
+    void prepareParameters(ConstMatrixView weight, std::span<const float>,
+                           QuantizedTensor& q) const override {
         allocateParameters(q);
         if (!doubleQuant_) return;
         std::vector<float> scales;

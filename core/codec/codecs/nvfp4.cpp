@@ -51,7 +51,8 @@ public:
         q.superScale = Matrix(1, 1);
     }
 
-    void prepareParameters(ConstMatrixView weight, QuantizedTensor& q) const override {
+    void prepareParameters(ConstMatrixView weight, std::span<const float>,
+                           QuantizedTensor& q) const override {
         allocateParameters(q);
         float most = 0;
         for (size_t r = 0; r < weight.rows; ++r)

@@ -94,7 +94,8 @@ public:
         q.superScale = Matrix(1, 1);
     }
 
-    void prepareParameters(ConstMatrixView weight, QuantizedTensor& q) const override {
+    void prepareParameters(ConstMatrixView weight, std::span<const float>,
+                           QuantizedTensor& q) const override {
         allocateParameters(q);
         q.superScale(0, 0) = search_ ? float(bestExponent(weight, q.layout)) : exponent_;
     }

@@ -9,6 +9,9 @@ namespace {
 
 Result<QuantizedTensor> quantize(const QuantizeInput& in, const JobContext& job) {
     QS_TRY(QuantizedTensor q, beginTensor(in, Needs::Sigma));
+    QS_CHECK(checkSingleCodes(*in.codec));
+    if (!in.codec->hasLevels())
+        return Error::invalid(fmt::format("{} has no code that is sure to mean 0", in.codec->label()));
     if (q.cols % 4 != 0) return Error::invalid(fmt::format("row length {} is not a multiple of 4", q.cols));
     if (fittedTogether(*in.codec, q.layout) % 4 != 0)
         return Error::invalid(fmt::format(

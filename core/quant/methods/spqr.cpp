@@ -10,6 +10,7 @@ namespace {
 
 Result<QuantizedTensor> quantize(const QuantizeInput& in, const JobContext& job) {
     QS_TRY(QuantizedTensor q, beginTensor(in, Needs::Sigma));
+    QS_CHECK(checkSingleCodes(*in.codec));
     GptqOptions options;
     options.damping = in.params.real("damping");
     options.actOrder = in.params.boolean("act_order");

@@ -32,6 +32,14 @@ KeptMask KeptMask::highest(ConstMatrixView scores, size_t count) {
     return mask;
 }
 
+KeptMask KeptMask::largest(ConstMatrixView weight, size_t count) {
+    Matrix magnitudes(weight.rows, weight.cols);
+    for (size_t r = 0; r < weight.rows; ++r)
+        std::transform(weight.row(r), weight.row(r) + weight.cols, magnitudes.row(r),
+                       [](float v) { return std::fabs(v); });
+    return highest(magnitudes.view(), count);
+}
+
 KeptMask KeptMask::columns(size_t rows, std::span<const double> scores, size_t count) {
     KeptMask mask(rows, scores.size());
     std::vector<size_t> order(scores.size());

@@ -15,6 +15,8 @@ public:
     /// The `count` weights with the highest scores, the first in row order of equals. Scores [rows, cols]
     /// must be finite. O(rows cols).
     static KeptMask highest(ConstMatrixView scores, size_t count);
+    /// The `count` weights of the largest magnitudes.
+    static KeptMask largest(ConstMatrixView weight, size_t count);
     /// The `count` whole columns with the highest scores.
     static KeptMask columns(size_t rows, std::span<const double> scores, size_t count);
 

@@ -60,11 +60,12 @@ private:
 Matrix leaveOneOutGains(ConstMatrixView weight, const Codec& codec, RangeChoice range,
                         std::span<const double> cost, QuantizedTensor& q) {
     fitGroups(codec, range, weight, q);
+    const TensorCodec reader(codec, q);
     const bool refits =
         codec.fitColumns() == 0 && q.layout.scaleRows == weight.rows && q.layout.blockRows == 1;
     Matrix gains(weight.rows, weight.cols);
     linalg::parallelFor(weight.rows, 8, [&](size_t begin, size_t end) {
-        GroupGains group(codec, range);
+        GroupGains group(*reader, range);
         std::vector<double> errors(q.layout.groupSize);
         for (size_t r = begin; r < end; ++r)
             for (size_t c = 0; c < weight.cols; c += q.layout.groupSize) {

@@ -155,7 +155,7 @@ void fitUnit(const Codec& codec, RangeSearch& search, RangeChoice range, std::sp
 
 void fitGroups(const Codec& codec, RangeChoice range, ConstMatrixView weight, QuantizedTensor& q,
                Importance importance) {
-    codec.prepareParameters(weight, q);
+    codec.prepareParameters(weight, importance, q);
     if (q.layout.scaleRows != weight.rows || q.layout.blockRows > 1)
         return fitBlocks(codec, range, weight, q, importance);
     const size_t unit = fittedTogether(codec, q.layout);

@@ -20,6 +20,7 @@ public:
         , q_(q)
         , rounded_(q.cols, q.rows)
         , difference_(q.cols, q.rows)
+        , reader_(*in.codec, q)
         , block_(std::min(options.blockSize, q.cols)) {}
 
     Result<void> run(const JobContext& job) {
@@ -72,7 +73,9 @@ private:
         std::fill_n(gradient.data, gradient.size(), 0.0f);
         QS_CHECK(in_.backend->addProduct(1.0f, gradient, sigma_.view().block(0, q_.cols, first, n),
                                          difference_.view()));
-        linalg::parallelFor(q_.rows, 64, [&](size_t begin, size_t end) {
+        const size_t vector = in_.codec->vectorRows(), grain = std::max<size_t>(1, 64 / vector);
+        linalg::parallelFor((q_.rows + vector - 1) / vector, grain, [&](size_t from, size_t to) {
+            const size_t begin = from * vector, end = std::min(q_.rows, to * vector);
             std::vector<float> target(end - begin), change(end - begin), scale(end - begin),
                 zero(end - begin);
             std::vector<uint8_t> codes(end - begin);
@@ -104,7 +107,7 @@ private:
             scale[i] = q_.scale(p, group);
             zero[i] = q_.zero(p, group);
         }
-        in_.codec->round(target.data(), target.size(), scale.data(), zero.data(), codes.data(), value);
+        reader_->round(target.data(), target.size(), scale.data(), zero.data(), codes.data(), value);
         for (size_t i = 0; i < codes.size(); ++i)
             q_.codes[(begin + i) * q_.cols + column] = codes[i];
     }
@@ -129,6 +132,7 @@ private:
     Matrix sigma_;
     Matrix rounded_, difference_; ///< W', W - W'
     Matrix gradient_;             ///< D Sigma of the present block
+    TensorCodec reader_;
     size_t block_;
 };
 

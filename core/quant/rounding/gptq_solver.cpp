@@ -59,6 +59,7 @@ public:
         , order_(columnOrder(*in.sigma, options.actOrder))
         , original_(q.cols, q.rows)
         , update_(q.cols, q.rows)
+        , vector_(in.codec->vectorRows())
         , unit_(fittedTogether(*in.codec, q.layout))
         ,
         // One scale for all rows, and static groups, are fitted once on the original weights.
@@ -75,10 +76,11 @@ public:
         weighInputs();
         q_.extras.kept = options_.kept.places();
         if (fitOnTheWay_)
-            in_.codec->prepareParameters(in_.weight, q_);
+            in_.codec->prepareParameters(in_.weight, importance_, q_);
         else
             fitGroups(*in_.codec, options_.range, coveredWeights(in_.weight, options_.kept, unit_, covered_),
                       q_, importance_);
+        reader_.emplace(*in_.codec, q_);
         const size_t n = q_.cols;
         const size_t block = std::min(options_.blockSize, n);
         weight_ = Matrix(block, q_.rows);
@@ -97,10 +99,11 @@ public:
     }
 
 private:
-    // Super-blocks leave room for a choice that the inputs can weigh. The grids of the others are fitted as
-    // in the published code.
+    // Super-blocks and tables leave room for a choice that the inputs can weigh. The grids of the others are
+    // fitted as in the published code.
     void weighInputs() {
-        if (in_.codec->fitColumns() == 0 || options_.range.rule != RangeRule::Mse) return;
+        const bool superBlocks = in_.codec->fitColumns() > 0 && options_.range.rule == RangeRule::Mse;
+        if (!superBlocks && in_.codec->hasLevels()) return;
         importance_ = importanceOf(*in_.sigma);
     }
 
@@ -258,16 +261,17 @@ private:
     /// Backend::gptqColumnBlock for grids of any kind and weights that are kept; `first` is the place of the
     /// block in the solving order.
     void solveColumns(const ColumnBlock& b, size_t first) {
-        linalg::parallelFor(b.weight.cols, 64, [&](size_t begin, size_t end) {
-            const size_t rows = end - begin;
+        const size_t grain = std::max<size_t>(1, 64 / vector_);
+        linalg::parallelFor((b.weight.cols + vector_ - 1) / vector_, grain, [&](size_t from, size_t to) {
+            const size_t begin = from * vector_, rows = std::min(b.weight.cols, to * vector_) - begin;
             std::vector<uint8_t> zeros(options_.zerosOfFour > 0 ? rows
                                                                 : 0); // of the present four, a bit each
             for (size_t i = 0; i < b.weight.rows; ++i) {
                 if ((first + i) % 4 == 0) chooseZeros(b, i, begin, zeros);
                 const float *w = b.weight.row(i) + begin, inverse = 1.0f / b.factor(i, i);
                 float *rounded = b.dequantized.row(i) + begin, *error = b.error.row(i) + begin;
-                in_.codec->round(w, rows, b.scale.row(i) + begin, b.zero.row(i) + begin,
-                                 b.codes.row(i) + begin, rounded);
+                (*reader_)->round(w, rows, b.scale.row(i) + begin, b.zero.row(i) + begin,
+                                  b.codes.row(i) + begin, rounded);
                 keep(order_[first + i], begin, {w, rows}, rounded);
                 setZeros(b, i, (first + i) % 4, begin, zeros);
                 for (size_t r = 0; r < rows; ++r)
@@ -303,8 +307,8 @@ private:
         const float zero = 0;
         for (size_t r = 0; r < zeros.size(); ++r)
             if (zeros[r] >> ofFour & 1)
-                in_.codec->round(&zero, 1, &b.scale(i, begin + r), &b.zero(i, begin + r),
-                                 &b.codes(i, begin + r), &b.dequantized(i, begin + r));
+                (*reader_)->round(&zero, 1, &b.scale(i, begin + r), &b.zero(i, begin + r),
+                                  &b.codes(i, begin + r), &b.dequantized(i, begin + r));
     }
 
     /// Weights of the rows from `begin` on of one column that keep their values.
@@ -319,11 +323,13 @@ private:
     const GptqOptions& options_;
     QuantizedTensor& q_;
     std::vector<size_t> order_;
-    MatrixD factor_;            ///< R
-    Matrix factorF_;            ///< R in float32
-    Matrix original_;           ///< W
-    Matrix covered_;            ///< W for the fit of static groups, when weights are kept
-    Matrix update_;             ///< (W - W') R of the columns solved so far
+    MatrixD factor_;  ///< R
+    Matrix factorF_;  ///< R in float32
+    Matrix original_; ///< W
+    Matrix covered_;  ///< W for the fit of static groups, when weights are kept
+    Matrix update_;   ///< (W - W') R of the columns solved so far
+    std::optional<TensorCodec> reader_;
+    size_t vector_;             ///< rows that are rounded together
     Matrix u_, weight_, error_; ///< of the present block
     Matrix dequantized_, scale_, zero_;
     MatrixT<uint8_t> codes_;

@@ -44,7 +44,7 @@ Result<ScalingLoss> ScalingLoss::make(const TransformInput& in, Of of) {
         r.tokens = squares > 0 ? trace / squares : 0;
         if (of == Of::Weights) r.linear.inputs = nullptr;
         QS_TRY(const GroupLayout layout, linear.codec->layout(linear.weight.rows, linear.weight.cols));
-        r.shared = layout.scaleRows == 1;
+        r.shared = layout.scaleRows == 1 || r.linear.codec->vectorRows() > 1 || !r.linear.codec->hasLevels();
         loss.readers_.push_back(std::move(r));
     }
     return loss;

@@ -43,6 +43,7 @@ private slots:
     void codesAreStable_data() { rows(); }
     void codesAreStable() {
         const auto codec = *descriptor()->create(Params::defaults(descriptor()->params));
+        if (!codec->hasLevels()) return; // tested with their tables
         float s = 0, z = 0;
         codec->fitRange(-0.37f, 0.91f, s, z);
         for (int c = 0; c < codec->levels(); ++c) {
@@ -57,6 +58,7 @@ private slots:
     void nearestIsNearest_data() { rows(); }
     void nearestIsNearest() {
         const auto codec = *descriptor()->create(Params::defaults(descriptor()->params));
+        if (!codec->hasLevels()) return;
         float s = 0, z = 0;
         codec->fitRange(-1.0f, 1.5f, s, z);
         for (int i = -300; i <= 300; ++i) {

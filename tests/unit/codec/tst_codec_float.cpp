@@ -52,6 +52,24 @@ private slots:
                                          {-100.0f, -6.0f}})
             QCOMPARE(fp4.value(fp4.nearest(v)), nearest);
     }
+    /// The largest value of E2M1 is 6: max|w| / 6 rounded up to a power of two.
+    void scalesThatArePowersOfTwo() {
+        const auto codec = makeCodec("float", {{"format", "e2m1"}, {"group", 4}, {"power_of_two", true}});
+        Matrix w(1, 12);
+        const float values[] = {6, 1, 0, -3, 6.1f, 1, 0, 0, 0.7f, -0.1f, 0, 0};
+        std::copy_n(values, 12, w.data());
+        auto q = quantizeToNearest(w.view(), *codec, {}, JobContext());
+        QS_VERIFY_OK(q);
+        QS_VERIFY_OK(codec->checkParameters(*q));
+        QCOMPARE(q->scale(0, 0), 1.0f);
+        QCOMPARE(q->scale(0, 1), 2.0f);
+        QCOMPARE(q->scale(0, 2), 0.125f);
+        QCOMPARE(codec->storedBits(1, 12)->total(), uint64_t(12 * 4 + 3 * 8));
+        QuantizedTensor bad = std::move(*q);
+        bad.scale(0, 1) = 3;
+        const auto refused = codec->checkParameters(bad);
+        QVERIFY(!refused && refused.error().message.find("power of two") != std::string::npos);
+    }
     void positionCountsSteps() {
         const Levels& fp4 = levelsOf(*smallFloat("e2m1"));
         QCOMPARE(fp4.position(0), 7.0);

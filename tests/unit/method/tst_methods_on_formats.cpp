@@ -28,6 +28,12 @@ private slots:
         row("int_two_level", R"({"bits": 3, "group": 32})");
         row("bcq", R"({"bits": 1, "group": 32})");
         row("bcq", R"({"bits": 3, "group": 32})");
+        row("lut", R"({"bits": 2})");
+        row("lut", R"({"bits": 3, "group": 64})");
+        row("vector", R"({"bits": 2, "length": "2"})");
+        row("vector", R"({"bits": 2, "length": "4", "group": 32})");
+        row("vector", R"({"bits": 1, "length": "8", "group": 0})");
+        row("vector", R"({"bits": 2, "length": "2", "codebook": "gaussian"})");
     }
     void lowerTheOutputError() {
         QFETCH(QString, codec);
