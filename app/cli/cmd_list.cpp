@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/cli/command.h"
 #include "app/cli/text.h"
+#include "core/allocate/allocator.h"
+#include "core/allocate/score.h"
 #include "core/checkpoint/reader.h"
 #include "core/codec/codec.h"
 #include "core/export/exporter.h"
@@ -71,6 +73,18 @@ json describe(const ExporterDescriptor& d) {
             {"params", paramsJson(d.params)}};
 }
 
+json describe(const ScoreDescriptor& d) {
+    return {{"id", d.id},
+            {"label", d.label},
+            {"summary", d.summary},
+            {"citation", d.citation},
+            {"validity", d.validity},
+            {"needs", d.needs}};
+}
+json describe(const AllocatorDescriptor& d) {
+    return {{"id", d.id}, {"label", d.label}, {"summary", d.summary}, {"citation", d.citation}};
+}
+
 template<class Entries>
 void show(Console& out, const Entries& entries) {
     json list = json::array();
@@ -102,6 +116,8 @@ Result<void> list(Session& session, const std::string& kind) {
     if (kind == "architectures") show(out, architectures());
     if (kind == "readers") show(out, readers());
     if (kind == "exporters") show(out, exporters());
+    if (kind == "scores") show(out, scores());
+    if (kind == "allocators") show(out, allocators());
     if (kind == "systems") showSystems(out);
     return {};
 }
@@ -113,12 +129,13 @@ void addList(Commands& commands) {
     CLI::App& app = commands.add("list", "List what this build knows: methods, codecs, formats",
                                  {"list methods", "list codecs --json"},
                                  [kind](Session& session) { return list(session, *kind); });
-    app.add_option(
-           "kind", *kind,
-           "methods, transforms, codecs, architectures, readers, exporters or systems (of the literature)")
+    app.add_option("kind", *kind,
+                   "methods, transforms, codecs, architectures, readers, exporters, scores, allocators or "
+                   "systems (of the "
+                   "literature)")
         ->required()
-        ->check(CLI::IsMember(
-            {"methods", "transforms", "codecs", "architectures", "readers", "exporters", "systems"}));
+        ->check(CLI::IsMember({"methods", "transforms", "codecs", "architectures", "readers", "exporters",
+                               "scores", "allocators", "systems"}));
 }
 
 } // namespace qs::cli

@@ -55,6 +55,8 @@ void addInspect(Commands& commands);
 void addCalibrate(Commands& commands);
 void addImatrix(Commands& commands);
 void addPlan(Commands& commands);
+void addSensitivity(Commands& commands);
+void addAllocate(Commands& commands);
 void addQuantize(Commands& commands);
 void addEvaluate(Commands& commands);
 void addCompare(Commands& commands);

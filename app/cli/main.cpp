@@ -30,6 +30,8 @@ void declare(CLI::App& app, Commands& commands) {
     addCalibrate(commands);
     addImatrix(commands);
     addPlan(commands);
+    addSensitivity(commands);
+    addAllocate(commands);
     addQuantize(commands);
     addEvaluate(commands);
     addCompare(commands);

@@ -26,6 +26,7 @@ LAYERS = [
 # The steps inside one row that are meant: (from, to).
 SAME_ROW = {
     ("core/export", "core/run"),
+    ("core/allocate", "core/evaluate"),
     ("core/model", "core/codec"),
     ("core/backend", "core/linalg"),
 }

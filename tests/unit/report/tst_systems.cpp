@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/allocate/allocator.h"
+#include "core/allocate/score.h"
 #include "core/export/exporter.h"
 #include "core/quant/transform/transform.h"
 #include "core/report/systems.h"
@@ -20,6 +22,8 @@ class Systems : public QObject {
         if (kind == "transform") return findTransform(name).has_value();
         if (kind == "exporter") return findExporter(name).has_value();
         if (kind == "inputs") return InputScheme::preset(name).has_value();
+        if (kind == "score") return findScore(name).has_value();
+        if (kind == "allocator") return findAllocator(name).has_value();
         if (kind == "kv") return KvScheme::preset(name).has_value();
         return false;
     }

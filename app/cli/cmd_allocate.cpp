@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/cli/quantize_steps.h"
+#include "app/cli/resources.h"
+#include "app/cli/scheme_flags.h"
+#include "app/cli/text.h"
+#include "core/allocate/scheme_allocation.h"
+#include "core/base/file.h"
+
+#include <charconv>
+#include <chrono>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace qs::cli {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr size_t kTextSamples = 16;
+
+struct SensitivityCommand {
+    std::string model, output, calibration;
+    std::vector<int> bits;
+    std::vector<std::string> measures = {"linearity"};
+    SchemeFlags scheme;
+    TokenOptions tokens;
+    BackendOptions backend;
+};
+
+struct AllocateCommand {
+    std::string model, table, output, score = "linearity", allocator = "exact", size;
+    double bitsPerWeight = 0, perplexity = 0;
+    std::vector<std::string> locks;
+    bool tieFused = false, noKeep = false;
+};
+
+std::string labelOf(const Scheme& scheme) {
+    return schemeText(scheme);
+}
+
+/// The schemes that the flags ask for: those of a recipe, or one at several bits.
+Result<std::vector<Scheme>> candidatesOf(const SensitivityCommand& o, uint64_t& seed) {
+    QS_TRY(const Recipe recipe, o.scheme.recipe());
+    seed = recipe.seed;
+    std::vector<Scheme> out;
+    for (const Rule& rule : recipe.rules) {
+        if (!rule.scheme) continue;
+        if (o.bits.empty()) {
+            if (std::find(out.begin(), out.end(), *rule.scheme) == out.end()) out.push_back(*rule.scheme);
+            continue;
+        }
+        QS_TRY(const CodecDescriptor* codec, findCodec(rule.scheme->codec));
+        for (const int bits : o.bits) {
+            Scheme s = *rule.scheme;
+            QS_TRY(s.codecParams, codec->withBits(s.codecParams, bits));
+            if (std::find(out.begin(), out.end(), s) == out.end()) out.push_back(std::move(s));
+        }
+    }
+    if (out.empty()) return Error::invalid("there is no scheme to measure: the recipe keeps everything");
+    return out;
+}
+
+/// What the file holds already, if it is of the same model, inputs and seed.
+Result<void> adoptFrom(const std::filesystem::path& file, SensitivityTable& table) {
+    if (!std::filesystem::exists(file)) return {};
+    QS_TRY(const SensitivityTable known, SensitivityTable::load(file));
+    const auto same = [&](const char* what, const std::string& a, const std::string& b) -> Result<void> {
+        if (a == b) return {};
+        return Error::invalid(
+            fmt::format("holds a table of another {}. Choose another file, or remove this one", what),
+            file.string());
+    };
+    QS_CHECK(same("model", known.modelFingerprint, table.modelFingerprint));
+    QS_CHECK(same("calibration", known.calibrationFingerprint, table.calibrationFingerprint));
+    QS_CHECK(same("text", known.textFingerprint, table.textFingerprint));
+    QS_CHECK(same("seed", std::to_string(known.seed), std::to_string(table.seed)));
+    table.adopt(known);
+    return {};
+}
+
+std::string tableText(const SensitivityTable& table) {
+    std::vector<Table::Column> columns = {{"module"}, {"alpha", true}};
+    for (const Scheme& s : table.candidates)
+        columns.push_back({labelOf(s), true});
+    Table t(std::move(columns));
+    for (const SensitivityRow& r : table.rows) {
+        std::vector<std::string> cells = {r.module, number(r.alpha)};
+        for (const SensitivityCell& c : r.cells)
+            cells.push_back(!c.legal() ? "refused" : number(std::isnan(c.kl) ? c.weightError : c.kl));
+        t.add(std::move(cells));
+    }
+    return t.text();
+}
+
+Result<void> runSensitivity(Session& session, const SensitivityCommand& o) {
+    QS_TRY(const auto model, openModel(o.model));
+    uint64_t seed = 0;
+    QS_TRY(auto candidates, candidatesOf(o, seed));
+    QS_TRY(SensitivityTable table, SensitivityTable::begin(*model, std::move(candidates), seed));
+    SensitivityRequest request;
+    for (const std::string& m : o.measures) {
+        request.linearity = request.linearity || m == "linearity";
+        request.alone = request.alone || m == "alone";
+    }
+    std::shared_ptr<const Calibration> calibration;
+    if (!o.calibration.empty()) {
+        QS_TRY(calibration, Calibration::open(o.calibration));
+        QS_CHECK(calibration->requireFor(*model));
+        request.calibration = calibration.get();
+        table.calibrationFingerprint = calibration->info().fingerprint;
+    }
+    TokenInput input;
+    if (request.linearity || request.alone) {
+        QS_CHECK(model->requireForward());
+        QS_TRY(input, TokenInput::load(o.tokens, *model));
+        request.text = &input.windows;
+        table.textFingerprint = sha256Hex(std::as_bytes(input.windows.span()));
+    }
+    QS_CHECK(adoptFrom(o.output, table));
+    QS_TRY(const auto backend, o.backend.make());
+    using Clock = std::chrono::steady_clock;
+    auto saved = Clock::now();
+    Result<void> write;
+    const auto measured = [&](const SensitivityTable& now, size_t) {
+        if (Clock::now() - saved < std::chrono::seconds(10) || !write) return;
+        write = now.save(o.output);
+        saved = Clock::now();
+    };
+    const auto done = measureSensitivity(*model, request, table, *backend, session.job, measured);
+    QS_CHECK(table.save(o.output)); // a cancelled measurement too: the same command goes on from there
+    QS_CHECK(done);
+    session.console.text(tableText(table) + fmt::format("\n{}; written to {}\n",
+                                                        request.alone
+                                                            ? "KL of each linear alone, nats per token"
+                                                            : "Relative squared error of the weights",
+                                                        o.output));
+    json result = table.toJson();
+    result["file"] = o.output;
+    session.console.result(std::move(result));
+    return {};
+}
+
+/// "700MiB", "3.2 GB", "1200000".
+Result<uint64_t> bytesFrom(const std::string& text) {
+    double value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    std::string unit(end, text.data() + text.size());
+    unit.erase(0, unit.find_first_not_of(' '));
+    static const std::map<std::string, double> units = {{"", 1},         {"B", 1},       {"kB", 1e3},
+                                                        {"MB", 1e6},     {"GB", 1e9},    {"KiB", 0x1p10},
+                                                        {"MiB", 0x1p20}, {"GiB", 0x1p30}};
+    const auto factor = units.find(unit);
+    if (error != std::errc() || factor == units.end() || !(value > 0 && value * factor->second < 0x1p60))
+        return Error::invalid(fmt::format("'{}' is no size like 700MiB, 3.2GB or a number of bytes", text),
+                              "--target-size");
+    return uint64_t(value * factor->second);
+}
+
+/// A candidate by "keep", by its bits, or by its text in the table.
+Result<std::optional<size_t>> candidateNamed(const SensitivityTable& table, const std::string& name) {
+    if (name == "keep") return std::optional<size_t>();
+    std::vector<size_t> found;
+    std::string known = "keep";
+    for (size_t c = 0; c < table.candidates.size(); ++c) {
+        const Scheme& s = table.candidates[c];
+        QS_TRY(const auto codec, createCodec(s.codec, s.codecParams));
+        if (labelOf(s) == name || std::to_string(codec->bits()) == name) found.push_back(c);
+        known += fmt::format(", {} ({} bits)", labelOf(s), codec->bits());
+    }
+    if (found.size() == 1) return std::optional<size_t>(found.front());
+    return Error::invalid(
+        fmt::format("{} candidates are called '{}'; there are: {}", found.size(), name, known), "--lock");
+}
+
+/// "PATTERN=CANDIDATE" over the table's modules.
+Result<void> addLock(const SensitivityTable& table, const std::string& text, AllocationRequest& request) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos)
+        return Error::invalid(fmt::format("'{}' is not PATTERN=CANDIDATE", text), "--lock");
+    const std::string pattern = text.substr(0, equals);
+    QS_TRY(const auto candidate, candidateNamed(table, text.substr(equals + 1)));
+    size_t matched = 0;
+    for (const SensitivityRow& r : table.rows)
+        if (globMatches(pattern, r.module)) {
+            request.locked[r.module] = candidate;
+            ++matched;
+        }
+    if (matched == 0) return Error::invalid(fmt::format("'{}' matches no linear", pattern), "--lock");
+    return {};
+}
+
+Result<AllocationRequest> requestFrom(const AllocateCommand& o, const SensitivityTable& table) {
+    AllocationRequest request;
+    request.score = o.score;
+    request.allocator = o.allocator;
+    request.mayKeep = !o.noKeep;
+    if (o.bitsPerWeight > 0) request.target.bitsPerWeight = o.bitsPerWeight;
+    if (o.perplexity > 0) request.target.loss = std::log1p(o.perplexity / 100);
+    if (!o.size.empty()) {
+        QS_TRY(request.target.checkpointBytes, bytesFrom(o.size));
+    }
+    for (const std::string& lock : o.locks)
+        QS_CHECK(addLock(table, lock, request));
+    if (o.tieFused) request.tied = fusedTies(table);
+    return request;
+}
+
+Result<void> runAllocate(Session& session, const AllocateCommand& o) {
+    QS_TRY(const auto model, openModel(o.model));
+    QS_TRY(const SensitivityTable table, SensitivityTable::load(o.table));
+    QS_TRY(const std::string fingerprint, model->checkpoint().fingerprint());
+    if (table.modelFingerprint != fingerprint)
+        return Error::invalid(fmt::format("was measured on the model {:.16}, this one is {:.16}",
+                                          table.modelFingerprint, fingerprint),
+                              o.table);
+    QS_TRY(const AllocationRequest request, requestFrom(o, table));
+    QS_TRY(const SchemeAllocation a, allocateSchemes(table, request, session.job));
+    const Recipe recipe = a.recipe(table, "allocated by " + o.score);
+    const Plan plan = resolvePlan(recipe, *model);
+    QS_CHECK(requirePlan(plan));
+    if (!o.output.empty()) QS_CHECK(recipe.save(o.output));
+
+    Table t({{"module"}, {"scheme"}, {"bytes", true}});
+    json entries = json::array();
+    uint64_t weights = 0;
+    for (size_t r = 0; r < table.rows.size(); ++r) {
+        const SensitivityRow& row = table.rows[r];
+        weights += row.weights;
+        const std::string scheme = a.candidate[r] ? labelOf(table.candidates[*a.candidate[r]]) : "kept";
+        t.add({row.module, scheme, humanBytes(plan.entries[r].bytesAfter)});
+        entries.push_back({{"module", row.module},
+                           {"candidate", a.candidate[r] ? json(*a.candidate[r]) : json()},
+                           {"bytes", plan.entries[r].bytesAfter}});
+    }
+    const double bits = weights > 0 ? 8.0 * double(a.bytes) / double(weights) : 0;
+    QS_TRY(const ScoreDescriptor* score, findScore(o.score));
+    Fields f;
+    f.add("Linears",
+          fmt::format("{} of {}, {:.4f} bits per weight", humanBytes(a.bytes), humanBytes(a.budget), bits));
+    f.add("Checkpoint", fmt::format("{} ({} bytes)", humanBytes(plan.totalBytesAfter), plan.totalBytesAfter));
+    f.add("Left", a.remainder());
+    f.add("Predicted", fmt::format("{} {} (none within the budget below {})", number(a.cost),
+                                   score->isLoss ? "nats per token" : "of the score", number(a.bound)));
+    f.add("Valid for", score->validity);
+    if (!a.unmeasured.empty())
+        f.add("Not measured",
+              fmt::format("{} linears stay kept, {} first", a.unmeasured.size(), a.unmeasured.front()));
+    if (!o.output.empty()) f.add("Recipe", o.output);
+    session.console.text(t.text() + "\n" + f.text() + issuesText(plan.issues));
+    session.console.result({{"entries", std::move(entries)},
+                            {"bytes", a.bytes},
+                            {"budget", a.budget},
+                            {"bits_per_weight", bits},
+                            {"checkpoint_bytes", plan.totalBytesAfter},
+                            {"predicted", a.cost},
+                            {"bound", a.bound},
+                            {"remainder", a.remainder()},
+                            {"unmeasured", a.unmeasured},
+                            {"recipe", recipe.toJson()}});
+    return {};
+}
+
+} // namespace
+
+void addSensitivity(Commands& commands) {
+    auto o = std::make_shared<SensitivityCommand>();
+    CLI::App& app = commands.add(
+        "sensitivity", "Measure what every scheme costs on every linear; the same command again goes on",
+        {"sensitivity MODEL --method rtn --group 64 --candidates 2,3,4,6,8 --output table.json",
+         "sensitivity MODEL --method gptq --group 64 --candidates 2,3,4 --calibration c.h5 --measure alone "
+         "--output table.json",
+         "sensitivity MODEL --recipe schemes.json --output table.json"},
+        [o](Session& session) { return runSensitivity(session, *o); });
+    app.add_option("model", o->model, "Model folder, or a weight file")->required();
+    app.add_option("--output,-o", o->output,
+                   "Table to write (JSON); values that it holds are not measured again")
+        ->required()
+        ->type_name("FILE");
+    app.add_option("--candidates", o->bits,
+                   "The scheme at each of these bits, 2,3,4; without it the schemes of the recipe")
+        ->delimiter(',')
+        ->type_name("BITS");
+    app.add_option(
+           "--measure", o->measures,
+           "Beside the errors of weights and outputs: linearity (how steeply noise in a linear raises the "
+           "loss), alone (KL of the model with one linear quantized), none")
+        ->delimiter(',')
+        ->check(CLI::IsMember({"linearity", "alone", "none"}))
+        ->capture_default_str();
+    app.add_option("--calibration", o->calibration, "For methods that need it, and for errors of outputs")
+        ->type_name("FILE");
+    o->scheme.declare(app);
+    o->tokens.add(app, kCalibrationText, kTextSamples);
+    o->backend.add(app);
+}
+
+void addAllocate(Commands& commands) {
+    auto o = std::make_shared<AllocateCommand>();
+    CLI::App& app =
+        commands.add("allocate", "Choose a scheme for every linear within a budget, from a sensitivity table",
+                     {"allocate MODEL --table table.json --target-bpw 3.5 --output recipe.json",
+                      "allocate MODEL --table table.json --target-size 700MiB --lock 'lm_head=keep' "
+                      "--tie-fused -o recipe.json",
+                      "allocate MODEL --table table.json --target-ppl 2 --score kl_alone -o recipe.json"},
+                     [o](Session& session) { return runAllocate(session, *o); });
+    app.add_option("model", o->model, "Model folder, or a weight file")->required();
+    app.add_option("--table", o->table, "From the command sensitivity")->required()->type_name("FILE");
+    app.add_option("--output,-o", o->output, "Recipe to write")->type_name("FILE");
+    CLI::Option_group* target = app.add_option_group("Target", "One of these");
+    target->add_option("--target-bpw", o->bitsPerWeight, "Stored bits per weight of all linears together")
+        ->check(CLI::PositiveNumber);
+    target->add_option("--target-size", o->size, "Size of the whole checkpoint, like 700MiB")
+        ->type_name("SIZE");
+    target
+        ->add_option("--target-ppl", o->perplexity, "Perplexity at most so many percent higher, as predicted")
+        ->check(CLI::PositiveNumber)
+        ->type_name("PERCENT");
+    target->require_option(1);
+    std::vector<std::string> ids;
+    for (const ScoreDescriptor* s : scores())
+        ids.push_back(s->id);
+    app.add_option("--score", o->score, "What is minimized")
+        ->check(CLI::IsMember(ids))
+        ->capture_default_str();
+    ids.clear();
+    for (const AllocatorDescriptor* a : allocators())
+        ids.push_back(a->id);
+    app.add_option("--allocator", o->allocator, "How")->check(CLI::IsMember(ids))->capture_default_str();
+    app.add_option("--lock", o->locks,
+                   "Linears that match PATTERN get this candidate: keep, its bits or its name")
+        ->type_name("PATTERN=CANDIDATE");
+    app.add_flag("--tie-fused", o->tieFused, "Linears that runtimes fuse (q, k, v; gate, up) get one scheme");
+    app.add_flag("--no-keep", o->noKeep, "Every linear gets a candidate");
+}
+
+} // namespace qs::cli

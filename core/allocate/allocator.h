@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Allocator registry: one entry per way of choosing one option of every item, so that the sum of costs is
+// small and the sum of bytes within a budget: the multiple-choice knapsack problem (allocators.def +
+// allocators/<id>.cpp).
+#pragma once
+
+#include "core/base/job.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace qs {
+
+struct AllocatorOption {
+    uint64_t bytes = 0;
+    double cost = 0; ///< finite, >= 0
+};
+
+/// What gets one option: a linear, or several that must agree. At least one option.
+using AllocatorItem = std::vector<AllocatorOption>;
+
+struct Allocation {
+    std::vector<size_t> chosen; ///< an option of every item
+    uint64_t bytes = 0;
+    double cost = 0;
+    double bound =
+        0; ///< no choice within the budget costs less; equal to `cost` (but for rounding): the best there is
+};
+
+struct AllocatorDescriptor {
+    std::string id;
+    std::string label, summary, citation;
+    /// Never above the budget. Deterministic. Call through allocate().
+    Result<Allocation> (*solve)(std::span<const AllocatorItem> items, uint64_t budget,
+                                const JobContext& job) = nullptr;
+};
+
+std::span<const AllocatorDescriptor* const> allocators();
+/// NotFound lists the known ids.
+Result<const AllocatorDescriptor*> findAllocator(const std::string& id);
+
+/// Checks the items and that the budget can be met, and solves. InvalidArgument says by how much it cannot.
+Result<Allocation> allocate(const AllocatorDescriptor& allocator, std::span<const AllocatorItem> items,
+                            uint64_t budget, const JobContext& job);
+
+} // namespace qs

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Score registry: one entry per way of telling from a sensitivity table what a scheme on one linear does to
+// the model (scores.def + scores/<id>.cpp). Scores of different linears add up: that is what allocators
+// minimize.
+#pragma once
+
+#include "core/allocate/sensitivity.h"
+
+namespace qs {
+
+struct ScoreDescriptor {
+    std::string id; ///< stored on disk, never renamed
+    std::string label, summary, citation;
+    std::string validity; ///< where the sum can be trusted
+    std::string needs;    ///< what has to be measured, for error texts: "linearity"
+    bool isLoss = false;  ///< a sum of scores is an increase of the loss, nats per token
+    /// >= 0; NaN when what it needs is not measured.
+    double (*cost)(const SensitivityRow& row, const SensitivityCell& cell) = nullptr;
+};
+
+std::span<const ScoreDescriptor* const> scores();
+/// NotFound lists the known ids.
+Result<const ScoreDescriptor*> findScore(const std::string& id);
+
+} // namespace qs

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sensitivity: what every way to quantize every linear costs, in bytes and in damage, each linear alone. One
+// table serves every budget.
+#pragma once
+
+#include "core/calibrate/calibration.h"
+#include "core/recipe/recipe.h"
+
+#include <cmath>
+
+namespace qs {
+
+/// One linear with one scheme. Values are NaN until they are measured.
+struct SensitivityCell {
+    std::string refused;             ///< why the scheme cannot be applied; "" when it can
+    uint64_t bytes = 0;              ///< exact payload
+    double weightError = NAN;        ///< ||W - W'||^2 / ||W||^2
+    double outputError = NAN;        ///< tr(E Sigma E^T) / tr(W Sigma W^T); needs a calibration
+    double kl = NAN, klStderr = NAN; ///< mean KL(original || changed), nats per scored token
+
+    bool legal() const { return refused.empty(); }
+    bool hasError() const { return !legal() || !std::isnan(weightError); }
+    bool hasKl() const { return !legal() || !std::isnan(kl); }
+};
+
+/// One linear.
+struct SensitivityRow {
+    std::string module, fusedGroup;
+    uint64_t weights = 0, keptBytes = 0; ///< bytes in the checkpoint
+    /// KL of a relative error t of its weights is alpha t^2 for small t; fitted through Gaussian noise of
+    /// several sizes (Malinovskii et al. 2024, arXiv:2411.17525, section 3). alphaError: root mean square of
+    /// the fit's residuals, as a share of that of the measured values.
+    double alpha = NAN, alphaError = NAN;
+    std::vector<SensitivityCell> cells; ///< one per candidate
+};
+
+struct SensitivityTable {
+    std::string modelFingerprint;
+    std::string calibrationFingerprint;    ///< "" without one
+    std::string textFingerprint, protocol; ///< of what KL is measured on; "" without
+    uint64_t seed = 0;
+    uint64_t checkpointBytes = 0;
+    std::vector<Scheme> candidates;
+    std::vector<SensitivityRow> rows; ///< every target of the model, in its order
+
+    /// Everything but what is measured: the exact bytes, and what cannot be applied.
+    static Result<SensitivityTable> begin(const Model& model, std::vector<Scheme> candidates, uint64_t seed);
+    /// Takes over what `known` measured of the same model, calibration, text and seed, scheme by scheme.
+    void adopt(const SensitivityTable& known);
+
+    nlohmann::json toJson() const;
+    static Result<SensitivityTable> fromJson(const nlohmann::json& json, const std::string& where);
+    Result<void> save(const std::filesystem::path& file) const;
+    static Result<SensitivityTable> load(const std::filesystem::path& file);
+};
+
+struct SensitivityRequest {
+    const Calibration* calibration = nullptr; ///< for methods that need it, and for output errors
+    const TokenWindows* text = nullptr;       ///< for the two that follow
+    bool linearity = false;                   ///< fit alpha of every linear
+    bool alone = false;                       ///< run the model with every cell alone
+    size_t activationBudgetBytes = size_t(2) << 30;
+};
+
+/// Called with the table and the row that has more values than before, on the calling thread.
+using SensitivitySink = std::function<void(const SensitivityTable&, size_t row)>;
+
+/// Relative sizes of the noise that alpha is fitted through.
+std::span<const double> noiseLevels();
+
+/// Fills in what `table` lacks and the request asks for. A cancelled job leaves what has been measured in the
+/// table. InvalidArgument when a method needs a calibration that is not there. Cost: one quantization per
+/// cell; with `linearity` and `alone` the blocks from a linear's own on for each noise level and each cell.
+Result<void> measureSensitivity(const Model& model, const SensitivityRequest& request,
+                                SensitivityTable& table, Backend& backend, const JobContext& job,
+                                const SensitivitySink& measured = {});
+
+} // namespace qs
