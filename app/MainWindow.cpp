@@ -20,6 +20,7 @@
 #include "app/pages/StatusLine.h"
 #include "app/pages/TensorsPane.h"
 #include "app/pages/TokensPage.h"
+#include "app/pages/TunePage.h"
 #include "app/pages/WelcomePage.h"
 #include "app/session/SampleData.h"
 #include "widgets/theme/Icons.h"
@@ -79,6 +80,10 @@ MainWindow::~MainWindow() {
     m_session.table()->disconnect();
     m_session.selection()->disconnect();
     m_state.disconnect();
+    m_session.undoStack()->disconnect(this);
+    // Jobs end, and say so, until the session is gone.
+    m_session.engine()->disconnect(this);
+    m_session.pool()->disconnect(this);
     delete takeCentralWidget();
     for (const Dock& d : m_docks)
         delete d.dock;
@@ -99,11 +104,12 @@ void MainWindow::makePages() {
     m_stack->setMinimumSize(560, 300);
     m_welcome = new WelcomePage(&m_settings);
     m_inspect = new InspectPage(&m_state, &m_settings);
+    m_tune = new TunePage(&m_session);
     m_runPage = new RunPage(&m_session);
     m_judge = new JudgePage(&m_session);
     m_export = new ExportPage(&m_session, m_dialogs.get());
     for (QWidget* page :
-         {static_cast<QWidget*>(m_welcome), static_cast<QWidget*>(m_inspect),
+         {static_cast<QWidget*>(m_welcome), static_cast<QWidget*>(m_inspect), static_cast<QWidget*>(m_tune),
           static_cast<QWidget*>(m_runPage), static_cast<QWidget*>(m_judge), static_cast<QWidget*>(m_export)})
         m_stack->addWidget(page);
     layout->addWidget(m_message);
@@ -115,6 +121,7 @@ void MainWindow::makePages() {
     connect(m_inspect->heatMap(), &HeatMapPane::bitsRequested, this, &MainWindow::setBits);
     connect(m_inspect->experts(), &ExpertsPane::bitsRequested, this, &MainWindow::setBits);
     connect(m_inspect->profile(), &ProfilePane::calibrateRequested, this, &MainWindow::calibrate);
+    connect(m_tune, &TunePage::editRefused, this, &MainWindow::showError);
     connect(m_runPage, &RunPage::runRequested, this, &MainWindow::run);
     connect(m_runPage, &RunPage::stopRequested, this, &MainWindow::stop);
     connect(m_runPage, &RunPage::calibrateRequested, this, &MainWindow::calibrate);

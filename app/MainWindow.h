@@ -33,6 +33,7 @@ class ModelTreePane;
 class OutliersPane;
 class ProblemsPane;
 class RunPage;
+class TunePage;
 class TensorsPane;
 class WelcomePage;
 class WindowSession;
@@ -44,7 +45,7 @@ struct WindowOptions {
     int autosaveMs = 3000;                ///< from a change to its autosave
 };
 
-enum class Workspace { Inspect, Run, Judge, Export };
+enum class Workspace { Inspect, Tune, Run, Judge, Export };
 
 class MainWindow : public QMainWindow {
     Q_OBJECT
@@ -69,6 +70,7 @@ public:
 
     MessageBar* messageBar() const { return m_message; }
     InspectPage* inspectPage() const { return m_inspect; }
+    TunePage* tunePage() const { return m_tune; }
     RunPage* runPage() const { return m_runPage; }
     JudgePage* judgePage() const { return m_judge; }
     ExportPage* exportPage() const { return m_export; }
@@ -164,6 +166,7 @@ private:
     QStackedWidget* m_stack = nullptr;
     WelcomePage* m_welcome = nullptr;
     InspectPage* m_inspect = nullptr;
+    TunePage* m_tune = nullptr;
     RunPage* m_runPage = nullptr;
     JudgePage* m_judge = nullptr;
     ExportPage* m_export = nullptr;
@@ -181,7 +184,7 @@ private:
     QMenu* m_recent = nullptr;
     QMenu* m_dockMenu = nullptr;
     Workspace m_workspace = Workspace::Inspect;
-    std::array<QByteArray, 4> m_layouts; ///< dock states of the workspaces that are not shown
+    std::array<QByteArray, 5> m_layouts; ///< dock states of the workspaces that are not shown
     QByteArray m_beforeMaximize;
     std::function<void()> m_messageAction; ///< what the message bar's button does
     QPointer<Shutdown> m_shutdown;

@@ -24,7 +24,8 @@ namespace qs::app {
 namespace {
 
 constexpr int kLeftWidth = 248, kRightWidth = 310, kBottomHeight = 240;
-const char* const kLayoutKeys[] = {"layout/inspect", "layout/run", "layout/judge", "layout/export"};
+const char* const kLayoutKeys[] = {"layout/inspect", "layout/tune", "layout/run", "layout/judge",
+                                   "layout/export"};
 const char* const kBottomDocks[] = {"outliersDock", "tensorsDock", "codesDock", "problemsDock", "jobsDock"};
 
 QString counted(const QString& title, int n) {
@@ -119,17 +120,20 @@ void MainWindow::applyDefaultLayout(Workspace workspace) {
     addDockWidget(Qt::BottomDockWidgetArea, first);
     for (const char* name : kBottomDocks)
         if (dock(name) != first) tabifyDockWidget(first, dock(name));
-    const bool bottom = workspace == Workspace::Inspect || workspace == Workspace::Run;
+    const bool tune = workspace == Workspace::Tune; // the table stands beside the page
+    if (tune) addDockWidget(Qt::LeftDockWidgetArea, dock("tensorsDock"));
+    const bool bottom = workspace == Workspace::Inspect || workspace == Workspace::Run || tune;
     for (const Dock& d : m_docks)
         d.dock->setVisible(workspace == Workspace::Inspect);
     for (const char* name : kBottomDocks)
         dock(name)->setVisible(bottom);
-    dock(workspace == Workspace::Run ? "jobsDock" : "tensorsDock")->raise();
+    dock(workspace == Workspace::Run ? "jobsDock" : tune ? "problemsDock" : "tensorsDock")->raise();
     resizeDocks({dock("modelDock"), dock("inspectorDock")},
                 {std::min(kLeftWidth, width() * 22 / 100), std::min(kRightWidth, width() * 26 / 100)},
                 Qt::Horizontal);
-    const int most = height() / (workspace == Workspace::Run ? 5 : 4);
+    const int most = height() / (workspace == Workspace::Inspect ? 4 : 5);
     resizeDocks({first}, {std::min(kBottomHeight, most)}, Qt::Vertical);
+    if (tune) resizeDocks({dock("tensorsDock")}, {width() * 36 / 100}, Qt::Horizontal);
     updateTitleBars();
 }
 

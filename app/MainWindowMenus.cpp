@@ -172,6 +172,7 @@ void MainWindow::makeViewMenu() {
                   [this, w] { setWorkspace(w); });
     };
     go("goInspect", tr("&Inspect"), "F5", Workspace::Inspect);
+    go("goTune", tr("&Tune"), "F6", Workspace::Tune);
     go("goRun", tr("&Run"), "F7", Workspace::Run);
     go("goJudge", tr("&Judge"), "F8", Workspace::Judge);
     go("goExport", tr("&Export"), "F9", Workspace::Export);
@@ -286,6 +287,7 @@ void MainWindow::makeToolBar() {
     m_workspaces = new ui::SegmentedButtons;
     m_workspaces->setObjectName(QStringLiteral("workspaceButtons"));
     m_workspaces->addSegment(tr("Inspect"), tr("Look at weights, activations and outliers (F5)"));
+    m_workspaces->addSegment(tr("Tune"), tr("Bits for every layer within a budget (F6)"));
     m_workspaces->addSegment(tr("Run"), tr("Quantize, block by block (F7)"));
     m_workspaces->addSegment(tr("Judge"), tr("Compare with the original (F8)"));
     m_workspaces->addSegment(tr("Export"), tr("Write a format that runtimes load (F9)"));

@@ -16,6 +16,9 @@ namespace qs::app {
 
 namespace {
 
+/// By Workspace, as session files name them.
+constexpr std::array<const char*, 5> kWorkspaces = {"inspect", "tune", "run", "judge", "export"};
+
 /// Writes a session; a worker's work: the rules of a large model and syncing the disk take their time.
 JobBody writing(SessionState state, const JudgeSet& judge, const QString& file) {
     const Session& session = *judge.session();
@@ -88,7 +91,7 @@ std::map<std::string, std::string> WindowSession::viewState() const {
     const InspectState& inspect = *m_window->inspectState();
     const InspectPage& page = *m_window->inspectPage();
     const ui::SharedFilter& filter = *m_window->session()->filter();
-    return {{"workspace", std::to_string(int(m_window->workspace()))},
+    return {{"workspace", kWorkspaces[size_t(m_window->workspace())]},
             {"inspect_tab", std::to_string(page.currentIndex())},
             {"metric", ui::metricInfo(page.heatMap()->metric()).id},
             {"side", inspect.side() == ChannelSide::Input ? "input" : "output"},
@@ -113,8 +116,8 @@ void WindowSession::applyView(const std::map<std::string, std::string>& view) {
     m_window->session()->filter()->set(text("filter"), text("filter_regex") == QLatin1String("1"));
     if (const int tab = numberOf(view, "inspect_tab", page.count() - 1); tab >= 0 && page.isTabVisible(tab))
         page.setCurrentIndex(tab);
-    if (const int w = numberOf(view, "workspace", int(Workspace::Export)); w >= 0)
-        m_window->setWorkspace(Workspace(w));
+    for (size_t w = 0; w < kWorkspaces.size(); ++w)
+        if (text("workspace") == QLatin1String(kWorkspaces[w])) m_window->setWorkspace(Workspace(w));
 }
 
 SessionState WindowSession::state() const {

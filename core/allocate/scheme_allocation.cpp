@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/allocate/scheme_allocation.h"
 
+#include "core/allocate/hull.h"
+
 #include <algorithm>
 #include <fmt/format.h>
 #include <numeric>
@@ -246,6 +248,29 @@ std::vector<std::vector<std::string>> fusedTies(const SensitivityTable& table) {
     std::vector<std::vector<std::string>> out;
     for (auto& [name, modules] : groups)
         if (modules.size() > 1) out.push_back(std::move(modules));
+    return out;
+}
+
+Result<std::vector<AllocationPoint>> allocationFrontier(const SensitivityTable& table,
+                                                        const AllocationRequest& request, size_t most) {
+    QS_TRY(const Problem problem, Problem::make(table, request));
+    uint64_t kept = 0;
+    for (const SensitivityRow& r : table.rows)
+        kept += r.keptBytes;
+    AllocationPoint at{table.checkpointBytes - std::min(kept, table.checkpointBytes), 0};
+    for (const AllocatorItem& item : problem.items()) {
+        const AllocatorOption& o = item[smallestOption(item)];
+        at.checkpointBytes += o.bytes;
+        at.cost += o.cost;
+    }
+    const std::vector<HullStep> steps = hullSteps(problem.items());
+    const size_t stride = std::max<size_t>(1, steps.size() / std::max<size_t>(1, most));
+    std::vector<AllocationPoint> out = {at};
+    for (size_t i = 0; i < steps.size(); ++i) {
+        at.checkpointBytes += steps[i].bytes;
+        at.cost = std::max(0.0, at.cost - steps[i].gain);
+        if ((i + 1) % stride == 0 || i + 1 == steps.size()) out.push_back(at);
+    }
     return out;
 }
 

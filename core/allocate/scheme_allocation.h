@@ -44,6 +44,18 @@ struct SchemeAllocation {
 /// The linears that runtimes fuse, as ties.
 std::vector<std::vector<std::string>> fusedTies(const SensitivityTable& table);
 
+/// The whole checkpoint with a choice in place.
+struct AllocationPoint {
+    uint64_t checkpointBytes = 0;
+    double cost = 0;
+};
+
+/// What could be had at every size, from the smallest on: the ends of the steps that the greedy allocator
+/// takes, at most about `most` of them, evenly thinned. `request` without its target. Errors as
+/// allocateSchemes().
+Result<std::vector<AllocationPoint>> allocationFrontier(const SensitivityTable& table,
+                                                        const AllocationRequest& request, size_t most);
+
 /// InvalidArgument when the target cannot be met (says the least there is), a locked or tied module is not in
 /// the table, tied linears have no candidate in common, or nothing is measured that the score needs.
 Result<SchemeAllocation> allocateSchemes(const SensitivityTable& table, const AllocationRequest& request,

@@ -142,8 +142,8 @@ private slots:
         const QString folder = m_home->folder + QStringLiteral("/pictures");
         QVERIFY(QDir().mkpath(folder));
         int number = 0, numbers = 0;
-        for (const auto workspace :
-             {app::Workspace::Inspect, app::Workspace::Run, app::Workspace::Judge, app::Workspace::Export}) {
+        for (const auto workspace : {app::Workspace::Inspect, app::Workspace::Tune, app::Workspace::Run,
+                                     app::Workspace::Judge, app::Workspace::Export}) {
             (*m_window)->setWorkspace(workspace);
             QTest::qWait(50);
         }

@@ -88,6 +88,7 @@ private slots:
         QTest::addColumn<int>("tab");
         for (int tab = 0; tab < 3; ++tab)
             QTest::addRow("inspect %d", tab) << int(app::Workspace::Inspect) << tab;
+        QTest::newRow("tune") << int(app::Workspace::Tune) << -1;
         QTest::newRow("run") << int(app::Workspace::Run) << -1;
         QTest::newRow("judge") << int(app::Workspace::Judge) << -1;
         QTest::newRow("export") << int(app::Workspace::Export) << -1;

@@ -37,7 +37,7 @@ SessionState example(const fs::path& home) {
             {*Scheme::make("int", "rtn"), MeasuredKl::As::Nearest, {}, "", "text", {{"layers.1.k", 1e-9}}}};
     s.selection = {"layers.0.q", "layers.1.q"};
     s.current = "layers.1.q";
-    s.view = {{"workspace", "2"}, {"filter", "down \"x\" ü"}};
+    s.view = {{"workspace", "judge"}, {"filter", "down \"x\" ü"}};
     return s;
 }
 

@@ -71,8 +71,9 @@ private slots:
     void tabReachesEveryControl_data() {
         QTest::addColumn<int>("workspace");
         for (const auto& [name, w] :
-             {std::pair("inspect", app::Workspace::Inspect), std::pair("run", app::Workspace::Run),
-              std::pair("judge", app::Workspace::Judge), std::pair("export", app::Workspace::Export)})
+             {std::pair("inspect", app::Workspace::Inspect), std::pair("tune", app::Workspace::Tune),
+              std::pair("run", app::Workspace::Run), std::pair("judge", app::Workspace::Judge),
+              std::pair("export", app::Workspace::Export)})
             QTest::addRow("%s", name) << int(w);
     }
     void tabReachesEveryControl() {
@@ -98,8 +99,8 @@ private slots:
 
     /// What a screen reader says about a control.
     void everyControlHasAName() {
-        for (const auto workspace :
-             {app::Workspace::Inspect, app::Workspace::Run, app::Workspace::Judge, app::Workspace::Export}) {
+        for (const auto workspace : {app::Workspace::Inspect, app::Workspace::Tune, app::Workspace::Run,
+                                     app::Workspace::Judge, app::Workspace::Export}) {
             (*m_window)->setWorkspace(workspace);
             QTest::qWait(50);
             for (const QWidget* w : m_window->window->findChildren<QWidget*>()) {

@@ -51,6 +51,7 @@ private slots:
         QTest::addColumn<QString>("dock");
         QTest::addColumn<QSize>("size");
         const std::pair<const char*, app::Workspace> pages[] = {{"inspect", app::Workspace::Inspect},
+                                                                {"tune", app::Workspace::Tune},
                                                                 {"run", app::Workspace::Run},
                                                                 {"judge", app::Workspace::Judge},
                                                                 {"export", app::Workspace::Export}};

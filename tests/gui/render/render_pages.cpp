@@ -14,14 +14,17 @@
 #include "app/pages/ProfilePane.h"
 #include "app/pages/TextPane.h"
 #include "app/pages/TokensPage.h"
+#include "app/pages/TunePage.h"
 #include "widgets/charts/ChannelProfileWidget.h"
 #include "widgets/theme/Theme.h"
 #include "widgets/views/SearchLineEdit.h"
+#include "widgets/views/SegmentedButtons.h"
 
 #include <QApplication>
 #include <QComboBox>
 #include <QDir>
 #include <QDockWidget>
+#include <QDoubleSpinBox>
 #include <QMenu>
 #include <QPushButton>
 #include <QSpinBox>
@@ -293,6 +296,7 @@ private:
         settle();
         shoot("3-run-transforms");
         m_window->action(QStringLiteral("undo"))->trigger();
+        tune();
         m_dock.clear();
         m_window->setWorkspace(Workspace::Judge);
         settle();
@@ -303,6 +307,34 @@ private:
         settle();
         shoot("5-judge");
         judgeTwo();
+    }
+
+    /// Measured, two tensors locked, solved for fewer bits.
+    void tune() {
+        m_dock = QStringLiteral("problemsDock");
+        m_window->setWorkspace(Workspace::Tune);
+        settle();
+        shoot("4-tune-unmeasured");
+        TunePage* page = m_window->tunePage();
+        page->measureButton()->click();
+        waitFor("sensitivity",
+                [page] { return page->state()->unmeasured() == 0 && !page->state()->measuring(); });
+        m_window->session()->selection()->set({3, 4}, 3);
+        page->lockButton()->click();
+        page->targetButtons()->setCurrentIndex(1);
+        page->budget()->setValue(3.6);
+        QSignalSpy solved(page->state(), &TuneState::solved);
+        waitFor("solve", [page] { return page->solveButton()->isEnabled(); });
+        page->solveButton()->click();
+        waitFor("solve", [&solved] { return solved.count() > 0; });
+        m_window->session()->selection()->selectOne(8);
+        settle();
+        shoot("4-tune");
+        page->targetButtons()->setCurrentIndex(0);
+        settle();
+        m_window->action(QStringLiteral("undo"))->trigger();
+        page->state()->setLocked({3, 4}, false);
+        m_dock.clear();
     }
 
     /// A second run at fewer bits, a token's card, greedy texts, and one under another protocol.

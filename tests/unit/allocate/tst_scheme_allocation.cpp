@@ -190,6 +190,25 @@ private slots:
                 QCOMPARE(of[module], c);
         }
     }
+    /// From everything at 2 bits to everything at 8: each point costs what an allocation of its size does.
+    void frontier() {
+        AllocationRequest request;
+        request.mayKeep = false;
+        const auto points = allocationFrontier(table(3), request, 100);
+        QS_VERIFY_OK(points);
+        QCOMPARE(points->size(), size_t(7)); // two steps a linear
+        QCOMPARE(points->front().checkpointBytes, uint64_t(5000 + 600));
+        QCOMPARE(points->back().checkpointBytes, uint64_t(5000 + 2400));
+        QVERIFY(std::fabs(points->back().cost - 111 * 0.0001) < 1e-12);
+        for (const AllocationPoint& p : *points) {
+            request.target.checkpointBytes = p.checkpointBytes;
+            const auto a = allocateSchemes(table(3), request, {});
+            QS_VERIFY_OK(a);
+            QVERIFY(std::fabs(a->cost - p.cost) < 1e-9);
+        }
+        request.target = {};
+        QCOMPARE(allocationFrontier(table(3), request, 3)->size(), size_t(4));
+    }
     void oneTargetOnly() {
         QVERIFY(!allocateSchemes(table(2), {}, {}));
         AllocationRequest request;

@@ -54,7 +54,8 @@ private slots:
         QVERIFY(!refused &&
                 refused.error().message.find("384 is not a multiple of group 256") != std::string::npos);
     }
-    /// What float16 scales and zero points of the same groups give, or not twice its error at half their bits.
+    /// What float16 scales and zero points of the same groups give, or not twice its error at half their
+    /// bits.
     void fewBitsOfStatisticsCostLittle() {
         const Layer l = makeLayer(32, 512, 60, 81);
         const auto plain = intCodec({{"bits", 4}, {"group", 16}, {"grid", "asymmetric"}});

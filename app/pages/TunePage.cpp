@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/pages/TunePage.h"
+
+#include "app/pages/TunePictures.h"
+#include "widgets/models/Metric.h"
+#include "widgets/theme/Style.h"
+#include "widgets/views/SectionHeader.h"
+#include "widgets/views/SegmentedButtons.h"
+#include "widgets/views/ToolRow.h"
+#include "widgets/views/ViewSetup.h"
+
+#include <QCheckBox>
+#include <QComboBox>
+#include <QDoubleSpinBox>
+#include <QHBoxLayout>
+#include <QHeaderView>
+#include <QLabel>
+#include <QPushButton>
+#include <QSplitter>
+#include <QTableView>
+#include <cmath>
+
+namespace qs::app {
+
+namespace {
+
+constexpr int kRefreshMs = 30;
+
+QVBoxLayout* plainColumn(QWidget* box) {
+    auto* layout = new QVBoxLayout(box);
+    layout->setContentsMargins(0, 0, 0, 0);
+    layout->setSpacing(0);
+    return layout;
+}
+
+} // namespace
+
+TunePage::TunePage(Session* session, QWidget* parent)
+    : QWidget(parent)
+    , m_session(session)
+    , m_state(session)
+    , m_changes(session)
+    , m_modelRow(new ui::ToolRow)
+    , m_tensorRow(new ui::ToolRow)
+    , m_note(new QLabel)
+    , m_tensorTitle(nullptr)
+    , m_tensorFacts(nullptr)
+    , m_solvedText(new QLabel)
+    , m_message(new QLabel)
+    , m_unit(new QLabel)
+    , m_score(new QComboBox)
+    , m_measure(new QPushButton)
+    , m_solve(new QPushButton(tr("Solve")))
+    , m_lock(new QPushButton(tr("Lock")))
+    , m_modelChart(
+          new ui::CostChart(QStringLiteral("damage-against-size"), tr("Damage against size of the model")))
+    , m_tensorChart(
+          new ui::CostChart(QStringLiteral("tensor-damage"), tr("Damage against bits of the tensor")))
+    , m_target(new ui::SegmentedButtons)
+    , m_budget(new QDoubleSpinBox)
+    , m_tie(new QCheckBox(tr("Tie fused")))
+    , m_keep(new QCheckBox(tr("May keep")))
+    , m_table(new QTableView) {
+    setObjectName(QStringLiteral("tunePage"));
+    auto* below = new QSplitter(Qt::Horizontal);
+    below->setObjectName(QStringLiteral("tuneBelow"));
+    below->setChildrenCollapsible(false);
+    below->addWidget(makeTensor());
+    below->addWidget(makeChanges());
+    below->setSizes({460, 440});
+    auto* split = new QSplitter(Qt::Vertical);
+    split->setObjectName(QStringLiteral("tuneSplit"));
+    split->setChildrenCollapsible(false);
+    split->addWidget(makeModel());
+    split->addWidget(below);
+    split->setSizes({330, 300});
+    auto* layout = plainColumn(this);
+    layout->addWidget(makeBudget());
+    layout->addWidget(split, 1);
+    m_later.setSingleShot(true);
+    m_later.setInterval(kRefreshMs);
+    connect(&m_later, &QTimer::timeout, this, &TunePage::refresh);
+    connect(&m_state, &TuneState::changed, this, &TunePage::later);
+    connect(&m_state, &TuneState::curveChanged, this, &TunePage::later);
+    connect(&m_state, &TuneState::solved, this, &TunePage::showSolved);
+    connect(&m_state, &TuneState::refused, m_message, &QLabel::setText);
+    connect(session->selection(), &ui::TargetSelection::changed, this, &TunePage::later);
+    connect(session->selection(), &ui::TargetSelection::currentChanged, this, &TunePage::later);
+    connect(session, &Session::evaluationChanged, this, &TunePage::later);
+    connect(session, &Session::modelChanged, this, [this] {
+        m_budgetTouched = false;
+        m_message->clear();
+        m_solvedText->clear();
+    });
+    showTarget();
+}
+
+QWidget* TunePage::makeModel() {
+    auto* box = new QWidget;
+    auto* layout = plainColumn(box);
+    m_modelRow->addTitle(tr("Model: damage against size"));
+    m_modelRow->addStretch();
+    m_modelRow->addOptional(m_note);
+    m_score->setObjectName(QStringLiteral("tuneScore"));
+    m_score->setAccessibleName(tr("Score"));
+    for (const ScoreDescriptor* s : scores()) {
+        m_score->addItem(QString::fromStdString(s->label), QString::fromStdString(s->id));
+        m_score->setItemData(
+            m_score->count() - 1,
+            tr("%1. %2").arg(QString::fromStdString(s->summary), QString::fromStdString(s->validity)),
+            Qt::ToolTipRole);
+    }
+    m_modelRow->addWidget(m_score);
+    m_measure->setObjectName(QStringLiteral("tuneMeasure"));
+    m_modelRow->addWidget(m_measure);
+    layout->addWidget(m_modelRow);
+    layout->addWidget(m_modelChart, 1);
+    connect(m_score, &QComboBox::currentIndexChanged, this,
+            [this] { m_state.setScore(m_score->currentData().toString().toStdString()); });
+    connect(m_measure, &QPushButton::clicked, this, [this] {
+        if (m_state.measuring())
+            m_state.stop();
+        else
+            m_state.measure();
+    });
+    return box;
+}
+
+QWidget* TunePage::makeTensor() {
+    auto* box = new QWidget;
+    auto* layout = plainColumn(box);
+    m_tensorTitle = m_tensorRow->addTitle(tr("Tensor"));
+    m_tensorFacts = m_tensorRow->addLabel({});
+    m_tensorRow->addStretch();
+    m_lock->setObjectName(QStringLiteral("tuneLock"));
+    m_lock->setCheckable(true);
+    m_tensorRow->addWidget(m_lock);
+    layout->addWidget(m_tensorRow);
+    layout->addWidget(m_tensorChart, 1);
+    connect(m_tensorChart, &ui::CostChart::markActivated, this,
+            [this](int mark) { setScheme(size_t(mark)); });
+    connect(m_lock, &QPushButton::clicked, this,
+            [this](bool on) { m_state.setLocked(m_session->selection()->targets(), on); });
+    return box;
+}
+
+QWidget* TunePage::makeChanges() {
+    auto* box = new QWidget;
+    auto* layout = plainColumn(box);
+    auto* row = new ui::ToolRow;
+    row->addTitle(tr("Last solve"));
+    row->addStretch();
+    layout->addWidget(row);
+    m_solvedText->setObjectName(QStringLiteral("tuneSolved"));
+    m_solvedText->setWordWrap(true);
+    m_solvedText->setContentsMargins(10, 6, 10, 6);
+    m_solvedText->setTextFormat(Qt::PlainText);
+    layout->addWidget(m_solvedText);
+    m_table->setObjectName(QStringLiteral("tuneChanges"));
+    m_table->setAccessibleName(tr("Tensors that the last solve changed"));
+    ui::setupTable(m_table);
+    m_table->setModel(&m_changes);
+    constexpr int widths[] = {176, 112, 112, 60};
+    for (int c = 0; c < TuneChanges::ColumnCount; ++c)
+        m_table->setColumnWidth(c, widths[c]);
+    connect(m_table, &QTableView::clicked, this, [this](const QModelIndex& i) {
+        m_session->selection()->selectOne(i.data(TuneChanges::TargetRole).toInt());
+    });
+    layout->addWidget(m_table, 1);
+    return box;
+}
+
+QWidget* TunePage::makeBudget() {
+    auto* row = new ui::ToolRow;
+    row->addTitle(tr("Budget"));
+    m_target->setObjectName(QStringLiteral("tuneTarget"));
+    m_target->addSegment(tr("File size"), tr("Size of the whole checkpoint with the payloads in place"));
+    m_target->addSegment(tr("Bits per weight"), tr("Stored bits of all linears over their weights"));
+    m_target->addSegment(tr("Perplexity"), tr("At most so many percent more, as the score predicts"));
+    m_target->setCurrentIndex(0);
+    row->addWidget(m_target);
+    m_budget->setObjectName(QStringLiteral("tuneBudget"));
+    m_budget->setAccessibleName(tr("Budget"));
+    m_budget->setKeyboardTracking(false);
+    row->addWidget(m_budget);
+    row->addWidget(m_unit);
+    m_tie->setObjectName(QStringLiteral("tuneTie"));
+    m_tie->setToolTip(
+        tr("Linears that runtimes fuse (q, k, v; gate, up) get one scheme: vLLM loads no other mix."));
+    row->addWidget(m_tie);
+    m_keep->setObjectName(QStringLiteral("tuneKeep"));
+    m_keep->setToolTip(tr("Linears may stay as the checkpoint stores them."));
+    row->addWidget(m_keep);
+    m_solve->setObjectName(QStringLiteral("tuneSolve"));
+    ui::makePrimary(m_solve);
+    row->addWidget(m_solve);
+    m_message->setObjectName(QStringLiteral("tuneMessage"));
+    m_message->setTextFormat(Qt::PlainText);
+    row->addStretch();
+    row->addOptional(m_message);
+    connect(m_target, &ui::SegmentedButtons::currentChanged, this, [this] {
+        m_budgetTouched = false;
+        showTarget();
+    });
+    connect(m_budget, &QDoubleSpinBox::valueChanged, this, [this] {
+        m_budgetTouched = true;
+        later();
+    });
+    connect(m_budget, &QDoubleSpinBox::editingFinished, this, &TunePage::later);
+    connect(m_tie, &QCheckBox::toggled, &m_state, &TuneState::setTieFused);
+    connect(m_solve, &QPushButton::clicked, this, &TunePage::solve);
+    return row;
+}
+
+void TunePage::later() {
+    m_dirty = true;
+    if (isVisible() && !m_later.isActive()) m_later.start();
+}
+
+void TunePage::showEvent(QShowEvent* event) {
+    QWidget::showEvent(event);
+    if (m_dirty) refresh();
+}
+
+void TunePage::refresh() {
+    m_dirty = false;
+    showBudget();
+    showMeasure();
+    showLock();
+    showModel();
+    showTensor();
+}
+
+void TunePage::showTarget() {
+    const QSignalBlocker block(m_budget);
+    switch (TuneTarget(m_target->currentIndex())) {
+    case TuneTarget::CheckpointMiB:
+        m_budget->setDecimals(2);
+        m_budget->setRange(0.01, 1e8);
+        m_unit->setText(tr("MiB"));
+        break;
+    case TuneTarget::BitsPerWeight:
+        m_budget->setDecimals(3);
+        m_budget->setRange(0.5, 32);
+        m_unit->setText(tr("bits"));
+        break;
+    case TuneTarget::PerplexityPercent:
+        m_budget->setDecimals(2);
+        m_budget->setRange(0.01, 1000);
+        m_unit->setText(tr("% more at most"));
+        break;
+    }
+    m_budget->setSingleStep(m_target->currentIndex() == 0 ? 1 : 0.1);
+    later();
+}
+
+void TunePage::showBudget() {
+    const SchemeTable& table = *m_session->table();
+    if (!m_budgetTouched && table.count() > 0) {
+        const QSignalBlocker block(m_budget);
+        const PlanSummary& plan = table.summary();
+        if (m_target->currentIndex() == 0) m_budget->setValue(double(plan.totalBytesAfter) / 0x1p20);
+        if (m_target->currentIndex() == 1) m_budget->setValue(plan.bitsPerWeight());
+        if (m_target->currentIndex() == 2) m_budget->setValue(1);
+    }
+    const QString blocked = m_state.solveBlocker();
+    m_solve->setEnabled(blocked.isEmpty());
+    m_solve->setToolTip(blocked.isEmpty() ? tr("The least damage within the budget, as one undo step")
+                                          : blocked);
+    m_keep->setEnabled(blocked.isEmpty());
+}
+
+void TunePage::showMeasure() {
+    const int count = m_session->table()->count(), missing = m_state.unmeasured();
+    const bool running = m_state.measuring(), done = m_state.table() && missing == 0;
+    const QString why = m_state.measureBlocker();
+    m_measure->setText(running            ? tr("Stop")
+                       : done             ? tr("Measured")
+                       : missing == count ? tr("Measure")
+                                          : tr("Measure the rest"));
+    m_measure->setEnabled(running || (why.isEmpty() && !done));
+    m_measure->setToolTip(running ? tr("What is measured is kept.")
+                          : done  ? tr("Every linear is measured.")
+                          : why.isEmpty()
+                              ? tr("Measures what every scheme costs on every linear, on the engine.")
+                              : why);
+    m_modelRow->setProgress(m_state.progress());
+    m_note->setText(count == 0 ? QString()
+                               : tr("%1 of %n linears measured", nullptr, count).arg(count - missing));
+}
+
+void TunePage::showLock() {
+    const QVector<int>& selected = m_session->selection()->targets();
+    const bool allLocked = !selected.isEmpty() && std::all_of(selected.begin(), selected.end(),
+                                                              [&](int t) { return m_state.isLocked(t); });
+    m_lock->setEnabled(!selected.isEmpty());
+    m_lock->setChecked(allLocked);
+    m_lock->setText(allLocked ? tr("Locked") : tr("Lock"));
+    m_lock->setToolTip(tr("Solving leaves the selected tensors as they are. %n are locked.", nullptr,
+                          m_state.lockedCount()));
+}
+
+void TunePage::showModel() {
+    std::optional<double> target;
+    if (m_target->currentIndex() == 0 && m_session->table()->count() > 0) target = m_budget->value();
+    m_modelChart->setData(modelPicture(m_state, *m_session, target));
+}
+
+void TunePage::showTensor() {
+    const int current = m_session->selection()->current();
+    const bool any = current >= 0 && current < m_session->table()->count();
+    m_tensorTitle->setText(any ? m_session->table()->row(current).module : tr("Tensor"));
+    m_tensorFacts->setText(any ? tensorFacts(*m_session, current) : QString());
+    m_tensorChart->setData(tensorPicture(m_state, any ? current : -1));
+}
+
+void TunePage::setScheme(size_t mark) {
+    const int current = m_session->selection()->current();
+    const auto candidate = candidateOfMark(m_state, current, mark);
+    if (!candidate) return;
+    const QString why =
+        m_session->table()->edit({current}, ui::SchemeEdit::replace(m_state.table()->candidates[*candidate]));
+    if (!why.isEmpty()) emit editRefused(why);
+}
+
+void TunePage::solve() {
+    m_message->clear();
+    TuneRequest request;
+    request.target = TuneTarget(m_target->currentIndex());
+    request.value = m_budget->value();
+    request.mayKeep = m_keep->isChecked();
+    m_state.solve(request);
+}
+
+void TunePage::showSolved() {
+    const TuneSolved& s = m_state.lastSolved();
+    m_changes.set(s);
+    QString text = tr("%1 up, %2 down, %3 unchanged, %4 locked. %5. Predicted: %6 %7, in %8 ms.")
+                       .arg(s.up)
+                       .arg(s.down)
+                       .arg(s.unchanged)
+                       .arg(s.locked)
+                       .arg(s.remainder, ui::formatNumber(s.at.cost), costUnit(m_state.score()))
+                       .arg(ui::formatNumber(s.milliseconds, 2));
+    if (s.unmeasured > 0)
+        text += QLatin1Char(' ') + tr("%n linears are not measured and stay kept.", nullptr, s.unmeasured);
+    m_solvedText->setText(text);
+    m_message->setText(s.changes.empty() ? tr("Nothing to change: this is the best there is.") : QString());
+}
+
+} // namespace qs::app

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The Tune workspace: damage against size of the whole model and of the current tensor, a budget, and what a
+// solve changed. The tensor table stands beside it as a dock.
+#pragma once
+
+#include "app/pages/TuneChanges.h"
+#include "app/session/TuneState.h"
+#include "widgets/charts/CostChart.h"
+
+#include <QTimer>
+#include <QWidget>
+
+class QCheckBox;
+class QComboBox;
+class QDoubleSpinBox;
+class QLabel;
+class QPushButton;
+class QTableView;
+
+namespace qs::ui {
+class SegmentedButtons;
+class ToolRow;
+} // namespace qs::ui
+
+namespace qs::app {
+
+class TunePage : public QWidget {
+    Q_OBJECT
+public:
+    explicit TunePage(Session* session, QWidget* parent = nullptr);
+
+    TuneState* state() { return &m_state; }
+    ui::CostChart* modelChart() const { return m_modelChart; }
+    ui::CostChart* tensorChart() const { return m_tensorChart; }
+    QPushButton* measureButton() const { return m_measure; }
+    QPushButton* solveButton() const { return m_solve; }
+    QPushButton* lockButton() const { return m_lock; }
+    QDoubleSpinBox* budget() const { return m_budget; }
+    ui::SegmentedButtons* targetButtons() const { return m_target; }
+    QComboBox* scoreBox() const { return m_score; }
+    QLabel* message() const { return m_message; }
+    const TuneChanges& changes() const { return m_changes; }
+
+signals:
+    void editRefused(const QString& why);
+
+protected:
+    void showEvent(QShowEvent* event) override;
+
+private:
+    QWidget* makeModel();
+    QWidget* makeTensor();
+    QWidget* makeChanges();
+    QWidget* makeBudget();
+    void later();
+    void refresh();
+    void showModel();
+    void showTensor();
+    void showBudget();
+    void showMeasure();
+    void showLock();
+    void showSolved();
+    void showTarget();
+    void setScheme(size_t candidate);
+    void solve();
+
+    Session* m_session;
+    TuneState m_state;
+    TuneChanges m_changes;
+    ui::ToolRow *m_modelRow, *m_tensorRow;
+    QLabel *m_note, *m_tensorTitle, *m_tensorFacts, *m_solvedText, *m_message, *m_unit;
+    QComboBox* m_score;
+    QPushButton *m_measure, *m_solve, *m_lock;
+    ui::CostChart *m_modelChart, *m_tensorChart;
+    ui::SegmentedButtons* m_target;
+    QDoubleSpinBox* m_budget;
+    QCheckBox *m_tie, *m_keep;
+    QTableView* m_table;
+    QTimer m_later;
+    bool m_dirty = true;
+    bool m_budgetTouched = false; ///< else it follows the size of the present schemes
+};
+
+} // namespace qs::app

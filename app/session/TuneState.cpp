@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/session/TuneState.h"
+
+#include "core/base/file.h"
+#include "widgets/models/Metric.h"
+
+#include <QElapsedTimer>
+#include <algorithm>
+#include <cmath>
+
+namespace qs::app {
+
+namespace {
+
+constexpr int kOfferedBits[] = {2, 3, 4, 5, 6, 8};
+constexpr int kPublishMs = 400;
+constexpr size_t kCurvePoints = 200;
+
+struct MeasureInput {
+    std::shared_ptr<const Model> model;
+    std::shared_ptr<const Calibration> calibration; ///< may be null
+    std::shared_ptr<const SensitivityTable> known;  ///< may be null
+    std::vector<Scheme> candidates;
+    quint64 seed = 0;
+    bool linearity = false, alone = false;
+    TextRequest text;
+};
+
+Outcome measured(const MeasureInput& in, const JobScope& scope) {
+    auto table = SensitivityTable::begin(*in.model, in.candidates, in.seed);
+    if (!table) return table.takeError();
+    SensitivityRequest request;
+    request.calibration = in.calibration.get();
+    request.linearity = in.linearity;
+    request.alone = in.alone;
+    if (in.calibration) table->calibrationFingerprint = in.calibration->info().fingerprint;
+    TokenWindows tokens;
+    if (in.linearity || in.alone) {
+        auto cut = windowsFor(*in.model, in.text, false);
+        if (!cut) return cut.takeError();
+        tokens = std::move(*cut);
+        request.text = &tokens;
+        table->textFingerprint = sha256Hex(std::as_bytes(tokens.span()));
+    } else if (in.known) {
+        table->textFingerprint = in.known->textFingerprint;
+    }
+    if (in.known) table->adopt(*in.known);
+    QElapsedTimer sincePublished;
+    sincePublished.start();
+    const auto sink = [&](const SensitivityTable& now, size_t) {
+        if (sincePublished.elapsed() < kPublishMs) return;
+        sincePublished.restart();
+        scope.publish(Payload::of(SensitivityTable(now)));
+    };
+    const auto done = measureSensitivity(*in.model, request, *table, scope.backend(), scope.job(), sink);
+    scope.publish(Payload::of(std::move(*table)));
+    if (!done) return done.error();
+    return Payload();
+}
+
+struct CurveInput {
+    SensitivityTable table;
+    AllocationRequest request;
+    const ScoreDescriptor* score;
+};
+
+Result<TuneCurve> curveOf(const CurveInput& in) {
+    TuneCurve out;
+    QS_TRY(const auto frontier, allocationFrontier(in.table, in.request, kCurvePoints));
+    for (const AllocationPoint& p : frontier)
+        out.frontier.push_back({p.checkpointBytes, p.cost});
+    for (size_t c = 0; c < in.table.candidates.size(); ++c) {
+        TunePoint at{in.table.checkpointBytes, 0};
+        bool any = false;
+        for (const SensitivityRow& row : in.table.rows) {
+            const SensitivityCell& cell = row.cells[c];
+            const double cost = in.score->cost(row, cell);
+            if (!cell.legal() || !std::isfinite(cost)) continue;
+            any = true;
+            at.bytes += cell.bytes;
+            at.bytes -= row.keptBytes;
+            at.cost += cost;
+        }
+        if (any) out.uniform.push_back({c, at});
+    }
+    return out;
+}
+
+struct SolveInput {
+    std::shared_ptr<const Model> model;
+    std::shared_ptr<const SensitivityTable> table;
+    AllocationRequest request;
+    std::vector<SchemeTable::SchemePtr> before;
+    std::vector<quint64> bytesBefore;
+    std::vector<char> locked;
+    quint64 seed = 0;
+    PlanSettings settings;
+};
+
+struct SolveOutcome {
+    std::shared_ptr<const Plan> plan;
+    TuneSolved solved;
+};
+
+/// The format, and the method where it is not that of the other one.
+QString changeLabel(const Scheme* scheme, const Scheme* other) {
+    if (!scheme) return {};
+    const QString text = schemeLabel(*scheme);
+    return other && other->method == scheme->method ? text.section(QStringLiteral(" · "), 0, 0) : text;
+}
+
+Result<SolveOutcome> solvedFor(const SolveInput& in, SensitivityTable adjusted, const JobContext& job) {
+    QElapsedTimer clock;
+    clock.start();
+    QS_TRY(const SchemeAllocation a, allocateSchemes(adjusted, in.request, job));
+    SolveOutcome out;
+    out.solved.milliseconds = double(clock.nsecsElapsed()) * 1e-6;
+    std::vector<std::optional<Scheme>> schemes;
+    for (size_t r = 0; r < in.before.size(); ++r) {
+        const Scheme* before = in.before[r].get();
+        std::optional<Scheme> after;
+        if (in.locked[r])
+            after = before ? std::optional(*before) : std::nullopt;
+        else if (a.candidate[r])
+            after = in.table->candidates[*a.candidate[r]];
+        out.solved.locked += in.locked[r];
+        const SensitivityRow& row = in.table->rows[r];
+        if ((before && after && *before == *after) || (!before && !after)) {
+            out.solved.unchanged += !in.locked[r];
+        } else {
+            const quint64 bytes = after ? row.cells[*a.candidate[r]].bytes : row.keptBytes;
+            const qint64 more = qint64(bytes) - qint64(in.bytesBefore[r]);
+            (more > 0 ? out.solved.up : out.solved.down) += 1;
+            out.solved.changes.push_back({int(r), changeLabel(before, after ? &*after : nullptr),
+                                          changeLabel(after ? &*after : nullptr, before), more});
+        }
+        schemes.push_back(std::move(after));
+    }
+    auto& changes = out.solved.changes;
+    std::stable_sort(changes.begin(), changes.end(),
+                     [](const auto& x, const auto& y) { return std::abs(x.bytes) > std::abs(y.bytes); });
+    out.plan = std::make_shared<const Plan>(planFromSchemes(schemes, *in.model, in.seed, in.settings));
+    out.solved.unmeasured = int(a.unmeasured.size());
+    out.solved.at = {out.plan->totalBytesAfter, a.cost};
+    out.solved.remainder = QString::fromStdString(a.remainder());
+    return out;
+}
+
+} // namespace
+
+QString schemeLabel(const Scheme& scheme) {
+    const auto codec = createCodec(scheme.codec, scheme.codecParams);
+    const auto method = findMethod(scheme.method);
+    return QStringLiteral("%1 · %2").arg(QString::fromStdString(codec ? (*codec)->label() : scheme.codec),
+                                         QString::fromStdString(method ? (*method)->label : scheme.method));
+}
+
+TuneState::TuneState(Session* session, QObject* parent)
+    : QObject(parent), m_session(session), m_score(*findScore("linearity")) {
+    connect(session, &Session::modelChanged, this, &TuneState::startOver);
+    connect(session, &Session::calibrationChanged, this, &TuneState::changed);
+    connect(session->table(), &SchemeTable::planChanged, this, [this] {
+        m_candidateOf.clear(); // pointers of schemes that may be gone
+        if (!m_locked.isEmpty()) requestCurve();
+        emit changed();
+    });
+}
+
+void TuneState::startOver() {
+    stop();
+    m_job = nullptr;
+    m_table.reset();
+    m_curve.reset();
+    m_locked.clear();
+    m_solved = {};
+    m_candidateOf.clear();
+    emit changed();
+    emit curveChanged();
+}
+
+void TuneState::setScore(const std::string& id) {
+    const auto score = findScore(id);
+    if (!score || *score == m_score) return;
+    m_score = *score;
+    requestCurve();
+    emit changed();
+}
+
+std::vector<Scheme> TuneState::candidates() const {
+    const SchemeTable& schemes = *m_session->table();
+    std::unordered_map<const Scheme*, int> count;
+    const Scheme* base = &schemes.defaultScheme();
+    int most = 0;
+    for (const auto& s : schemes.schemes())
+        if (s && ++count[s.get()] > most) {
+            most = count[s.get()];
+            base = s.get();
+        }
+    Scheme scheme = *base;
+    if (const auto method = findMethod(scheme.method);
+        !method || ((*method)->needs != Needs::Nothing && !m_session->calibration()))
+        scheme.methodParams = Params::defaults((*findMethod(scheme.method = "rtn"))->params);
+    std::vector<Scheme> out;
+    const auto codec = findCodec(scheme.codec);
+    for (const int bits : kOfferedBits) {
+        if (!codec || std::find((*codec)->bits.begin(), (*codec)->bits.end(), bits) == (*codec)->bits.end())
+            continue;
+        auto params = (*codec)->withBits(scheme.codecParams, bits);
+        if (!params) continue;
+        Scheme s = scheme;
+        s.codecParams = std::move(*params);
+        if (std::find(out.begin(), out.end(), s) == out.end()) out.push_back(std::move(s));
+    }
+    return out;
+}
+
+QString TuneState::measureBlocker() const {
+    if (!m_session->model()) return tr("No model is open.");
+    if (measuring()) return tr("Sensitivity is being measured.");
+    const bool runs = m_score->isLoss;
+    if (runs)
+        if (const QString why = m_session->evaluateBlocker(); !why.isEmpty()) return why;
+    if (m_score->id == "output_error" && !m_session->calibration())
+        return tr("Errors of outputs need activations: calibrate first.");
+    if (candidates().empty()) return tr("The format of most tensors comes at no other bits.");
+    return {};
+}
+
+int TuneState::unmeasured() const {
+    if (!m_table) return m_session->table()->count();
+    int count = 0;
+    for (const SensitivityRow& row : m_table->rows)
+        count += std::none_of(row.cells.begin(), row.cells.end(), [&](const SensitivityCell& c) {
+            return c.legal() && std::isfinite(m_score->cost(row, c));
+        });
+    return count;
+}
+
+JobHandle* TuneState::measure() {
+    if (!measureBlocker().isEmpty()) return nullptr;
+    MeasureInput in;
+    in.model = m_session->model();
+    in.calibration = m_session->calibration();
+    in.known = m_table;
+    in.candidates = candidates();
+    in.seed = m_session->table()->seed();
+    in.linearity = m_score->id == "linearity";
+    in.alone = m_score->id == "kl_alone";
+    in.text.windows = ui::kKlShareWindows;
+    if (in.model->hasForward()) {
+        const auto context = int(std::min<size_t>(in.model->spec().context, ui::kKlShareWindowLength));
+        in.text.windowLength = context > 1 ? context : ui::kKlShareWindowLength;
+    }
+    JobHandle* job = m_session->engine()->post(
+        {QStringLiteral("sensitivity"), tr("Measure sensitivity of %1").arg(m_session->title())},
+        [in](const JobScope& scope) { return measured(in, scope); });
+    m_job = job;
+    connect(job, &JobHandle::changed, this, &TuneState::changed);
+    job->onPartial(this, [this, job, model = in.model](const std::vector<Payload>& partials) {
+        if (m_job != job || m_session->model() != model || partials.empty()) return;
+        if (const auto table = partials.back().as<SensitivityTable>()) adopt(table);
+    });
+    job->then(this, [this, job](const Outcome& outcome) {
+        if (outcome.failed())
+            emit m_session->failed(job->title(), QString::fromStdString(outcome.error().describe()));
+        if (m_job == job) emit changed();
+    });
+    emit changed();
+    return job;
+}
+
+void TuneState::stop() {
+    if (measuring()) m_job->cancel();
+}
+
+double TuneState::progress() const {
+    return measuring() ? std::max(0.0, m_job->fraction()) : -1;
+}
+
+void TuneState::adopt(std::shared_ptr<const SensitivityTable> table) {
+    m_table = std::move(table);
+    m_candidateOf.clear();
+    requestCurve();
+    emit changed();
+}
+
+std::optional<size_t> TuneState::candidateOf(int target) const {
+    const auto& scheme = m_session->table()->schemes()[size_t(target)];
+    if (!scheme || !m_table) return std::nullopt;
+    const auto known = m_candidateOf.find(scheme.get());
+    if (known != m_candidateOf.end()) return known->second;
+    const auto& all = m_table->candidates;
+    const auto it = std::find(all.begin(), all.end(), *scheme);
+    return m_candidateOf[scheme.get()] =
+               it == all.end() ? std::nullopt : std::optional(size_t(it - all.begin()));
+}
+
+double TuneState::cost(int target, size_t candidate) const {
+    const SensitivityRow& row = m_table->rows[size_t(target)];
+    const SensitivityCell& cell = row.cells[candidate];
+    return cell.legal() ? m_score->cost(row, cell) : NAN;
+}
+
+TunePresent TuneState::present() const {
+    TunePresent out;
+    const SchemeTable& table = *m_session->table();
+    out.at.bytes = table.summary().totalBytesAfter;
+    for (int t = 0; t < table.count(); ++t) {
+        if (!table.schemes()[size_t(t)]) continue; // kept: nothing is lost
+        const auto candidate = candidateOf(t);
+        const double cost = candidate ? this->cost(t, *candidate) : NAN;
+        if (std::isfinite(cost))
+            out.at.cost += cost;
+        else
+            ++out.unknown;
+    }
+    return out;
+}
+
+void TuneState::setLocked(const QVector<int>& targets, bool locked) {
+    for (const int t : targets)
+        locked ? void(m_locked.insert(t)) : void(m_locked.remove(t));
+    requestCurve();
+    emit changed();
+}
+
+void TuneState::setTieFused(bool tie) {
+    if (m_tieFused == tie) return;
+    m_tieFused = tie;
+    requestCurve();
+    emit changed();
+}
+
+// A locked linear whose scheme is no candidate counts as kept at the bytes that it has now.
+AllocationRequest TuneState::requestFor(SensitivityTable& table) const {
+    AllocationRequest request;
+    request.score = m_score->id;
+    for (const int t : m_locked) {
+        SensitivityRow& row = table.rows[size_t(t)];
+        const auto candidate = candidateOf(t);
+        request.locked[row.module] = candidate;
+        if (candidate) continue;
+        const quint64 now = m_session->table()->row(t).bytesAfter;
+        table.checkpointBytes = table.checkpointBytes - row.keptBytes + now;
+        row.keptBytes = now;
+    }
+    if (m_tieFused) request.tied = fusedTies(table);
+    return request;
+}
+
+void TuneState::requestCurve() {
+    if (!m_table) return;
+    auto in = std::make_shared<CurveInput>(CurveInput{*m_table, {}, m_score});
+    in->request = requestFor(in->table);
+    in->request.mayKeep = false;
+    JobRequest request{QStringLiteral("tune-curve"), tr("Frontier")};
+    request.listed = false;
+    m_session->pool()
+        ->post(request,
+               [in](const JobScope&) -> Outcome {
+                   auto curve = curveOf(*in);
+                   if (!curve) return curve.takeError();
+                   return Payload::of(std::move(*curve));
+               })
+        ->then(this, [this, table = m_table](const Outcome& outcome) {
+            if (m_table != table || outcome.isCancelled()) return;
+            m_curve = outcome.as<TuneCurve>();
+            emit curveChanged();
+        });
+}
+
+QString TuneState::solveBlocker() const {
+    if (!m_session->model()) return tr("No model is open.");
+    if (!m_table || unmeasured() == m_session->table()->count())
+        return tr("Measure first: solving needs to know what every scheme costs.");
+    return {};
+}
+
+JobHandle* TuneState::solve(const TuneRequest& request) {
+    if (!solveBlocker().isEmpty()) return nullptr;
+    const SchemeTable& schemes = *m_session->table();
+    auto in = std::make_shared<SolveInput>();
+    in->model = m_session->model();
+    in->table = m_table;
+    in->before = schemes.schemes();
+    in->seed = schemes.seed();
+    in->settings = schemes.settings();
+    in->locked.resize(in->before.size());
+    for (size_t r = 0; r < in->before.size(); ++r) {
+        in->bytesBefore.push_back(schemes.row(int(r)).bytesAfter);
+        in->locked[r] = m_locked.contains(int(r));
+    }
+    auto adjusted = std::make_shared<SensitivityTable>(*m_table);
+    in->request = requestFor(*adjusted);
+    in->request.mayKeep = request.mayKeep;
+    in->request.allocator = schemes.count() > 1000 ? "greedy" : "exact";
+    QString what;
+    switch (request.target) {
+    case TuneTarget::CheckpointMiB:
+        in->request.target.checkpointBytes = uint64_t(request.value * 0x1p20);
+        what = tr("%1 MiB").arg(QLocale().toString(request.value, 'f', 2));
+        break;
+    case TuneTarget::BitsPerWeight:
+        in->request.target.bitsPerWeight = request.value;
+        what = tr("%1 bits per weight").arg(QLocale().toString(request.value, 'f', 3));
+        break;
+    case TuneTarget::PerplexityPercent:
+        in->request.target.loss = std::log1p(request.value / 100);
+        what = tr("perplexity + %1 %").arg(QLocale().toString(request.value, 'f', 2));
+        break;
+    }
+    JobRequest job{QStringLiteral("tune-solve"), tr("Solve for %1").arg(what)};
+    job.listed = false;
+    JobHandle* handle = m_session->pool()->post(job, [in, adjusted](const JobScope& scope) -> Outcome {
+        auto solved = solvedFor(*in, std::move(*adjusted), scope.job());
+        if (!solved) return solved.takeError();
+        return Payload::of(std::move(*solved));
+    });
+    handle->then(this, [this, in, what](const Outcome& outcome) {
+        if (m_session->model() != in->model || outcome.isCancelled()) return;
+        if (outcome.failed()) {
+            emit refused(QString::fromStdString(outcome.error().message));
+            return;
+        }
+        const auto answer = outcome.as<SolveOutcome>();
+        m_session->table()->applyPlan(*answer->plan, tr("Solve for %1").arg(what));
+        m_solved = answer->solved;
+        emit solved();
+    });
+    return handle;
+}
+
+} // namespace qs::app

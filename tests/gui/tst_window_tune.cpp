@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The Tune workspace on the sample model: measure, see, solve, lock, choose by a click, undo.
+#include "app/pages/TunePage.h"
+#include "tests/gui/WindowFixture.h"
+#include "widgets/views/SegmentedButtons.h"
+
+#include <QCheckBox>
+#include <QComboBox>
+#include <QDoubleSpinBox>
+#include <QLabel>
+#include <QPushButton>
+
+using namespace qs;
+using namespace qs::test;
+
+namespace {
+constexpr int kLong = 180000;
+}
+
+class WindowTune : public QObject {
+    Q_OBJECT
+private slots:
+    void initTestCase() {
+        m_home = std::make_unique<WindowHome>("window-tune");
+        m_window = std::make_unique<WindowFixture>(*m_home);
+        m_window->window->resize(1600, 1000);
+        QVERIFY(QTest::qWaitForWindowExposed(m_window->window.get()));
+        m_window->trigger("openSample");
+        QTRY_VERIFY_WITH_TIMEOUT(session()->model(), kLong);
+        m_window->trigger("goTune");
+        QCOMPARE((*m_window)->workspace(), app::Workspace::Tune);
+        QTRY_VERIFY(page()->isVisible());
+    }
+    void cleanupTestCase() { m_window.reset(); }
+
+    void nothingBeforeMeasuring() {
+        QVERIFY(page()->modelChart()->data()->isEmpty());
+        QVERIFY(!page()->solveButton()->isEnabled());
+        QVERIFY(page()->solveButton()->toolTip().contains(u"Measure first"));
+        QVERIFY(page()->measureButton()->isEnabled());
+        // What needs activations says so.
+        chooseScore("output_error");
+        QTRY_VERIFY(!page()->measureButton()->isEnabled());
+        QVERIFY(page()->measureButton()->toolTip().contains(u"calibrate first"));
+        chooseScore("linearity");
+    }
+
+    void measureAndSee() {
+        QTRY_VERIFY(page()->measureButton()->isEnabled());
+        page()->measureButton()->click();
+        QTRY_VERIFY(state()->measuring());
+        QTRY_VERIFY_WITH_TIMEOUT(!state()->measuring() && state()->unmeasured() == 0, kLong);
+        QTRY_VERIFY_WITH_TIMEOUT(!page()->modelChart()->data()->isEmpty(), kLong);
+        const auto table = state()->table();
+        QCOMPARE(table->rows.size(), size_t(session()->table()->count()));
+        // Every candidate is one scheme at other bits, all of them drawn; the frontier is never above them.
+        QCOMPARE(table->candidates.size(), size_t(6));
+        const auto data = page()->modelChart()->data();
+        QVERIFY(data->line.size() > 20);
+        int presets = 0;
+        for (const ui::CostMark& m : data->marks) {
+            if (m.kind != ui::CostMark::Preset) continue;
+            ++presets;
+            QVERIFY2(frontierAt(m.x) <= m.y * 1.001, qPrintable(m.label));
+        }
+        QCOMPARE(presets, 6);
+    }
+
+    /// "you are here" is where the table's own numbers say.
+    void presentByHand() {
+        setAll(2); // 4 bits
+        const auto table = state()->table();
+        uint64_t bytes = table->checkpointBytes;
+        double cost = 0;
+        for (const SensitivityRow& row : table->rows) {
+            bytes += row.cells[2].bytes;
+            bytes -= row.keptBytes;
+            cost += row.alpha * row.cells[2].weightError;
+        }
+        QTRY_COMPARE(present().x, double(bytes) / 0x1p20);
+        QVERIFY(std::fabs(present().y / cost - 1) < 1e-9);
+        QVERIFY(present().label.contains(u"here"));
+    }
+
+    void solveForBits() {
+        setAll(2);
+        const auto before = session()->table()->schemes();
+        const double uniform = present().y;
+        const int steps = session()->undoStack()->count();
+        solve(1, session()->table()->summary().bitsPerWeight());
+        QVERIFY(session()->table()->summary().totalBytesAfter <= bytesOf(before));
+        QTRY_VERIFY2(present().y < uniform, qPrintable(QString("%1 %2").arg(present().y).arg(uniform)));
+        QVERIFY(std::fabs(present().y / state()->lastSolved().at.cost - 1) < 1e-9);
+        QVERIFY(page()->changes().rowCount() > 0);
+        QCOMPARE(session()->undoStack()->count(), steps + 1);
+        const auto solved = session()->table()->schemes();
+        m_window->trigger("undo");
+        QVERIFY(session()->table()->schemes() == before);
+        m_window->trigger("redo");
+        QVERIFY(session()->table()->schemes() == solved);
+    }
+
+    void budgetIsKept() {
+        const double mib = 0.9 * double(session()->table()->summary().totalBytesAfter) / 0x1p20;
+        solve(0, mib);
+        QVERIFY(double(session()->table()->summary().totalBytesAfter) <= mib * 0x1p20 + 0.006 * 0x1p20);
+        QVERIFY(page()->modelChart()->data()->targetX.has_value());
+        // What cannot be had is said, and changes nothing.
+        const auto before = session()->table()->schemes();
+        page()->budget()->setValue(0.05);
+        page()->solveButton()->click();
+        QTRY_VERIFY(page()->message()->text().contains(u"bytes"));
+        QVERIFY(session()->table()->schemes() == before);
+    }
+
+    void perplexityTarget() {
+        solve(2, 2.0);
+        QVERIFY(state()->lastSolved().at.cost <= std::log1p(0.02) + 1e-12);
+    }
+
+    void locksAndTies() {
+        setAll(2);
+        session()->selection()->set({3, 5}, 3);
+        QTRY_VERIFY(page()->lockButton()->isEnabled() && !page()->lockButton()->isChecked());
+        page()->lockButton()->click();
+        QVERIFY(state()->isLocked(3) && state()->isLocked(5) && !state()->isLocked(4));
+        const auto before = session()->table()->schemes();
+        page()->findChild<QCheckBox*>("tuneTie")->setChecked(true);
+        solve(1, 3.2);
+        QVERIFY(session()->table()->schemes()[3] == before[3] &&
+                session()->table()->schemes()[5] == before[5]);
+        QCOMPARE(state()->lastSolved().locked, 2);
+        std::map<std::string, std::set<const Scheme*>> groups;
+        for (int t = 0; t < session()->table()->count(); ++t) {
+            const std::string& group = session()->model()->targets()[size_t(t)].fusedGroup;
+            if (!group.empty()) groups[group].insert(session()->table()->schemes()[size_t(t)].get());
+        }
+        QVERIFY(!groups.empty());
+        for (const auto& [name, schemes] : groups)
+            QVERIFY2(schemes.size() == 1, name.c_str());
+        page()->findChild<QCheckBox*>("tuneTie")->setChecked(false);
+        session()->selection()->set({3, 5}, 3);
+        QTRY_VERIFY(page()->lockButton()->isChecked());
+        page()->lockButton()->click();
+        QCOMPARE(state()->lockedCount(), 0);
+    }
+
+    /// A click on a candidate of the tensor's curve is an edit of that tensor.
+    void chooseByClick() {
+        setAll(2);
+        session()->selection()->selectOne(6);
+        QTRY_COMPARE(page()->tensorChart()->data()->marks.size(), 6);
+        QTRY_COMPARE(page()->tensorChart()->data()->marks[2].kind, ui::CostMark::Current);
+        ui::CostChart* chart = page()->tensorChart();
+        QTest::mouseClick(chart, Qt::LeftButton, {}, chart->markPosition(5).toPoint());
+        QVERIFY(*session()->table()->schemes()[6] == state()->table()->candidates[5]);
+        QTRY_COMPARE(chart->data()->marks[5].kind, ui::CostMark::Current);
+        m_window->trigger("undo");
+        QVERIFY(*session()->table()->schemes()[6] == state()->table()->candidates[2]);
+        // By keys too.
+        chart->setFocus();
+        QTest::keyClick(chart, Qt::Key_Left);
+        QTest::keyClick(chart, Qt::Key_Return);
+        QVERIFY(*session()->table()->schemes()[6] == state()->table()->candidates[4]);
+        m_window->trigger("undo");
+        QVERIFY(chart->toCsv().contains(u"option,"));
+    }
+
+    /// Another score is another measurement; data-free here.
+    void otherScore() {
+        chooseScore("weight_error");
+        QTRY_VERIFY(!page()->modelChart()->data()->isEmpty()); // errors of weights are there already
+        QCOMPARE(state()->unmeasured(), 0);
+        setAll(2);
+        double cost = 0;
+        for (const SensitivityRow& row : state()->table()->rows)
+            cost += row.cells[2].weightError;
+        QTRY_VERIFY(std::fabs(present().y / cost - 1) < 1e-9);
+        chooseScore("linearity");
+    }
+
+    void closedModel() {
+        session()->closeModel();
+        QVERIFY(!state()->table());
+        QTRY_VERIFY(page()->modelChart()->data()->isEmpty());
+    }
+
+private:
+    app::Session* session() const { return m_window->session(); }
+    app::TunePage* page() const { return (*m_window)->tunePage(); }
+    app::TuneState* state() const { return page()->state(); }
+
+    void chooseScore(const char* id) {
+        page()->scoreBox()->setCurrentIndex(page()->scoreBox()->findData(QString::fromLatin1(id)));
+        QCOMPARE(state()->score().id, std::string(id));
+    }
+    /// Every linear gets a candidate.
+    void setAll(size_t candidate) {
+        QVector<int> all;
+        for (int t = 0; t < session()->table()->count(); ++t)
+            all << t;
+        QVERIFY(session()
+                    ->table()
+                    ->edit(all, ui::SchemeEdit::replace(state()->table()->candidates[candidate]))
+                    .isEmpty());
+        // The page refreshes a moment later.
+        QTRY_VERIFY(present().y == state()->present().at.cost && present().y > 0);
+    }
+    void solve(int target, double value) {
+        page()->targetButtons()->setCurrentIndex(target);
+        page()->budget()->setValue(value);
+        QSignalSpy solved(state(), &app::TuneState::solved);
+        QTRY_VERIFY(page()->solveButton()->isEnabled());
+        page()->solveButton()->click();
+        QTRY_COMPARE_WITH_TIMEOUT(solved.count(), 1, kLong);
+    }
+    uint64_t bytesOf(const std::vector<app::SchemeTable::SchemePtr>& schemes) const {
+        std::vector<std::optional<Scheme>> values;
+        for (const auto& s : schemes)
+            values.push_back(s ? std::optional(*s) : std::nullopt);
+        return planFromSchemes(values, *session()->model(), 0).totalBytesAfter;
+    }
+    ui::CostMark present() const {
+        for (const ui::CostMark& m : page()->modelChart()->data()->marks)
+            if (m.kind == ui::CostMark::Current) return m;
+        return {};
+    }
+    /// What the frontier's next point behind a size costs: no choice of that size costs less.
+    double frontierAt(double mib) const {
+        for (const QPointF& p : page()->modelChart()->data()->line)
+            if (p.x() >= mib - 1e-9) return p.y();
+        return 0;
+    }
+
+    std::unique_ptr<WindowHome> m_home;
+    std::unique_ptr<WindowFixture> m_window;
+};
+
+QS_TEST(WindowTune)
+#include "tst_window_tune.moc"

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// From sensitivity to a mixed run within a budget, through processes.
+#include "tests/unit/cli/cli_process.h"
+
+#include <cmath>
+#include <filesystem>
+#include <map>
+
+using namespace qs;
+using namespace qs::test;
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+class CliAllocate : public QObject {
+    Q_OBJECT
+    fs::path m_folder;
+    QString m_table;
+
+    QString model() const { return text(sampleModel()); }
+    QStringList sensitivity(const QStringList& more = {}) const {
+        return QStringList{"sensitivity",  model(),   "--method", "rtn", "--group",   "64",
+                           "--candidates", "2,3,4,8", "--window", "64",  "--samples", "4",
+                           "--output",     m_table,   "--json"} +
+               more;
+    }
+    QStringList allocate(const QStringList& more) const {
+        return QStringList{"allocate", model(), "--table", m_table, "--json"} + more;
+    }
+
+private slots:
+    void initTestCase() {
+        m_folder = scratchDir("cli-allocate");
+        m_table = text(m_folder / "table.json");
+        const Outcome o = cli(sensitivity());
+        QS_EXIT(o, 0);
+        const json table = o.json();
+        QCOMPARE(table.at("candidates").size(), size_t(4));
+        for (const json& row : table.at("rows")) {
+            QVERIFY(row.at("alpha").get<double>() > 0);
+            double last = INFINITY;
+            for (const json& cell : row.at("cells")) {
+                QVERIFY(cell.at("weight_error").get<double>() < last); // more bits, less error
+                last = cell.at("weight_error").get<double>();
+            }
+        }
+    }
+
+    /// Measured already: the same answer at once. For another model, text or seed the file is left alone.
+    void goesOn() {
+        QElapsedTimer clock;
+        clock.start();
+        const Outcome again = cli(sensitivity());
+        QS_EXIT(again, 0);
+        const Outcome other = cli(sensitivity({"--seed", "7"}));
+        QS_EXIT(other, 1);
+        QVERIFY2(other.err.contains("another seed"), other.err.constData());
+        QS_EXIT(cli(allocate({"--target-bpw", "4"})), 0); // still there
+    }
+
+    /// The recipe is within the budget to the byte, and the run holds what it says.
+    void withinTheBudget() {
+        const QString recipe = text(m_folder / "recipe.json"), run = text(m_folder / "run");
+        const Outcome o = cli(allocate({"--target-size", "2600kB", "--lock", "layers.0.*=8", "--lock",
+                                        "layers.3.mlp.down_proj=keep", "--output", recipe}));
+        QS_EXIT(o, 0);
+        const json a = o.json();
+        QVERIFY(a.at("checkpoint_bytes").get<uint64_t>() <= 2600000);
+        QVERIFY(a.at("bytes") <= a.at("budget"));
+        for (const json& e : a.at("entries")) {
+            const std::string module = e.at("module");
+            if (module.rfind("layers.0.", 0) == 0) QVERIFY(e.at("candidate") == 3);
+            if (module == "layers.3.mlp.down_proj") QVERIFY(e.at("candidate").is_null());
+        }
+        const Outcome q = cli({"quantize", model(), "--recipe", recipe, "--output", run, "--json"});
+        QS_EXIT(q, 0);
+        std::map<std::string, uint64_t> bytes;
+        const json result = q.json();
+        for (const json& r : result.at("results"))
+            bytes[r.at("module")] = r.at("bytes");
+        for (const json& e : a.at("entries"))
+            if (!e.at("candidate").is_null())
+                QCOMPARE(bytes.at(e.at("module")), e.at("bytes").get<uint64_t>());
+    }
+
+    void fusedLinearsAgree() {
+        const Outcome o = cli(allocate({"--target-bpw", "3.5", "--tie-fused", "--no-keep"}));
+        QS_EXIT(o, 0);
+        std::map<std::string, json> of;
+        const json a = o.json();
+        for (const json& e : a.at("entries"))
+            of[e.at("module")] = e.at("candidate");
+        for (const char* block : {"layers.0.", "layers.1.", "layers.2.", "layers.3."}) {
+            const std::string b = block;
+            QCOMPARE(of.at(b + "self_attn.q_proj"), of.at(b + "self_attn.k_proj"));
+            QCOMPARE(of.at(b + "self_attn.q_proj"), of.at(b + "self_attn.v_proj"));
+            QCOMPARE(of.at(b + "mlp.gate_proj"), of.at(b + "mlp.up_proj"));
+        }
+    }
+
+    void perplexityAsPredicted() {
+        const Outcome o = cli(allocate({"--target-ppl", "2"}));
+        QS_EXIT(o, 0);
+        QVERIFY(o.json().at("predicted").get<double>() <= std::log1p(0.02));
+    }
+
+    void refusals_data() {
+        QTest::addColumn<QStringList>("arguments");
+        QTest::addColumn<int>("code");
+        QTest::addColumn<QByteArray>("says");
+        const auto row = [](const char* name, QStringList arguments, int code, const char* says) {
+            QTest::newRow(name) << arguments << code << QByteArray(says);
+        };
+        row("too small", {"--target-bpw", "1"}, 1, "more than the budget");
+        row("no target", {}, 2, "--target-bpw,--target-size,--target-ppl");
+        row("two targets", {"--target-bpw", "4", "--target-ppl", "2"}, 2, "2 were given");
+        row("no size", {"--target-size", "many"}, 1, "'many' is no size");
+        row("lock nothing", {"--target-bpw", "4", "--lock", "head.*=4"}, 1, "matches no linear");
+        row("lock to nothing", {"--target-bpw", "4", "--lock", "*=5"}, 1, "int8 g64");
+        row("not measured", {"--target-bpw", "4", "--score", "kl_alone"}, 1, "is not measured: alone");
+        row("no loss", {"--target-ppl", "2", "--score", "weight_error"}, 1, "is no loss");
+    }
+    void refusals() {
+        QFETCH(QStringList, arguments);
+        QFETCH(int, code);
+        QFETCH(QByteArray, says);
+        const Outcome o = cli(allocate(arguments));
+        QS_EXIT(o, code);
+        QVERIFY2(o.err.contains(says), o.err.constData());
+    }
+
+    void anotherModelIsRefused() {
+        const fs::path copy = m_folder / "copy";
+        fs::copy(sampleModel(), copy, fs::copy_options::recursive);
+        QFile weights(text(copy / "model.safetensors"));
+        QVERIFY(weights.open(QIODevice::ReadWrite));
+        QVERIFY(weights.seek(weights.size() - 1));
+        QVERIFY(weights.write("\x01", 1) == 1);
+        weights.close();
+        const Outcome o = cli({"allocate", text(copy), "--table", m_table, "--target-bpw", "4", "--json"});
+        QS_EXIT(o, 1);
+        QVERIFY2(o.err.contains("was measured on the model"), o.err.constData());
+    }
+};
+
+QS_TEST(CliAllocate)
+#include "tst_cli_allocate.moc"
