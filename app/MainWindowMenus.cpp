@@ -172,7 +172,7 @@ void MainWindow::makeViewMenu() {
                   [this, w] { setWorkspace(w); });
     };
     go("goInspect", tr("&Inspect"), "F5", Workspace::Inspect);
-    go("goTune", tr("&Tune"), "F6", Workspace::Tune);
+    go("goTune", tr("T&une"), "F6", Workspace::Tune);
     go("goRun", tr("&Run"), "F7", Workspace::Run);
     go("goJudge", tr("&Judge"), "F8", Workspace::Judge);
     go("goExport", tr("&Export"), "F9", Workspace::Export);

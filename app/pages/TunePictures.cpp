@@ -166,7 +166,7 @@ std::optional<size_t> candidateOfMark(const TuneState& state, int target, size_t
 QString tensorFacts(const Session& session, int target) {
     const ui::TargetRow& row = session.table()->row(target);
     const QuantTarget& t = session.model()->targets()[size_t(target)];
-    return QStringLiteral("%1 × %2 · %3 · %4 bits")
+    return TunePage::tr("%1 × %2 · %3 · %4 bits")
         .arg(ui::groupedInteger(qint64(t.rows)), ui::groupedInteger(qint64(t.cols)),
              ui::bytesText(row.bytesAfter), ui::formatFixed(row.bitsPerWeight, 3));
 }

@@ -2,6 +2,7 @@
 // The window under a translation that only puts brackets around every text: what has none cannot be
 // translated.
 #include "app/pages/InspectPage.h"
+#include "core/allocate/score.h"
 #include "core/codec/codec.h"
 #include "core/export/runtime_profiles.h"
 #include "core/quant/method.h"
@@ -131,6 +132,8 @@ private:
             out << QString::fromStdString(m->label) << QString::fromStdString(m->summary);
         for (const TransformDescriptor* t : transforms())
             out << QString::fromStdString(t->label) << QString::fromStdString(t->summary + ' ' + t->citation);
+        for (const ScoreDescriptor* s : scores())
+            out << QString::fromStdString(s->label);
         for (const RuntimeProfile& r : runtimeProfiles())
             out << QString::fromStdString(r.label);
         for (const CodecDescriptor* c : codecs())

@@ -214,11 +214,11 @@ PlotAxes CostChart::axesFor(const QSizeF& size) const {
     const double room = right > left ? 0.04 * (right - left) : std::max(1e-6, 0.1 * std::fabs(left));
     left -= room;
     right += room;
-    low /= 1.6;
-    high *= 1.8;
+    low /= 2.2; // room for labels
+    high *= 2.4;
     PlotAxes axes;
     axes.yTicks = logTicks(low, high, std::max(2, int(size.height() / 42)));
-    axes.xTicks = linearTicks(left, right, std::max(2, int(size.width() / 90)));
+    axes.xTicks = linearTicks(left, right, std::max(4, int(size.width() / 80)));
     axes.xTitle = m_data->xTitle;
     axes.yTitle = m_data->yTitle;
     const double axis = leftAxisWidth(axes.yTicks, true), top = kLegendHeight + 6;
