@@ -15,6 +15,7 @@ namespace {
 constexpr int kOfferedBits[] = {2, 3, 4, 5, 6, 8};
 constexpr int kPublishMs = 400;
 constexpr size_t kCurvePoints = 200;
+constexpr size_t kMostExact = 1000; ///< linears that are solved exactly
 
 struct MeasureInput {
     std::shared_ptr<const Model> model;
@@ -58,13 +59,30 @@ Outcome measured(const MeasureInput& in, const JobScope& scope) {
     return Payload();
 }
 
-struct CurveInput {
+/// What allocators are asked. A locked linear whose scheme is no candidate counts as kept at the bytes that
+/// it has.
+struct Constrained {
     SensitivityTable table;
     AllocationRequest request;
-    const ScoreDescriptor* score;
 };
 
-Result<TuneCurve> curveOf(const CurveInput& in) {
+Constrained constrained(const TuneConstraints& in) {
+    Constrained out{*in.table, {}};
+    out.request.score = in.score->id;
+    for (const auto& [row, candidate] : in.locked)
+        out.request.locked[out.table.rows[row].module] = candidate;
+    for (const auto& [row, bytes] : in.bytesNow) {
+        SensitivityRow& r = out.table.rows[row];
+        out.table.checkpointBytes = out.table.checkpointBytes - r.keptBytes + bytes;
+        r.keptBytes = bytes;
+    }
+    if (in.tieFused) out.request.tied = fusedTies(out.table);
+    return out;
+}
+
+Result<TuneCurve> curveOf(const TuneConstraints& constraints) {
+    Constrained in = constrained(constraints);
+    in.request.mayKeep = false;
     TuneCurve out;
     QS_TRY(const auto frontier, allocationFrontier(in.table, in.request, kCurvePoints));
     for (const AllocationPoint& p : frontier)
@@ -74,7 +92,7 @@ Result<TuneCurve> curveOf(const CurveInput& in) {
         bool any = false;
         for (const SensitivityRow& row : in.table.rows) {
             const SensitivityCell& cell = row.cells[c];
-            const double cost = in.score->cost(row, cell);
+            const double cost = constraints.score->cost(row, cell);
             if (!cell.legal() || !std::isfinite(cost)) continue;
             any = true;
             at.bytes += cell.bytes;
@@ -88,8 +106,9 @@ Result<TuneCurve> curveOf(const CurveInput& in) {
 
 struct SolveInput {
     std::shared_ptr<const Model> model;
-    std::shared_ptr<const SensitivityTable> table;
-    AllocationRequest request;
+    TuneConstraints constraints;
+    AllocationTarget target;
+    bool mayKeep = false;
     std::vector<SchemeTable::SchemePtr> before;
     std::vector<quint64> bytesBefore;
     std::vector<char> locked;
@@ -109,10 +128,15 @@ QString changeLabel(const Scheme* scheme, const Scheme* other) {
     return other && other->method == scheme->method ? text.section(QStringLiteral(" · "), 0, 0) : text;
 }
 
-Result<SolveOutcome> solvedFor(const SolveInput& in, SensitivityTable adjusted, const JobContext& job) {
+Result<SolveOutcome> solvedFor(const SolveInput& in, const JobContext& job) {
+    const SensitivityTable& table = *in.constraints.table;
+    Constrained problem = constrained(in.constraints);
+    problem.request.target = in.target;
+    problem.request.mayKeep = in.mayKeep;
+    problem.request.allocator = table.rows.size() > kMostExact ? "greedy" : "exact";
     QElapsedTimer clock;
     clock.start();
-    QS_TRY(const SchemeAllocation a, allocateSchemes(adjusted, in.request, job));
+    QS_TRY(const SchemeAllocation a, allocateSchemes(problem.table, problem.request, job));
     SolveOutcome out;
     out.solved.milliseconds = double(clock.nsecsElapsed()) * 1e-6;
     std::vector<std::optional<Scheme>> schemes;
@@ -122,9 +146,9 @@ Result<SolveOutcome> solvedFor(const SolveInput& in, SensitivityTable adjusted, 
         if (in.locked[r])
             after = before ? std::optional(*before) : std::nullopt;
         else if (a.candidate[r])
-            after = in.table->candidates[*a.candidate[r]];
+            after = table.candidates[*a.candidate[r]];
         out.solved.locked += in.locked[r];
-        const SensitivityRow& row = in.table->rows[r];
+        const SensitivityRow& row = table.rows[r];
         if ((before && after && *before == *after) || (!before && !after)) {
             out.solved.unchanged += !in.locked[r];
         } else {
@@ -331,34 +355,24 @@ void TuneState::setTieFused(bool tie) {
     emit changed();
 }
 
-// A locked linear whose scheme is no candidate counts as kept at the bytes that it has now.
-AllocationRequest TuneState::requestFor(SensitivityTable& table) const {
-    AllocationRequest request;
-    request.score = m_score->id;
+TuneConstraints TuneState::constraints() const {
+    TuneConstraints out{m_table, m_score, {}, {}, m_tieFused};
     for (const int t : m_locked) {
-        SensitivityRow& row = table.rows[size_t(t)];
         const auto candidate = candidateOf(t);
-        request.locked[row.module] = candidate;
-        if (candidate) continue;
-        const quint64 now = m_session->table()->row(t).bytesAfter;
-        table.checkpointBytes = table.checkpointBytes - row.keptBytes + now;
-        row.keptBytes = now;
+        out.locked.emplace_back(size_t(t), candidate);
+        if (!candidate) out.bytesNow.emplace_back(size_t(t), m_session->table()->row(t).bytesAfter);
     }
-    if (m_tieFused) request.tied = fusedTies(table);
-    return request;
+    return out;
 }
 
 void TuneState::requestCurve() {
     if (!m_table) return;
-    auto in = std::make_shared<CurveInput>(CurveInput{*m_table, {}, m_score});
-    in->request = requestFor(in->table);
-    in->request.mayKeep = false;
     JobRequest request{QStringLiteral("tune-curve"), tr("Frontier")};
     request.listed = false;
     m_session->pool()
         ->post(request,
-               [in](const JobScope&) -> Outcome {
-                   auto curve = curveOf(*in);
+               [in = constraints()](const JobScope&) -> Outcome {
+                   auto curve = curveOf(in);
                    if (!curve) return curve.takeError();
                    return Payload::of(std::move(*curve));
                })
@@ -381,7 +395,8 @@ JobHandle* TuneState::solve(const TuneRequest& request) {
     const SchemeTable& schemes = *m_session->table();
     auto in = std::make_shared<SolveInput>();
     in->model = m_session->model();
-    in->table = m_table;
+    in->constraints = constraints();
+    in->mayKeep = request.mayKeep;
     in->before = schemes.schemes();
     in->seed = schemes.seed();
     in->settings = schemes.settings();
@@ -390,29 +405,25 @@ JobHandle* TuneState::solve(const TuneRequest& request) {
         in->bytesBefore.push_back(schemes.row(int(r)).bytesAfter);
         in->locked[r] = m_locked.contains(int(r));
     }
-    auto adjusted = std::make_shared<SensitivityTable>(*m_table);
-    in->request = requestFor(*adjusted);
-    in->request.mayKeep = request.mayKeep;
-    in->request.allocator = schemes.count() > 1000 ? "greedy" : "exact";
     QString what;
     switch (request.target) {
     case TuneTarget::CheckpointMiB:
-        in->request.target.checkpointBytes = uint64_t(request.value * 0x1p20);
+        in->target.checkpointBytes = uint64_t(request.value * 0x1p20);
         what = tr("%1 MiB").arg(QLocale().toString(request.value, 'f', 2));
         break;
     case TuneTarget::BitsPerWeight:
-        in->request.target.bitsPerWeight = request.value;
+        in->target.bitsPerWeight = request.value;
         what = tr("%1 bits per weight").arg(QLocale().toString(request.value, 'f', 3));
         break;
     case TuneTarget::PerplexityPercent:
-        in->request.target.loss = std::log1p(request.value / 100);
+        in->target.loss = std::log1p(request.value / 100);
         what = tr("perplexity + %1 %").arg(QLocale().toString(request.value, 'f', 2));
         break;
     }
     JobRequest job{QStringLiteral("tune-solve"), tr("Solve for %1").arg(what)};
     job.listed = false;
-    JobHandle* handle = m_session->pool()->post(job, [in, adjusted](const JobScope& scope) -> Outcome {
-        auto solved = solvedFor(*in, std::move(*adjusted), scope.job());
+    JobHandle* handle = m_session->pool()->post(job, [in](const JobScope& scope) -> Outcome {
+        auto solved = solvedFor(*in, scope.job());
         if (!solved) return solved.takeError();
         return Payload::of(std::move(*solved));
     });

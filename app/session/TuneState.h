@@ -58,6 +58,16 @@ struct TuneSolved {
     double milliseconds = 0;
 };
 
+/// Score, locks and ties, as plain values for a worker.
+struct TuneConstraints {
+    std::shared_ptr<const SensitivityTable> table;
+    const ScoreDescriptor* score = nullptr;
+    std::vector<std::pair<size_t, std::optional<size_t>>> locked; ///< row and candidate; none: as it is now
+    std::vector<std::pair<size_t, quint64>>
+        bytesNow; ///< of locked rows whose scheme is no candidate, or kept
+    bool tieFused = false;
+};
+
 class TuneState : public QObject {
     Q_OBJECT
 public:
@@ -109,7 +119,7 @@ private:
     void startOver();
     void adopt(std::shared_ptr<const SensitivityTable> table);
     void requestCurve();
-    AllocationRequest requestFor(SensitivityTable& table) const;
+    TuneConstraints constraints() const;
 
     Session* m_session;
     const ScoreDescriptor* m_score;

@@ -84,7 +84,7 @@ class Bench:
             uniform = "-"
             if candidate is not None:
                 scheme = table["candidates"][candidate]
-                uniform = f"{self.measured({'rules': [{'match': '*', 'scheme': scheme}]}):.4f}"
+                uniform = f"{self.measured({'version': 1, 'rules': [{'match': '*', 'scheme': scheme}]}):.4f}"
             target = table["checkpoint_bytes"] - kept + size
             kls = [self.measured(self.allocated(file, s, target)["recipe"]) for s in SCORES]
             print(f"| {8 * size / weights:.2f} | {uniform} | " + " | ".join(f"{k:.4f}" for k in kls) + " |", flush=True)
@@ -97,7 +97,7 @@ class Bench:
             favoured = rng.choice([1, 2, 3, 4])
             chosen = [favoured if rng.random() < 0.4 else rng.choice([1, 2, 3, 4]) for _ in table["rows"]]
             rules = [{"match": r["module"], "scheme": table["candidates"][c]} for r, c in zip(table["rows"], chosen)]
-            measured.append(self.measured({"rules": rules}))
+            measured.append(self.measured({"version": 1, "rules": rules}))
             for s in SCORES:
                 predicted[s].append(sum(cost(s, r, r["cells"][c]) for r, c in zip(table["rows"], chosen)))
         print(f"\n{method}: {self.options.random} random recipes of 3 to 8 bits, predicted against measured KL.\n")
