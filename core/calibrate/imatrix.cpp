@@ -47,6 +47,14 @@ Result<void> checkUnique(const Imatrix& m, const std::string& where) {
 
 // --- GGUF ---
 
+/// Of float32, as the format has it: blocks of few bits would unfold into many times what the file holds.
+Result<std::vector<float>> readFloats(const GgufSet& set, size_t index, const std::string& place) {
+    const GgufTensor& t = set.tensors()[index].info;
+    if (t.type != ggmlType(0))
+        return Error::corrupt(fmt::format("{} must be F32, is {}", t.name, t.type->name), place);
+    return set.values(index, kMostValues);
+}
+
 Result<Imatrix> readGguf(const fs::path& file) {
     QS_TRY(const auto set, GgufSet::open(file));
     const GgufMetadata& m = set->metadata();
@@ -68,8 +76,8 @@ Result<Imatrix> readGguf(const fs::path& file) {
         const std::string place = fmt::format("{}: '{}'", file.string(), e.weight);
         const size_t counts = set->find(e.weight + std::string(kCounts));
         if (counts == GgufSet::npos) return Error::corrupt("has no counts", place);
-        QS_TRY(e.sum2, set->values(i, kMostValues));
-        QS_TRY(e.counts, set->values(counts, kMostValues));
+        QS_TRY(e.sum2, readFloats(*set, i, place));
+        QS_TRY(e.counts, readFloats(*set, counts, place));
         e.channels = e.counts.empty() ? 0 : e.sum2.size() / e.counts.size();
         QS_CHECK(checkEntry(e, place));
         out.entries.push_back(std::move(e));

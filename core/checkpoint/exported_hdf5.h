@@ -13,9 +13,20 @@
 //     of a linear       also module, codec, codec_params, rows, cols, group_size, groups, scale_rows,
 //     block_rows
 //                       (rows that share a scale); values, the formula of a weight: "scale * (code - zero)",
-//                       or "scale * level - zero" with the table that levels names; stored: "whole", "rows"
+//                       "scale * level - zero" with the table that levels names, or "table[row, group,
+//                       code]" with float32 table [scale_rows, groups, codes]; stored: "whole", "rows"
 //                       or "transposed"; of the latter two, row_ranges int32 [n, 2] says first and count of
-//                       its outputs in the tensor, in order
+//                       its outputs in the tensor, in order; extras, the formulas of what follows
+//     beside codes      In this order, where the method kept it (n outputs, m inputs, m = p q, p the largest
+//                       power of two in m):
+//                       rotation_signs int8 [m], 1 or -1; rotation_q float64 [q, q], where q > 1;
+//                       rotation_scale float16 [m], where there is one: the codes' values V were made in
+//                       rotated coordinates, W = V kron(H, rotation_q) rotation_signs / sqrt(p) /
+//                       rotation_scale, H the Hadamard matrix of p; rotation_seed uint64 [1] made them, and
+//                       is not read
+//                       low_rank_a float16 [n, r], low_rank_b float16 [r, m]: W += A B
+//                       kept_start int32 [n + 1], kept_column uint16 (int32 where m > 65536), kept_value
+//                       float16: weights with values of their own, row by row (CSR)
 //   /levels/<n>         float32, the values of the codes of a format
 //   /scaling/<weight>/  rows, columns: the factors of transforms, as in core/store/folded_store.h
 //   /files/<name>       uint8: config.json, tokenizer files, ...
@@ -30,6 +41,9 @@ namespace qs {
 inline constexpr const char* kExportedSchema = "quantoscope-model";
 inline constexpr const char* kIntegerValues = "scale * (code - zero)";
 inline constexpr const char* kLevelValues = "scale * level - zero";
+inline constexpr const char* kTableValues = "table[row, group, code]";
+/// Rows of rotation_q, at most: a row length that is odd and larger is not rotated by anybody.
+inline constexpr uint64_t kExportedMaxRotation = 4096;
 
 /// The listed file is one.
 bool isExportedModel(const H5Listing& listing);

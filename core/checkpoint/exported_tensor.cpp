@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/checkpoint/exported_tensor.h"
 
+#include "core/checkpoint/exported_extras.h"
 #include "core/checkpoint/exported_hdf5.h"
+#include "core/checkpoint/exported_linear.h"
+#include "core/checkpoint/exported_read.h"
 
 #include <algorithm>
-#include <cmath>
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -13,32 +15,7 @@ namespace qs {
 
 namespace {
 
-/// Codes read at once: few requests, little memory.
-constexpr uint64_t kBlockElements = uint64_t(1) << 20;
-constexpr size_t kMaxLevels = 256, kMaxRanges = size_t(1) << 20;
-
-template<class T>
-Result<std::vector<T>> readAll(const H5Import& file, const H5Node& node, uint64_t first, uint64_t count) {
-    std::vector<T> values(static_cast<size_t>(count));
-    QS_CHECK(file.read(node, first, count, std::as_writable_bytes(std::span(values))));
-    return values;
-}
-
-/// Elements of a parameter array as float32.
-Result<std::vector<float>> readFloats(const H5Import& file, const H5Node& node, DType type, uint64_t first,
-                                      uint64_t count) {
-    if (type == DType::U8) {
-        QS_TRY(const auto bytes, readAll<uint8_t>(file, node, first, count));
-        return std::vector<float>(bytes.begin(), bytes.end());
-    }
-    std::vector<std::byte> bytes(size_t(count) * size_t(dtypeInfo(type).bits) / 8);
-    QS_CHECK(file.read(node, first, count, bytes));
-    std::vector<float> values(static_cast<size_t>(count));
-    QS_CHECK(toFloat(type, bytes, values));
-    for (const float v : values)
-        if (!std::isfinite(v)) return Error::corrupt("a parameter is not finite", node.path);
-    return values;
-}
+constexpr size_t kMaxRanges = size_t(1) << 20;
 
 class Describer {
 public:
@@ -123,6 +100,7 @@ private:
         QS_CHECK(describeParameters(node, l));
         QS_CHECK(describeValues(node, l));
         QS_CHECK(describePlace(node, l));
+        QS_TRY(l.extras, describeExportedExtras(objects_, node.path, l.rows, l.cols));
         for (const H5Node* part : objects_.children(node.path))
             info.bytes += part->kind == H5Node::Kind::Array ? bytesOf(*part) : 0;
         return l;
@@ -130,8 +108,10 @@ private:
 
     Result<void> describeParameters(const H5Node& node, ExportedLinear& l) const {
         const H5Node* scale = objects_.find(node.path + "/scale");
-        if (!scale || scale->shape.size() != 2 || scale->shape[1] == 0)
-            return objects_.corrupt(node.path, "scale must be an array of two dimensions");
+        if (!scale || scale->shape.size() != 2 || scale->shape[1] == 0 || scale->shape[1] > l.cols)
+            return objects_.corrupt(
+                node.path,
+                fmt::format("scale must be an array of two dimensions, of 1 to {} groups", l.cols));
         QS_TRY(l.scale, objects_.array(scale->path, {DType::F32, DType::F16, DType::U16}, scale->shape));
         l.scaleType = storedType(*scale);
         if (l.scaleType == DType::U16)
@@ -152,6 +132,7 @@ private:
     Result<void> describeValues(const H5Node& node, ExportedLinear& l) {
         QS_TRY(const std::string formula, objects_.attribute(node, "values"));
         if (formula == kIntegerValues) return {};
+        if (formula == kTableValues) return describeTable(node, l);
         if (formula != kLevelValues)
             return Error{ErrorCode::Unsupported, fmt::format("values '{}' are not known", formula),
                          file_.path().string() + ": " + node.path};
@@ -162,11 +143,25 @@ private:
             return {};
         }
         const H5Node* table = objects_.find(path);
-        if (!table || table->shape.size() != 1 || table->shape[0] == 0 || table->shape[0] > kMaxLevels)
-            return objects_.corrupt(path, fmt::format("must be a table of 1 to {} values", kMaxLevels));
+        if (!table || table->shape.size() != 1 || table->shape[0] == 0 ||
+            table->shape[0] > kExportedMaxLevels)
+            return objects_.corrupt(path,
+                                    fmt::format("must be a table of 1 to {} values", kExportedMaxLevels));
         QS_CHECK(objects_.array(path, {DType::F32}, table->shape));
-        QS_TRY(l.levels, readFloats(file_, *table, DType::F32, 0, table->shape[0]));
+        QS_TRY(l.levels, readExportedFloats(file_, *table, DType::F32, 0, table->shape[0]));
         tables_[path] = l.levels;
+        return {};
+    }
+
+    Result<void> describeTable(const H5Node& node, ExportedLinear& l) const {
+        const H5Node* table = objects_.find(node.path + "/table");
+        const size_t last = table ? table->shape.size() - 1 : 0;
+        if (!table || table->shape.size() != 3 || table->shape[last] == 0 ||
+            table->shape[last] > kExportedMaxLevels)
+            return objects_.corrupt(node.path + "/table",
+                                    fmt::format("must hold 1 to {} values a group", kExportedMaxLevels));
+        QS_TRY(l.table, objects_.array(table->path, {DType::F32},
+                                       {l.scale->shape[0], l.scale->shape[1], table->shape[last]}));
         return {};
     }
 
@@ -182,7 +177,7 @@ private:
             ranges->shape[0] > kMaxRanges)
             return objects_.corrupt(ranges->path, "must be pairs of first and count");
         QS_CHECK(objects_.array(ranges->path, {DType::I32}, ranges->shape));
-        QS_TRY(const auto pairs, readAll<int32_t>(file_, *ranges, 0, ranges->elements()));
+        QS_TRY(const auto pairs, readElements<int32_t>(file_, *ranges, 0, ranges->elements()));
         for (size_t i = 0; i < pairs.size(); i += 2) {
             if (pairs[i] < 0 || pairs[i + 1] <= 0)
                 return objects_.corrupt(ranges->path,
@@ -230,37 +225,6 @@ private:
     std::map<std::string, std::vector<float>> tables_;
 };
 
-/// Rows [firstRow, firstRow + out.rows) of a linear.
-Result<void> readLinear(const ExportedLinear& l, const H5Import& file, uint64_t firstRow, MatrixView out) {
-    const uint64_t groups = l.scale->shape[1];
-    QS_TRY(const auto groupOf, readAll<int32_t>(file, *l.groupOfColumn, 0, l.cols));
-    for (const int32_t g : groupOf)
-        if (g < 0 || uint64_t(g) >= groups)
-            return Error::corrupt(fmt::format("group {} of {}", g, groups), l.groupOfColumn->path);
-    const size_t rowsAtOnce = size_t(std::max<uint64_t>(1, kBlockElements / l.cols));
-    const size_t codes = l.levels.empty() ? kMaxLevels : l.levels.size();
-    for (size_t begin = 0; begin < out.rows; begin += rowsAtOnce) {
-        const uint64_t row = firstRow + begin, count = std::min<uint64_t>(rowsAtOnce, out.rows - begin);
-        const auto parameterRow = [&](uint64_t r) { return l.scale->shape[0] == 1 ? 0 : r / l.blockRows; };
-        const uint64_t first = parameterRow(row), last = parameterRow(row + count - 1);
-        QS_TRY(const auto scale,
-               readFloats(file, *l.scale, l.scaleType, first * groups, (last - first + 1) * groups));
-        QS_TRY(const auto zero,
-               readFloats(file, *l.zero, l.zero->type, first * groups, (last - first + 1) * groups));
-        QS_TRY(const auto bytes, readAll<uint8_t>(file, *l.codes, row * l.cols, count * l.cols));
-        for (size_t r = 0; r < count; ++r)
-            for (size_t c = 0; c < l.cols; ++c) {
-                const uint8_t code = bytes[r * l.cols + c];
-                if (code >= codes)
-                    return Error::corrupt(fmt::format("code {} of {} levels", code, codes), l.codes->path);
-                const size_t at = (parameterRow(row + r) - first) * groups + size_t(groupOf[c]);
-                out(begin + r, c) = l.levels.empty() ? scale[at] * (float(code) - zero[at])
-                                                     : scale[at] * l.levels[code] - zero[at];
-            }
-    }
-    return {};
-}
-
 /// Into its place of the tensor's matrix.
 void place(const ExportedLinear& l, const Matrix& weight, Matrix& tensor) {
     auto outputs = l.outputs;
@@ -275,7 +239,7 @@ void place(const ExportedLinear& l, const Matrix& weight, Matrix& tensor) {
 Result<void> readKept(const ExportedTensor& t, const H5Import& file, uint64_t firstRow, MatrixView out) {
     if (out.size() == 0) return {};
     const size_t rowBytes = out.cols * size_t(dtypeInfo(t.keptType).bits) / 8;
-    const size_t rowsAtOnce = size_t(std::max<uint64_t>(1, kBlockElements / out.cols));
+    const size_t rowsAtOnce = size_t(std::max<uint64_t>(1, kExportedBlock / out.cols));
     for (size_t begin = 0; begin < out.rows; begin += rowsAtOnce) {
         const size_t count = std::min(rowsAtOnce, out.rows - begin);
         std::vector<std::byte> bytes(count * rowBytes);
@@ -344,7 +308,7 @@ Result<std::vector<ExportedTensor>> describeExportedTensors(const H5Objects& obj
 Result<void> readExportedRows(const ExportedTensor& t, const H5Import& file, uint64_t firstRow,
                               MatrixView out) {
     if (t.linears.empty()) return readKept(t, file, firstRow, out);
-    return readLinear(t.linears.front(), file, firstRow, out);
+    return readExportedLinear(t.linears.front(), file, firstRow, out);
 }
 
 Result<Matrix> readExportedTensor(const ExportedTensor& t, const H5Import& file) {
@@ -352,7 +316,7 @@ Result<Matrix> readExportedTensor(const ExportedTensor& t, const H5Import& file)
     if (t.kept) QS_CHECK(readKept(t, file, 0, all.view()));
     for (const ExportedLinear& l : t.linears) {
         Matrix weight(size_t(l.rows), size_t(l.cols));
-        QS_CHECK(readLinear(l, file, 0, weight.view()));
+        QS_CHECK(readExportedLinear(l, file, 0, weight.view()));
         place(l, weight, all);
     }
     return all;

@@ -26,11 +26,20 @@ private:
     std::filesystem::path file_;
 };
 
+/// What a linear holds beside its codes; null: nothing of the kind.
+struct ExportedExtras {
+    const H5Node *keptStart = nullptr, *keptColumn = nullptr, *keptValue = nullptr;
+    const H5Node *lowRankA = nullptr, *lowRankB = nullptr;
+    const H5Node *rotationSigns = nullptr, *rotationQ = nullptr, *rotationScale = nullptr;
+};
+
 /// A quantized linear, all or part of a tensor.
 struct ExportedLinear {
     const H5Node *codes = nullptr, *scale = nullptr, *zero = nullptr, *groupOfColumn = nullptr;
     DType scaleType = DType::F32;
-    std::vector<float> levels; ///< empty: the code itself, and the zero point is taken off it
+    const H5Node* table = nullptr; ///< [scale rows, groups, codes]: the values themselves
+    std::vector<float> levels;     ///< empty: the code itself, and the zero point is taken off it
+    ExportedExtras extras;
     uint64_t rows = 0, cols = 0, blockRows = 1;
     bool transposed = false;
     std::vector<std::pair<uint64_t, uint64_t>> outputs; ///< first, count; empty: all

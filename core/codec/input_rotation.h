@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace qs {
@@ -34,18 +35,15 @@ public:
     /// Sigma of the inputs that go with turned weights: R D^-1 Sigma D^-1 R^T.
     void turnSigma(MatrixD& sigma) const;
 
-private:
-    template<class T>
-    void rotate(T* row) const;
-    template<class T>
-    void rotateBack(T* row) const;
-    template<class T>
-    void hadamard(T* row) const;
+    /// R by its parts, as core/linalg/block_rotation.h takes them: S [cols] over the root of the power of
+    /// two, and Q, empty when it is 1.
+    std::span<const float> signs() const { return signs_; }
+    const MatrixD& orthogonal() const { return orthogonal_; }
 
-    size_t power_, rest_;      ///< cols = power rest
-    std::vector<float> signs_; ///< [cols], over the root of power
+private:
+    std::vector<float> signs_;
     std::vector<float> scale_; ///< [cols]; empty: 1
-    MatrixD orthogonal_;       ///< Q [rest, rest]
+    MatrixD orthogonal_;
 };
 
 /// Bits of the seed and the scales.

@@ -16,10 +16,11 @@ namespace {
 class Row {
 public:
     Row(const Codec& codec, const std::vector<float>& factors, const GroupLayout& layout, size_t cols,
-        float keepAbove)
+        float keepAbove, const std::optional<RowRounder::Fixed>& fixed)
         : codec_(codec)
         , factors_(factors)
         , keepAbove_(keepAbove)
+        , fixed_(fixed)
         , scale_(cols)
         , zero_(cols)
         , rounded_(cols)
@@ -35,15 +36,7 @@ public:
             x[c] /= factors_[c];
         if (!std::all_of(x, x + q_.cols, [](float v) { return std::isfinite(v); })) return false;
         setAside(x);
-        codec_.prepareParameters({x, 1, q_.cols, q_.cols}, {}, q_);
-        const size_t unit = codec_.fitColumns() > 0 ? codec_.fitColumns() : q_.layout.groupSize;
-        for (size_t c = 0; c < q_.cols; c += unit) {
-            const std::span<const float> values(x + c, std::min(unit, q_.cols - c));
-            if (codec_.fitColumns() > 0)
-                codec_.fitBlock(values, {}, {}, q_, 0, c);
-            else
-                fitGroup(values, c / unit);
-        }
+        fit(x);
         for (size_t c = 0; c < q_.cols; ++c) {
             scale_[c] = q_.scale(0, q_.groupOf(c));
             zero_[c] = q_.zero(0, q_.groupOf(c));
@@ -69,6 +62,24 @@ private:
             }
     }
 
+    void fit(const float* x) {
+        codec_.prepareParameters({x, 1, q_.cols, q_.cols}, {}, q_);
+        if (fixed_ && q_.superScale.empty()) {
+            q_.scale(0, 0) = fixed_->scale;
+            q_.zero(0, 0) = fixed_->zero;
+            return;
+        }
+        if (fixed_) q_.superScale(0, 0) = fixed_->scale;
+        const size_t unit = codec_.fitColumns() > 0 ? codec_.fitColumns() : q_.layout.groupSize;
+        for (size_t c = 0; c < q_.cols; c += unit) {
+            const std::span<const float> values(x + c, std::min(unit, q_.cols - c));
+            if (codec_.fitColumns() > 0)
+                codec_.fitBlock(values, {}, {}, q_, 0, c);
+            else
+                fitGroup(values, c / unit);
+        }
+    }
+
     void fitGroup(std::span<const float> values, size_t group) {
         const auto [lo, hi] = std::minmax_element(values.begin(), values.end());
         codec_.fitRange(*lo, *hi, q_.scale(0, group), q_.zero(0, group));
@@ -77,11 +88,29 @@ private:
     const Codec& codec_;
     const std::vector<float>& factors_;
     float keepAbove_;
+    const std::optional<RowRounder::Fixed>& fixed_;
     std::vector<std::pair<size_t, float>> kept_; ///< of the row at hand
     QuantizedTensor q_;
     std::vector<float> scale_, zero_, rounded_;
     std::vector<uint8_t> codes_;
 };
+
+/// One scale a row, or one value that the scales of its groups are kept against.
+Result<void> checkFixed(const Codec& codec, const GroupLayout& layout, size_t cols,
+                        const RowRounder::Fixed& fixed) {
+    QuantizedTensor q;
+    q.rows = 1;
+    q.cols = cols;
+    q.layout = layout;
+    codec.allocateParameters(q);
+    const size_t places = q.superScale.empty() ? layout.groups : q.superScale.size();
+    if (places != 1)
+        return Error::invalid(
+            fmt::format("{} has {} scales in a row of {}: one cannot be fixed", codec.label(), places, cols));
+    if (fixed.scale > 0 && std::isfinite(fixed.scale) && std::isfinite(fixed.zero)) return {};
+    return Error::invalid(fmt::format("a fixed scale must be above 0 and finite, got {} with zero point {}",
+                                      fixed.scale, fixed.zero));
+}
 
 } // namespace
 
@@ -90,9 +119,10 @@ Result<void> RowRounder::round(MatrixView x) const {
     assert(codec_->vectorRows() == 1);
     if (!factors_.empty() && factors_.size() != x.cols)
         return Error::invalid(fmt::format("{} factors for inputs of {} channels", factors_.size(), x.cols));
+    if (fixed_) QS_CHECK(checkFixed(*codec_, layout, x.cols, *fixed_));
     std::atomic<size_t> bad = x.rows;
     linalg::parallelFor(x.rows, 4, [&](size_t begin, size_t end) {
-        Row row(*codec_, factors_, layout, x.cols, keepAbove_);
+        Row row(*codec_, factors_, layout, x.cols, keepAbove_, fixed_);
         for (size_t r = begin; r < end; ++r)
             if (!row.round(x.row(r))) bad = r;
     });

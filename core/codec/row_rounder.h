@@ -4,6 +4,8 @@
 
 #include "core/codec/codec.h"
 
+#include <optional>
+
 namespace qs {
 
 /// Every row (a token) is a matrix of its own: what the format keeps per tensor or per channel it keeps per
@@ -13,25 +15,35 @@ namespace qs {
 /// how a linear meets its inputs once a transform has divided them.
 class RowRounder {
 public:
+    /// What a checkpoint fixed for all tokens instead of leaving it to each: the scale and the zero point (as
+    /// Codec::decode takes it) of a format with one scale a row; of one that keeps its scales against a value
+    /// of the whole tensor (QuantizedTensor::superScale, NVFP4), that value. Scales are above 0 and finite.
+    struct Fixed {
+        float scale = 0, zero = 0;
+        bool operator==(const Fixed&) const = default;
+    };
+
     /// Values of a magnitude above `keepAbove` > 0 stay as they are, and scales are fitted without them
     /// (LLM.int8(), Dettmers et al. 2022, arXiv:2208.07339, whose threshold is 6); 0: all are rounded.
     explicit RowRounder(std::shared_ptr<const Codec> codec, std::vector<float> factors = {},
-                        float keepAbove = 0)
-        : codec_(std::move(codec)), factors_(std::move(factors)), keepAbove_(keepAbove) {}
+                        float keepAbove = 0, std::optional<Fixed> fixed = std::nullopt)
+        : codec_(std::move(codec)), factors_(std::move(factors)), keepAbove_(keepAbove), fixed_(fixed) {}
     const Codec& codec() const { return *codec_; }
     bool sameAs(const RowRounder& other) const {
         return codec_->id() == other.codec_->id() && codec_->params() == other.codec_->params() &&
-               factors_ == other.factors_ && keepAbove_ == other.keepAbove_;
+               factors_ == other.factors_ && keepAbove_ == other.keepAbove_ && fixed_ == other.fixed_;
     }
 
     /// x [tokens, channels] in place; rows run in parallel. InvalidArgument when the groups do not divide a
-    /// row, there are factors for another number of channels, or a value is not finite.
+    /// row, there are factors for another number of channels, a value is not finite, or the format has no
+    /// place for what is fixed.
     Result<void> round(MatrixView x) const;
 
 private:
     std::shared_ptr<const Codec> codec_;
     std::vector<float> factors_; ///< empty: ones
     float keepAbove_ = 0;
+    std::optional<Fixed> fixed_;
 };
 
 } // namespace qs

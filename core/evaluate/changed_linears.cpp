@@ -144,8 +144,10 @@ private:
         QS_CHECK(weights.replaceWeight(spec, p.linear->module, values.view(), forward_.backend()));
         if (rounder) QS_CHECK(weights.roundInputs(spec, p.linear->module, rounder));
         QS_CHECK(step(block, weights, stream, phase()));
-        if (rounder)
-            QS_CHECK(weights.roundInputs(spec, p.linear->module, weights_.inputRounder(p.linear->weight)));
+        if (rounder) {
+            QS_TRY(auto own, weights_.inputRounder(p.linear->weight));
+            QS_CHECK(weights.roundInputs(spec, p.linear->module, std::move(own)));
+        }
         QS_TRY(const Matrix original, weights_.matrix(p.linear->weight));
         return weights.replaceWeight(spec, p.linear->module, original.view(), forward_.backend());
     }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/export/hdf5_format.h"
 
+#include "core/checkpoint/exported_hdf5.h"
 #include "core/export/export_folder.h"
-#include "core/export/hdf5_values.h"
-#include "core/export/packed_lint.h"
 #include "core/hdf5/h5_import_protocol.h"
+#include "core/linalg/block_rotation.h"
+#include "core/recipe/stored_bytes.h"
 
 #include <fmt/format.h>
 
@@ -14,8 +15,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Groups and arrays of one linear, at most; row ranges, factors and super-blocks included.
-constexpr size_t kObjectsPerLinear = 11;
+/// Groups and arrays of one linear, at most; row ranges, factors, super-blocks, tables and extras included.
+constexpr size_t kObjectsPerLinear = 21;
 
 Result<void> layOut(H5Writer& writer, const std::vector<Hdf5Object>& objects) {
     for (const Hdf5Object& o : objects) {
@@ -42,21 +43,17 @@ Result<void> fill(H5Writer& writer, const std::vector<Hdf5Object>& objects, cons
     return {};
 }
 
-} // namespace
-
-Result<std::vector<float>> exportedLevels(const Codec& codec) {
-    std::vector<float> levels(static_cast<size_t>(codec.levels()));
-    for (size_t i = 0; i < levels.size(); ++i)
-        levels[i] = codec.decode(uint8_t(i), 1, 0);
-    const float scale = 0.37f, zero = codec.symmetric() ? 0.0f : 0.11f;
-    for (size_t i = 0; i < levels.size(); ++i)
-        if (codec.decode(uint8_t(i), scale, zero) != scale * levels[i] - zero)
-            return Error::unsupported(
-                fmt::format("{}: code {} does not stand for scale * level - zero, which is what the file can "
-                            "say",
-                            codec.label(), i));
-    return levels;
+void lintRotation(const PlanEntry& e, const MethodDescriptor& method, std::vector<LintIssue>& issues) {
+    const size_t cols = e.target.cols, rest = cols / linalg::powerOfTwoIn(cols);
+    if (rest <= kExportedMaxRotation) return;
+    if (!extrasOf(method, e.scheme->methodParams, e.target.rows, cols).rotated) return;
+    issues.push_back({Severity::Error, "hdf5-rotation", e.target.module,
+                      fmt::format("the rotation of {} inputs needs a matrix of {} x {}, the limit is {}: "
+                                  "export dequantized weights",
+                                  cols, rest, rest, kExportedMaxRotation)});
 }
+
+} // namespace
 
 std::vector<LintIssue> lintHdf5(const Model& model, const Plan& plan) {
     std::vector<LintIssue> issues;
@@ -71,20 +68,19 @@ std::vector<LintIssue> lintHdf5(const Model& model, const Plan& plan) {
         }
         if (!e.scheme) continue;
         objects += kObjectsPerLinear;
-        const auto codec = createCodec(e.scheme->codec, e.scheme->codecParams);
-        if (!codec || (*codec)->isIntegerGrid()) continue;
-        if (const auto levels = exportedLevels(**codec); !levels)
-            issues.push_back({Severity::Error, "hdf5-values", e.target.module, levels.error().message});
+        if (const auto method = findMethod(e.scheme->method)) lintRotation(e, **method, issues);
+        if (const auto codec = createCodec(e.scheme->codec, e.scheme->codecParams);
+            codec && (*codec)->vectorRows() > 1)
+            issues.push_back({Severity::Error, "hdf5-vectors", e.target.module,
+                              fmt::format("{}: a table of values per code cannot say what {} rows together "
+                                          "mean: export dequantized weights",
+                                          (*codec)->label(), (*codec)->vectorRows())});
     }
     if (objects > kH5ImportMaxNodes)
         issues.push_back({Severity::Error, "hdf5-objects", "",
                           fmt::format("the file would hold up to {} objects, and one of more than {} is not "
                                       "opened again: export GGUF or compressed-tensors",
                                       objects, kH5ImportMaxNodes)});
-    LintList list("hdf5");
-    lintExtras(plan, "HDF5", list);
-    for (LintIssue& issue : list.take())
-        issues.push_back(std::move(issue));
     return issues;
 }
 

@@ -2,9 +2,10 @@
 #include "core/checkpoint/exported_hdf5.h"
 #include "core/checkpoint/hf_folder.h"
 #include "core/export/export_folder.h"
+#include "core/export/hdf5_extras.h"
 #include "core/export/hdf5_format.h"
 #include "core/export/hdf5_values.h"
-#include "core/store/quantized_group.h"
+#include "core/recipe/stored_bytes.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -74,6 +75,27 @@ template<class T>
 Bytes bytesOf(const std::vector<T>& values) {
     const auto bytes = std::as_bytes(std::span(values));
     return {bytes.begin(), bytes.end()};
+}
+
+Result<Bytes> ownLevelBytes(const QuantizedTensor& q) {
+    QS_TRY(const auto codec, codecOf(q));
+    QS_TRY(const auto levels, exportedLevels(*codec, q));
+    return bytesOf(levels);
+}
+Result<Bytes> noZeroBytes(const QuantizedTensor& q) {
+    return Bytes(q.zero.size());
+}
+Result<Bytes> tableBytes(const QuantizedTensor& q) {
+    QS_TRY(const auto codec, codecOf(q));
+    return bytesOf(exportedTable(*codec, q));
+}
+
+/// What such a format keeps as its zero points is in its levels.
+void useOwnLevels(std::vector<QuantizedPart>& parts, const QuantizedTensor& shape, size_t levels) {
+    for (QuantizedPart& part : parts)
+        if (part.name == "zero")
+            part = {"zero", H5Type::U8, {shape.zero.rows(), shape.zero.cols()}, false, noZeroBytes};
+    parts.push_back({"levels", H5Type::F32, {levels}, false, ownLevelBytes});
 }
 
 class Objects {
@@ -153,7 +175,7 @@ private:
         }
         uint64_t outputs = 0;
         for (const PlanEntry* e : entries) {
-            QS_CHECK(addPart(*e, path));
+            QS_CHECK(addPartOfTensor(*e, path));
             outputs += e->target.rows;
         }
         const bool transposed = entries.front()->target.place.transposed;
@@ -167,7 +189,7 @@ private:
     }
 
     /// A linear that is part of a tensor, in a group of its own.
-    Result<void> addPart(const PlanEntry& e, const std::string& tensor) {
+    Result<void> addPartOfTensor(const PlanEntry& e, const std::string& tensor) {
         const std::string path = tensor + "/" + h5EscapeName(e.target.module);
         objects_.push_back({path, {}});
         objects_.back().line = e.target.place.tensor;
@@ -182,38 +204,70 @@ private:
         return {};
     }
 
+    /// An array of a linear's group, made from the tensor when it is written.
+    void addPart(const std::string& group, const PlanEntry& e, const QuantizedPart& part) {
+        std::vector<H5Attribute> marks;
+        if (part.bfloat) marks.push_back({"qs_dtype", std::string(dtypeInfo(DType::BF16).name)});
+        addArray(
+            group + "/" + part.name, part.type, part.shape, std::move(marks),
+            [cache = cache_, entry = &e,
+             bytes = part.bytes](Bytes& buffer) -> Result<std::span<const std::byte>> {
+                QS_TRY(const auto q, cache->get(*entry));
+                QS_TRY(buffer, bytes(*q));
+                return std::span<const std::byte>(buffer);
+            },
+            e.target.place.tensor);
+    }
+
     /// The arrays of a linear; the attributes of their group.
     Result<std::vector<H5Attribute>> addLinear(const PlanEntry& e, const std::string& group,
                                                const char* stored) {
         QS_TRY(const auto codec, createCodec(e.scheme->codec, e.scheme->codecParams));
         QS_TRY(const QuantizedTensor shape, emptyQuantizedTensor(*codec, e.target.rows, e.target.cols));
-        QS_TRY(const auto parts, quantizedParts(shape));
-        for (const QuantizedPart& part : parts) {
-            std::vector<H5Attribute> marks;
-            if (part.bfloat) marks.push_back({"qs_dtype", std::string(dtypeInfo(DType::BF16).name)});
-            addArray(
-                group + "/" + part.name, part.type, part.shape, std::move(marks),
-                [cache = cache_, entry = &e,
-                 bytes = part.bytes](Bytes& buffer) -> Result<std::span<const std::byte>> {
-                    QS_TRY(const auto q, cache->get(*entry));
-                    QS_TRY(buffer, bytes(*q));
-                    return std::span<const std::byte>(buffer);
-                },
-                e.target.place.tensor);
-        }
+        QS_TRY(auto parts, quantizedParts(shape));
         std::vector<H5Attribute> attributes = quantizedAttributes(e.target.module, shape);
         attributes.push_back({"block_rows", int64_t(shape.layout.blockRows)});
         attributes.push_back({"stored", stored});
-        attributes.push_back({"values", codec->isIntegerGrid() ? kIntegerValues : kLevelValues});
-        if (codec->isIntegerGrid()) return attributes;
-        QS_TRY(std::string levels, levelTable(*codec));
-        attributes.push_back({"levels", std::move(levels)});
+        addValues(*codec, shape, group, parts, attributes);
+        QS_TRY(const MethodDescriptor* method, findMethod(e.scheme->method));
+        const ExtrasSize extras = extrasOf(*method, e.scheme->methodParams, e.target.rows, e.target.cols);
+        if (extras != ExtrasSize{}) attributes.push_back({"extras", hdf5ExtrasFormula(extras)});
+        for (QuantizedPart& part : hdf5ExtrasParts(extras, e.target.rows, e.target.cols))
+            parts.push_back(std::move(part));
+        for (const QuantizedPart& part : parts)
+            addPart(group, e, part);
         return attributes;
     }
 
+    /// What codes stand for: the formula, and the table it needs.
+    void addValues(const Codec& codec, const QuantizedTensor& shape, const std::string& group,
+                   std::vector<QuantizedPart>& parts, std::vector<H5Attribute>& attributes) {
+        switch (hdf5ValuesOf(codec, shape)) {
+        case Hdf5Values::Integers:
+            attributes.push_back({"values", kIntegerValues});
+            return;
+        case Hdf5Values::Levels:
+            attributes.push_back({"values", kLevelValues});
+            attributes.push_back({"levels", levelTable(codec)});
+            return;
+        case Hdf5Values::OwnLevels:
+            attributes.push_back({"values", kLevelValues});
+            attributes.push_back({"levels", group + "/levels"});
+            useOwnLevels(parts, shape, size_t(codec.levels()));
+            return;
+        case Hdf5Values::Table:
+            attributes.push_back({"values", kTableValues});
+            parts.push_back({"table",
+                             H5Type::F32,
+                             {shape.scale.rows(), shape.scale.cols(), uint64_t(codec.levels())},
+                             false,
+                             tableBytes});
+        }
+    }
+
     /// The path of the codec's table; equal tables are stored once.
-    Result<std::string> levelTable(const Codec& codec) {
-        QS_TRY(const std::vector<float> levels, exportedLevels(codec));
+    std::string levelTable(const Codec& codec) {
+        const std::vector<float> levels = exportedLevels(codec);
         const auto [it, added] = tables_.try_emplace(levels, fmt::format("/levels/{}", tables_.size()));
         if (added)
             addArray(it->second, H5Type::F32, {levels.size()}, {}, given(bytesOf(levels)), "values of codes");

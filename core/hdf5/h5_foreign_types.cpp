@@ -14,8 +14,8 @@ namespace {
 constexpr uint64_t kMaxRatio = 1032;
 /// Long lists are cut into attributes with a number behind the name.
 constexpr const char* kListAttributes[] = {"layer_names", "weight_names"};
-constexpr const char* kTextAttributes[] = {"dtype", "schema", "name",   "module", "qs_dtype",
-                                           "shape", "format", "values", "levels", "stored"};
+constexpr const char* kTextAttributes[] = {"dtype",  "schema", "name",   "module", "qs_dtype", "shape",
+                                           "format", "values", "levels", "stored", "extras"};
 constexpr const char* kNumberAttributes[] = {"schema_version", "block_rows"};
 constexpr size_t kMaxTextBytes = size_t(4) << 20;
 

@@ -99,7 +99,7 @@ Result<DeviceLinear> loadLinear(const LinearSpec& spec, const WeightSource& weig
     if (!spec.bias.empty()) {
         QS_TRY(l.bias, loadTensor(spec.bias, weights, backend));
     }
-    l.inputs = weights.inputRounder(spec.weight);
+    QS_TRY(l.inputs, weights.inputRounder(spec.weight));
     return l;
 }
 

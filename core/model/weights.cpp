@@ -10,11 +10,10 @@ namespace qs {
 
 namespace {
 
-/// The packed linear behind "X.weight", or nullptr.
-Result<std::unique_ptr<PackedLinear>> findPacked(const PackedReader& packed, const std::string& tensor) {
+/// X of "X.weight", or "".
+std::string moduleOf(const std::string& tensor) {
     constexpr std::string_view suffix = ".weight";
-    if (!tensor.ends_with(suffix)) return std::unique_ptr<PackedLinear>();
-    return packed.find(tensor.substr(0, tensor.size() - suffix.size()));
+    return tensor.ends_with(suffix) ? tensor.substr(0, tensor.size() - suffix.size()) : std::string();
 }
 
 class CheckpointWeights final : public WeightSource {
@@ -24,11 +23,18 @@ public:
 
     Result<Matrix> matrix(const std::string& tensor) const override {
         // Packed first: an 8-bit weight has values only together with its scales.
-        QS_TRY(const auto packed, findPacked(packed_, tensor));
-        if (packed) return packed->dequantize();
+        if (const std::string module = moduleOf(tensor); !module.empty()) {
+            QS_TRY(const auto packed, packed_.find(module));
+            if (packed) return packed->dequantize();
+        }
         const size_t index = checkpoint_->find(tensor);
         if (index != Checkpoint::npos) return checkpoint_->readMatrix(index);
         return Error::notFound("no tensor " + tensor, checkpoint_->displayName());
+    }
+
+    Result<std::shared_ptr<const RowRounder>> inputRounder(const std::string& tensor) const override {
+        const std::string module = moduleOf(tensor);
+        return module.empty() ? std::shared_ptr<const RowRounder>() : packed_.inputRounder(module);
     }
 
     std::string fingerprint() const override {
@@ -66,6 +72,12 @@ public:
     Result<Matrix> matrix(const std::string& name) const override {
         const auto it = places_.find(name);
         return it == places_.end() ? stored_->matrix(name) : readPlace(stored_->packed(), it->second);
+    }
+    Result<std::shared_ptr<const RowRounder>> inputRounder(const std::string& name) const override {
+        const auto it = places_.find(name);
+        if (it == places_.end()) return stored_->inputRounder(name);
+        if (it->second.kind != WeightPlace::Kind::Packed) return std::shared_ptr<const RowRounder>();
+        return stored_->packed().inputRounder(it->second.tensor);
     }
     std::string fingerprint() const override { return stored_->fingerprint(); }
     std::string label() const override { return stored_->label(); }

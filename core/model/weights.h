@@ -17,10 +17,11 @@ public:
     /// Dequantized values by logical name: a linear's weight [out, in] or bias [1, out] by LinearSpec::weight
     /// and bias, any other tensor [rows, cols] by its stored name.
     virtual Result<Matrix> matrix(const std::string& name) const = 0;
-    /// What rounds the inputs of the linear with this weight; null: nothing does.
-    virtual std::shared_ptr<const RowRounder> inputRounder(const std::string& weight) const {
+    /// What rounds the inputs of the linear with this weight; null: nothing does. Unsupported or Corrupt when
+    /// the checkpoint asks for a rounding that is not done here, or does not say how.
+    virtual Result<std::shared_ptr<const RowRounder>> inputRounder(const std::string& weight) const {
         (void)weight;
-        return nullptr;
+        return std::shared_ptr<const RowRounder>();
     }
     /// What rounds the KV cache of every block; null: nothing does.
     virtual std::shared_ptr<const KvRounder> kvRounder() const { return nullptr; }
@@ -30,7 +31,7 @@ public:
 };
 
 /// The tensors of a checkpoint by stored name; a linear X that it stores packed (see packed/packed_linear.h)
-/// answers to "X.weight" with its dequantized values.
+/// answers to "X.weight" with its dequantized values, and has its inputs rounded as its runtime does.
 std::shared_ptr<const WeightSource> checkpointWeights(std::shared_ptr<const Checkpoint> checkpoint);
 /// The same with the logical weights of the model's linears: parts of fused tensors, transposed ones.
 std::shared_ptr<const WeightSource> modelWeights(const Model& model);

@@ -50,6 +50,9 @@ public:
         if (it == values_.end()) return base_.matrix(name);
         return it->second.clone();
     }
+    Result<std::shared_ptr<const RowRounder>> inputRounder(const std::string& weight) const override {
+        return base_.inputRounder(weight);
+    }
     std::string fingerprint() const override { return {}; } // used for one block, compared with nothing
     std::string label() const override { return base_.label(); }
 

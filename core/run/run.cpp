@@ -111,9 +111,9 @@ public:
         QS_TRY(const auto codec, codecOf(q));
         return codec->dequantize(q);
     }
-    std::shared_ptr<const RowRounder> inputRounder(const std::string& weight) const override {
+    Result<std::shared_ptr<const RowRounder>> inputRounder(const std::string& weight) const override {
         const auto it = rounderOfWeight_.find(weight);
-        return it == rounderOfWeight_.end() ? nullptr : it->second;
+        return it == rounderOfWeight_.end() ? base_->inputRounder(weight) : it->second;
     }
     std::shared_ptr<const KvRounder> kvRounder() const override { return cache_; }
     std::string fingerprint() const override {

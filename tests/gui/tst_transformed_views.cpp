@@ -41,7 +41,7 @@ public:
         const auto it = values.find(name);
         return it == values.end() ? base_->matrix(name) : it->second.clone();
     }
-    std::shared_ptr<const RowRounder> inputRounder(const std::string& name) const override {
+    Result<std::shared_ptr<const RowRounder>> inputRounder(const std::string& name) const override {
         const auto it = inputs.find(name);
         return it == inputs.end() ? nullptr : it->second;
     }

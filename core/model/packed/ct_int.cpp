@@ -3,7 +3,7 @@
 //   X.weight            I8 [N, K]   signed codes
 //   X.weight_scale      one, [N, 1] per channel, or [N, G]
 //   X.weight_zero_point I8, the same shape; asymmetric only
-// Scales of activations (input_scale, ...) may be there and play no part. W[n, k] = (code - zero) * scale.
+// W[n, k] = (code - zero) * scale. Scales of activations (input_scale, ...): packed_inputs.h.
 #include "core/model/packed/grouped_linear.h"
 #include "core/model/packed/layouts.h"
 

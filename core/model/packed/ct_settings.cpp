@@ -46,6 +46,30 @@ Result<CtSettings::Weights> readWeights(const SettingsReader& r) {
     return w;
 }
 
+/// true, false, or "local".
+Result<CtSettings::Inputs::Scales> readDynamic(const Json& arguments, const SettingsReader& r) {
+    using Scales = CtSettings::Inputs::Scales;
+    const auto it = arguments.find("dynamic");
+    if (it == arguments.end() || it->is_null()) return Scales::Static;
+    if (it->is_boolean()) return it->get<bool>() ? Scales::Dynamic : Scales::Static;
+    if (*it == "local") return Scales::Local;
+    return r.wrong("dynamic", "true, false or \"local\"");
+}
+
+Result<CtSettings::Inputs> readInputs(const Json& arguments, const SettingsReader& r) {
+    CtSettings::Inputs in;
+    QS_TRY(const long long bits, r.integerOr("num_bits", 1, 16, 8));
+    in.bits = int(bits);
+    QS_TRY(const std::string type, r.textOr("type", "int"));
+    if (type != "int" && type != "float") return r.wrong("type", "\"int\" or \"float\"");
+    in.floating = type == "float";
+    QS_TRY(in.symmetric, r.booleanOr("symmetric", true));
+    QS_TRY(in.groupSize, r.integerOr("group_size", -1, 1LL << 40, 0));
+    QS_TRY(in.strategy, r.textOr("strategy", impliedStrategy(r.has("group_size"), in.groupSize)));
+    QS_TRY(in.scales, readDynamic(arguments, r));
+    return in;
+}
+
 /// "0.9.1" < 0.17; unreadable or absent: no.
 bool isBefore017(const std::string& version) {
     int parts[2] = {};
@@ -75,7 +99,13 @@ Result<CtSettings::Group> readGroup(const std::string& name, const Json& weights
     QS_TRY(NameTargets targets, NameTargets::parse(entries, r.whereIs("targets")));
     QS_TRY(const CtSettings::Weights w, readWeights(SettingsReader(weights, r.whereIs("weights"))));
     QS_TRY(std::string format, r.textOr("format", topFormat));
-    return CtSettings::Group{name, std::move(targets), w, std::move(format)};
+    std::optional<CtSettings::Inputs> inputs;
+    QS_TRY(const Json* arguments, r.objectOrNull("input_activations"));
+    if (arguments) {
+        QS_TRY(inputs, readInputs(*arguments, SettingsReader(*arguments, r.whereIs("input_activations"))));
+    }
+    return CtSettings::Group{name,   std::move(targets),         w, std::move(format),
+                             inputs, r.has("output_activations")};
 }
 
 } // namespace

@@ -5,7 +5,7 @@
 //                        or X.weight_scale, one or [N, 1] per channel
 //   compressed-tensors "float-quantized" (and "naive-quantized"): X.weight_scale, one, [N, 1], [N, G] or
 //                        blocks; "mxfp8-quantized": X.weight_scale U8 or F8_E8M0 [N, ceil(K/32)]
-// Static scales of activations (input_scale) may be there and play no part.
+// Scales of activations (input_scale): packed_inputs.h.
 // W = weight * scale, despite the name weight_scale_inv. A weight that is NaN stays NaN.
 #include "core/model/packed/grouped_linear.h"
 #include "core/model/packed/layouts.h"

@@ -8,13 +8,18 @@
 
 namespace qs {
 
+struct PackedSettings;
+class RowRounder;
+
 /// What is known without reading weights.
 struct PackedInfo {
     std::string module; ///< prefix X of the tensor names, "model.layers.0.self_attn.q_proj"
     /// "gptq", "awq", "ct_pack", "ct_int", "ct_float", "ct_nvfp4", "ct_mxfp4", "bnb_nf4", "fp8_block" (one
     /// scale per block) or "fp8" (one per tensor or channel)
     std::string layout;
-    std::string label;      ///< for people: "GPTQ 4-bit, group 128, asymmetric"
+    /// For people: "GPTQ 4-bit, group 128, asymmetric"; with what its runtime rounds the inputs to, where it
+    /// does: "..., inputs int8 per token".
+    std::string label;
     std::string format;     ///< for tables, as codecs are named: "int4 g128 asym"
     size_t out = 0, in = 0; ///< of the weight [out, in] that it stands for
     int bits = 0;           ///< per code
@@ -73,6 +78,7 @@ protected:
     PackedInfo info_;
 
 private:
+    friend class PackedReader; // adds to the label
     Result<void> checkRows(uint64_t firstRow, size_t rows, size_t cols) const;
 };
 
@@ -91,11 +97,17 @@ public:
     /// weight has no scale; Unsupported for other quantization methods and layouts. Both name module, tensor
     /// or field, rule and value.
     Result<std::unique_ptr<PackedLinear>> find(const std::string& module) const;
+    /// What rounds the inputs of a packed linear where its runtime multiplies them (W8A8, FP8, NVFP4), with
+    /// the scales that the checkpoint fixes; null when nothing does. Unsupported when they ask for a rounding
+    /// that is not done here; Corrupt as for find(), or when a scale of inputs is missing or not above 0.
+    Result<std::shared_ptr<const RowRounder>> inputRounder(const std::string& module) const;
     /// Every module that has packed parts, by names and types alone, in the order of the checkpoint.
     std::vector<std::string> modules() const;
 
 private:
     struct Settings;
+    const Result<PackedSettings>& settings() const;
+
     const Checkpoint& checkpoint_;
     std::unique_ptr<Settings> settings_;
 };

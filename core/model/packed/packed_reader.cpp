@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which layout a module is stored in, by the names and types of its tensors, and the table of layouts.
 #include "core/model/packed/layouts.h"
+#include "core/model/packed/packed_inputs.h"
 
 #include <fmt/format.h>
 #include <mutex>
@@ -86,13 +87,30 @@ PackedReader::PackedReader(const Checkpoint& checkpoint)
 
 PackedReader::~PackedReader() = default;
 
+const Result<PackedSettings>& PackedReader::settings() const {
+    std::call_once(settings_->once, [&] { settings_->parsed.emplace(readPackedSettings(checkpoint_)); });
+    return *settings_->parsed;
+}
+
 Result<std::unique_ptr<PackedLinear>> PackedReader::find(const std::string& module) const {
     const PackedParts parts(checkpoint_, module);
     if (!isPacked(parts)) return std::unique_ptr<PackedLinear>();
-    std::call_once(settings_->once, [&] { settings_->parsed.emplace(readPackedSettings(checkpoint_)); });
-    const Result<PackedSettings>& settings = *settings_->parsed;
-    if (!settings) return Error(settings.error()).at(module);
-    return openPacked(parts, *settings);
+    const Result<PackedSettings>& all = settings();
+    if (!all) return Error(all.error()).at(module);
+    QS_TRY(auto linear, openPacked(parts, *all));
+    // A rounding that is not done here does not keep weights from being looked at.
+    if (const auto inputs = packedInputs(parts, *all, linear->info()); !inputs)
+        linear->info_.label += ", inputs not as its runtime has them";
+    else if (inputs->rounder)
+        linear->info_.label += ", inputs " + inputs->words;
+    return linear;
+}
+
+Result<std::shared_ptr<const RowRounder>> PackedReader::inputRounder(const std::string& module) const {
+    QS_TRY(const auto linear, find(module));
+    if (!linear) return std::shared_ptr<const RowRounder>();
+    QS_TRY(PackedInputs inputs, packedInputs(PackedParts(checkpoint_, module), *settings(), linear->info()));
+    return std::move(inputs.rounder);
 }
 
 std::vector<std::string> PackedReader::modules() const {

@@ -165,6 +165,10 @@ Result<Fp8Settings> readFp8(const SettingsReader& r) {
         QS_TRY(const std::vector<size_t> sizes, r.sizes("weight_block_size", 2, size_t(1) << 24));
         s.block = {sizes[0], sizes[1]};
     }
+    QS_TRY(const std::string inputs, r.textOr("activation_scheme", "dynamic"));
+    if (inputs != "dynamic" && inputs != "static")
+        return r.wrong("activation_scheme", "\"dynamic\" or \"static\"");
+    s.staticInputs = inputs == "static";
     QS_TRY(s.skip, r.texts("modules_to_not_convert"));
     QS_TRY(const std::vector<std::string> older, r.texts("ignored_layers"));
     s.skip.insert(s.skip.end(), older.begin(), older.end());

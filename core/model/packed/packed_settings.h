@@ -51,11 +51,26 @@ struct CtSettings {
         long long groupSize = 0;              ///< of "group" and "tensor_group"
         std::array<size_t, 2> block = {0, 0}; ///< of "block"
     };
+    /// input_activations: how the runtime rounds what these weights are multiplied with.
+    struct Inputs {
+        enum class Scales {
+            Static,  ///< from the checkpoint
+            Dynamic, ///< found at run time
+            Local,   ///< of groups found at run time, against one of the checkpoint
+        };
+        int bits = 0; ///< 1 .. 16
+        bool floating = false, symmetric = true;
+        Scales scales = Scales::Static;
+        std::string strategy;    ///< "token", "tensor", "group", "tensor_group" or another
+        long long groupSize = 0; ///< of groups
+    };
     struct Group {
         std::string name;
         NameTargets targets;
         Weights weights;
         std::string format; ///< "" or "mixed-precision" when it does not say
+        std::optional<Inputs> inputs;
+        bool roundsOutputs = false; ///< output_activations
     };
     std::vector<Group> groups; ///< those that quantize weights
     NameTargets ignore;
@@ -77,6 +92,7 @@ struct BnbSettings {
 /// quant_method "fp8" of transformers and vLLM.
 struct Fp8Settings {
     std::optional<std::array<size_t, 2>> block; ///< weight_block_size
+    bool staticInputs = false;                  ///< activation_scheme "static"; "dynamic" is the default
     std::vector<std::string> skip;              ///< modules_to_not_convert
 };
 

@@ -27,15 +27,48 @@ def text_of(node, name):
     return value.decode() if isinstance(value, bytes) else value
 
 
+def hadamard(p):
+    h = np.ones((1, 1))
+    while len(h) < p:
+        h = np.block([[h, h], [h, -h]])
+    return h
+
+
+def with_extras(values, group):
+    """What a linear holds beside its codes: the text of the manual. Sums of products are made in the order of the
+    columns of the first factor."""
+    if "rotation_signs" in group:
+        cols = values.shape[1]
+        q = group["rotation_q"][()] if "rotation_q" in group else np.eye(1)
+        p = cols // len(q)
+        values = values @ np.kron(hadamard(p), q) * group["rotation_signs"][()] / np.sqrt(p)
+        if "rotation_scale" in group:
+            values = values / group["rotation_scale"][()].astype(np.float64)
+    if "low_rank_a" in group:
+        values = values + group["low_rank_a"][()].astype(np.float64) @ group["low_rank_b"][()].astype(np.float64)
+    if "kept_start" in group:
+        start, values = group["kept_start"][()], values.copy()
+        for r in range(len(start) - 1):
+            values[r, group["kept_column"][start[r]:start[r + 1]]] = group["kept_value"][start[r]:start[r + 1]]
+    return values
+
+
 def values_of(group, file):
-    """[rows, cols] of one linear: the text of the manual."""
+    """[rows, cols] of one linear."""
+    return with_extras(code_values(group, file), group)
+
+
+def code_values(group, file):
     scale, zero = group["scale"][()], group["zero"][()].astype(np.float32)
     if text_of(group["scale"], "qs_dtype") == "BF16":
         scale = (scale.astype(np.uint32) << 16).view(np.float32)
     codes = group["codes"][()]
+    columns = group["group_of_column"][()]
     rows = np.arange(codes.shape[0]) // group.attrs["block_rows"] if len(scale) > 1 else np.zeros(len(codes), int)
-    scale = scale.astype(np.float32)[rows][:, group["group_of_column"][()]]
-    zero = zero[rows][:, group["group_of_column"][()]]
+    if "table" in group:
+        return group["table"][()][rows[:, None], columns[None, :], codes]
+    scale = scale.astype(np.float32)[rows][:, columns]
+    zero = zero[rows][:, columns]
     if "levels" not in group.attrs:
         return scale * (codes.astype(np.float32) - zero)
     return scale * file[text_of(group, "levels")][()][codes] - zero
@@ -81,7 +114,7 @@ def new_group(parent, name):
     return h5py.Group(h5py.h5g.create(parent.id, name.encode(), gcpl=without_times(h5py.h5p.GROUP_CREATE)))
 
 
-def put_linear(group, module, codes, scale, zero, group_of, block_rows, stored, levels=None, mark=None):
+def put_linear(group, module, codes, scale, zero, group_of, block_rows, stored, levels=None, mark=None, table=None):
     group.create_dataset("codes", data=np.asarray(codes, np.uint8))
     group.create_dataset("scale", data=scale)
     if mark:
@@ -94,6 +127,17 @@ def put_linear(group, module, codes, scale, zero, group_of, block_rows, stored, 
     group.attrs["values"] = "scale * level - zero" if levels else "scale * (code - zero)"
     if levels:
         group.attrs["levels"] = levels
+    if table is not None:
+        group.attrs["values"] = "table[row, group, code]"
+        group.create_dataset("table", data=table)
+
+
+def put_rotation(group, signs, q=None, scale=None):
+    group.create_dataset("rotation_signs", data=np.asarray(signs, np.int8))
+    if q is not None:
+        group.create_dataset("rotation_q", data=np.asarray(q, np.float64))
+    if scale is not None:
+        group.create_dataset("rotation_scale", data=np.asarray(scale, np.float16))
 
 
 def put_kept(parent, path, name, array, shape, mark=None):
@@ -137,6 +181,23 @@ def write(folder):
         put_kept(t, "norm", "norm", np.array([1.5, -2, 0.25], np.float32), [3])
         put_kept(t, "embed", "embed", bfloat(rng.integers(-9, 9, (3, 2)) / 8), [3, 2], "BF16")
         put_kept(t, "step", "step", np.array([[7]], np.int64), [])
+        # Everything beside codes, in numbers that float32 has exactly: 12 columns are a Hadamard matrix of 4 and a Q of
+        # 3, here a permutation; 4 columns are a Hadamard matrix alone.
+        beside = group("beside.weight", [5, 12], "int4, rotated, corrected, kept")
+        put_linear(beside, "beside", codes(16, 5, 12), half(5, 3), codes(16, 5, 3), np.arange(12) // 4, 1, "whole")
+        put_rotation(beside, rng.choice([-1, 1], 12), [[0, 1, 0], [0, 0, 1], [1, 0, 0]], 2.0 ** rng.integers(-2, 3, 12))
+        beside.create_dataset("low_rank_a", data=half(5, 2))
+        beside.create_dataset("low_rank_b", data=half(2, 12))
+        beside.create_dataset("kept_start", data=np.array([0, 2, 2, 3, 3, 4], np.int32))
+        beside.create_dataset("kept_column", data=np.array([1, 11, 0, 5], np.uint16))
+        beside.create_dataset("kept_value", data=np.array([9.5, -7, 0.125, 33], np.float16))
+        turned = group("turned.weight", [3, 4], "int4, rotated")
+        part = new_group(turned, "turned")
+        put_linear(part, "turned", codes(16, 3, 4), half(1, 1), codes(16, 1, 1), [0, 0, 0, 0], 1, "rows")
+        put_rotation(part, [1, -1, -1, 1])
+        part.create_dataset("row_ranges", data=np.array([[1, 2], [0, 1]], np.int32))
+        put_linear(group("table.weight", [4, 6], "any values"), "table", codes(3, 4, 6), half(2, 2), codes(9, 2, 2),
+                   [1, 0, 0, 1, 1, 0], 2, "whole", table=(rng.integers(-64, 64, (2, 2, 3)) / 32).astype(np.float32))
         config = json.dumps({"model_type": "nothing known", "hidden_size": 3}).encode()
         f.create_dataset("files/config.json", data=np.frombuffer(config, np.uint8)).attrs["name"] = "config.json"
         values = {text_of(node, "name"): tensor_of(node, f).astype(float).reshape(-1).tolist() for node in t.values()}
@@ -159,7 +220,11 @@ def compare(h5, folder):
                 if entry["dtype"] == "BF16":
                     want = (want.astype(np.uint32) << 16).view(np.float32)
                 have = tensor_of(node, model).astype(np.float32).reshape(-1)
-                assert np.array_equal(have, want.astype(np.float32)), text_of(node, "name")
+                want = want.astype(np.float32)
+                if "extras" in node.attrs:  # sums of products, here in double
+                    assert np.abs(have - want).max() <= 1e-5 * np.abs(want).max(), text_of(node, "name")
+                else:
+                    assert np.array_equal(have, want), text_of(node, "name")
                 seen += 1
             assert not header, "not in the HDF5 file: %s" % sorted(header)
             print("%d tensors are equal; files: %s" % (seen, ", ".join(text_of(n, "name") for n in model["files"].values())))

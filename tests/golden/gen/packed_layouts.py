@@ -439,8 +439,8 @@ def models():
            "bnb_4bit_use_double_quant": False, "llm_int8_skip_modules": ["lm_head"]}
     write_model("bnb_nf4", bnb, lambda name, n, k: m.bnb(n, k))
     write_model("bnb_nf4_double", dict(bnb, bnb_4bit_use_double_quant=True), lambda name, n, k: m.bnb(n, k, nested=8))
-    write_model("fp8_block", {"quant_method": "fp8", "weight_block_size": [20, 24], "modules_to_not_convert": ["lm_head"]},
-                lambda name, n, k: m.fp8(n, k, [20, 24], "weight_scale_inv"))
+    write_model("fp8_block", {"quant_method": "fp8", "weight_block_size": [20, 16], "modules_to_not_convert": ["lm_head"]},
+                lambda name, n, k: m.fp8(n, k, [20, 16], "weight_scale_inv"))
 
 
 # In the order of kParts in tests/fuzz/fuzz_packed.cpp, and of DType.

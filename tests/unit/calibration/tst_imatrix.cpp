@@ -221,6 +221,15 @@ private slots:
         QVERIFY(refusal(with({1, NAN}, {1})).contains("finite"));
         QVERIFY(refusal(with({1, 2, 3}, {1, 1})).contains("belong together"));
         QVERIFY(refusal(with({1, 2}, {1}, "v.counts")).contains("no counts"));
+        // 256 values in 84 bytes: what is read is never more than the file holds.
+        GgufBuilder small;
+        small.text("general.type", "imatrix").tensor("w.in_sum2", {256}, 10, std::string(84, '\0'));
+        small.floats("w.counts", {1}, {1});
+        QVERIFY(refusal(small.bytes()).contains("w.in_sum2 must be F32, is Q2_K"));
+        GgufBuilder half;
+        half.text("general.type", "imatrix").floats("w.in_sum2", {2}, {1, 2});
+        half.tensor("w.counts", {1}, 1, std::string(2, '\0'));
+        QVERIFY(refusal(half.bytes()).contains("w.counts must be F32, is F16"));
         QVERIFY(refusal("").size() > 10);
     }
 };

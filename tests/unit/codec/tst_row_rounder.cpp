@@ -58,6 +58,53 @@ private slots:
         QVERIFY(!refused && refused.error().message.find("4 factors") != std::string::npos);
     }
 
+    /// A scale of 0.1 for all tokens, whatever they hold: codes -128 .. 127, and with a zero point of 100
+    /// codes 0 .. 255 around it.
+    void fixedByHand() {
+        const auto codec =
+            makeCodec("int", {{"bits", 8}, {"grid", "absmax"}, {"group", -1}, {"scale_dtype", "f32"}});
+        const auto with = [&](float scale, float zero) {
+            return RowRounder(codec, {}, 0, RowRounder::Fixed{scale, zero});
+        };
+        const float in[2][4] = {{15, -15, 0.26f, -0.04f}, {0.11f, -0.16f, 9.99f, 0}},
+                    symmetric[2][4] = {{12.7f, -12.8f, 0.3f, 0}, {0.1f, -0.2f, 10, 0}},
+                    shifted[2][4] = {{15, -10, 0.3f, 0}, {0.1f, -0.2f, 10, 0}};
+        for (const auto& [rounder, out] :
+             {std::pair(with(0.1f, 128), symmetric), {with(0.1f, 100), shifted}}) {
+            Matrix x(2, 4);
+            for (size_t i = 0; i < 8; ++i)
+                x.data()[i] = in[i / 4][i % 4];
+            QS_VERIFY_OK(rounder.round(x.view()));
+            for (size_t i = 0; i < 8; ++i)
+                QVERIFY(std::fabs(x.data()[i] - out[i / 4][i % 4]) <= 1e-5f * std::fabs(out[i / 4][i % 4]));
+        }
+        QVERIFY(with(0.1f, 128).sameAs(with(0.1f, 128)));
+        QVERIFY(!with(0.1f, 128).sameAs(with(0.2f, 128)) && !with(0.1f, 128).sameAs(with(0.1f, 100)) &&
+                !with(0.1f, 128).sameAs(RowRounder(codec)));
+        Matrix x(1, 4);
+        for (const float scale : {0.0f, -1.0f, INFINITY, NAN})
+            QVERIFY(!with(scale, 128).round(x.view()));
+        const RowRounder grouped(makeCodec("int", {{"group", 2}}), {}, 0, RowRounder::Fixed{0.1f, 8});
+        const auto refused = grouped.round(x.view());
+        QVERIFY(!refused && refused.error().message.find("2 scales in a row of 4") != std::string::npos);
+    }
+
+    /// NVFP4 against 448: the group's scale is the E4M3 value nearest to 6 / 6 * 448 over 448, 1.
+    void fixedForTheTensorByHand() {
+        const RowRounder rounder(makeCodec("nvfp4", {}), {}, 0, RowRounder::Fixed{448, 0});
+        Matrix x(1, 16);
+        const float in[] = {6, -4.9f, 2.4f, 0.3f, 0.2f}, out[] = {6, -4, 2, 0.5f, 0};
+        std::copy_n(in, 5, x.data());
+        QS_VERIFY_OK(rounder.round(x.view()));
+        QVERIFY(std::equal(out, out + 5, x.data()));
+        // Twice as much: the scale cannot be above 448 / 448, and values saturate.
+        for (size_t i = 0; i < 5; ++i)
+            x.data()[i] = 2 * in[i];
+        QS_VERIFY_OK(rounder.round(x.view()));
+        const float saturated[] = {6, -6, 4, 0.5f, 0.5f};
+        QVERIFY(std::equal(saturated, saturated + 5, x.data()));
+    }
+
     /// A token's values do not depend on the others, whatever the format keeps for a whole tensor.
     void tokensAreIndependent_data() {
         QTest::addColumn<QString>("codec");

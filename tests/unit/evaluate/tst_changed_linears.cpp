@@ -37,7 +37,7 @@ public:
     OneCoarse(std::shared_ptr<const WeightSource> base, std::string name,
               std::shared_ptr<const RowRounder> inputs = nullptr)
         : base_(std::move(base)), name_(std::move(name)), inputs_(std::move(inputs)) {}
-    std::shared_ptr<const RowRounder> inputRounder(const std::string& n) const override {
+    Result<std::shared_ptr<const RowRounder>> inputRounder(const std::string& n) const override {
         return n == name_ ? inputs_ : nullptr;
     }
     Result<Matrix> matrix(const std::string& n) const override {

@@ -266,7 +266,7 @@ private slots:
                  std::vector<float>{448.0f * 6.0f / 5.0f});
         QVERIFY(mixed->checkpoint->find("model.layers.1.mlp.up_proj.input_scale") == Checkpoint::npos);
 
-        // A changed scale of inputs is found, though the reader leaves it aside.
+        // A changed scale of inputs is found, though no weight depends on it.
         ExportSource s = sourceFor(f, [&](const auto&) { return int8; });
         s.params = *Params::fromJson((*findExporter("compressed_tensors"))->params,
                                      {{"activations", "static"}}, "test");

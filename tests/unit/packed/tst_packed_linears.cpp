@@ -132,10 +132,14 @@ void PackedLinears::described_data() {
     row("ct_float", "model.mx8", "ct_float", "MXFP8 E4M3, group 32", "mxfp8 group 32", 8, 3 * 70 + 3 * 3);
     row("ct_float", "model.nv", "ct_nvfp4", "NVFP4, group 16", "nvfp4", 4, 5 * 24 + 5 * 3 + 4);
     row("ct_float", "model.mx4", "ct_mxfp4", "MXFP4, group 32", "mxfp4", 4, 3 * 32 + 3 * 2);
-    row("fp8", "model.tensor", "fp8", "FP8 E4M3, per tensor", "fp8 tensor", 8, 5 * 7 + 4);
-    row("fp8", "model.channel", "fp8", "FP8 E4M3, per channel", "fp8 channel", 8, 6 * 9 + 6 * 4);
-    row("fp8_block", "model.lin", "fp8_block", "FP8 E4M3, block 4x8", "fp8 block 4x8", 8,
-        10 * 21 + 3 * 3 * 4);
+    row("fp8", "model.tensor", "fp8", "FP8 E4M3, per tensor, inputs fp8 static", "fp8 tensor", 8, 5 * 7 + 4);
+    row("fp8", "model.channel", "fp8", "FP8 E4M3, per channel, inputs fp8 static", "fp8 channel", 8,
+        6 * 9 + 6 * 4);
+    // Groups of 8 inputs in rows of 21, which no runtime cuts so.
+    row("fp8_block", "model.lin", "fp8_block", "FP8 E4M3, block 4x8, inputs not as its runtime has them",
+        "fp8 block 4x8", 8, 10 * 21 + 3 * 3 * 4);
+    row("fp8_block", "model.powers", "fp8_block", "FP8 E4M3, block 4x8, inputs fp8 per 8 channels",
+        "fp8 block 4x8", 8, 8 * 16 + 2 * 2);
 }
 
 void PackedLinears::described() {

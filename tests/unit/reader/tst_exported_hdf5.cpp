@@ -26,6 +26,7 @@ struct Small {
     std::vector<int32_t> groups = {0, 0, 0}, ranges;
     int64_t blockRows = 1;
     bool zero = true;
+    std::function<Result<void>(H5Writer& w, const std::string& group)> more; ///< arrays beside the codes
 };
 
 template<class T>
@@ -49,7 +50,47 @@ Result<void> write(const fs::path& file, const Small& s) {
     QS_CHECK(put(*w, group + "/group_of_column", s.groups, {s.groups.size()}));
     if (!s.ranges.empty()) QS_CHECK(put(*w, group + "/row_ranges", s.ranges, {s.ranges.size() / 2, 2}));
     QS_CHECK(put(*w, "/levels/0", s.table, {s.table.size()}));
+    if (s.more) QS_CHECK(s.more(*w, group));
     return w->commit();
+}
+
+/// Numbers that are put into an array of this type.
+template<class T>
+std::function<Result<void>(H5Writer&, const std::string&)> array(const char* name, std::vector<T> values,
+                                                                 H5Shape shape = {}) {
+    if (shape.empty()) shape = {values.size()};
+    return [=](H5Writer& w, const std::string& group) { return put(w, group + "/" + name, values, shape); };
+}
+std::function<Result<void>(H5Writer&, const std::string&)> signs(std::vector<int8_t> values) {
+    return [=](H5Writer& w, const std::string& group) -> Result<void> {
+        QS_CHECK(w.reserve(group + "/rotation_signs", H5Type::I8, {values.size()}));
+        return w.fill(group + "/rotation_signs", H5Type::I8, std::as_bytes(std::span(values)));
+    };
+}
+std::vector<HalfBits> halves(std::initializer_list<float> values) {
+    std::vector<HalfBits> out;
+    for (const float v : values)
+        out.push_back({floatToHalf(v)});
+    return out;
+}
+using Arrays = std::vector<std::function<Result<void>(H5Writer&, const std::string&)>>;
+void add(Small& s, Arrays arrays) {
+    s.more = [arrays = std::move(arrays)](H5Writer& w, const std::string& group) -> Result<void> {
+        for (const auto& a : arrays)
+            QS_CHECK(a(w, group));
+        return {};
+    };
+}
+/// What a row of three weights keeps, with one thing changed.
+Arrays kept(std::vector<int32_t> start, std::vector<int32_t> column, std::vector<HalfBits> value) {
+    return {array("kept_start", std::move(start)), array("kept_column", std::move(column)),
+            array("kept_value", std::move(value))};
+}
+
+void row(const char* name, const char* says, const std::function<void(Small&)>& change) {
+    Small s;
+    change(s);
+    QTest::newRow(name) << s << says;
 }
 
 /// Opens it and reads the tensor; the error's text, "" when there is none.
@@ -79,7 +120,10 @@ private slots:
                                                                      {"conv.weight", {3, 4}},
                                                                      {"norm", {3}},
                                                                      {"embed", {3, 2}},
-                                                                     {"step", {}}};
+                                                                     {"step", {}},
+                                                                     {"beside.weight", {5, 12}},
+                                                                     {"turned.weight", {3, 4}},
+                                                                     {"table.weight", {4, 6}}};
         for (const auto& [name, shape] : shapes) {
             const size_t i = (*c)->find(name);
             QVERIFY2(i != Checkpoint::npos, name.c_str());
@@ -133,11 +177,6 @@ private slots:
     void brokenRules_data() {
         QTest::addColumn<Small>("small");
         QTest::addColumn<QString>("says");
-        const auto row = [](const char* name, const char* says, const std::function<void(Small&)>& change) {
-            Small s;
-            change(s);
-            QTest::newRow(name) << s << says;
-        };
         row("version", "schema version", [](Small& s) { s.schemaVersion = 2; });
         row("shape is no list", "shape", [](Small& s) { s.shape = "x"; });
         row("shape is huge", "shape", [](Small& s) { s.shape = "[1099511627776,1099511627776]"; });
@@ -180,8 +219,80 @@ private slots:
             s.ranges = {0, 1};
         });
         row("transposed", "does not fit", [](Small& s) { s.stored = "transposed"; });
+        row("more groups than columns", "1 to 3 groups", [](Small& s) {
+            s.scale.assign(8, 1.0f);
+            s.scaleShape = {2, 4};
+        });
     }
-    void brokenRules() {
+    void brokenRules() { check(); }
+
+    void brokenExtras_data() {
+        QTest::addColumn<Small>("small");
+        QTest::addColumn<QString>("says");
+        row("kept without values", "kept_value", [](Small& s) {
+            add(s, {array<int32_t>("kept_start", {0, 1, 1}), array<int32_t>("kept_column", {0})});
+        });
+        row("kept without columns", "kept_column", [](Small& s) {
+            add(s, {array<int32_t>("kept_start", {0, 1, 1})});
+        });
+        row("starts of other rows", "kept_start", [](Small& s) {
+            add(s, kept({0, 1, 1, 1}, {0}, halves({1})));
+        });
+        row("starts that descend", "kept_start", [](Small& s) { add(s, kept({0, 1, 0}, {0}, halves({1}))); });
+        row("a start below 0", "kept_start", [](Small& s) { add(s, kept({-1, 1, 1}, {0}, halves({1}))); });
+        row("a start beyond", "kept_start", [](Small& s) { add(s, kept({0, 1, 2}, {0}, halves({1}))); });
+        row("a row of too many", "kept_start", [](Small& s) {
+            add(s, kept({0, 4, 4}, {0, 1, 2, 2}, halves({1, 1, 1, 1})));
+        });
+        row("a column beyond", "element 0 is 3 of 3", [](Small& s) {
+            add(s, kept({0, 1, 1}, {3}, halves({1})));
+        });
+        row("a column below 0", "element 0 is -1 of 3", [](Small& s) {
+            add(s, kept({0, 1, 1}, {-1}, halves({1})));
+        });
+        row("kept NaN", "not finite", [](Small& s) { add(s, kept({0, 1, 1}, {2}, halves({NAN}))); });
+        row("more kept than weights", "up to 6", [](Small& s) {
+            add(s, kept({0, 3, 6}, {0, 1, 2, 0, 1, 2, 0}, halves({1, 1, 1, 1, 1, 1, 1})));
+        });
+        row("half a product", "low_rank_b", [](Small& s) {
+            add(s, {array("low_rank_a", halves({1, 2}), {2, 1})});
+        });
+        row("the other half", "low_rank_a", [](Small& s) {
+            add(s, {array("low_rank_b", halves({1, 2, 3}), {1, 3})});
+        });
+        row("a rank above the rows", "rank 1 to 2", [](Small& s) {
+            add(s, {array("low_rank_a", halves({1, 2, 3, 4, 5, 6}), {2, 3}),
+                    array("low_rank_b", halves({1, 2, 3, 4, 5, 6, 7, 8, 9}), {3, 3})});
+        });
+        row("no signs", "rotation_signs", [](Small& s) {
+            add(s, {array("rotation_scale", halves({1, 1, 1}))});
+        });
+        row("no Q", "rotation_q", [](Small& s) { add(s, {signs({1, -1, 1})}); });
+        row("a sign of 0", "must be 1 or -1", [](Small& s) {
+            add(s, {signs({1, 0, 1}), array<double>("rotation_q", {1, 0, 0, 0, 1, 0, 0, 0, 1}, {3, 3})});
+        });
+        row("a Q that is not finite", "not finite", [](Small& s) {
+            add(s,
+                {signs({1, 1, 1}), array<double>("rotation_q", {1, 0, 0, 0, INFINITY, 0, 0, 0, 1}, {3, 3})});
+        });
+        row("a scale of 0", "must be above 0", [](Small& s) {
+            add(s, {signs({1, 1, 1}), array<double>("rotation_q", {1, 0, 0, 0, 1, 0, 0, 0, 1}, {3, 3}),
+                    array("rotation_scale", halves({1, 0, 1}))});
+        });
+        row("no table", "table", [](Small& s) { s.values = kTableValues; });
+        row("a table of other groups", "table", [](Small& s) {
+            s.values = kTableValues;
+            add(s, {array<float>("table", {1, 2, 3}, {1, 1, 3})});
+        });
+        row("a code beyond its table", "code 2 of 2 levels", [](Small& s) {
+            s.values = kTableValues;
+            add(s, {array<float>("table", {1, 2, 3, 4}, {2, 1, 2})});
+        });
+    }
+    void brokenExtras() { check(); }
+
+private:
+    static void check() {
         QFETCH(Small, small);
         QFETCH(QString, says);
         const std::string problem = problemOf(small);
