@@ -4,6 +4,7 @@
 #include "core/base/file.h"
 #include "core/base/gaussian.h"
 #include "core/evaluate/changed_linears.h"
+#include "core/quant/quantize_common.h"
 #include "core/recipe/plan_rules.h"
 
 #include <array>
@@ -52,24 +53,53 @@ public:
         return values;
     }
 
-    /// W + t ||W|| / ||N|| N, N of standard normal values.
-    Result<Matrix> withNoise(size_t row, size_t level) {
-        QS_TRY(Matrix weight, model_.readTarget(model_.targets()[row]));
-        std::mt19937_64 random(table_.seed + kNoise.size() * row + level + 1);
-        Matrix noise(weight.rows(), weight.cols());
-        double norm = 0, noiseNorm = 0;
-        for (size_t i = 0; i < noise.size(); ++i) {
-            noise.data()[i] = float(gaussian(random));
-            norm += double(weight.data()[i]) * double(weight.data()[i]);
-            noiseNorm += double(noise.data()[i]) * double(noise.data()[i]);
-        }
-        const auto factor = float(kNoise[level] * std::sqrt(norm / noiseNorm));
-        for (size_t i = 0; i < noise.size(); ++i)
-            weight.data()[i] += factor * noise.data()[i];
+    /// W + t ||W|| / ||E|| E, E the errors of a candidate in the middle; of standard normal values where no
+    /// candidate can be applied, or one makes no error.
+    Result<Matrix> withNoise(size_t row, size_t level, const JobContext& job) {
+        if (noiseRow_ != row) QS_CHECK(drawNoise(row, job));
+        Matrix weight = weight_.clone();
+        const auto norm = [](const Matrix& m) {
+            double sum = 0;
+            for (const float v : m.span())
+                sum += double(v) * double(v);
+            return sum;
+        };
+        const auto factor = float(kNoise[level] * std::sqrt(norm(weight) / norm(noise_)));
+        for (size_t i = 0; i < weight.size(); ++i)
+            weight.data()[i] += factor * noise_.data()[i];
         return weight;
     }
 
 private:
+    Result<void> drawNoise(size_t row, const JobContext& job) {
+        QS_CHECK(readInputs(model_.targets()[row], row));
+        noiseRow_ = row;
+        noise_ = Matrix();
+        if (const auto candidate = middleCandidate(row)) {
+            QS_TRY(Matrix values, quantize(row, *candidate, job));
+            noise_ = residual(weight_.view(), std::move(values));
+        }
+        const auto none = [](float v) { return v == 0; };
+        if (!noise_.empty() && !std::all_of(noise_.span().begin(), noise_.span().end(), none)) return {};
+        std::mt19937_64 random(table_.seed + row + 1);
+        noise_ = Matrix(weight_.rows(), weight_.cols());
+        for (float& v : noise_.span())
+            v = float(gaussian(random));
+        return {};
+    }
+
+    /// By bytes, of those that can be applied.
+    std::optional<size_t> middleCandidate(size_t row) const {
+        const auto& cells = table_.rows[row].cells;
+        std::vector<size_t> order;
+        for (size_t c = 0; c < cells.size(); ++c)
+            if (cells[c].legal()) order.push_back(c);
+        if (order.empty()) return std::nullopt;
+        std::stable_sort(order.begin(), order.end(),
+                         [&](size_t a, size_t b) { return cells[a].bytes < cells[b].bytes; });
+        return order[(order.size() - 1) / 2];
+    }
+
     Result<void> readInputs(const QuantTarget& target, size_t row) {
         if (row_ != row) {
             QS_TRY(weight_, model_.readTarget(target));
@@ -92,6 +122,8 @@ private:
     Matrix weight_;
     std::string site_;
     MatrixD sigma_;
+    std::optional<size_t> noiseRow_;
+    Matrix noise_;
 };
 
 /// A change of one linear and where its effect goes.
@@ -139,8 +171,8 @@ Result<void> measureEffects(const Model& model, const SensitivityRequest& reques
             noiseKl[r].fill(NAN);
             for (size_t level = 0; level < kNoise.size(); ++level) {
                 wanted.push_back({r, level, true});
-                changes.push_back({row.module, [&quantizer, r, level](const JobContext&) {
-                                       return quantizer.withNoise(r, level);
+                changes.push_back({row.module, [&quantizer, r, level](const JobContext& j) {
+                                       return quantizer.withNoise(r, level, j);
                                    }});
             }
         }

@@ -27,9 +27,11 @@ struct SensitivityCell {
 struct SensitivityRow {
     std::string module, fusedGroup;
     uint64_t weights = 0, keptBytes = 0; ///< bytes in the checkpoint
-    /// KL of a relative error t of its weights is alpha t^2 for small t; fitted through Gaussian noise of
-    /// several sizes (Malinovskii et al. 2024, arXiv:2411.17525, section 3). alphaError: root mean square of
-    /// the fit's residuals, as a share of that of the measured values.
+    /// KL of a relative error t of its weights is alpha t^2 for small t (Malinovskii et al. 2024,
+    /// arXiv:2411.17525, section 3). Fitted through the errors of a candidate in the middle, scaled to
+    /// several sizes: where weights are rotated, as in the paper, these look like its Gaussian noise; where
+    /// they are not, small weights beside large ones become 0 and hardly err, which noise does not know.
+    /// alphaError: root mean square of the fit's residuals, as a share of that of the measured values.
     double alpha = NAN, alphaError = NAN;
     std::vector<SensitivityCell> cells; ///< one per candidate
 };
@@ -65,7 +67,7 @@ struct SensitivityRequest {
 /// Called with the table and the row that has more values than before, on the calling thread.
 using SensitivitySink = std::function<void(const SensitivityTable&, size_t row)>;
 
-/// Relative sizes of the noise that alpha is fitted through.
+/// Relative sizes of the errors that alpha is fitted through.
 std::span<const double> noiseLevels();
 
 /// Fills in what `table` lacks and the request asks for. A cancelled job leaves what has been measured in the

@@ -9,7 +9,7 @@ const ScoreDescriptor& score_linearity() {
     static const ScoreDescriptor d{
         .id = "linearity",
         .label = "Linearity",
-        .summary = "Relative weight error times how steeply noise in the linear raises the loss",
+        .summary = "Relative weight error times how steeply errors of the linear raise the loss",
         .citation = "Malinovskii et al. 2024, arXiv:2411.17525 (HIGGS)",
         .validity =
             "Errors that are small and look like noise: 3 bits and more, nearest rounding. Methods that "

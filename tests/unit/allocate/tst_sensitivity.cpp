@@ -129,37 +129,37 @@ private slots:
             for (const SensitivityCell& c : r.cells)
                 QVERIFY(c.weightError > 0 && c.outputError > 0 && c.kl >= 0);
     }
-    /// alpha t^2 is what noise of another draw and size does, as evaluate() sees it.
-    void alphaPredictsNoise() {
+    /// alpha t^2 is what the candidate's own errors do at another size, as evaluate() sees it.
+    void alphaPredictsErrors() {
         SensitivityTable table = begin({schemeOf("rtn", 4)});
         SensitivityRequest only = request();
         only.alone = false;
         QS_VERIFY_OK(measureSensitivity(*model_, only, table, *backend_, {}));
         const auto original = modelWeights(*model_);
-        std::mt19937_64 random(77);
-        std::normal_distribution<double> normal;
+        const auto codec = *createCodec("int", table.candidates[0].codecParams);
         for (const size_t row : {size_t(1), size_t(6), size_t(10)}) {
             const QuantTarget& target = model_->targets()[row];
             QVERIFY(table.rows[row].alpha > 0 && table.rows[row].alphaError < 0.25);
-            double kl = 0;
-            constexpr int kDraws = 6;
-            constexpr double kSize = 0.1;
-            for (int draw = 0; draw < kDraws; ++draw) {
-                Matrix weight = *model_->readTarget(target), noise(weight.rows(), weight.cols());
-                double norm = 0, noiseNorm = 0;
-                for (size_t i = 0; i < noise.size(); ++i) {
-                    noise.data()[i] = float(normal(random));
-                    norm += std::pow(double(weight.data()[i]), 2);
-                    noiseNorm += std::pow(double(noise.data()[i]), 2);
-                }
-                for (size_t i = 0; i < noise.size(); ++i)
-                    weight.data()[i] += float(kSize * std::sqrt(norm / noiseNorm)) * noise.data()[i];
-                const Replaced changed(original, target.weight, weight);
-                kl += evaluate(model_->spec(), changed, original.get(), tokens_, {}, *backend_, {})->kl /
-                      kDraws;
+            Matrix weight = *model_->readTarget(target);
+            QuantizeInput in;
+            in.weight = weight.view();
+            in.codec = codec.get();
+            in.params = table.candidates[0].methodParams;
+            const Matrix rounded = codec->dequantize(*(*findMethod("rtn"))->quantize(in, {}));
+            double norm = 0, error = 0;
+            for (size_t i = 0; i < weight.size(); ++i) {
+                norm += std::pow(double(weight.data()[i]), 2);
+                error += std::pow(double(weight.data()[i]) - double(rounded.data()[i]), 2);
             }
-            const double predicted = table.rows[row].alpha * kSize * kSize;
-            QVERIFY2(predicted > 0.6 * kl && predicted < 1.6 * kl,
+            constexpr double kSize = 0.1;
+            const double factor = kSize * std::sqrt(norm / error);
+            for (size_t i = 0; i < weight.size(); ++i)
+                weight.data()[i] += float(factor * (double(weight.data()[i]) - double(rounded.data()[i])));
+            const Replaced changed(original, target.weight, weight);
+            const double kl = evaluate(model_->spec(), changed, original.get(), tokens_, {}, *backend_, {})
+                                  ->kl,
+                         predicted = table.rows[row].alpha * kSize * kSize;
+            QVERIFY2(predicted > 0.7 * kl && predicted < 1.4 * kl,
                      qPrintable(QString("%1: %2 against %3").arg(row).arg(predicted).arg(kl)));
         }
     }
