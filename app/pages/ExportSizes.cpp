@@ -16,6 +16,14 @@ constexpr int kLeastRows = 3; ///< of a list that must share its room
 
 enum Column { Format, Runtime, Bytes, MiB, Cache, Compute, Total, Note };
 
+/// A format that cannot hold the run is not asked: it may look for parameters that only its own codecs have.
+Result<uint64_t> sizeIn(const ExporterDescriptor& e, ExportRequest request, const Plan& plan) {
+    for (const LintIssue& issue : e.lint(*request.model, plan))
+        if (issue.severity == Severity::Error) return Error::unsupported(issue.message);
+    request.params = Params::defaults(e.params);
+    return e.weightBytes(request);
+}
+
 QString mebibytes(uint64_t bytes, int decimals) {
     return ui::formatFixed(double(bytes) / double(1 << 20), decimals);
 }
@@ -48,13 +56,11 @@ void ExportSizes::refresh() {
     request.model = m_session->model();
     request.run = run;
     const auto body = [request](const JobScope&) -> Outcome {
+        const auto plan = planOfRun(*request.run, *request.model);
+        if (!plan) return plan.error();
         Sizes sizes;
-        for (const ExporterDescriptor* e : exporters()) {
-            ExportRequest r = request;
-            r.params = Params::defaults(e->params);
-            sizes.push_back(e->weightBytes ? e->weightBytes(r)
-                                           : Result<uint64_t>(Error::unsupported("unknown")));
-        }
+        for (const ExporterDescriptor* e : exporters())
+            sizes.push_back(sizeIn(*e, request, *plan));
         return Payload::of(std::move(sizes));
     };
     JobHandle* job = m_session->pool()->post({QStringLiteral("export-sizes"), tr("Sizes"), false, 4}, body);
