@@ -153,7 +153,7 @@ void ExportSizes::addMemory(const ExporterDescriptor& exporter, uint64_t bytes,
 }
 
 void ExportSizes::arrange() {
-    constexpr int widths[] = {0, 84, 84, 64, 56, 84, 66, 190};
+    constexpr int widths[] = {0, 84, 84, 68, 66, 104, 78, 190};
     constexpr int kWide = 560, kMiddle = 440;
     bool notes = false;
     for (int r = 0; r < m_model->rowCount(); ++r)
@@ -168,7 +168,7 @@ void ExportSizes::arrange() {
     for (const int c : {int(Cache), int(Compute)})
         setColumnHidden(c, !numbers || width < kMiddle);
     setColumnHidden(Total, !numbers);
-    setColumnHidden(Note, !notes || (numbers && width < kWide));
+    setColumnHidden(Note, !notes || numbers); // then tooltips say why a number is missing
     fit();
 }
 
