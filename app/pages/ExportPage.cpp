@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/pages/ExportPage.h"
 
+#include "app/pages/CarriedList.h"
 #include "app/pages/ExportLint.h"
 #include "app/pages/ExportProgress.h"
 #include "app/pages/ExportSizes.h"
 #include "app/pages/ReceiptPane.h"
+#include "widgets/charts/StackedBar.h"
 #include "widgets/editors/ParamForm.h"
 #include "widgets/theme/Icons.h"
 #include "widgets/theme/Style.h"
@@ -55,7 +57,10 @@ ExportPage::ExportPage(Session* session, FileDialogs* files, QWidget* parent)
     , m_params(new ui::ParamForm)
     , m_export(new QPushButton(tr("Export and verify")))
     , m_hint(new ToneLabel)
+    , m_carried(new CarriedList)
+    , m_memory(new MemoryControls)
     , m_sizes(new ExportSizes(session))
+    , m_bar(new ui::StackedBar)
     , m_lint(new ExportLint(session, &m_exporters))
     , m_progress(new ExportProgress)
     , m_receipt(new ReceiptPane) {
@@ -86,8 +91,11 @@ void ExportPage::connectSession() {
     connect(m_session, &Session::modelChanged, this, [this] {
         m_directoryChosen = false;
         m_progress->follow(nullptr);
+        m_memory->setModel(m_session->model().get());
         m_later.start();
     });
+    connect(m_memory, &MemoryControls::changed, this, &ExportPage::showMemory);
+    connect(m_sizes, &ExportSizes::sizesChanged, this, &ExportPage::showMemory);
     connect(m_session, &Session::receiptChanged, this, [this] {
         m_receipt->setReceipt(m_session->receipt());
         m_later.start();
@@ -160,6 +168,11 @@ QWidget* ExportPage::makeOutput() {
     line->addWidget(browse);
     layout->addLayout(line);
     layout->addWidget(m_params);
+    auto* carried = new QLabel(tr("Carried over"));
+    carried->setFont(ui::boldFont());
+    layout->addSpacing(4);
+    layout->addWidget(carried);
+    layout->addWidget(m_carried);
     m_export->setObjectName(QStringLiteral("exportButton"));
     ui::makePrimary(m_export);
     layout->addSpacing(4);
@@ -183,11 +196,13 @@ QWidget* ExportPage::makeCentre() {
     centre->setMinimumWidth(300);
     auto* layout = bareLayout(centre);
     auto* sizeRow = new ui::ToolRow;
-    sizeRow->addTitle(tr("Size"));
+    sizeRow->addTitle(tr("Size and memory"));
     sizeRow->addStretch();
-    sizeRow->addLabel(tr("weight files, exact"));
+    sizeRow->addWidget(m_memory);
     layout->addWidget(sizeRow);
     layout->addWidget(m_sizes, kGrows);
+    m_bar->setObjectName(QStringLiteral("memoryBar"));
+    layout->addWidget(m_bar);
     layout->addWidget(m_lint, 1);
     auto* progressRow = new ui::ToolRow;
     progressRow->addTitle(tr("Progress"));
@@ -205,6 +220,7 @@ void ExportPage::showRuntime() {
     const QString id = m_runtime->currentData().toString(), before = exporter();
     const auto profile = findRuntimeProfile(id.toStdString());
     m_exporters.setRuntime(profile ? *profile : nullptr);
+    m_memory->setRuntime(id.toStdString());
     m_list->setCurrentIndex(m_exporters.index(std::max(0, m_exporters.rowOf(before))));
     showExporter();
 }
@@ -276,6 +292,31 @@ void ExportPage::showExporter() {
     refresh();
 }
 
+void ExportPage::showMemory() {
+    m_sizes->setChoice(m_memory->choice());
+    m_bar->setData(m_sizes->barOf(exporter()));
+}
+
+/// Looks into the source's folder, on the light pool.
+void ExportPage::showCarried() {
+    const auto run = m_session->run();
+    const auto model = m_session->model();
+    const auto format = findExporter(exporter().toStdString());
+    if (!model || !run || !run->complete() || !format) {
+        m_carried->setItems({});
+        return;
+    }
+    using Items = std::vector<CarriedItem>;
+    const auto body = [model, run, format = *format](const JobScope&) -> Outcome {
+        auto items = carriedOver(*model, *run, *format);
+        return Payload::of(items ? std::move(*items) : Items());
+    };
+    JobHandle* job = m_session->pool()->post({QStringLiteral("export-carried"), tr("Files"), false, 4}, body);
+    job->then(this, [this](const Outcome& outcome) {
+        if (const auto items = outcome.as<Items>()) m_carried->setItems(*items);
+    });
+}
+
 void ExportPage::refresh() {
     m_exporters.refresh();
     proposeDirectory();
@@ -293,6 +334,8 @@ void ExportPage::refresh() {
                     : justWritten ? tr("Exported. Choose another folder to export again.")
                                   : why);
     m_sizes->refresh();
+    showMemory();
+    showCarried();
 }
 
 } // namespace qs::app

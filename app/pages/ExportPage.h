@@ -18,13 +18,16 @@ class QPushButton;
 
 namespace qs::ui {
 class ParamForm;
+class StackedBar;
 } // namespace qs::ui
 
 namespace qs::app {
 
+class CarriedList;
 class ExportLint;
 class ExportProgress;
 class ExportSizes;
+class MemoryControls;
 class ReceiptPane;
 
 class ExportPage : public QWidget {
@@ -54,6 +57,8 @@ private:
     void refresh();
     void showExporter();
     void showRuntime();
+    void showMemory();
+    void showCarried();
     void proposeDirectory();
 
     Session* m_session;
@@ -65,7 +70,10 @@ private:
     ui::ParamForm* m_params;
     QPushButton* m_export;
     ToneLabel* m_hint;
+    CarriedList* m_carried;
+    MemoryControls* m_memory;
     ExportSizes* m_sizes;
+    ui::StackedBar* m_bar;
     ExportLint* m_lint;
     ExportProgress* m_progress;
     ReceiptPane* m_receipt;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The exact size of the complete run in every format.
+// The exact size of the complete run in every format, and the memory it takes in a runtime.
 #pragma once
 
+#include "app/pages/ExportMemory.h"
 #include "app/session/Session.h"
 
 #include <QTableView>
 
+class QStandardItem;
 class QStandardItemModel;
 
 namespace qs::app {
@@ -16,13 +18,29 @@ public:
     explicit ExportSizes(Session* session, QWidget* parent = nullptr);
     /// Asks again, on the light pool.
     void refresh();
+    /// For whom and how much the memory is.
+    void setChoice(const MemoryChoice& choice);
+    /// That of one format; what to do when there is no run.
+    ui::StackedBarDataPtr barOf(const QString& exporter) const;
+
+signals:
+    void sizesChanged();
+
+protected:
+    void resizeEvent(QResizeEvent* event) override;
 
 private:
     void fit();
-    void showSizes(const std::vector<Result<uint64_t>>& sizes);
+    void showSizes(std::vector<Result<uint64_t>> sizes);
+    void fill();
+    void addRow(size_t exporter);
+    void addMemory(const ExporterDescriptor& exporter, uint64_t bytes, QList<QStandardItem*>& items) const;
+    void arrange();
 
     Session* m_session;
     QStandardItemModel* m_model;
+    MemoryChoice m_choice;
+    std::vector<Result<uint64_t>> m_sizes; ///< per exporter; empty: not known
 };
 
 } // namespace qs::app

@@ -140,8 +140,9 @@ private slots:
         }
     }
 
-    /// Numbers of the calibration in the file: what a runtime does with them is not quite the run, whose
-    /// scales are each token's. The file computes what W' and inputs at these numbers give, and stays near.
+    /// Numbers of the calibration in the file: what a runtime does with them is not the run, whose scales are
+    /// each token's. The file computes what W' and inputs at these numbers give. Floats stay near; one step
+    /// for all tokens is coarse for 8-bit integers on a model with outlier channels, and the file shows it.
     void fixed_data() {
         QTest::addColumn<QString>("codec");
         QTest::addColumn<QString>("params");
@@ -181,7 +182,7 @@ private slots:
                      expected = perplexity(*m_model, StaticInputs(m->weights, std::move(rounders)));
         qInfo("run %.6f, file %.6f, expected %.6f", ofRun, ofFile, expected);
         QVERIFY(std::fabs(ofFile - expected) <= 1e-5 * expected);
-        QVERIFY(std::fabs(ofFile - ofRun) <= 0.02 * ofRun);
+        QVERIFY(codec == "int" ? ofFile > 1.1 * ofRun : std::fabs(ofFile - ofRun) <= 0.02 * ofRun);
     }
 };
 
