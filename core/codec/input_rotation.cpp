@@ -1,25 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/codec/input_rotation.h"
 
-#include "core/base/gaussian.h"
 #include "core/linalg/decompose.h"
 
 #include <cmath>
 
 namespace qs {
-
-namespace {
-
-/// Uniform on the orthogonal matrices but for signs, which do not matter here: the basis of Gaussian columns.
-MatrixD randomOrthogonal(size_t n, std::mt19937_64& rng) {
-    MatrixD q(n, n);
-    for (double& v : q.span())
-        v = gaussian(rng);
-    linalg::orthonormalizeColumns(q.view());
-    return q;
-}
-
-} // namespace
 
 RotationMap::RotationMap(const InputRotation& rotation, size_t cols)
     : power_(1), signs_(cols), scale_(rotation.scale) {
@@ -30,7 +16,7 @@ RotationMap::RotationMap(const InputRotation& rotation, size_t cols)
     const float size = 1 / std::sqrt(float(power_));
     for (float& s : signs_)
         s = rng() >> 63 ? size : -size;
-    if (rest_ > 1) orthogonal_ = randomOrthogonal(rest_, rng);
+    if (rest_ > 1) orthogonal_ = linalg::randomOrthogonal(rest_, rng);
 }
 
 // Butterflies over the power of two: values rest_ apart.

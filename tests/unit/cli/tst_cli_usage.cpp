@@ -18,7 +18,7 @@ namespace {
 
 const QStringList kCommands = {"inspect",    "calibrate", "plan",   "quantize", "evaluate", "compare",
                                "report",     "export",    "verify", "generate", "logits",   "tokenize",
-                               "detokenize", "list",      "demo",   "imatrix"};
+                               "detokenize", "list",      "demo",   "imatrix",  "rotate"};
 
 template<class Entries>
 std::vector<std::string> idsOf(const Entries& entries) {

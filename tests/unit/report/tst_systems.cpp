@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/export/exporter.h"
+#include "core/quant/transform/rotation.h"
 #include "core/quant/transform/transform.h"
 #include "core/report/systems.h"
 #include "tests/support/qs_test.h"
@@ -21,6 +22,7 @@ class Systems : public QObject {
         if (kind == "exporter") return findExporter(name).has_value();
         if (kind == "inputs") return InputScheme::preset(name).has_value();
         if (kind == "kv") return KvScheme::preset(name).has_value();
+        if (kind == "rotation") return findRotation(name).has_value();
         return false;
     }
 private slots:
