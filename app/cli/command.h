@@ -54,6 +54,7 @@ struct BackendOptions {
 void addInspect(Commands& commands);
 void addCalibrate(Commands& commands);
 void addImatrix(Commands& commands);
+void addRotate(Commands& commands);
 void addPlan(Commands& commands);
 void addSensitivity(Commands& commands);
 void addAllocate(Commands& commands);

@@ -29,6 +29,7 @@ void declare(CLI::App& app, Commands& commands) {
     addInspect(commands);
     addCalibrate(commands);
     addImatrix(commands);
+    addRotate(commands);
     addPlan(commands);
     addSensitivity(commands);
     addAllocate(commands);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/codec/input_rotation.h"
 
-#include "core/base/gaussian.h"
 #include "core/linalg/block_rotation.h"
 #include "core/linalg/decompose.h"
 
@@ -9,26 +8,13 @@
 
 namespace qs {
 
-namespace {
-
-/// Uniform on the orthogonal matrices but for signs, which do not matter here: the basis of Gaussian columns.
-MatrixD randomOrthogonal(size_t n, std::mt19937_64& rng) {
-    MatrixD q(n, n);
-    for (double& v : q.span())
-        v = gaussian(rng);
-    linalg::orthonormalizeColumns(q.view());
-    return q;
-}
-
-} // namespace
-
 RotationMap::RotationMap(const InputRotation& rotation, size_t cols) : signs_(cols), scale_(rotation.scale) {
     const size_t power = linalg::powerOfTwoIn(cols), rest = cols / power;
     std::mt19937_64 rng(rotation.seed);
     const float size = 1 / std::sqrt(float(power));
     for (float& s : signs_)
         s = rng() >> 63 ? size : -size;
-    if (rest > 1) orthogonal_ = randomOrthogonal(rest, rng);
+    if (rest > 1) orthogonal_ = linalg::randomOrthogonal(rest, rng);
 }
 
 void RotationMap::turn(float* row) const {

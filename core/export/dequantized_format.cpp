@@ -17,12 +17,18 @@ namespace {
 
 using Entries = std::vector<const PlanEntry*>; ///< of one stored tensor
 
-/// The type that tensor `index` is written in.
-Result<DType> outputType(const ExportSource& source, size_t index) {
+/// Nothing when every tensor keeps the source's.
+std::optional<DType> askedType(const ExportSource& source) {
     const std::string& asked = source.params.choice("dtype");
     if (asked == "f32") return DType::F32;
     if (asked == "f16") return DType::F16;
     if (asked == "bf16") return DType::BF16;
+    return std::nullopt;
+}
+
+/// The type that tensor `index` is written in.
+Result<DType> outputType(const ExportSource& source, size_t index) {
+    if (const auto asked = askedType(source)) return *asked;
     const TensorInfo& t = source.checkpoint().tensors()[index];
     if (t.dtype == DType::F32 || t.dtype == DType::F16 || t.dtype == DType::BF16) return t.dtype;
     return Error::unsupported(
@@ -52,15 +58,7 @@ Result<Matrix> mergedValues(TensorCache& cache, const Checkpoint& checkpoint, si
 Result<void> fillRounded(TensorCache& cache, const Checkpoint& checkpoint, size_t index,
                          const Entries& entries, DType type, std::span<std::byte> out) {
     QS_TRY(const Matrix values, mergedValues(cache, checkpoint, index, entries));
-    QS_CHECK(fromFloat(values.span(), type, out));
-    std::vector<float> back(values.size());
-    QS_CHECK(toFloat(type, out, back));
-    for (size_t i = 0; i < back.size(); ++i)
-        if (!std::isfinite(back[i]))
-            return Error::invalid(fmt::format("value {} at [{}, {}] does not fit in {}: choose another dtype",
-                                              values.data()[i], i / values.cols(), i % values.cols(),
-                                              dtypeInfo(type).name));
-    return {};
+    return storeFinite(values.view(), type, out);
 }
 
 Result<WeightFiles> dequantizedFiles(const ExportSource& source, std::shared_ptr<TensorCache> cache) {
@@ -84,18 +82,10 @@ Result<WeightFiles> dequantizedFiles(const ExportSource& source, std::shared_ptr
     return files;
 }
 
-const char* torchName(const std::string& choice) {
-    return choice == "f32" ? "float32" : choice == "f16" ? "float16" : "bfloat16";
-}
-
 /// The config that the written folder must have; null when the source has none.
 Result<nlohmann::ordered_json> plannedConfig(const ExportSource& source) {
     QS_TRY(auto config, sourceConfig(source.checkpoint()));
-    const std::string& asked = source.params.choice("dtype");
-    if (config.is_null() || asked == "source") return config;
-    const bool newKey = config.contains("dtype") && !config.contains("torch_dtype"); // transformers 5
-    config[newKey ? "dtype" : "torch_dtype"] = torchName(asked);
-    if (config.contains("dtype")) config["dtype"] = torchName(asked);
+    if (const auto asked = askedType(source); asked && !config.is_null()) setConfigDtype(config, *asked);
     return config;
 }
 
@@ -231,7 +221,7 @@ Result<void> writeDequantized(const ExportSource& source, const std::filesystem:
     QS_TRY(const auto config, plannedConfig(source));
     QS_CHECK(files.write(into, job));
     const bool changed = !config.is_null() && source.params.choice("dtype") != "source";
-    return writeFolderFiles(source, changed ? &config : nullptr, into);
+    return writeFolderFiles(source.checkpoint(), changed ? &config : nullptr, source.sidecar, into);
 }
 
 Result<Receipt> verifyDequantized(const ExportSource& source, const std::filesystem::path& directory,

@@ -28,9 +28,16 @@ Result<nlohmann::ordered_json> sourceConfig(const Checkpoint& source) {
     return config;
 }
 
-Result<void> writeFolderFiles(const ExportSource& source, const nlohmann::ordered_json* config,
-                              const fs::path& into) {
-    const fs::path from = companionFolder(source.checkpoint());
+void setConfigDtype(nlohmann::ordered_json& config, DType type) {
+    const char* name = type == DType::F32 ? "float32" : type == DType::F16 ? "float16" : "bfloat16";
+    const bool newKey = config.contains("dtype") && !config.contains("torch_dtype"); // transformers 5
+    config[newKey ? "dtype" : "torch_dtype"] = name;
+    if (config.contains("dtype")) config["dtype"] = name;
+}
+
+Result<void> writeFolderFiles(const Checkpoint& source, const nlohmann::ordered_json* config,
+                              const std::string& sidecar, const fs::path& into) {
+    const fs::path from = companionFolder(source);
     if (!from.empty()) {
         // Ours, of an earlier export that is now the source; they would describe the wrong weights.
         QS_CHECK(
@@ -38,13 +45,13 @@ Result<void> writeFolderFiles(const ExportSource& source, const nlohmann::ordere
     }
     if (config) {
         QS_CHECK(writeFileAtomically(into / "config.json", config->dump(2) + "\n"));
-    } else if (source.checkpoint().hasConfig() && from.empty()) {
-        QS_CHECK(writeFileAtomically(into / "config.json", source.checkpoint().config().dump(2) + "\n"));
-    } else if (source.checkpoint().hasConfig()) {
+    } else if (source.hasConfig() && from.empty()) {
+        QS_CHECK(writeFileAtomically(into / "config.json", source.config().dump(2) + "\n"));
+    } else if (source.hasConfig()) {
         QS_TRY(const std::string text, readTextFile(from / "config.json", kMaxConfigBytes));
         QS_CHECK(writeFileAtomically(into / "config.json", text));
     }
-    return writeFileAtomically(into / "quantoscope.json", source.sidecar);
+    return writeFileAtomically(into / "quantoscope.json", sidecar);
 }
 
 uint64_t folderFileBytes(const Checkpoint& source) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/base/temporary.h"
 #include "core/export/export_folder.h"
+#include "core/export/export_target.h"
 #include "core/export/verify.h"
 
 #include <fmt/format.h>
@@ -12,32 +12,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Removed with its content unless moved into place.
-class TemporaryFolder {
-public:
-    explicit TemporaryFolder(Temporary folder) : folder_(std::move(folder)) {}
-    ~TemporaryFolder() {
-        std::error_code ec;
-        if (!moved_) fs::remove_all(path(), ec);
-    }
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-    const fs::path& path() const { return folder_.path(); }
-    Result<void> moveTo(const fs::path& target) {
-        QS_CHECK(syncPath(path()));
-        std::error_code ec;
-        fs::rename(path(), target, ec);
-        if (ec) return Error::io("cannot rename into place: " + ec.message(), target.string());
-        moved_ = true;
-        return syncPath(target.parent_path());
-    }
-
-private:
-    Temporary folder_;
-    bool moved_ = false;
-};
-
 Result<void> lintForExport(const ExporterDescriptor& exporter, const ExportRequest& request) {
     QS_TRY(const Plan plan, planOfRun(*request.run, *request.model));
     std::string errors;
@@ -47,31 +21,6 @@ Result<void> lintForExport(const ExporterDescriptor& exporter, const ExportReque
                                   issue.message, issue.rule);
     if (errors.empty()) return {};
     return Error::invalid("the format cannot hold this run:" + errors, exporter.id);
-}
-
-/// The absolute target, whose parent exists and which does not exist or is an empty folder.
-Result<fs::path> targetFolder(const fs::path& asked) {
-    std::error_code ec;
-    fs::path target = fs::weakly_canonical(fs::absolute(asked, ec), ec);
-    if (asked.empty() || ec) return Error::invalid("not a usable folder name", asked.string());
-    if (!target.has_filename()) target = target.parent_path();
-    if (!fs::is_directory(target.parent_path(), ec))
-        return Error::notFound("the parent folder does not exist", target.parent_path().string());
-    if (!fs::exists(target, ec)) return target;
-    if (!fs::is_directory(target, ec)) return Error::invalid("exists and is not a folder", target.string());
-    if (!fs::is_empty(target, ec) || ec)
-        return Error::invalid("the folder is not empty; choose another", target.string());
-    return target;
-}
-
-Result<void> requireSpace(const fs::path& parent, uint64_t needed) {
-    std::error_code ec;
-    const fs::space_info space = fs::space(parent, ec);
-    if (ec) return Error::io("cannot ask for free space: " + ec.message(), parent.string());
-    if (space.available >= needed) return {};
-    return Error::io(fmt::format("the export needs {:.1f} MiB, {:.1f} MiB are free",
-                                 double(needed) / (1 << 20), double(space.available) / (1 << 20)),
-                     parent.string());
 }
 
 Result<std::vector<TransformUse>> transformsOf(const ExportRequest& request) {
@@ -107,23 +56,19 @@ Result<Receipt> exportRun(const std::string& exporterId, const ExportRequest& re
     if (!request.model || !request.run) return Error::invalid("an export needs a model and a run");
     QS_TRY(const ExporterDescriptor* exporter, findExporter(exporterId));
     QS_CHECK(lintForExport(*exporter, request));
-    QS_TRY(const fs::path target, targetFolder(request.directory));
-    sweepTemporaries(target); // of an export that was killed; before the free space is looked at
+    QS_TRY(TargetFolder folder, TargetFolder::make(request.directory));
     QS_TRY(const uint64_t planned, exporter->weightBytes(request));
-    QS_CHECK(requireSpace(target.parent_path(), planned + folderFileBytes(request.model->checkpoint())));
-
-    QS_TRY(Temporary folder, Temporary::folder(target));
-    TemporaryFolder temporary(std::move(folder));
-    QS_CHECK(exporter->write(request, temporary.path(), job.part(0, 0.6)));
-    QS_TRY(Receipt receipt, exporter->verify(request, temporary.path(), job.part(0.6, 1)));
+    QS_CHECK(folder.requireSpace(planned + folderFileBytes(request.model->checkpoint())));
+    QS_CHECK(exporter->write(request, folder.path(), job.part(0, 0.6)));
+    QS_TRY(Receipt receipt, exporter->verify(request, folder.path(), job.part(0.6, 1)));
     receipt.exporter = exporterId;
-    receipt.directory = target;
+    receipt.directory = folder.target();
     receipt.run = fs::absolute(request.run->directory()).lexically_normal();
     QS_TRY(receipt.transforms, transformsOf(request));
     QS_CHECK(requireVerified(receipt));
     QS_CHECK(job.checkpoint());
-    QS_CHECK(writeFileAtomically(temporary.path() / "receipt.json", receipt.toJson().dump(2) + "\n"));
-    QS_CHECK(temporary.moveTo(target));
+    QS_CHECK(writeFileAtomically(folder.path() / "receipt.json", receipt.toJson().dump(2) + "\n"));
+    QS_CHECK(folder.commit());
     return receipt;
 }
 

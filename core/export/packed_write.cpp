@@ -91,7 +91,7 @@ Result<void> writePacked(const ExportSource& source, MakePackedFormat make, cons
     QS_CHECK(files.write(into, job.part(0.3, 1)));
     if (const char* name = format->configFile())
         QS_CHECK(writeFileAtomically(into / name, format->config().dump(2) + "\n"));
-    return writeFolderFiles(source, &config, into);
+    return writeFolderFiles(source.checkpoint(), &config, source.sidecar, into);
 }
 
 } // namespace qs

@@ -2,6 +2,7 @@
 #include "core/export/weight_files.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -110,6 +111,19 @@ Result<void> WeightFiles::writeIndex(const std::filesystem::path& into) const {
         }
     const nlohmann::json index = {{"metadata", {{"total_size", total}}}, {"weight_map", map}};
     return writeFileAtomically(into / "model.safetensors.index.json", index.dump(2) + "\n");
+}
+
+Result<void> storeFinite(ConstMatrixView values, DType type, std::span<std::byte> out, size_t firstRow) {
+    const std::span<const float> all(values.data, values.size());
+    QS_CHECK(fromFloat(all, type, out));
+    std::vector<float> back(all.size());
+    QS_CHECK(toFloat(type, out, back));
+    for (size_t i = 0; i < back.size(); ++i)
+        if (!std::isfinite(back[i]))
+            return Error::invalid(fmt::format("value {} at [{}, {}] does not fit in {}: choose another dtype",
+                                              all[i], firstRow + i / values.cols, i % values.cols,
+                                              dtypeInfo(type).name));
+    return {};
 }
 
 } // namespace qs

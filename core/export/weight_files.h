@@ -44,4 +44,8 @@ private:
     std::vector<File> files_;
 };
 
+/// `values`, contiguous, as elements of `type` (F32, F16 or BF16); InvalidArgument names the first that it
+/// cannot hold. They begin with row `firstRow` of their tensor.
+Result<void> storeFinite(ConstMatrixView values, DType type, std::span<std::byte> out, size_t firstRow = 0);
+
 } // namespace qs

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/linalg/decompose.h"
 
+#include "core/base/gaussian.h"
+
 #include <Eigen/Dense>
 
 namespace qs::linalg {
@@ -14,6 +16,14 @@ void orthonormalizeColumns(MatrixViewT<double> y) {
     Eigen::Map<RowMajor> map(y.data, Eigen::Index(y.rows), Eigen::Index(y.cols));
     const Eigen::HouseholderQR<Eigen::MatrixXd> qr(map);
     map = qr.householderQ() * Eigen::MatrixXd::Identity(map.rows(), map.cols());
+}
+
+MatrixD randomOrthogonal(size_t n, std::mt19937_64& random) {
+    MatrixD q(n, n);
+    for (double& v : q.span())
+        v = gaussian(random);
+    orthonormalizeColumns(q.view());
+    return q;
 }
 
 SymmetricEigen symmetricEigen(MatrixViewT<const double> a) {

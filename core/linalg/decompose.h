@@ -4,6 +4,7 @@
 
 #include "core/tensor/matrix.h"
 
+#include <random>
 #include <vector>
 
 namespace qs::linalg {
@@ -11,6 +12,8 @@ namespace qs::linalg {
 /// Replaces the columns of y [m, k], m >= k, by an orthonormal basis of a space that holds them all.
 /// Householder reflections, 4 m k^2 flops.
 void orthonormalizeColumns(MatrixViewT<double> y);
+/// [n, n]: an orthonormal basis of Gaussian columns, the same on every machine. 4 n^3 flops.
+MatrixD randomOrthogonal(size_t n, std::mt19937_64& random);
 
 struct SymmetricEigen {
     std::vector<double> values; ///< descending

@@ -16,7 +16,8 @@ struct ArchitectureDescriptor {
     std::vector<std::string> modelTypes; ///< config.json `model_type`, asked when no class name matches
     /// Fills the spec from config and tensor shapes. Errors name the field, the rule and the value.
     Result<ModelSpec> (*resolve)(const Checkpoint& checkpoint) = nullptr;
-    std::string refuses; ///< one line for the manual: options of the family that are refused
+    std::string refuses;                 ///< one line for the manual: options of the family that are refused
+    std::string head = "lm_head.weight"; ///< name of the output head where it is a tensor of its own
 };
 
 std::span<const ArchitectureDescriptor* const> architectures();

@@ -11,6 +11,8 @@ namespace qs {
 
 namespace {
 
+constexpr const char* kHead = "embed_out.weight";
+
 Result<ModelSpec> resolve(const Checkpoint& c) {
     SpecBuilder b(c, "gpt_neox", nlohmann::json::object());
     b.prefix = "gpt_neox.";
@@ -26,7 +28,7 @@ Result<ModelSpec> resolve(const Checkpoint& c) {
     QS_TRY(const Activation activation, b.activation("hidden_act", "gelu"));
     QS_TRY(const bool parallel, b.config.booleanOr("use_parallel_residual", true));
     QS_TRY(const bool attentionBias, b.config.booleanOr("attention_bias", true));
-    QS_CHECK(b.embeddingAndHead("gpt_neox.embed_in.weight", "embed_out.weight", false));
+    QS_CHECK(b.embeddingAndHead("gpt_neox.embed_in.weight", kHead, false));
     QS_TRY(b.spec.head.norm, b.norm(NormSpec::Kind::Layer, "final_layer_norm", b.spec.hidden, eps));
     for (size_t i = 0; i < b.blocks; ++i) {
         const std::string layer = layerModule(i);
@@ -62,7 +64,8 @@ const ArchitectureDescriptor& architecture_gpt_neox() {
                                           .modelTypes = {"gpt_neox"},
                                           .resolve = resolve,
                                           .refuses =
-                                              "activations outside the list of names; other rope types"};
+                                              "activations outside the list of names; other rope types",
+                                          .head = kHead};
     return d;
 }
 

@@ -16,9 +16,10 @@ using nlohmann::json;
 
 namespace {
 
-const QStringList kCommands = {"inspect",    "calibrate", "plan",   "quantize", "evaluate",    "compare",
-                               "report",     "export",    "verify", "generate", "logits",      "tokenize",
-                               "detokenize", "list",      "demo",   "imatrix",  "sensitivity", "allocate"};
+const QStringList kCommands = {"inspect", "calibrate",   "plan",       "quantize", "evaluate",
+                               "compare", "report",      "export",     "verify",   "generate",
+                               "logits",  "tokenize",    "detokenize", "list",     "demo",
+                               "imatrix", "sensitivity", "allocate",   "rotate"};
 
 template<class Entries>
 std::vector<std::string> idsOf(const Entries& entries) {

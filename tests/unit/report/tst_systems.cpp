@@ -2,6 +2,7 @@
 #include "core/allocate/allocator.h"
 #include "core/allocate/score.h"
 #include "core/export/exporter.h"
+#include "core/quant/transform/rotation.h"
 #include "core/quant/transform/transform.h"
 #include "core/report/systems.h"
 #include "tests/support/qs_test.h"
@@ -25,6 +26,7 @@ class Systems : public QObject {
         if (kind == "score") return findScore(name).has_value();
         if (kind == "allocator") return findAllocator(name).has_value();
         if (kind == "kv") return KvScheme::preset(name).has_value();
+        if (kind == "rotation") return findRotation(name).has_value();
         return false;
     }
 private slots:
