@@ -26,8 +26,9 @@ private slots:
         QCOMPARE(result.at("untied_head_bytes").get<int>(), 1024 * 256 * 2);
         QVERIFY(fs::exists(m_folder / "rotated" / "tokenizer.json"));
 
-        QS_EXIT(cli({"quantize", copy, "--method", "rtn", "--bits", "8", "--group", "64", "--output", run}),
-                0);
+        QS_EXIT(
+            cli({"quantize", copy, "--codec", "ggml", "--type", "q8_0", "--method", "rtn", "--output", run}),
+            0);
         const Outcome scored = cli({"evaluate", run, "--window", "64", "--json"});
         QS_EXIT(scored, 0);
         QVERIFY2(scored.json().at("kl").get<double>() <= 1e-3, scored.out.constData());

@@ -6,6 +6,8 @@
 #include "core/checkpoint/safetensors.h"
 #include "tests/unit/architecture/golden_case.h"
 
+#include <set>
+
 using namespace qs;
 using namespace qs::test;
 using nlohmann::json;
@@ -47,7 +49,7 @@ Matrix tensor(const Model& m, const std::string& name) {
     return std::move(*values);
 }
 
-double size(std::span<const float> values) {
+double largest(std::span<const float> values) {
     double top = 0;
     for (float v : values)
         top = std::max(top, std::fabs(double(v)));
@@ -119,7 +121,7 @@ private slots:
         QS_VERIFY_OK(expected);
         const Matrix after = logits(*made->copy, goldenTokens(golden));
         const double worst =
-            largestDifference(after.span(), expected->values) / std::max(1.0, size(expected->values));
+            largestDifference(after.span(), expected->values) / std::max(1.0, largest(expected->values));
         QVERIFY2(worst <= 1e-4, qPrintable(QString::number(worst)));
         QVERIFY2(made->result.difference <= 1e-4, qPrintable(QString::number(made->result.difference)));
 
@@ -127,7 +129,7 @@ private slots:
         const ModelSpec& spec = made->source->spec();
         const Matrix e = tensor(*made->source, spec.embedding.tokens),
                      turned = tensor(*made->copy, spec.embedding.tokens);
-        QVERIFY(largestDifference(e.span(), turned.span()) >= 0.3 * size(e.span()));
+        QVERIFY(largestDifference(e.span(), turned.span()) >= 0.3 * largest(e.span()));
         const auto dot = [](const Matrix& m, size_t i, size_t j) {
             double sum = 0;
             for (size_t c = 0; c < m.cols(); ++c)
@@ -255,7 +257,8 @@ private slots:
         QCOMPARE(readAll(tied->result.directory / "config.json"), readAll(level / "config.json"));
         const auto ids = goldenTokens(name);
         const Matrix before = logits(*tied->source, ids), after = logits(*tied->copy, ids);
-        QVERIFY(largestDifference(before.span(), after.span()) <= 1e-4 * std::max(1.0, size(before.span())));
+        QVERIFY(largestDifference(before.span(), after.span()) <=
+                1e-4 * std::max(1.0, largest(before.span())));
     }
 
     /// A head's own name where the family has another.
@@ -266,7 +269,8 @@ private slots:
         QCOMPARE(made->copy->spec().head.weight, std::string("embed_out.weight"));
         const auto ids = goldenTokens("gpt_neox");
         const Matrix before = logits(*made->source, ids), after = logits(*made->copy, ids);
-        QVERIFY(largestDifference(before.span(), after.span()) <= 1e-4 * std::max(1.0, size(before.span())));
+        QVERIFY(largestDifference(before.span(), after.span()) <=
+                1e-4 * std::max(1.0, largest(before.span())));
     }
 
     /// H V and O H^T: the products O V of the heads are those of the residual rotation alone.
@@ -304,13 +308,13 @@ private slots:
             rotate(changedCase("stablelm", json::object(), {{gain, set(3, 0.0f)}, {bias, set(3, 0.0f)}}));
         QS_VERIFY_OK(made); // a channel that nobody reads
         QVERIFY(made->result.difference <= 1e-4);
-        QVERIFY(size(tensor(*made->copy, bias).span()) > 0);
+        QVERIFY(largest(tensor(*made->copy, bias).span()) > 0);
         refused(changedCase("stablelm", json::object(), {{gain, set(3, 1e-6f)}, {bias, set(3, 0.5f)}}), {},
                 bias.c_str(), "channel 3");
         // All of them have biases in GPT-2's blocks: nothing is left.
         const auto biased = rotate(goldenCase("gpt2"));
         QS_VERIFY_OK(biased);
-        QCOMPARE(size(tensor(*biased->copy, biased->copy->spec().blocks[0].mlpNorms.before.bias).span()),
+        QCOMPARE(largest(tensor(*biased->copy, biased->copy->spec().blocks[0].mlpNorms.before.bias).span()),
                  0.0);
     }
 
