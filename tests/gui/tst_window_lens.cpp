@@ -373,6 +373,28 @@ private slots:
         QTRY_VERIFY(lens()->target() < 0); // nothing is held for a page that nobody sees
     }
 
+    /// Formats whose codes have no values of their own: tables of the tensor, vectors of several rows.
+    void tablesAndVectors() {
+        (*m_window)->setWorkspace(app::Workspace::Inspect);
+        (*m_window)->inspectPage()->showDistribution();
+        for (const char* codec : {"lut", "vector", "int_nested"}) {
+            const Scheme scheme = *Scheme::make(codec, "rtn");
+            QVERIFY(m_window->table()->edit({2}, ui::SchemeEdit::replace(scheme)).isEmpty());
+            session()->selection()->selectOne(2);
+            QTRY_VERIFY_WITH_TIMEOUT(lens()->target() == 2 && lens()->now() && settled() &&
+                                         lens()->now()->quantized.tensor &&
+                                         lens()->now()->quantized.tensor->codec == codec,
+                                     kLong);
+            QVERIFY2(lens()->now()->report.error.weight > 0, codec);
+            QVERIFY2(lens()->now()->report.error.weight < 0.2, codec);
+            for (const char* units : {"1", "0"}) {
+                m_window->find<QComboBox>("lensUnits")->setCurrentIndex(QByteArray(units).toInt());
+                QTest::qWait(60);
+            }
+            m_window->trigger("undo");
+        }
+    }
+
 private:
     app::Session* session() const { return m_window->session(); }
     app::DistributionPage* page() const { return (*m_window)->inspectPage()->distribution(); }
