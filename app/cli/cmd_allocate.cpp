@@ -35,10 +35,6 @@ struct AllocateCommand {
     bool tieFused = false, noKeep = false;
 };
 
-std::string labelOf(const Scheme& scheme) {
-    return schemeText(scheme);
-}
-
 /// The schemes that the flags ask for: those of a recipe, or one at several bits.
 Result<std::vector<Scheme>> candidatesOf(const SensitivityCommand& o, uint64_t& seed) {
     QS_TRY(const Recipe recipe, o.scheme.recipe());
@@ -82,7 +78,7 @@ Result<void> adoptFrom(const std::filesystem::path& file, SensitivityTable& tabl
 std::string tableText(const SensitivityTable& table) {
     std::vector<Table::Column> columns = {{"module"}, {"alpha", true}};
     for (const Scheme& s : table.candidates)
-        columns.push_back({labelOf(s), true});
+        columns.push_back({schemeText(s), true});
     Table t(std::move(columns));
     for (const SensitivityRow& r : table.rows) {
         std::vector<std::string> cells = {r.module, number(r.alpha)};
@@ -165,8 +161,8 @@ Result<std::optional<size_t>> candidateNamed(const SensitivityTable& table, cons
     for (size_t c = 0; c < table.candidates.size(); ++c) {
         const Scheme& s = table.candidates[c];
         QS_TRY(const auto codec, createCodec(s.codec, s.codecParams));
-        if (labelOf(s) == name || std::to_string(codec->bits()) == name) found.push_back(c);
-        known += fmt::format(", {} ({} bits)", labelOf(s), codec->bits());
+        if (schemeText(s) == name || std::to_string(codec->bits()) == name) found.push_back(c);
+        known += fmt::format(", {} ({} bits)", schemeText(s), codec->bits());
     }
     if (found.size() == 1) return std::optional<size_t>(found.front());
     return Error::invalid(
@@ -227,7 +223,7 @@ Result<void> runAllocate(Session& session, const AllocateCommand& o) {
     for (size_t r = 0; r < table.rows.size(); ++r) {
         const SensitivityRow& row = table.rows[r];
         weights += row.weights;
-        const std::string scheme = a.candidate[r] ? labelOf(table.candidates[*a.candidate[r]]) : "kept";
+        const std::string scheme = a.candidate[r] ? schemeText(table.candidates[*a.candidate[r]]) : "kept";
         t.add({row.module, scheme, humanBytes(plan.entries[r].bytesAfter)});
         entries.push_back({{"module", row.module},
                            {"candidate", a.candidate[r] ? json(*a.candidate[r]) : json()},

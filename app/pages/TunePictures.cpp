@@ -2,6 +2,7 @@
 #include "app/pages/TunePictures.h"
 
 #include "app/pages/TunePage.h"
+#include "core/allocate/hull.h"
 #include "widgets/models/Metric.h"
 
 #include <cmath>
@@ -41,20 +42,21 @@ double storedBits(const SensitivityRow& row, size_t candidate) {
     return 8.0 * double(row.cells[candidate].bytes) / double(std::max<uint64_t>(1, row.weights));
 }
 
-/// The lower hull of the tensor's options, from the smallest on.
-QVector<QPointF> hullOf(QVector<QPointF> points) {
-    std::sort(points.begin(), points.end(), [](const QPointF& a, const QPointF& b) { return a.x() < b.x(); });
-    QVector<QPointF> hull;
-    for (const QPointF& p : points) {
-        if (!hull.isEmpty() && p.y() >= hull.last().y()) continue;
-        const auto slope = [](const QPointF& a, const QPointF& b) {
-            return (b.y() - a.y()) / (b.x() - a.x());
-        };
-        while (hull.size() > 1 && slope(hull[hull.size() - 2], hull.last()) >= slope(hull.last(), p))
-            hull.pop_back();
-        hull.push_back(p);
-    }
-    return hull;
+/// From the smallest candidate along the hull that allocators climb.
+QVector<QPointF> hullOf(const SensitivityRow& row, const std::vector<size_t>& shown, const TuneState& state,
+                        int target) {
+    if (shown.empty()) return {};
+    AllocatorItem item;
+    for (const size_t c : shown)
+        item.push_back({row.cells[c].bytes, state.cost(target, c)});
+    QVector<QPointF> line;
+    const auto add = [&](size_t option) {
+        line.push_back({storedBits(row, shown[option]), item[option].cost});
+    };
+    add(smallestOption(item));
+    for (const HullStep& step : hullSteps({&item, 1}))
+        add(step.option);
+    return line;
 }
 
 void addPresent(const TuneState& state, ui::CostChartData& data) {
@@ -139,10 +141,12 @@ ui::CostChartDataPtr tensorPicture(const TuneState& state, int target) {
     data->markLabels[ui::CostMark::Option] = TunePage::tr("candidates: click to choose");
     data->emptyText =
         target < 0 ? TunePage::tr("Select a tensor.") : TunePage::tr("This tensor is not measured yet.");
-    for (const size_t c : shownCandidates(state, target)) {
-        const SensitivityRow& row = state.table()->rows[size_t(target)];
+    const std::vector<size_t> shown = shownCandidates(state, target);
+    if (shown.empty()) return data;
+    const SensitivityRow& row = state.table()->rows[size_t(target)];
+    data->line = hullOf(row, shown, state, target);
+    for (const size_t c : shown) {
         const double bits = storedBits(row, c), cost = state.cost(target, c);
-        data->line.push_back({bits, cost});
         const bool present = state.candidateOf(target) == c;
         data->marks.push_back({present ? ui::CostMark::Current : ui::CostMark::Option,
                                bits,
@@ -154,7 +158,6 @@ ui::CostChartDataPtr tensorPicture(const TuneState& state, int target) {
                                 costText(state, cost),
                                 present ? TunePage::tr("present scheme") : TunePage::tr("click to choose")}});
     }
-    data->line = hullOf(std::move(data->line));
     return data;
 }
 

@@ -28,14 +28,6 @@ struct KlInput {
     TextRequest text;
 };
 
-TextRequest textOf(const Model& model) {
-    TextRequest text;
-    const auto context = int(std::min<size_t>(model.spec().context, ui::kKlShareWindowLength));
-    text.windowLength = context > 1 ? context : ui::kKlShareWindowLength;
-    text.windows = ui::kKlShareWindows;
-    return text;
-}
-
 /// As Evaluation::textFingerprint.
 std::string fingerprintOf(const TokenWindows& tokens) {
     return sha256Hex(std::as_bytes(tokens.span()));
@@ -148,8 +140,16 @@ Outcome measureAll(const KlInput& in, const JobScope& scope) {
 
 } // namespace
 
+TextRequest fewWindows(const Model& model) {
+    TextRequest text;
+    const auto context = int(std::min<size_t>(model.spec().context, ui::kKlShareWindowLength));
+    text.windowLength = context > 1 ? context : ui::kKlShareWindowLength;
+    text.windows = ui::kKlShareWindows;
+    return text;
+}
+
 Result<std::string> klShareText(const Model& model) {
-    QS_TRY(const TokenWindows tokens, windowsFor(model, textOf(model), true));
+    QS_TRY(const TokenWindows tokens, windowsFor(model, fewWindows(model), true));
     return fingerprintOf(tokens);
 }
 
@@ -194,7 +194,7 @@ JobHandle* KlShare::measure() {
     input.run = m_session->run();
     if (const auto plan = m_session->runPlan()) input.transforms = plan->transforms;
     input.seed = table->seed();
-    input.text = textOf(*input.model);
+    input.text = fewWindows(*input.model);
     for (const int t : targets) {
         const ui::TargetRow& row = table->row(t);
         const bool byRun = input.run && !row.done.isEmpty() && !row.stale;
@@ -240,7 +240,8 @@ QString KlShare::note() const {
 
 QString KlShare::protocol() const {
     const auto model = m_session->model();
-    const int length = model && model->hasForward() ? textOf(*model).windowLength : ui::kKlShareWindowLength;
+    const int length =
+        model && model->hasForward() ? fewWindows(*model).windowLength : ui::kKlShareWindowLength;
     return tr("%1 windows of %2 tokens of the built-in evaluation text; the first token of a window is "
               "context "
               "only.")

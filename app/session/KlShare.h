@@ -8,6 +8,8 @@
 
 namespace qs::app {
 
+/// A few windows of a built-in text, for what is measured linear by linear.
+TextRequest fewWindows(const Model& model);
 /// SHA-256 of the tokens that shares of a model are measured on; a worker's work.
 Result<std::string> klShareText(const Model& model);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/session/TuneState.h"
 
+#include "app/session/KlShare.h"
 #include "core/base/file.h"
-#include "widgets/models/Metric.h"
 
 #include <QElapsedTimer>
 #include <algorithm>
@@ -270,11 +270,7 @@ JobHandle* TuneState::measure() {
     in.seed = m_session->table()->seed();
     in.linearity = m_score->id == "linearity";
     in.alone = m_score->id == "kl_alone";
-    in.text.windows = ui::kKlShareWindows;
-    if (in.model->hasForward()) {
-        const auto context = int(std::min<size_t>(in.model->spec().context, ui::kKlShareWindowLength));
-        in.text.windowLength = context > 1 ? context : ui::kKlShareWindowLength;
-    }
+    if (in.linearity || in.alone) in.text = fewWindows(*in.model);
     JobHandle* job = m_session->engine()->post(
         {QStringLiteral("sensitivity"), tr("Measure sensitivity of %1").arg(m_session->title())},
         [in](const JobScope& scope) { return measured(in, scope); });

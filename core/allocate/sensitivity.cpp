@@ -14,6 +14,7 @@ namespace qs {
 
 namespace {
 
+/// Relative sizes of the errors that alpha is fitted through.
 constexpr std::array<double, 5> kNoise = {0.04, 0.08, 0.12, 0.16, 0.2};
 
 /// Quantizes linears one at a time; the last site's Sigma is kept, which linears beside it share.
@@ -210,10 +211,6 @@ Result<void> measureEffects(const Model& model, const SensitivityRequest& reques
 }
 
 } // namespace
-
-std::span<const double> noiseLevels() {
-    return kNoise;
-}
 
 Result<SensitivityTable> SensitivityTable::begin(const Model& model, std::vector<Scheme> candidates,
                                                  uint64_t seed) {

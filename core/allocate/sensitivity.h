@@ -67,9 +67,6 @@ struct SensitivityRequest {
 /// Called with the table and the row that has more values than before, on the calling thread.
 using SensitivitySink = std::function<void(const SensitivityTable&, size_t row)>;
 
-/// Relative sizes of the errors that alpha is fitted through.
-std::span<const double> noiseLevels();
-
 /// Fills in what `table` lacks and the request asks for. A cancelled job leaves what has been measured in the
 /// table. InvalidArgument when a method needs a calibration that is not there. Cost: one quantization per
 /// cell; with `linearity` and `alone` the blocks from a linear's own on for each noise level and each cell.

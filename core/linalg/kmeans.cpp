@@ -178,19 +178,6 @@ std::vector<float> kMeansOfLine(std::span<const float> values, std::span<const f
     return centers;
 }
 
-double kMeansLoss(std::span<const float> values, std::span<const float> weights,
-                  std::span<const float> centers) {
-    double sum = 0;
-    for (size_t i = 0; i < values.size(); ++i) {
-        const auto after = std::lower_bound(centers.begin(), centers.end(), values[i]);
-        double d = INFINITY;
-        if (after != centers.end()) d = double(*after) - double(values[i]);
-        if (after != centers.begin()) d = std::min(d, double(values[i]) - double(after[-1]));
-        sum += double(weightOf(weights, i)) * d * d;
-    }
-    return sum;
-}
-
 Matrix kMeans(ConstMatrixView points, std::span<const float> weights, const KMeansOptions& options) {
     assert(points.rows > 0 && options.clusters > 0);
     std::mt19937_64 random(options.seed);

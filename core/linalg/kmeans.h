@@ -16,10 +16,6 @@ namespace qs::linalg {
 /// several times. O(n log n + k n log n) for n different values.
 std::vector<float> kMeansOfLine(std::span<const float> values, std::span<const float> weights, size_t k);
 
-/// Weighted sum of squared distances to the nearest of `centers` (ascending).
-double kMeansLoss(std::span<const float> values, std::span<const float> weights,
-                  std::span<const float> centers);
-
 struct KMeansOptions {
     size_t clusters = 0;
     int rounds = 25;    ///< of Lloyd's algorithm at most

@@ -157,6 +157,18 @@ void keepWeights(ConstMatrixView weight, const KeptMask& kept, QuantizedTensor& 
             list.values[i] = keptValue(weight(r, list.columns[i]));
 }
 
+Result<void> quantizeAround(const QuantizeInput& in, const KeptMask& kept, RangeChoice range,
+                            Importance importance, QuantizedTensor& q, const JobContext& job) {
+    QS_CHECK(job.checkpoint());
+    Matrix storage;
+    const size_t unit = fittedTogether(*in.codec, q.layout);
+    fitGroups(*in.codec, range, coveredWeights(in.weight, kept, unit, storage), q, importance);
+    QS_CHECK(job.checkpoint());
+    roundToNearest(*in.codec, in.weight, q);
+    keepWeights(in.weight, kept, q);
+    return {};
+}
+
 Result<QuantizedTensor> quantizeToNearest(ConstMatrixView weight, const Codec& codec, RangeChoice range,
                                           const JobContext& job) {
     QuantizeInput in;

@@ -40,6 +40,10 @@ Matrix residual(ConstMatrixView weight, Matrix values);
 /// What is kept, with its own values, into q.extras.
 void keepWeights(ConstMatrixView weight, const KeptMask& kept, QuantizedTensor& q);
 
+/// Grids fitted without what is kept, then nearest codes; what is kept keeps its values.
+Result<void> quantizeAround(const QuantizeInput& in, const KeptMask& kept, RangeChoice range,
+                            Importance importance, QuantizedTensor& q, const JobContext& job);
+
 /// Grids by `range`, then nearest codes. InvalidArgument for weights that are not finite or a group that does
 /// not divide the row.
 Result<QuantizedTensor> quantizeToNearest(ConstMatrixView weight, const Codec& codec, RangeChoice range,

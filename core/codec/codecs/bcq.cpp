@@ -9,12 +9,12 @@
 // from the lowest on: a_2 .. a_b as k / 2^(f-1) of a_1, k = 0 .. 2^(f-1); then z as (k - 2^(f-1)) / 2^(f-1)
 // of a_1, k = 0 .. 2^f - 1.
 #include "core/codec/binary_fit.h"
+#include "core/codec/bits_param.h"
 #include "core/codec/scale_groups.h"
 
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace qs {
 
@@ -246,12 +246,8 @@ const CodecDescriptor& codec_bcq() {
             "al. 2022, arXiv:2206.09557 (LUT-GEMM)",
         .params = specs(),
         .create = create,
-        .withBits =
-            [](const Params& params, int bits) {
-                nlohmann::json object = params.toJson();
-                object["bits"] = bits;
-                return Params::fromJson(specs(), object, "codec bcq");
-            },
+        .withBits = [](const Params& params,
+                       int bits) { return withBitsParam(specs(), params, bits, "bcq"); },
         .bits = {1, 2, 3, 4}};
     return d;
 }

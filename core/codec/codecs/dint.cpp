@@ -3,11 +3,11 @@
 // codes at the ends are given up so that small values do not all become 0 (AQAS's dINT). Codes count the
 // values upwards. s = max|w| / (2^(b-1) - 2) of a group, row or matrix.
 // Layout: codes of b bits, scales in f16, bf16 or f32.
+#include "core/codec/bits_param.h"
 #include "core/codec/scale_groups.h"
 
 #include <array>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace qs {
 
@@ -77,12 +77,8 @@ const CodecDescriptor& codec_dint() {
         .citation = "Lee et al. 2023, arXiv:2311.05161 (AQAS, SLAC, dINT)",
         .params = specs(),
         .create = create,
-        .withBits =
-            [](const Params& params, int bits) {
-                nlohmann::json object = params.toJson();
-                object["bits"] = bits;
-                return Params::fromJson(specs(), object, "codec dint");
-            },
+        .withBits = [](const Params& params,
+                       int bits) { return withBitsParam(specs(), params, bits, "dint"); },
         .bits = {3, 4, 5, 6, 7, 8}};
     return d;
 }

@@ -3,13 +3,13 @@
 // normal distribution of variance 1 with the least squared error: with even steps (QuEST's grid) or wherever
 // they are best (Lloyd-Max; HIGGS with p = 1). Both have no 0 and are symmetric; codes count them upwards.
 // Layout: one code of b bits per weight, one scale (f16, bf16 or f32) per group, row or matrix.
+#include "core/codec/bits_param.h"
 #include "core/codec/gaussian_levels.h"
 #include "core/codec/scale_groups.h"
 
 #include <array>
 #include <cmath>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace qs {
 
@@ -98,12 +98,8 @@ const CodecDescriptor& codec_gaussian() {
             "(HIGGS); Lloyd 1957, Max 1960",
         .params = specs(),
         .create = create,
-        .withBits =
-            [](const Params& params, int bits) {
-                nlohmann::json object = params.toJson();
-                object["bits"] = bits;
-                return Params::fromJson(specs(), object, "codec gaussian");
-            },
+        .withBits = [](const Params& params,
+                       int bits) { return withBitsParam(specs(), params, bits, "gaussian"); },
         .bits = {1, 2, 3, 4, 5, 6, 7, 8}};
     return d;
 }

@@ -9,12 +9,12 @@
 //   step                            [GPTQ sym] absmax      s = max|w| / (2^(b-1) - 1); z = 2^(b-1): zero and
 //   both ends are exact                                   [SmoothQuant] minmax      lo, hi without 0; s =
 //   max((hi - lo) / maxq, 1e-5); z = clamp(round(-lo / s), 0, maxq)                   [AWQ]
+#include "core/codec/bits_param.h"
 #include "core/codec/level_codec.h"
 
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace qs {
 
@@ -164,12 +164,8 @@ const CodecDescriptor& codec_int() {
         .citation = "Jacob et al. 2018, arXiv:1712.05877; grids as in GPTQ, AWQ and SmoothQuant",
         .params = specs(),
         .create = create,
-        .withBits =
-            [](const Params& params, int bits) {
-                nlohmann::json object = params.toJson();
-                object["bits"] = bits;
-                return Params::fromJson(specs(), object, "codec int");
-            },
+        .withBits = [](const Params& params,
+                       int bits) { return withBitsParam(specs(), params, bits, "int"); },
         .bits = {2, 3, 4, 5, 6, 7, 8}};
     return d;
 }

@@ -6,12 +6,12 @@
 // that are not all 0.
 // Layout: codes of b bits; k and l of t bits per group; s_min, s_step, z_min, z_step in f16 per super-block:
 // superScale and superZero are [rows, 2 super-blocks], minimum and step in turn.
+#include "core/codec/bits_param.h"
 #include "core/codec/level_codec.h"
 
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace qs {
 
@@ -227,12 +227,8 @@ const CodecDescriptor& codec_int_nested() {
         .citation = "Dettmers et al. 2023, arXiv:2306.03078 (SpQR)",
         .params = specs(),
         .create = create,
-        .withBits =
-            [](const Params& params, int bits) {
-                nlohmann::json object = params.toJson();
-                object["bits"] = bits;
-                return Params::fromJson(specs(), object, "codec int_nested");
-            },
+        .withBits = [](const Params& params,
+                       int bits) { return withBitsParam(specs(), params, bits, "int_nested"); },
         .bits = {2, 3, 4, 5, 6, 7, 8}};
     return d;
 }

@@ -11,13 +11,13 @@
 //
 // scale(r, g) = k s8, superScale [rows, 1] holds s8. Layout: codes of b bits; 8 bits (k) and b bits (z) per
 // group; one float32 (s8) per row.
+#include "core/codec/bits_param.h"
 #include "core/codec/level_codec.h"
 
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 namespace qs {
 
@@ -262,12 +262,8 @@ const CodecDescriptor& codec_int_two_level() {
         .citation = "Zhang et al. 2023, Dual Grained Quantization, arXiv:2310.04836",
         .params = specs(),
         .create = create,
-        .withBits =
-            [](const Params& params, int bits) {
-                nlohmann::json object = params.toJson();
-                object["bits"] = bits;
-                return Params::fromJson(specs(), object, "codec int_two_level");
-            },
+        .withBits = [](const Params& params,
+                       int bits) { return withBitsParam(specs(), params, bits, "int_two_level"); },
         .bits = {2, 3, 4, 5, 6}};
     return d;
 }

@@ -4,6 +4,7 @@
 // k-means (SqueezeLLM's non-uniform quantization). Layout: one code of b bits per weight;
 // QuantizedTensor::tables [rows x groups, 2^b] in f16, bf16 or f32. `scale` is 1 and `zero` the number of the
 // table, row x groups + group: neither is stored.
+#include "core/codec/bits_param.h"
 #include "core/codec/level_codec.h"
 #include "core/linalg/kmeans.h"
 
@@ -11,7 +12,6 @@
 #include <cmath>
 #include <fmt/format.h>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 namespace qs {
 
@@ -191,12 +191,8 @@ const CodecDescriptor& codec_lut() {
         .citation = "Kim et al. 2023, arXiv:2306.07629 (SqueezeLLM); Wang and Song 2011 (exact k-means)",
         .params = specs(),
         .create = create,
-        .withBits =
-            [](const Params& params, int bits) {
-                nlohmann::json object = params.toJson();
-                object["bits"] = bits;
-                return Params::fromJson(specs(), object, "codec lut");
-            },
+        .withBits = [](const Params& params,
+                       int bits) { return withBitsParam(specs(), params, bits, "lut"); },
         .bits = {1, 2, 3, 4, 5, 6, 7, 8}};
     return d;
 }

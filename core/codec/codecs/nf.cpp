@@ -4,6 +4,7 @@
 // G6): s = map[c] * a + m, where m is the mean of all s, map the dynamic map of bitsandbytes, and a the
 // largest |s - m| of 256 successive blocks, counted row by row. Then superScale is [1, ceil(blocks / 256)],
 // the a, and superZero [1, 1], m; all found from the whole matrix before its blocks are fitted.
+#include "core/codec/bits_param.h"
 #include "core/codec/level_codec.h"
 #include "core/codec/nf_map.h"
 #include "core/tensor/small_float.h"
@@ -12,7 +13,6 @@
 #include <array>
 #include <cmath>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace qs {
 
@@ -169,12 +169,7 @@ const CodecDescriptor& codec_nf() {
         .citation = "Dettmers et al. 2023, arXiv:2305.14314; NF3 and NF2 as in LoftQ and LQ-LoRA",
         .params = specs(),
         .create = create,
-        .withBits =
-            [](const Params& params, int bits) {
-                nlohmann::json object = params.toJson();
-                object["bits"] = bits;
-                return Params::fromJson(specs(), object, "codec nf");
-            },
+        .withBits = [](const Params& params, int bits) { return withBitsParam(specs(), params, bits, "nf"); },
         .bits = {2, 3, 4}};
     return d;
 }

@@ -7,13 +7,13 @@
 // One exponent a serves the matrix: given, or searched for the least squared error at max|w| scales.
 // superScale is [1, 1] and holds it; `zero`, which no symmetric grid needs, hands it to decode. Layout: codes
 // q + m of b bits, scales of f16, bf16 or f32, the exponent as f32.
+#include "core/codec/bits_param.h"
 #include "core/codec/scale_groups.h"
 
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <numbers>
 
 namespace qs {
@@ -266,12 +266,8 @@ const CodecDescriptor& codec_power() {
         .citation = "Yvinec et al. 2023, arXiv:2301.09858 (PowerQuant) and arXiv:2308.05600 (NUPES)",
         .params = specs(),
         .create = create,
-        .withBits =
-            [](const Params& params, int bits) {
-                nlohmann::json object = params.toJson();
-                object["bits"] = bits;
-                return Params::fromJson(specs(), object, "codec power");
-            },
+        .withBits = [](const Params& params,
+                       int bits) { return withBitsParam(specs(), params, bits, "power"); },
         .bits = {2, 3, 4, 5, 6, 7, 8}};
     return d;
 }

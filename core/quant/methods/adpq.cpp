@@ -13,13 +13,7 @@ Result<QuantizedTensor> quantize(const QuantizeInput& in, const JobContext& job)
     KeptMask kept;
     if (const size_t count = keptCount(in.params, q.rows, q.cols); count > 0)
         kept = KeptMask::largest(in.weight, count);
-    QS_CHECK(job.checkpoint());
-    Matrix storage;
-    const size_t unit = fittedTogether(*in.codec, q.layout);
-    fitGroups(*in.codec, rangeChoice(in.params), coveredWeights(in.weight, kept, unit, storage), q);
-    QS_CHECK(job.checkpoint());
-    roundToNearest(*in.codec, in.weight, q);
-    keepWeights(in.weight, kept, q);
+    QS_CHECK(quantizeAround(in, kept, rangeChoice(in.params), {}, q, job));
     return q;
 }
 
