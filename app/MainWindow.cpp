@@ -139,6 +139,7 @@ void MainWindow::makePages() {
 
 void MainWindow::connectSession() {
     connect(&m_session, &Session::modelChanged, this, &MainWindow::onModelChanged);
+    connect(&m_session, &Session::recipeTaken, this, [this](const QString& what) { showNote(what); });
     connect(&m_session, &Session::failed, this, [this](const QString& title, const QString& message) {
         m_message->showMessage(MessageBar::Tone::Error, tr("%1: %2").arg(title, message), tr("Show in Jobs"));
         m_messageAction = [this] {
@@ -239,7 +240,10 @@ void MainWindow::openPath(const QString& path) {
         m_sessionFiles->open(path);
         return;
     }
-    const bool recipe = suffix == QLatin1String("json") && info.fileName() != QLatin1String("config.json") &&
+    const bool recipe = QStringList{QStringLiteral("json"), QStringLiteral("yaml"), QStringLiteral("yml"),
+                                    QStringLiteral("txt")}
+                            .contains(suffix) &&
+                        info.fileName() != QLatin1String("config.json") &&
                         !info.fileName().endsWith(QLatin1String(".index.json"));
     if (recipe) {
         const QString why = m_session.loadRecipe(path);

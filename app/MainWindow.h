@@ -15,6 +15,10 @@
 class QMenu;
 class QStackedWidget;
 
+namespace qs {
+struct RecipeFormatDescriptor;
+}
+
 namespace qs::ui {
 class DockTitleBar;
 class SegmentedButtons;
@@ -133,9 +137,15 @@ private:
     void allow(const char* name, const QString& blocker);
     void openModelDialog(bool folder);
     void openDialog(const QString& title, const QString& filter, std::function<void(const QString&)> then);
-    void saveRecipe();
+    static QString modelPatterns(); ///< "*.gguf *.safetensors ..."
     void exportReport();
     void about();
+
+    // MainWindowRecipes.cpp
+    void saveRecipe();
+    void makeRecipeMenu(QMenu* file);
+    void saveRecipeAs(const RecipeFormatDescriptor& format);
+    void cloneRecipe();
 
     // MainWindowCommands.cpp
     void describeActions();
@@ -183,6 +193,7 @@ private:
     ui::SegmentedButtons* m_workspaces = nullptr;
     QMenu* m_recent = nullptr;
     QMenu* m_dockMenu = nullptr;
+    QMenu* m_recipeMenu = nullptr; ///< formats of other tools
     Workspace m_workspace = Workspace::Inspect;
     std::array<QByteArray, 5> m_layouts; ///< dock states of the workspaces that are not shown
     QByteArray m_beforeMaximize;

@@ -12,7 +12,6 @@
 #include "app/pages/RunPage.h"
 #include "app/pages/TensorsPane.h"
 #include "app/pages/TransformsPane.h"
-#include "app/session/RecipeOf.h"
 #include "core/checkpoint/reader.h"
 #include "core/linalg/blas.h"
 #include "widgets/theme/Icons.h"
@@ -111,12 +110,15 @@ void MainWindow::makeFileMenu() {
               [this] { m_sessionFiles->saveAs(); });
     file->addSeparator();
     addAction(file, "loadRecipe", tr("&Load recipe…"), "", tr("Ctrl+L"), [this] {
-        openDialog(tr("Load recipe"), tr("Recipes (*.json)"), [this](const QString& path) {
+        openDialog(tr("Load recipe"), tr("Recipes (*.json *.yaml *.yml *.txt)"), [this](const QString& path) {
             const QString why = m_session.loadRecipe(path);
             if (!why.isEmpty()) showError(why);
         });
     });
+    addAction(file, "cloneRecipe", tr("Cl&one recipe of a quantized model…"), "", tr("Ctrl+Alt+L"),
+              [this] { cloneRecipe(); });
     addAction(file, "saveRecipe", tr("Sa&ve recipe…"), "", tr("Ctrl+Shift+L"), [this] { saveRecipe(); });
+    makeRecipeMenu(file);
     addAction(file, "exportReport", tr("Expor&t report…"), "", QKeySequence(tr("Ctrl+Shift+R")),
               [this] { exportReport(); });
     file->addSeparator();
@@ -338,10 +340,10 @@ void MainWindow::updateActions() {
                                 : m_session.selection()->targets().isEmpty() ? tr("Select a tensor first.")
                                                                              : QString();
     for (const char* name :
-         {"saveSession",     "saveSessionAs", "loadRecipe", "saveRecipe", "close",   "selectAll",
-          "openCalibration", "scan",          "goInspect",  "goRun",      "goJudge", "goExport",
-          "profile",         "distribution",  "tokens",     "transforms", "trace",   "filter",
-          "export",          "maximize",      "resetLayout"})
+         {"saveSession", "saveSessionAs",   "loadRecipe",   "saveRecipe", "cloneRecipe", "close",
+          "selectAll",   "openCalibration", "scan",         "goInspect",  "goRun",       "goJudge",
+          "goExport",    "profile",         "distribution", "tokens",     "transforms",  "trace",
+          "filter",      "export",          "maximize",     "resetLayout"})
         allow(name, noModel);
     for (int b = 2; b <= 8; ++b)
         allow(qPrintable(QStringLiteral("bits%1").arg(b)), noSelection);
@@ -357,47 +359,28 @@ void MainWindow::updateActions() {
     for (int i = 0; m_workspaces && i < m_workspaces->count(); ++i)
         m_workspaces->setSegmentEnabled(i, noModel.isEmpty(), noModel);
     m_dockMenu->setEnabled(noModel.isEmpty());
+    m_recipeMenu->setEnabled(noModel.isEmpty());
+}
+
+QString MainWindow::modelPatterns() {
+    QStringList patterns;
+    for (const ReaderDescriptor* reader : readers())
+        for (const std::string& extension : reader->extensions)
+            patterns << QLatin1Char('*') + QString::fromStdString(extension);
+    return patterns.join(QLatin1Char(' '));
 }
 
 void MainWindow::openModelDialog(bool folder) {
     FileQuestion q;
     q.kind = folder ? FileQuestion::Kind::OpenFolder : FileQuestion::Kind::OpenFile;
     q.title = folder ? tr("Open a model folder") : tr("Open a model file");
-    QStringList patterns;
-    for (const ReaderDescriptor* reader : readers())
-        for (const std::string& extension : reader->extensions)
-            patterns << QLatin1Char('*') + QString::fromStdString(extension);
-    q.filter = tr("Models (%1 *.index.json config.json);;All files (*)").arg(patterns.join(QLatin1Char(' ')));
+    q.filter = tr("Models (%1 *.index.json config.json);;All files (*)").arg(modelPatterns());
     m_dialogs->ask(this, q, [this](const QString& path) { openPath(path); });
 }
 
 void MainWindow::openDialog(const QString& title, const QString& filter,
                             std::function<void(const QString&)> then) {
     m_dialogs->ask(this, {FileQuestion::Kind::OpenFile, title, filter}, std::move(then));
-}
-
-void MainWindow::saveRecipe() {
-    FileQuestion q;
-    q.kind = FileQuestion::Kind::SaveFile;
-    q.title = tr("Save recipe");
-    q.filter = tr("Recipes (*.json)");
-    q.suffix = QStringLiteral("json");
-    m_dialogs->ask(this, q, [this](const QString& path) {
-        // The rules of a large model, and syncing the disk, take their time: not on this thread.
-        const int state = m_session.undoStack()->index();
-        JobRequest request{{}, tr("Save recipe %1").arg(QFileInfo(path).fileName())};
-        request.essential = true;
-        JobHandle* job = m_session.pool()->post(
-            request, [model = m_session.model(), schemes = m_session.table()->schemes(),
-                      settings = m_session.table()->settings(), file = path.toStdString(),
-                      name = QFileInfo(path).completeBaseName().toStdString()](const JobScope&) {
-                return Outcome::from(recipeOf(*model, schemes, settings, name).save(file));
-            });
-        job->then(this, [this, state](const Outcome& outcome) {
-            if (outcome.failed()) showError(QString::fromStdString(outcome.error().describe()));
-            if (outcome.done() && m_session.undoStack()->index() == state) m_session.undoStack()->setClean();
-        });
-    });
 }
 
 void MainWindow::setThemeMode(ui::ThemeMode mode) {

@@ -3,7 +3,7 @@
 #include "app/cli/resources.h"
 #include "app/cli/scheme_flags.h"
 #include "app/cli/text.h"
-#include "core/allocate/scheme_allocation.h"
+#include "core/allocate/runtime_limits.h"
 #include "core/base/file.h"
 
 #include <charconv>
@@ -30,6 +30,8 @@ struct SensitivityCommand {
 
 struct AllocateCommand {
     std::string model, table, output, score = "linearity", allocator = "exact", size;
+    std::string runtime, format, memory, cache = "f16";
+    size_t context = 4096;
     double bitsPerWeight = 0, perplexity = 0;
     std::vector<std::string> locks;
     bool tieFused = false, noKeep = false;
@@ -138,7 +140,7 @@ Result<void> runSensitivity(Session& session, const SensitivityCommand& o) {
 }
 
 /// "700MiB", "3.2 GB", "1200000".
-Result<uint64_t> bytesFrom(const std::string& text) {
+Result<uint64_t> bytesFrom(const std::string& text, const char* flag) {
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     std::string unit(end, text.data() + text.size());
@@ -149,7 +151,7 @@ Result<uint64_t> bytesFrom(const std::string& text) {
     const auto factor = units.find(unit);
     if (error != std::errc() || factor == units.end() || !(value > 0 && value * factor->second < 0x1p60))
         return Error::invalid(fmt::format("'{}' is no size like 700MiB, 3.2GB or a number of bytes", text),
-                              "--target-size");
+                              flag);
     return uint64_t(value * factor->second);
 }
 
@@ -186,7 +188,50 @@ Result<void> addLock(const SensitivityTable& table, const std::string& text, All
     return {};
 }
 
-Result<AllocationRequest> requestFrom(const AllocateCommand& o, const SensitivityTable& table) {
+/// What the runtime of the command leaves: its candidates, and the bytes for weights in its memory.
+Result<void> limitTo(const RuntimeProfile& runtime, const std::string& format, const AllocateCommand& o,
+                     const SensitivityTable& table, const Model& model, AllocationRequest& request) {
+    QS_TRY(request.refused, refusedCandidates(table, model, runtime, format));
+    if (o.memory.empty()) return {};
+    QS_CHECK(model.requireForward());
+    QS_TRY(const uint64_t memory, bytesFrom(o.memory, "--target-memory"));
+    QS_TRY(request.target.checkpointBytes,
+           weightBytesWithin(memory, model.spec(), {runtime.id, 0, o.context, o.cache}));
+    return {};
+}
+
+/// The runtime of the command and the format that it opens; nullptr without one.
+struct RuntimeChoice {
+    const RuntimeProfile* profile = nullptr;
+    std::string format;
+
+    static Result<RuntimeChoice> of(const AllocateCommand& o) {
+        if (o.runtime.empty()) return RuntimeChoice{};
+        QS_TRY(const RuntimeProfile* profile, findRuntimeProfile(o.runtime));
+        const std::string format = o.format.empty() ? profile->exporters.front() : o.format;
+        const auto& known = profile->exporters;
+        if (std::find(known.begin(), known.end(), format) == known.end())
+            return Error::invalid(fmt::format("{} does not open '{}'; it opens: {}", profile->label, format,
+                                              fmt::join(known, ", ")),
+                                  "--format");
+        return RuntimeChoice{profile, format};
+    }
+};
+
+/// What the runtime makes of the plan, "" without one.
+std::string verdictText(const RuntimeChoice& runtime, const Model& model, const Plan& plan, bool& loads) {
+    if (!runtime.profile) return "";
+    for (const FormatVerdict& v : checkRuntime(*runtime.profile, model, plan)) {
+        if (v.exporter != runtime.format) continue;
+        loads = v.loads();
+        return fmt::format("{} {}, {}: {}", runtime.profile->label, runtime.profile->version, v.exporter,
+                           v.text());
+    }
+    return "";
+}
+
+Result<AllocationRequest> requestFrom(const AllocateCommand& o, const SensitivityTable& table,
+                                      const Model& model, const RuntimeChoice& runtime) {
     AllocationRequest request;
     request.score = o.score;
     request.allocator = o.allocator;
@@ -194,8 +239,9 @@ Result<AllocationRequest> requestFrom(const AllocateCommand& o, const Sensitivit
     if (o.bitsPerWeight > 0) request.target.bitsPerWeight = o.bitsPerWeight;
     if (o.perplexity > 0) request.target.loss = std::log1p(o.perplexity / 100);
     if (!o.size.empty()) {
-        QS_TRY(request.target.checkpointBytes, bytesFrom(o.size));
+        QS_TRY(request.target.checkpointBytes, bytesFrom(o.size, "--target-size"));
     }
+    if (runtime.profile) QS_CHECK(limitTo(*runtime.profile, runtime.format, o, table, model, request));
     for (const std::string& lock : o.locks)
         QS_CHECK(addLock(table, lock, request));
     if (o.tieFused) request.tied = fusedTies(table);
@@ -210,7 +256,8 @@ Result<void> runAllocate(Session& session, const AllocateCommand& o) {
         return Error::invalid(fmt::format("was measured on the model {:.16}, this one is {:.16}",
                                           table.modelFingerprint, fingerprint),
                               o.table);
-    QS_TRY(const AllocationRequest request, requestFrom(o, table));
+    QS_TRY(const RuntimeChoice runtime, RuntimeChoice::of(o));
+    QS_TRY(const AllocationRequest request, requestFrom(o, table, *model, runtime));
     QS_TRY(const SchemeAllocation a, allocateSchemes(table, request, session.job));
     const Recipe recipe = a.recipe(table, "allocated by " + o.score);
     const Plan plan = resolvePlan(recipe, *model);
@@ -239,6 +286,10 @@ Result<void> runAllocate(Session& session, const AllocateCommand& o) {
     f.add("Predicted", fmt::format("{} {} (none within the budget below {})", number(a.cost),
                                    score->isLoss ? "nats per token" : "of the score", number(a.bound)));
     f.add("Valid for", score->validity);
+    bool loads = true;
+    const std::string verdict = verdictText(runtime, *model, plan, loads);
+    if (!verdict.empty()) f.add("Runtime", verdict);
+    if (!loads) session.exitCode = kFailed;
     if (!a.unmeasured.empty())
         f.add("Not measured",
               fmt::format("{} linears stay kept, {} first", a.unmeasured.size(), a.unmeasured.front()));
@@ -253,6 +304,8 @@ Result<void> runAllocate(Session& session, const AllocateCommand& o) {
                             {"bound", a.bound},
                             {"remainder", a.remainder()},
                             {"unmeasured", a.unmeasured},
+                            {"runtime", verdict},
+                            {"loads", loads},
                             {"recipe", recipe.toJson()}});
     return {};
 }
@@ -298,7 +351,9 @@ void addAllocate(Commands& commands) {
                      {"allocate MODEL --table table.json --target-bpw 3.5 --output recipe.json",
                       "allocate MODEL --table table.json --target-size 700MiB --lock 'lm_head=keep' "
                       "--tie-fused -o recipe.json",
-                      "allocate MODEL --table table.json --target-ppl 2 --score kl_alone -o recipe.json"},
+                      "allocate MODEL --table table.json --target-ppl 2 --score kl_alone -o recipe.json",
+                      "allocate MODEL --table table.json --target-memory 8GiB --context 8192 --runtime vllm "
+                      "--tie-fused -o recipe.json"},
                      [o](Session& session) { return runAllocate(session, *o); });
     app.add_option("model", o->model, "Model folder, or a weight file")->required();
     app.add_option("--table", o->table, "From the command sensitivity")->required()->type_name("FILE");
@@ -312,7 +367,34 @@ void addAllocate(Commands& commands) {
         ->add_option("--target-ppl", o->perplexity, "Perplexity at most so many percent higher, as predicted")
         ->check(CLI::PositiveNumber)
         ->type_name("PERCENT");
+    CLI::Option* memory =
+        target
+            ->add_option("--target-memory", o->memory,
+                         "Memory for weights, KV cache and buffers of a pass at --context, like 24GiB; needs "
+                         "--runtime")
+            ->type_name("SIZE");
     target->require_option(1);
+    std::vector<std::string> runtimes, caches;
+    for (const RuntimeProfile& p : runtimeProfiles())
+        runtimes.push_back(p.id);
+    for (const CacheType& c : cacheTypes())
+        caches.push_back(c.id);
+    CLI::Option* runtime =
+        app.add_option("--runtime", o->runtime,
+                       "Only candidates that it loads; fused linears still need --tie-fused")
+            ->check(CLI::IsMember(runtimes));
+    memory->needs(runtime);
+    app.add_option("--format", o->format, "Of the export for it; without this the one it supports best")
+        ->needs(runtime)
+        ->type_name("EXPORTER");
+    app.add_option("--context", o->context, "Tokens of the sequence that --target-memory is for")
+        ->check(CLI::Range(size_t(1), kMostContext))
+        ->needs(memory)
+        ->capture_default_str();
+    app.add_option("--cache", o->cache, "How its KV cache is stored")
+        ->check(CLI::IsMember(caches))
+        ->needs(memory)
+        ->capture_default_str();
     std::vector<std::string> ids;
     for (const ScoreDescriptor* s : scores())
         ids.push_back(s->id);

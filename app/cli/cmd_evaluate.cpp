@@ -5,6 +5,7 @@
 #include "app/cli/subject.h"
 #include "app/cli/tokens.h"
 #include "core/evaluate/evaluate.h"
+#include "core/recipe/plan_rules.h"
 
 #include <nlohmann/json.hpp>
 
@@ -33,6 +34,11 @@ Result<void> runEvaluate(Session& session, const EvaluateCommand& o) {
     nlohmann::json result = e.toJson();
     result["path"] = o.subject;
     result["text"] = input.source;
+    result["warnings"] = nlohmann::json::array();
+    if (const auto issue = ruleOnStoredCache(*subject.model)) {
+        session.console.note("warning: " + issue->message);
+        result["warnings"].push_back(issue->message);
+    }
     session.console.result(result);
     return {};
 }

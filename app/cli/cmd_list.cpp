@@ -6,6 +6,7 @@
 #include "core/checkpoint/reader.h"
 #include "core/codec/codec.h"
 #include "core/export/exporter.h"
+#include "core/export/recipe_format.h"
 #include "core/model/architecture.h"
 #include "core/quant/method.h"
 #include "core/quant/transform/transform.h"
@@ -73,6 +74,13 @@ json describe(const ExporterDescriptor& d) {
             {"params", paramsJson(d.params)}};
 }
 
+json describe(const RecipeFormatDescriptor& d) {
+    return {{"id", d.id},
+            {"label", d.label},
+            {"summary", d.summary},
+            {"citation", d.citation},
+            {"extension", d.extension}};
+}
 json describe(const ScoreDescriptor& d) {
     return {{"id", d.id},
             {"label", d.label},
@@ -116,6 +124,7 @@ Result<void> list(Session& session, const std::string& kind) {
     if (kind == "architectures") show(out, architectures());
     if (kind == "readers") show(out, readers());
     if (kind == "exporters") show(out, exporters());
+    if (kind == "recipe_formats") show(out, recipeFormats());
     if (kind == "scores") show(out, scores());
     if (kind == "allocators") show(out, allocators());
     if (kind == "systems") showSystems(out);
@@ -135,7 +144,7 @@ void addList(Commands& commands) {
                    "literature)")
         ->required()
         ->check(CLI::IsMember({"methods", "transforms", "codecs", "architectures", "readers", "exporters",
-                               "scores", "allocators", "systems"}));
+                               "recipe_formats", "scores", "allocators", "systems"}));
 }
 
 } // namespace qs::cli

@@ -58,6 +58,7 @@ void addRotate(Commands& commands);
 void addPlan(Commands& commands);
 void addSensitivity(Commands& commands);
 void addAllocate(Commands& commands);
+void addRecipe(Commands& commands);
 void addQuantize(Commands& commands);
 void addEvaluate(Commands& commands);
 void addCompare(Commands& commands);

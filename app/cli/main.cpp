@@ -33,6 +33,7 @@ void declare(CLI::App& app, Commands& commands) {
     addPlan(commands);
     addSensitivity(commands);
     addAllocate(commands);
+    addRecipe(commands);
     addQuantize(commands);
     addEvaluate(commands);
     addCompare(commands);

@@ -36,9 +36,8 @@ EvaluationModel::EvaluationModel(JudgeSet* set, QObject* parent) : QAbstractTabl
 }
 
 void EvaluationModel::addSizes(Row& row, const ComparedRun& run) const {
-    const Model& model = *m_set->session()->model();
-    const quint64 bytes = model.checkpoint().totalBytes();
-    const uint64_t n = model.parameterCount();
+    const quint64 bytes = m_set->session()->table()->summary().totalBytesBefore;
+    const uint64_t n = m_set->session()->model()->parameterCount();
     row.texts[Size] = mebibytes(run.plan ? run.plan->totalBytesAfter : bytes);
     const double bits = run.plan ? run.plan->bitsPerWeight() : n ? 8.0 * double(bytes) / double(n) : 0;
     row.texts[Bits] = QLocale().toString(bits, 'f', 2);

@@ -41,8 +41,9 @@ ExportSizes::ExportSizes(Session* session, QWidget* parent)
     setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     horizontalHeader()->setStretchLastSection(false);
     setWordWrap(true);
-    connect(horizontalHeader(), &QHeaderView::sectionResized, this, &ExportSizes::fit, Qt::QueuedConnection);
-    fit();
+    m_fitLater.setSingleShot(true);
+    connect(&m_fitLater, &QTimer::timeout, this, &ExportSizes::fit);
+    connect(horizontalHeader(), &QHeaderView::sectionResized, this, [this] { m_fitLater.start(0); });
 }
 
 void ExportSizes::refresh() {
@@ -177,7 +178,13 @@ void ExportSizes::resizeEvent(QResizeEvent* event) {
     if (event->size().width() != event->oldSize().width()) arrange();
 }
 
+void ExportSizes::showEvent(QShowEvent* event) {
+    QTableView::showEvent(event);
+    arrange();
+}
+
 void ExportSizes::fit() {
+    if (!isVisible()) return; // texts of every cell are measured
     resizeRowsToContents();
     const int least = verticalHeader()->defaultSectionSize();
     int rows = 0;

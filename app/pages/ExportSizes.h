@@ -6,6 +6,7 @@
 #include "app/session/Session.h"
 
 #include <QTableView>
+#include <QTimer>
 
 class QStandardItem;
 class QStandardItemModel;
@@ -28,6 +29,7 @@ signals:
 
 protected:
     void resizeEvent(QResizeEvent* event) override;
+    void showEvent(QShowEvent* event) override;
 
 private:
     void fit();
@@ -39,6 +41,7 @@ private:
 
     Session* m_session;
     QStandardItemModel* m_model;
+    QTimer m_fitLater; ///< once, however many sections are resized
     MemoryChoice m_choice;
     std::vector<Result<uint64_t>> m_sizes; ///< per exporter; empty: not known
 };

@@ -2,6 +2,7 @@
 #include "app/pages/RunPage.h"
 
 #include "app/jobs/JobsModel.h"
+#include "app/pages/ActivationsPane.h"
 #include "app/pages/InspectorPane.h"
 #include "app/pages/TransformsPane.h"
 #include "widgets/models/Metric.h"
@@ -87,6 +88,7 @@ RunPage::RunPage(Session* session, QWidget* parent)
     , m_units(session)
     , m_recipe(new ui::KeyValueGrid)
     , m_transforms(new TransformsPane(session))
+    , m_activations(new ActivationsPane(session))
     , m_calibration(new ui::KeyValueGrid)
     , m_run(new QPushButton(tr("Run")))
     , m_stop(new QPushButton(tr("Stop")))
@@ -153,6 +155,8 @@ QWidget* RunPage::makeFacts() {
     rows->addWidget(padded({m_recipe}));
     rows->addWidget(new ui::SectionHeader(tr("Before quantizing"), tr("the whole model")));
     rows->addWidget(padded({m_transforms}));
+    rows->addWidget(new ui::SectionHeader(tr("Activations"), tr("the whole model")));
+    rows->addWidget(padded({m_activations}));
     rows->addWidget(new ui::SectionHeader(tr("Calibration")));
     m_calibrate->setObjectName(QStringLiteral("runCalibrate"));
     rows->addWidget(padded({m_calibration, m_calibrate}));

@@ -21,6 +21,7 @@ class KeyValueGrid;
 
 namespace qs::app {
 
+class ActivationsPane;
 class TransformsPane;
 
 class RunPage : public QWidget {
@@ -53,6 +54,7 @@ private:
     RunUnits m_units;
     ui::KeyValueGrid* m_recipe;
     TransformsPane* m_transforms;
+    ActivationsPane* m_activations;
     ui::KeyValueGrid* m_calibration;
     QPushButton *m_run, *m_stop, *m_calibrate;
     ToneLabel* m_hint;

@@ -17,8 +17,12 @@ namespace {
 /// The type most weights are stored in.
 QString mainType(const Model& model) {
     std::map<std::string_view, uint64_t> elements;
-    for (const TensorInfo& t : model.checkpoint().tensors())
-        elements[t.typeName()] += t.elements();
+    auto last = elements.end(); // of neighbours the type is nearly always the same
+    for (const TensorInfo& t : model.checkpoint().tensors()) {
+        if (last == elements.end() || last->first != t.typeName())
+            last = elements.try_emplace(t.typeName()).first;
+        last->second += t.elements();
+    }
     for (const QuantTarget& t : model.targets())
         if (t.packed) elements[t.packed->format] += uint64_t(t.rows) * t.cols;
     const auto most = std::max_element(elements.begin(), elements.end(),

@@ -33,7 +33,9 @@ TransformsPane::TransformsPane(Session* session, QWidget* parent)
     setFocusProxy(m_editor->addButton());
     connect(m_editor, &ui::TransformsEditor::edited, this,
             [this](const std::vector<TransformUse>& transforms, const QString& what) {
-                m_session->table()->setTransforms(transforms, what);
+                ModelSettings settings = m_session->table()->settings().model();
+                settings.transforms = transforms;
+                m_session->table()->setModelSettings(settings, what);
             });
     connect(session->table(), &SchemeTable::planChanged, this, &TransformsPane::refresh);
     connect(session, &Session::modelChanged, this, &TransformsPane::refresh);

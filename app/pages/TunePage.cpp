@@ -16,7 +16,9 @@
 #include <QHeaderView>
 #include <QLabel>
 #include <QPushButton>
+#include <QSpinBox>
 #include <QSplitter>
+#include <QStackedWidget>
 #include <QTableView>
 #include <cmath>
 
@@ -40,6 +42,7 @@ TunePage::TunePage(Session* session, QWidget* parent)
     , m_session(session)
     , m_state(session)
     , m_changes(session)
+    , m_steps(session)
     , m_modelRow(new ui::ToolRow)
     , m_tensorRow(new ui::ToolRow)
     , m_note(new QLabel)
@@ -49,18 +52,23 @@ TunePage::TunePage(Session* session, QWidget* parent)
     , m_message(new QLabel)
     , m_unit(new QLabel)
     , m_score(new QComboBox)
+    , m_runtime(new QComboBox)
     , m_measure(new QPushButton)
     , m_solve(new QPushButton(tr("Solve")))
     , m_lock(new QPushButton(tr("Lock")))
+    , m_take(new QPushButton(tr("Take step")))
     , m_modelChart(
           new ui::CostChart(QStringLiteral("damage-against-size"), tr("Damage against size of the model")))
     , m_tensorChart(
           new ui::CostChart(QStringLiteral("tensor-damage"), tr("Damage against bits of the tensor")))
     , m_target(new ui::SegmentedButtons)
+    , m_lists(new ui::SegmentedButtons)
     , m_budget(new QDoubleSpinBox)
+    , m_context(new QSpinBox)
     , m_tie(new QCheckBox(tr("Tie fused")))
     , m_keep(new QCheckBox(tr("May keep")))
-    , m_table(new QTableView) {
+    , m_table(new QTableView)
+    , m_stepTable(new QTableView) {
     setObjectName(QStringLiteral("tunePage"));
     auto* below = new QSplitter(Qt::Horizontal);
     below->setObjectName(QStringLiteral("tuneBelow"));
@@ -146,11 +154,27 @@ QWidget* TunePage::makeTensor() {
 
 QWidget* TunePage::makeChanges() {
     auto* box = new QWidget;
-    auto* layout = plainColumn(box);
+    auto* all = plainColumn(box);
     auto* row = new ui::ToolRow;
-    row->addTitle(tr("Last solve"));
+    m_lists->setObjectName(QStringLiteral("tuneLists"));
+    m_lists->addSegment(tr("Last solve"), tr("What the last solve changed"));
+    m_lists->addSegment(tr("Next steps"), tr("What more bytes would recover, linear by linear"));
+    m_lists->setCurrentIndex(0);
+    row->addWidget(m_lists);
     row->addStretch();
-    layout->addWidget(row);
+    m_take->setObjectName(QStringLiteral("tuneTake"));
+    row->addWidget(m_take);
+    all->addWidget(row);
+    auto* stack = new QStackedWidget;
+    auto* last = new QWidget;
+    auto* layout = plainColumn(last);
+    stack->addWidget(last);
+    stack->addWidget(makeSteps());
+    all->addWidget(stack, 1);
+    connect(m_lists, &ui::SegmentedButtons::currentChanged, this, [this, stack](int index) {
+        stack->setCurrentIndex(index);
+        showSteps();
+    });
     m_solvedText->setObjectName(QStringLiteral("tuneSolved"));
     m_solvedText->setWordWrap(true);
     m_solvedText->setContentsMargins(10, 6, 10, 6);
@@ -170,6 +194,79 @@ QWidget* TunePage::makeChanges() {
     return box;
 }
 
+QWidget* TunePage::makeSteps() {
+    m_stepTable->setObjectName(QStringLiteral("tuneSteps"));
+    m_stepTable->setAccessibleName(tr("What more bytes would recover"));
+    ui::setupTable(m_stepTable);
+    m_stepTable->setModel(&m_steps);
+    constexpr int widths[] = {160, 120, 58, 66, 62, 66};
+    for (int c = 0; c < TuneSteps::ColumnCount; ++c)
+        m_stepTable->setColumnWidth(c, widths[c]);
+    connect(m_stepTable, &QTableView::clicked, this, [this](const QModelIndex& i) {
+        m_session->selection()->selectOne(i.data(TuneSteps::TargetRole).toInt());
+    });
+    connect(m_stepTable, &QTableView::activated, this, &TunePage::takeStep);
+    connect(m_take, &QPushButton::clicked, this, &TunePage::takeStep);
+    connect(m_stepTable->selectionModel(), &QItemSelectionModel::selectionChanged, this, &TunePage::later);
+    return m_stepTable;
+}
+
+void TunePage::showSteps() {
+    const bool shown = m_lists->currentIndex() == 1;
+    m_take->setVisible(shown);
+    if (!shown) return;
+    const int row = m_stepTable->currentIndex().row();
+    const auto before = m_steps.steps();
+    m_steps.set(m_state);
+    // The selected step stays, or after it was taken the next one of the list.
+    if (row >= 0 && m_steps.rowCount() > 0) {
+        const auto same =
+            std::find_if(m_steps.steps().begin(), m_steps.steps().end(), [&](const NextStep& s) {
+                return size_t(row) < before.size() && s.rows == before[size_t(row)].rows &&
+                       s.candidate == before[size_t(row)].candidate;
+            });
+        const int at = same != m_steps.steps().end() ? int(same - m_steps.steps().begin()) : 0;
+        const QSignalBlocker quiet(m_stepTable->selectionModel());
+        m_stepTable->selectRow(at);
+    }
+    const bool any = m_stepTable->currentIndex().isValid();
+    m_take->setEnabled(any);
+    m_take->setToolTip(!m_state.table()          ? tr("Measure first.")
+                       : m_steps.rowCount() == 0 ? tr("No larger candidate would recover anything.")
+                       : !any                    ? tr("Choose a step first.")
+                              : tr("Gives the linears of the step their larger candidate."));
+}
+
+void TunePage::takeStep() {
+    const int row = m_stepTable->currentIndex().row();
+    if (row < 0 || row >= m_steps.rowCount()) return;
+    const QString why = m_state.take(m_steps.steps()[size_t(row)]);
+    if (!why.isEmpty()) emit editRefused(why);
+}
+
+/// What limits the choices: the runtime, and a context for memory.
+void TunePage::makeLimits(ui::ToolRow* row) {
+    m_context->setObjectName(QStringLiteral("tuneContext"));
+    m_context->setAccessibleName(tr("Context"));
+    m_context->setRange(1, int(kMostContext));
+    m_context->setValue(4096);
+    m_context->setPrefix(tr("at "));
+    m_context->setSuffix(tr(" tokens"));
+    m_context->setToolTip(tr("Length of the sequence whose KV cache and buffers share the memory."));
+    row->addWidget(m_context);
+    m_runtime->setObjectName(QStringLiteral("tuneRuntime"));
+    m_runtime->setAccessibleName(tr("Runtime"));
+    m_runtime->addItem(tr("any runtime"), QString());
+    for (const RuntimeProfile& p : runtimeProfiles())
+        m_runtime->addItem(QString::fromStdString(p.label), QString::fromStdString(p.id));
+    m_runtime->setToolTip(
+        tr("Only schemes that it loads are used. Memory is counted as it does; without one, "
+           "as llama.cpp."));
+    row->addWidget(m_runtime);
+    connect(m_runtime, &QComboBox::currentIndexChanged, this,
+            [this] { m_state.setRuntime(m_runtime->currentData().toString().toStdString()); });
+}
+
 QWidget* TunePage::makeBudget() {
     auto* row = new ui::ToolRow;
     row->addTitle(tr("Budget"));
@@ -177,6 +274,7 @@ QWidget* TunePage::makeBudget() {
     m_target->addSegment(tr("File size"), tr("Size of the whole checkpoint with the payloads in place"));
     m_target->addSegment(tr("Bits per weight"), tr("Stored bits of all linears over their weights"));
     m_target->addSegment(tr("Perplexity"), tr("At most so many percent more, as the score predicts"));
+    m_target->addSegment(tr("Memory"), tr("Weights, KV cache and the buffers of a pass together"));
     m_target->setCurrentIndex(0);
     row->addWidget(m_target);
     m_budget->setObjectName(QStringLiteral("tuneBudget"));
@@ -184,6 +282,7 @@ QWidget* TunePage::makeBudget() {
     m_budget->setKeyboardTracking(false);
     row->addWidget(m_budget);
     row->addWidget(m_unit);
+    makeLimits(row);
     m_tie->setObjectName(QStringLiteral("tuneTie"));
     m_tie->setToolTip(
         tr("Linears that runtimes fuse (q, k, v; gate, up) get one scheme: vLLM loads no other mix."));
@@ -229,6 +328,7 @@ void TunePage::refresh() {
     showLock();
     showModel();
     showTensor();
+    showSteps();
 }
 
 void TunePage::showTarget() {
@@ -249,7 +349,13 @@ void TunePage::showTarget() {
         m_budget->setRange(0.01, 1000);
         m_unit->setText(tr("% more at most"));
         break;
+    case TuneTarget::MemoryMiB:
+        m_budget->setDecimals(2);
+        m_budget->setRange(0.01, 1e8);
+        m_unit->setText(tr("MiB"));
+        break;
     }
+    m_context->setVisible(TuneTarget(m_target->currentIndex()) == TuneTarget::MemoryMiB);
     m_budget->setSingleStep(m_target->currentIndex() == 0 ? 1 : 0.1);
     later();
 }
@@ -262,6 +368,8 @@ void TunePage::showBudget() {
         if (m_target->currentIndex() == 0) m_budget->setValue(double(plan.totalBytesAfter) / 0x1p20);
         if (m_target->currentIndex() == 1) m_budget->setValue(plan.bitsPerWeight());
         if (m_target->currentIndex() == 2) m_budget->setValue(1);
+        if (m_target->currentIndex() == 3)
+            m_budget->setValue(std::ceil(double(plan.totalBytesAfter) / 0x1p20) + 64);
     }
     const QString blocked = m_state.solveBlocker();
     m_solve->setEnabled(blocked.isEmpty());
@@ -329,6 +437,7 @@ void TunePage::solve() {
     request.target = TuneTarget(m_target->currentIndex());
     request.value = m_budget->value();
     request.mayKeep = m_keep->isChecked();
+    request.context = size_t(m_context->value());
     m_state.solve(request);
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "app/pages/TuneChanges.h"
+#include "app/pages/TuneSteps.h"
 #include "app/session/TuneState.h"
 #include "widgets/charts/CostChart.h"
 
@@ -15,6 +16,7 @@ class QComboBox;
 class QDoubleSpinBox;
 class QLabel;
 class QPushButton;
+class QSpinBox;
 class QTableView;
 
 namespace qs::ui {
@@ -40,6 +42,7 @@ public:
     QComboBox* scoreBox() const { return m_score; }
     QLabel* message() const { return m_message; }
     const TuneChanges& changes() const { return m_changes; }
+    const TuneSteps& steps() const { return m_steps; }
 
 signals:
     void editRefused(const QString& why);
@@ -51,6 +54,8 @@ private:
     QWidget* makeModel();
     QWidget* makeTensor();
     QWidget* makeChanges();
+    QWidget* makeSteps();
+    void makeLimits(ui::ToolRow* row);
     QWidget* makeBudget();
     void later();
     void refresh();
@@ -61,21 +66,25 @@ private:
     void showLock();
     void showSolved();
     void showTarget();
+    void showSteps();
+    void takeStep();
     void setScheme(size_t candidate);
     void solve();
 
     Session* m_session;
     TuneState m_state;
     TuneChanges m_changes;
+    TuneSteps m_steps;
     ui::ToolRow *m_modelRow, *m_tensorRow;
     QLabel *m_note, *m_tensorTitle, *m_tensorFacts, *m_solvedText, *m_message, *m_unit;
-    QComboBox* m_score;
-    QPushButton *m_measure, *m_solve, *m_lock;
+    QComboBox *m_score, *m_runtime;
+    QPushButton *m_measure, *m_solve, *m_lock, *m_take;
     ui::CostChart *m_modelChart, *m_tensorChart;
-    ui::SegmentedButtons* m_target;
+    ui::SegmentedButtons *m_target, *m_lists; ///< m_lists: the last solve, or next steps
     QDoubleSpinBox* m_budget;
+    QSpinBox* m_context; ///< tokens, beside a budget of memory
     QCheckBox *m_tie, *m_keep;
-    QTableView* m_table;
+    QTableView *m_table, *m_stepTable;
     QTimer m_later;
     bool m_dirty = true;
     bool m_budgetTouched = false; ///< else it follows the size of the present schemes

@@ -68,6 +68,12 @@ void addPresent(const TuneState& state, ui::CostChartData& data) {
     mark.label = TunePage::tr("you are here");
     mark.readout = {TunePage::tr("present schemes"), TunePage::tr("%1 MiB").arg(ui::formatFixed(mark.x, 2)),
                     costText(state, present.at.cost)};
+    if (present.uncertainty > 0) {
+        mark.high = mark.y + 1.96 * present.uncertainty;
+        mark.low = std::max(mark.y / 10, mark.y - 1.96 * present.uncertainty);
+        mark.readout += TunePage::tr("± %1 by the measurement (95 %); that damages add up is assumed")
+                            .arg(ui::formatNumber(1.96 * present.uncertainty, 2));
+    }
     if (present.unknown > 0)
         mark.readout += TunePage::tr("%n linears have schemes that are not measured: their part is missing",
                                      nullptr, present.unknown);
@@ -171,7 +177,7 @@ QString tensorFacts(const Session& session, int target) {
     const QuantTarget& t = session.model()->targets()[size_t(target)];
     return TunePage::tr("%1 × %2 · %3 · %4 bits")
         .arg(ui::groupedInteger(qint64(t.rows)), ui::groupedInteger(qint64(t.cols)),
-             ui::bytesText(row.bytesAfter), ui::formatFixed(row.bitsPerWeight, 3));
+             ui::bytesText(row.bytesAfter), ui::formatFixed(row.bitsPerWeight(), 3));
 }
 
 } // namespace qs::app

@@ -23,19 +23,29 @@ SchemeTable::SchemeTable(QObject* parent) : TargetTableSource(parent) {
     m_undo.setUndoLimit(kUndoLimit);
 }
 
-std::unique_ptr<TableStart> SchemeTable::setModel(std::unique_ptr<TableStart> start) {
+/// Clears the undo steps, the plan and the schemes of the run; what they held is returned.
+std::vector<std::shared_ptr<const void>> SchemeTable::takeHistory() {
+    std::vector<std::shared_ptr<const void>> out;
+    for (int i = 0; i < m_undo.count(); ++i)
+        if (const auto* step = dynamic_cast<const SetSchemesCommand*>(m_undo.command(i)))
+            out.push_back(step->content());
     m_undo.clear();
+    out.push_back(std::shared_ptr<const Plan>(std::move(m_plan)));
+    for (auto* schemes : {&m_runSchemes, &m_baseline})
+        out.push_back(std::make_shared<std::vector<SchemePtr>>(std::exchange(*schemes, {})));
+    return out;
+}
+
+std::unique_ptr<TableStart> SchemeTable::setModel(std::unique_ptr<TableStart> start) {
     TableStart now = start ? std::move(*start) : TableStart();
     auto before = std::make_unique<TableStart>(
         TableStart{std::move(m_model), std::move(m_default), std::move(m_book), std::move(m_live),
-                   std::move(m_rows), std::move(m_indexOf), std::move(m_names)});
+                   std::move(m_rows), std::move(m_indexOf), std::move(m_names), takeHistory()});
     m_hasRun = m_running = false;
     m_settings = {};
-    m_runSchemes.clear();
     m_kl.clear();
     m_calibration.clear();
     m_ruleIssues.clear();
-    m_plan.reset();
     m_model = std::move(now.model);
     m_default = std::move(now.defaultScheme);
     m_book = std::move(now.book);
@@ -203,6 +213,7 @@ std::vector<LintIssue> SchemeTable::settingsIssues() const {
     std::vector<LintIssue> out;
     if (!m_model) return out;
     if (auto issue = ruleOnKvCache(m_settings.kvCache, *m_model)) out.push_back(std::move(*issue));
+    if (auto issue = ruleOnStoredCache(*m_model)) out.push_back(std::move(*issue));
     if (m_settings.kvCache)
         out.push_back({Severity::Info, "kv-cache", "",
                        "The KV cache is rounded when the model runs (" + m_settings.kvCache->label() +

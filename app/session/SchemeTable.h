@@ -78,9 +78,12 @@ public:
     /// blocks, then `*`.
     Recipe recipe(const std::string& name = {}) const;
     /// One undo step; nothing when they are the present ones.
-    void setTransforms(std::vector<TransformUse> transforms, const QString& undoText);
+    void setModelSettings(const ModelSettings& settings, const QString& undoText);
     /// One undo step. Rules that match nothing and schemes that do not fit show up as problems of the plan.
     void applyRecipe(const Recipe& recipe, const QString& undoText);
+    /// One scheme per target, as one undo step. `notes` are problems until the next edit.
+    void applySchemes(const std::vector<std::optional<Scheme>>& schemes,
+                      const std::vector<std::string>& notes, const QString& undoText);
     /// The schemes of a plan for the same model, as one undo step.
     void applyPlan(const Plan& plan, const QString& undoText);
 
@@ -112,6 +115,7 @@ private:
     void push(const QString& text, const std::vector<SchemePtr>& schemes, const PlanSettings& settings);
     void assign(const std::vector<int>& targets, const std::vector<SchemePtr>& schemes,
                 const PlanSettings& settings);
+    std::vector<std::shared_ptr<const void>> takeHistory();
     bool isOfRun(size_t target) const;
     void refreshRow(int target);
     void refreshKl(int target);

@@ -54,11 +54,25 @@ void SchemeTable::applyPlan(const Plan& plan, const QString& undoText) {
     push(undoText, schemesOf(plan), {plan, plan.seed});
 }
 
-void SchemeTable::setTransforms(std::vector<TransformUse> transforms, const QString& undoText) {
-    if (transforms == m_settings.transforms) return;
-    PlanSettings settings = m_settings;
-    settings.transforms = std::move(transforms);
-    m_undo.push(new SetSchemesCommand(this, undoText, {}, {}, std::move(settings), 0));
+void SchemeTable::setModelSettings(const ModelSettings& settings, const QString& undoText) {
+    if (settings == m_settings.model()) return;
+    PlanSettings all = m_settings;
+    static_cast<ModelSettings&>(all) = settings;
+    m_undo.push(new SetSchemesCommand(this, undoText, {}, {}, std::move(all), 0));
+}
+
+void SchemeTable::applySchemes(const std::vector<std::optional<Scheme>>& schemes,
+                               const std::vector<std::string>& notes, const QString& undoText) {
+    if (!m_model || schemes.size() != m_rows.size()) return;
+    std::vector<SchemePtr> shared;
+    for (const auto& s : schemes)
+        shared.push_back(s ? m_book.share(*s) : nullptr);
+    push(undoText, shared, m_settings);
+    m_ruleIssues.clear();
+    for (const std::string& note : notes)
+        m_ruleIssues.push_back({Severity::Info, "imported-recipe", "", note});
+    m_plan.reset();
+    emit planChanged();
 }
 
 void SchemeTable::applyRecipe(const Recipe& recipe, const QString& undoText) {

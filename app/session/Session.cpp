@@ -94,7 +94,7 @@ void Session::adoptModel(const OpenedModel& opened, const QString& path) {
     emit runChanged();
     emit evaluationChanged();
     emit receiptChanged();
-    if (m_model && m_model->checkpoint().totalBytes() <= kScanOnOpenBytes) scanWeights();
+    if (m_model && m_table.summary().totalBytesBefore <= kScanOnOpenBytes) scanWeights();
     freeAside(std::move(before), std::move(paths));
 }
 
@@ -121,22 +121,6 @@ QString Session::cacheFolder() const {
     QString root = m_options.cacheDirectory;
     if (root.isEmpty()) root = QStandardPaths::writableLocation(QStandardPaths::CacheLocation);
     return QDir::cleanPath(root + QStringLiteral("/models/") + m_fingerprint.left(16));
-}
-
-QString Session::saveRecipe(const QString& file) {
-    const auto saved =
-        m_table.recipe(QFileInfo(file).completeBaseName().toStdString()).save(file.toStdString());
-    if (!saved) return QString::fromStdString(saved.error().describe());
-    m_table.undoStack()->setClean();
-    return {};
-}
-
-QString Session::loadRecipe(const QString& file) {
-    if (!m_model) return tr("Open a model first: a recipe is resolved against one.");
-    const auto recipe = Recipe::load(file.toStdString());
-    if (!recipe) return QString::fromStdString(recipe.error().describe());
-    m_table.applyRecipe(*recipe, tr("Load recipe %1").arg(QFileInfo(file).fileName()));
-    return {};
 }
 
 } // namespace qs::app

@@ -14,6 +14,10 @@
 #include <QObject>
 #include <memory>
 
+namespace qs {
+struct RecipeFormatDescriptor;
+}
+
 namespace qs::app {
 
 class LintWatch;
@@ -117,11 +121,17 @@ public:
     std::shared_ptr<const Receipt> receipt() const { return m_receipt; }
 
     // --- Recipe ---
-    QString saveRecipe(const QString& file);
-    /// One undo step. Returns "" or why not.
+    /// One undo step. Returns "" or why not; a recipe of another tool is read on the light pool, what is
+    /// wrong with it is the job's error.
     QString loadRecipe(const QString& file);
+    /// The formats of a model that is quantized already; one undo step.
+    JobHandle* cloneRecipe(const QString& path);
+    /// The present schemes in the words of another tool.
+    JobHandle* saveRecipeAs(const RecipeFormatDescriptor& format, const QString& file);
 
 signals:
+    /// A recipe of another tool, or that of a quantized model, has been applied.
+    void recipeTaken(const QString& what);
     void modelChanged();
     void statsReady(int target);
     void scanProgress(int done, int total);
@@ -139,6 +149,7 @@ private:
     static constexpr int kOpen = 20; ///< before peeks
     static constexpr int kFree = -20;
     JobHandle* report(JobHandle* job);
+    JobHandle* takeRecipe(JobHandle* job, const QString& undoText);
     void adoptModel(const OpenedModel& opened, const QString& path);
     /// Frees what belongs to a closed model off the window's thread.
     void freeAside(std::unique_ptr<TableStart> before, std::shared_ptr<const ui::TreePaths> paths);

@@ -20,11 +20,16 @@ public:
     int id() const override { return m_dragId > 0 ? 1 : -1; }
     /// Steps of one drag over the same tensors become one; a drag that ends where it began leaves none.
     bool mergeWith(const QUndoCommand* other) override;
+    /// What it holds, for freeing it elsewhere.
+    std::shared_ptr<const void> content() const { return m_change; }
 
 private:
+    struct SchemeChange {
+        std::vector<int> targets;
+        std::vector<SchemeTable::SchemePtr> before, after;
+    };
     SchemeTable* m_table;
-    std::vector<int> m_targets;
-    std::vector<SchemeTable::SchemePtr> m_before, m_after;
+    std::shared_ptr<SchemeChange> m_change;
     PlanSettings m_settingsBefore, m_settingsAfter;
     int m_dragId;
 };

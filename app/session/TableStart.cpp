@@ -91,8 +91,6 @@ void describePlan(TargetRow& r, const LivePlan& plan, size_t target, SchemeBook&
         r.info = scheme ? &book.infoOf(scheme) : &book.keptAs(r.sourceType, r.sourceBits);
     r.bytesBefore = plan.bytesBefore(target);
     r.bytesAfter = plan.bytesAfter(target);
-    const double weights = double(r.rows) * double(r.cols);
-    r.bitsPerWeight = weights > 0 ? 8.0 * double(r.bytesAfter) / weights : 0;
     const LintIssue* issue = plan.issueOf(target);
     if (issue)
         r.message = QString::fromStdString(issue->message);

@@ -21,6 +21,9 @@ struct TableStart {
     std::vector<ui::TargetRow> rows;
     QHash<QString, int> indexOf; ///< by module
     std::shared_ptr<const ui::TargetNames> names;
+    /// What a table that is replaced also held: undo steps and plans of 100k entries take milliseconds to
+    /// free.
+    std::vector<std::shared_ptr<const void>> rest;
 
     /// Any thread.
     static std::unique_ptr<TableStart> of(std::shared_ptr<const Model> model);

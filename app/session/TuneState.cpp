@@ -14,8 +14,6 @@ namespace {
 
 constexpr int kOfferedBits[] = {2, 3, 4, 5, 6, 8};
 constexpr int kPublishMs = 400;
-constexpr size_t kCurvePoints = 200;
-constexpr size_t kMostExact = 1000; ///< linears that are solved exactly
 
 struct MeasureInput {
     std::shared_ptr<const Model> model;
@@ -59,125 +57,7 @@ Outcome measured(const MeasureInput& in, const JobScope& scope) {
     return Payload();
 }
 
-/// What allocators are asked. A locked linear whose scheme is no candidate counts as kept at the bytes that
-/// it has.
-struct Constrained {
-    SensitivityTable table;
-    AllocationRequest request;
-};
-
-Constrained constrained(const TuneConstraints& in) {
-    Constrained out{*in.table, {}};
-    out.request.score = in.score->id;
-    for (const auto& [row, candidate] : in.locked)
-        out.request.locked[out.table.rows[row].module] = candidate;
-    for (const auto& [row, bytes] : in.bytesNow) {
-        SensitivityRow& r = out.table.rows[row];
-        out.table.checkpointBytes = out.table.checkpointBytes - r.keptBytes + bytes;
-        r.keptBytes = bytes;
-    }
-    if (in.tieFused) out.request.tied = fusedTies(out.table);
-    return out;
-}
-
-Result<TuneCurve> curveOf(const TuneConstraints& constraints) {
-    Constrained in = constrained(constraints);
-    in.request.mayKeep = false;
-    TuneCurve out;
-    QS_TRY(const auto frontier, allocationFrontier(in.table, in.request, kCurvePoints));
-    for (const AllocationPoint& p : frontier)
-        out.frontier.push_back({p.checkpointBytes, p.cost});
-    for (size_t c = 0; c < in.table.candidates.size(); ++c) {
-        TunePoint at{in.table.checkpointBytes, 0};
-        bool any = false;
-        for (const SensitivityRow& row : in.table.rows) {
-            const SensitivityCell& cell = row.cells[c];
-            const double cost = constraints.score->cost(row, cell);
-            if (!cell.legal() || !std::isfinite(cost)) continue;
-            any = true;
-            at.bytes += cell.bytes;
-            at.bytes -= row.keptBytes;
-            at.cost += cost;
-        }
-        if (any) out.uniform.push_back({c, at});
-    }
-    return out;
-}
-
-struct SolveInput {
-    std::shared_ptr<const Model> model;
-    TuneConstraints constraints;
-    AllocationTarget target;
-    bool mayKeep = false;
-    std::vector<SchemeTable::SchemePtr> before;
-    std::vector<quint64> bytesBefore;
-    std::vector<char> locked;
-    quint64 seed = 0;
-    PlanSettings settings;
-};
-
-struct SolveOutcome {
-    std::shared_ptr<const Plan> plan;
-    TuneSolved solved;
-};
-
-/// The format, and the method where it is not that of the other one.
-QString changeLabel(const Scheme* scheme, const Scheme* other) {
-    if (!scheme) return {};
-    const QString text = schemeLabel(*scheme);
-    return other && other->method == scheme->method ? text.section(QStringLiteral(" · "), 0, 0) : text;
-}
-
-Result<SolveOutcome> solvedFor(const SolveInput& in, const JobContext& job) {
-    const SensitivityTable& table = *in.constraints.table;
-    Constrained problem = constrained(in.constraints);
-    problem.request.target = in.target;
-    problem.request.mayKeep = in.mayKeep;
-    problem.request.allocator = table.rows.size() > kMostExact ? "greedy" : "exact";
-    QElapsedTimer clock;
-    clock.start();
-    QS_TRY(const SchemeAllocation a, allocateSchemes(problem.table, problem.request, job));
-    SolveOutcome out;
-    out.solved.milliseconds = double(clock.nsecsElapsed()) * 1e-6;
-    std::vector<std::optional<Scheme>> schemes;
-    for (size_t r = 0; r < in.before.size(); ++r) {
-        const Scheme* before = in.before[r].get();
-        std::optional<Scheme> after;
-        if (in.locked[r])
-            after = before ? std::optional(*before) : std::nullopt;
-        else if (a.candidate[r])
-            after = table.candidates[*a.candidate[r]];
-        out.solved.locked += in.locked[r];
-        const SensitivityRow& row = table.rows[r];
-        if ((before && after && *before == *after) || (!before && !after)) {
-            out.solved.unchanged += !in.locked[r];
-        } else {
-            const quint64 bytes = after ? row.cells[*a.candidate[r]].bytes : row.keptBytes;
-            const qint64 more = qint64(bytes) - qint64(in.bytesBefore[r]);
-            (more > 0 ? out.solved.up : out.solved.down) += 1;
-            out.solved.changes.push_back({int(r), changeLabel(before, after ? &*after : nullptr),
-                                          changeLabel(after ? &*after : nullptr, before), more});
-        }
-        schemes.push_back(std::move(after));
-    }
-    auto& changes = out.solved.changes;
-    std::stable_sort(changes.begin(), changes.end(),
-                     [](const auto& x, const auto& y) { return std::abs(x.bytes) > std::abs(y.bytes); });
-    out.plan = std::make_shared<const Plan>(planFromSchemes(schemes, *in.model, in.seed, in.settings));
-    out.solved.unmeasured = int(a.unmeasured.size());
-    out.solved.at = {out.plan->totalBytesAfter, a.cost};
-    out.solved.remainder = QString::fromStdString(a.remainder());
-    return out;
-}
-
 } // namespace
-
-QString schemeLabel(const Scheme& scheme) {
-    const auto codec = createCodec(scheme.codec, scheme.codecParams);
-    const auto method = findMethod(scheme.method);
-    return QStringLiteral("%1 · %2").arg(QString::fromStdString(codec ? (*codec)->label() : scheme.codec),
-                                         QString::fromStdString(method ? (*method)->label : scheme.method));
-}
 
 TuneState::TuneState(Session* session, QObject* parent)
     : QObject(parent), m_session(session), m_score(*findScore("linearity")) {
@@ -298,6 +178,8 @@ double TuneState::progress() const {
 }
 
 void TuneState::adopt(std::shared_ptr<const SensitivityTable> table) {
+    if (!m_table || m_table->candidates != table->candidates)
+        m_runtimeCandidates = std::make_shared<RuntimeCandidates>(m_runtime);
     m_table = std::move(table);
     m_candidateOf.clear();
     requestCurve();
@@ -333,8 +215,38 @@ TunePresent TuneState::present() const {
             out.at.cost += cost;
         else
             ++out.unknown;
+        if (!std::isfinite(cost) || !m_score->uncertainty) continue;
+        const SensitivityRow& row = m_table->rows[size_t(t)];
+        if (const double e = m_score->uncertainty(row, row.cells[*candidate]); std::isfinite(e))
+            out.uncertainty = std::hypot(out.uncertainty, e);
     }
     return out;
+}
+
+std::vector<NextStep> TuneState::nextSteps() const {
+    if (!m_table) return {};
+    const auto count = size_t(m_session->table()->count());
+    std::vector<std::optional<size_t>> present;
+    std::vector<char> fixed(count, 0);
+    for (size_t t = 0; t < count; ++t) {
+        present.push_back(candidateOf(int(t)));
+        fixed[t] = m_locked.contains(int(t));
+    }
+    std::map<std::string_view, std::vector<size_t>> fused;
+    if (m_tieFused)
+        for (size_t t = 0; t < count; ++t)
+            if (!m_table->rows[t].fusedGroup.empty()) fused[m_table->rows[t].fusedGroup].push_back(t);
+    std::vector<std::vector<size_t>> tied;
+    for (auto& [group, rows] : fused)
+        tied.push_back(std::move(rows));
+    return qs::nextSteps(*m_table, *m_score, present, fixed, tied);
+}
+
+QString TuneState::take(const NextStep& step) {
+    QVector<int> targets;
+    for (const size_t row : step.rows)
+        targets.push_back(int(row));
+    return m_session->table()->edit(targets, ui::SchemeEdit::replace(m_table->candidates[step.candidate]));
 }
 
 void TuneState::setLocked(const QVector<int>& targets, bool locked) {
@@ -351,8 +263,16 @@ void TuneState::setTieFused(bool tie) {
     emit changed();
 }
 
+void TuneState::setRuntime(const std::string& id) {
+    if (m_runtime == id) return;
+    m_runtime = id;
+    m_runtimeCandidates = std::make_shared<RuntimeCandidates>(id);
+    requestCurve();
+    emit changed();
+}
+
 TuneConstraints TuneState::constraints() const {
-    TuneConstraints out{m_table, m_score, {}, {}, m_tieFused};
+    TuneConstraints out{m_table, m_session->model(), m_score, {}, {}, m_tieFused, m_runtimeCandidates};
     for (const int t : m_locked) {
         const auto candidate = candidateOf(t);
         out.locked.emplace_back(size_t(t), candidate);
@@ -411,6 +331,18 @@ JobHandle* TuneState::solve(const TuneRequest& request) {
         in->target.bitsPerWeight = request.value;
         what = tr("%1 bits per weight").arg(QLocale().toString(request.value, 'f', 3));
         break;
+    case TuneTarget::MemoryMiB: {
+        const auto bytes =
+            weightBytesWithin(uint64_t(request.value * 0x1p20), in->model->spec(),
+                              {m_runtime.empty() ? "llama.cpp" : m_runtime, 0, request.context, "f16"});
+        if (!bytes) {
+            emit refused(QString::fromStdString(bytes.error().message));
+            return nullptr;
+        }
+        in->target.checkpointBytes = *bytes;
+        what = tr("%1 MiB of memory").arg(QLocale().toString(request.value, 'f', 2));
+        break;
+    }
     case TuneTarget::PerplexityPercent:
         in->target.loss = std::log1p(request.value / 100);
         what = tr("perplexity + %1 %").arg(QLocale().toString(request.value, 'f', 2));

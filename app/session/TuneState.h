@@ -5,7 +5,8 @@
 #pragma once
 
 #include "app/session/Session.h"
-#include "core/allocate/scheme_allocation.h"
+#include "app/session/TuneSolve.h"
+#include "core/allocate/next_steps.h"
 
 #include <QPointer>
 #include <QSet>
@@ -13,59 +14,20 @@
 
 namespace qs::app {
 
-/// The whole checkpoint with some schemes in place.
-struct TunePoint {
-    quint64 bytes = 0;
-    double cost = 0; ///< of the score
-};
-
-/// What could be had, for the present score, locks and ties.
-struct TuneCurve {
-    std::vector<TunePoint> frontier; ///< ascending bytes
-    struct Uniform {
-        size_t candidate;
-        TunePoint at;
-    };
-    std::vector<Uniform> uniform; ///< one scheme wherever it can be had
-};
-
 /// The present schemes in the table's terms.
 struct TunePresent {
     TunePoint at;
-    int unknown = 0; ///< linears whose scheme, or whose cost, is not in the table: not in `cost`
+    double uncertainty = 0; ///< of `cost`: standard errors of the parts, as far as the score has them
+    int unknown = 0;        ///< linears whose scheme, or whose cost, is not in the table: not in `cost`
 };
 
-enum class TuneTarget { CheckpointMiB, BitsPerWeight, PerplexityPercent };
+enum class TuneTarget { CheckpointMiB, BitsPerWeight, PerplexityPercent, MemoryMiB };
 
 struct TuneRequest {
     TuneTarget target = TuneTarget::CheckpointMiB;
     double value = 0;
-    bool tieFused = false;
+    size_t context = 4096; ///< tokens, for memory
     bool mayKeep = false;
-};
-
-/// What a solve changed.
-struct TuneSolved {
-    struct Change {
-        int target;
-        QString from, to;
-        qint64 bytes; ///< more than before
-    };
-    std::vector<Change> changes; ///< largest first
-    int up = 0, down = 0, unchanged = 0, locked = 0, unmeasured = 0;
-    TunePoint at;
-    QString remainder;
-    double milliseconds = 0;
-};
-
-/// Score, locks and ties, as plain values for a worker.
-struct TuneConstraints {
-    std::shared_ptr<const SensitivityTable> table;
-    const ScoreDescriptor* score = nullptr;
-    std::vector<std::pair<size_t, std::optional<size_t>>> locked; ///< row and candidate; none: as it is now
-    std::vector<std::pair<size_t, quint64>>
-        bytesNow; ///< of locked rows whose scheme is no candidate, or kept
-    bool tieFused = false;
 };
 
 class TuneState : public QObject {
@@ -93,6 +55,10 @@ public:
     /// Null until computed.
     std::shared_ptr<const TuneCurve> curve() const { return m_curve; }
     TunePresent present() const;
+    /// What larger candidates would recover, best per byte first; locks and ties are kept to.
+    std::vector<NextStep> nextSteps() const;
+    /// Takes one, as an undo step. Returns "" or why not.
+    QString take(const NextStep& step);
     /// Index of the candidate that a target has; none: kept, or not in the table.
     std::optional<size_t> candidateOf(int target) const;
     /// Cost of a candidate on a target; NaN when it is not known.
@@ -104,6 +70,9 @@ public:
     int lockedCount() const { return int(m_locked.size()); }
     void setTieFused(bool tie);
     bool tieFused() const { return m_tieFused; }
+    /// Candidates that the runtime does not load are left out; "": none is.
+    void setRuntime(const std::string& id);
+    const std::string& runtime() const { return m_runtime; }
     QString solveBlocker() const;
     /// Answers with solved() or refused(). Null when there is a blocker.
     JobHandle* solve(const TuneRequest& request);
@@ -128,11 +97,10 @@ private:
     std::shared_ptr<const TuneCurve> m_curve;
     QSet<int> m_locked;
     bool m_tieFused = false;
+    std::string m_runtime;
+    std::shared_ptr<RuntimeCandidates> m_runtimeCandidates = std::make_shared<RuntimeCandidates>("");
     TuneSolved m_solved;
     mutable std::unordered_map<const Scheme*, std::optional<size_t>> m_candidateOf; ///< of schemes that live
 };
-
-/// "int4 g64 asym · GPTQ"
-QString schemeLabel(const Scheme& scheme);
 
 } // namespace qs::app

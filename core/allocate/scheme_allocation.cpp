@@ -129,8 +129,12 @@ private:
                 choices = {*lock};
             } else {
                 if (measured)
-                    for (size_t c = 0; c < table_->candidates.size(); ++c)
-                        choices.emplace_back(c);
+                    for (size_t c = 0; c < table_->candidates.size(); ++c) {
+                        if (std::none_of(rows.begin(), rows.end(), [&](size_t row) {
+                                return request.refused.count({table_->rows[row].module, c}) != 0;
+                            }))
+                            choices.emplace_back(c);
+                    }
                 else
                     for (const size_t row : rows)
                         unmeasured_.push_back(table_->rows[row].module);

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 
 namespace qs {
 
@@ -17,12 +18,16 @@ struct AllocationTarget {
     std::optional<double> loss;              ///< increase, nats per token; needs a score that is a loss
 };
 
+/// A linear's module and the index of a candidate that it cannot have.
+using RefusedCandidate = std::pair<std::string, size_t>;
+
 struct AllocationRequest {
     AllocationTarget target;
     std::string score = "linearity", allocator = "exact";
     /// Linears that have their scheme already: index of a candidate, none: kept.
     std::map<std::string, std::optional<size_t>> locked;
     std::vector<std::vector<std::string>> tied; ///< modules that get the same scheme
+    std::set<RefusedCandidate> refused;         ///< beside those that do not fit; locks go before
     bool mayKeep = true;                        ///< whether linears may stay as the checkpoint stores them
 };
 

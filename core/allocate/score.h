@@ -16,6 +16,9 @@ struct ScoreDescriptor {
     bool isLoss = false;  ///< a sum of scores is an increase of the loss, nats per token
     /// >= 0; NaN when what it needs is not measured.
     double (*cost)(const SensitivityRow& row, const SensitivityCell& cell) = nullptr;
+    /// Standard error of the cost, from the measurement alone: that costs add up is another matter. NaN when
+    /// it is not known; null: never.
+    double (*uncertainty)(const SensitivityRow& row, const SensitivityCell& cell) = nullptr;
 };
 
 std::span<const ScoreDescriptor* const> scores();

@@ -60,9 +60,10 @@ public:
     const char* layout() const override { return "ct_float"; }
     const char* format() const override { return "float-quantized"; }
 
-    Result<ordered_json> weights(const PlanEntry& entry, const QuantizedTensor& q,
-                                 const Codec& codec) const override {
-        QS_CHECK(requireOrder(entry, q));
+    Result<void> check(const PlanEntry& entry, const QuantizedTensor& q, const Codec&) const override {
+        return requireOrder(entry, q);
+    }
+    ordered_json weights(const Codec& codec) const override {
         const long long group = codec.params().integer("group"), rows = codec.params().integer("block_rows");
         ordered_json out = ctArguments(8, "float", true,
                                        rows > 1     ? "block"
@@ -107,11 +108,10 @@ public:
     const char* layout() const override { return "ct_float"; }
     const char* format() const override { return "mxfp8-quantized"; }
 
-    Result<ordered_json> weights(const PlanEntry& entry, const QuantizedTensor& q,
-                                 const Codec&) const override {
-        QS_CHECK(requireOrder(entry, q));
-        return ctArguments(8, "float", true, "group", 32);
+    Result<void> check(const PlanEntry& entry, const QuantizedTensor& q, const Codec&) const override {
+        return requireOrder(entry, q);
     }
+    ordered_json weights(const Codec&) const override { return ctArguments(8, "float", true, "group", 32); }
     bool takesInputs(const InputScheme& inputs, const Codec&) const override {
         return isMx(inputs, "mxfp8_e4m3");
     }
@@ -132,11 +132,10 @@ public:
     const char* layout() const override { return "ct_mxfp4"; }
     const char* format() const override { return "mxfp4-pack-quantized"; }
 
-    Result<ordered_json> weights(const PlanEntry& entry, const QuantizedTensor& q,
-                                 const Codec&) const override {
-        QS_CHECK(requireOrder(entry, q));
-        return ctArguments(4, "float", true, "group", 32);
+    Result<void> check(const PlanEntry& entry, const QuantizedTensor& q, const Codec&) const override {
+        return requireOrder(entry, q);
     }
+    ordered_json weights(const Codec&) const override { return ctArguments(4, "float", true, "group", 32); }
     bool takesInputs(const InputScheme& inputs, const Codec&) const override { return isMx(inputs, "mxfp4"); }
     ordered_json inputs(CtInputs how, const Codec&) const override { return blockInputs(4, how, 32); }
 
@@ -155,9 +154,10 @@ public:
     const char* layout() const override { return "ct_nvfp4"; }
     const char* format() const override { return "nvfp4-pack-quantized"; }
 
-    Result<ordered_json> weights(const PlanEntry& entry, const QuantizedTensor& q,
-                                 const Codec&) const override {
-        QS_CHECK(requireOrder(entry, q));
+    Result<void> check(const PlanEntry& entry, const QuantizedTensor& q, const Codec&) const override {
+        return requireOrder(entry, q);
+    }
+    ordered_json weights(const Codec&) const override {
         return ctArguments(4, "float", true, "tensor_group", 16);
     }
 

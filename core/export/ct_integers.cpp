@@ -34,7 +34,9 @@ ordered_json ctInputArguments(int bits, const char* type, CtInputs how, const ch
 
 namespace {
 
-Error notInOrder(const PlanEntry& entry) {
+Result<void> requireInteger(const PlanEntry& entry, const QuantizedTensor& q, const Codec& codec) {
+    QS_TRY(const IntSetting s, intSettingOf(entry, q, codec.scaleType()));
+    if (!s.actOrder) return {};
     return Error::unsupported(
         "groups are written in column order only: runtimes have given up the group index "
         "of compressed-tensors",
@@ -46,13 +48,13 @@ public:
     const char* layout() const override { return "ct_pack"; }
     const char* format() const override { return "pack-quantized"; }
 
-    Result<ordered_json> weights(const PlanEntry& entry, const QuantizedTensor& q,
-                                 const Codec& codec) const override {
-        QS_TRY(const IntSetting s, intSettingOf(entry, q, codec.scaleType()));
-        if (s.actOrder) return notInOrder(entry);
-        const bool group = s.groupSize > 0;
-        return ctArguments(s.bits, "int", s.symmetric, group ? "group" : "channel",
-                           group ? ordered_json(s.groupSize) : ordered_json(nullptr));
+    ordered_json weights(const Codec& codec) const override {
+        const long long group = codec.params().integer("group");
+        return ctArguments(codec.bits(), "int", codec.symmetric(), group > 0 ? "group" : "channel",
+                           group > 0 ? ordered_json(group) : ordered_json(nullptr));
+    }
+    Result<void> check(const PlanEntry& entry, const QuantizedTensor& q, const Codec& codec) const override {
+        return requireInteger(entry, q, codec);
     }
 
     bool takesInputs(const InputScheme&, const Codec&) const override { return false; }
@@ -115,11 +117,11 @@ public:
     const char* layout() const override { return "ct_int"; }
     const char* format() const override { return "int-quantized"; }
 
-    Result<ordered_json> weights(const PlanEntry& entry, const QuantizedTensor& q,
-                                 const Codec& codec) const override {
-        QS_TRY(const IntSetting s, intSettingOf(entry, q, codec.scaleType()));
-        if (s.actOrder) return notInOrder(entry);
+    ordered_json weights(const Codec&) const override {
         return ctArguments(8, "int", true, "channel", nullptr);
+    }
+    Result<void> check(const PlanEntry& entry, const QuantizedTensor& q, const Codec& codec) const override {
+        return requireInteger(entry, q, codec);
     }
 
     /// Both sides symmetric, with one scale per output and per token.

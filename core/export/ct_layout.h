@@ -21,9 +21,11 @@ public:
     virtual ~CtLayout() = default;
     virtual const char* layout() const = 0; ///< PackedInfo::layout
     virtual const char* format() const = 0; ///< "pack-quantized"
-    /// "weights" of the config group; Unsupported when the layout cannot hold the tensor exactly.
-    virtual Result<nlohmann::ordered_json> weights(const PlanEntry& entry, const QuantizedTensor& q,
-                                                   const Codec& codec) const = 0;
+    /// "weights" of the config group.
+    virtual nlohmann::ordered_json weights(const Codec& codec) const = 0;
+    /// Unsupported when the layout cannot hold the tensor exactly.
+    virtual Result<void> check(const PlanEntry& entry, const QuantizedTensor& q,
+                               const Codec& codec) const = 0;
     /// Whether runtimes multiply such inputs with these weights.
     virtual bool takesInputs(const InputScheme& inputs, const Codec& codec) const = 0;
     /// "input_activations" of the config group: null for Keep, else what comes nearest to `how` among what
@@ -44,6 +46,13 @@ const CtLayout* ctLayoutFor(const Codec& codec, const InputScheme* inputs);
 /// "pack-quantized", and "int-quantized": 8-bit integers that are multiplied as such. See ctLayoutFor.
 const CtLayout& ctPack();
 const CtLayout& ctInt8();
+
+/// A config group without targets.
+nlohmann::ordered_json ctGroup(const CtLayout& layout, const Codec& codec, CtInputs inputs);
+/// quantization_config for `groups`, one per entry of the plan (null: kept); equal ones become one. Targets
+/// are named one by one: a catch-all would claim linears that are kept.
+nlohmann::ordered_json ctConfig(const Model& model, const Plan& plan,
+                                const std::vector<nlohmann::ordered_json>& groups);
 
 /// Entry of a config group with the fields that runtimes want, in their order.
 nlohmann::ordered_json ctArguments(int bits, const char* type, bool symmetric, const char* strategy,

@@ -17,6 +17,31 @@ ordered_json toJson(const IntSetting& s) {
     return {{"bits", s.bits}, {"group_size", s.groupSize}, {"desc_act", s.actOrder}, {"sym", s.symmetric}};
 }
 
+using Settings = std::vector<std::optional<IntSetting>>; ///< by plan entry, none when kept
+
+/// Version 1 is what every runtime reads, but only its symmetric 4 and 8 bit form is unambiguous.
+bool isVersion2(const Settings& settings) {
+    return std::any_of(settings.begin(), settings.end(),
+                       [](const auto& s) { return s && (!s->symmetric || (s->bits != 4 && s->bits != 8)); });
+}
+
+// One rule per fused group, or per linear that stands alone; members of a group agree, see add() and lint.
+// Negative rules first: readers take the first match, and some sort them so themselves.
+ordered_json dynamicRules(const Plan& plan, const Settings& settings, const IntSetting& base) {
+    ordered_json rules = ordered_json::object();
+    for (const bool negative : {true, false})
+        for (const auto& set : fusedSets(plan)) {
+            const auto& setting = settings[set.front()];
+            if (setting.has_value() == negative || setting == base) continue;
+            std::vector<const QuantTarget*> targets;
+            for (const size_t i : set)
+                targets.push_back(&plan.entries[i].target);
+            rules[(negative ? "-:" : "+:") + modulePattern(targets)] =
+                negative ? ordered_json::object() : toJson(*setting);
+        }
+    return rules;
+}
+
 class GptqFormat final : public PackedFormat {
 public:
     explicit GptqFormat(const Plan& plan) : plan_(plan), settings_(plan.entries.size()) {}
@@ -42,20 +67,7 @@ public:
             e.target.module);
     }
 
-    ordered_json config() const override {
-        const IntSetting base = commonSetting(settings_);
-        const char* format = version2() ? "gptq_v2" : "gptq";
-        ordered_json out = {{"quant_method", "gptq"}};
-        out.update(toJson(base));
-        out["lm_head"] = false;
-        out["checkpoint_format"] = format;
-        out["format"] = format;
-        out["pack_dtype"] = "int32";
-        out["true_sequential"] = false; // the linears of a block see one and the same input statistics
-        if (ordered_json rules = dynamicRules(base); !rules.empty()) out["dynamic"] = std::move(rules);
-        out["meta"] = {{"quantizer", {std::string("quantoscope:") + QS_VERSION}}};
-        return out;
-    }
+    ordered_json config() const override { return gptqConfig(plan_, settings_); }
 
     Result<std::vector<PackedPart>> parts(const QuantTarget& target, const Codec& codec) const override {
         const uint64_t out = target.rows, in = target.cols;
@@ -71,7 +83,7 @@ public:
                              const Codec& codec) const override {
         const size_t out = q.rows, in = q.cols, groups = q.layout.groups;
         const int bits = codec.bits();
-        const bool asTheyAre = version2();
+        const bool asTheyAre = isVersion2(settings_);
         std::vector<uint32_t> weight(packedWords(in, bits) * out), zeros(packedWords(out, bits) * groups);
         QS_CHECK(packGptqWeight(q.codes, out, in, bits, weight));
         std::vector<uint8_t> fields(groups * out);
@@ -95,32 +107,8 @@ public:
     }
 
 private:
-    /// Version 1 is what every runtime reads, but only its symmetric 4 and 8 bit form is unambiguous.
-    bool version2() const {
-        return std::any_of(settings_.begin(), settings_.end(), [](const auto& s) {
-            return s && (!s->symmetric || (s->bits != 4 && s->bits != 8));
-        });
-    }
-
-    // One rule per fused group, or per linear that stands alone; members of a group agree, see add() and
-    // lint. Negative rules first: readers take the first match, and some sort them so themselves.
-    ordered_json dynamicRules(const IntSetting& base) const {
-        ordered_json rules = ordered_json::object();
-        for (const bool negative : {true, false})
-            for (const auto& set : fusedSets(plan_)) {
-                const auto& setting = settings_[set.front()];
-                if (setting.has_value() == negative || setting == base) continue;
-                std::vector<const QuantTarget*> targets;
-                for (const size_t i : set)
-                    targets.push_back(&plan_.entries[i].target);
-                rules[(negative ? "-:" : "+:") + modulePattern(targets)] =
-                    negative ? ordered_json::object() : toJson(*setting);
-            }
-        return rules;
-    }
-
     const Plan& plan_;
-    std::vector<std::optional<IntSetting>> settings_; ///< by plan entry, none when kept
+    Settings settings_;
     struct Fused {
         std::string module;
         std::vector<int32_t> groupOfColumn;
@@ -130,6 +118,22 @@ private:
 };
 
 } // namespace
+
+ordered_json gptqConfig(const Plan& plan, const Settings& settings) {
+    const IntSetting base = commonSetting(settings);
+    const char* format = isVersion2(settings) ? "gptq_v2" : "gptq";
+    ordered_json out = {{"quant_method", "gptq"}};
+    out.update(toJson(base));
+    out["lm_head"] = false;
+    out["checkpoint_format"] = format;
+    out["format"] = format;
+    out["pack_dtype"] = "int32";
+    out["true_sequential"] = false; // the linears of a block see one and the same input statistics
+    if (ordered_json rules = dynamicRules(plan, settings, base); !rules.empty())
+        out["dynamic"] = std::move(rules);
+    out["meta"] = {{"quantizer", {std::string("quantoscope:") + QS_VERSION}}};
+    return out;
+}
 
 std::unique_ptr<PackedFormat> makeGptqFormat(const ExportSource& source) {
     return std::make_unique<GptqFormat>(source.plan);

@@ -137,4 +137,20 @@ std::optional<LintIssue> ruleOnKvCache(const std::optional<KvScheme>& scheme, co
     return std::nullopt;
 }
 
+std::optional<LintIssue> ruleOnStoredCache(const Model& model) {
+    const json& config = model.checkpoint().config();
+    for (const char* key : {"quantization_config", "compression_config"}) {
+        if (!config.is_object() || !config.contains(key) || !config.at(key).is_object()) continue;
+        const json& settings = config.at(key);
+        const auto scheme = settings.find("kv_cache_scheme");
+        if (scheme == settings.end() || scheme->is_null()) continue;
+        return LintIssue{
+            Severity::Warning, "stored-kv-cache", "",
+            fmt::format("{}.kv_cache_scheme of the checkpoint asks for a rounded KV cache ({}). It "
+                        "is kept as computed here: perplexity is that of exact keys and values.",
+                        key, scheme->dump())};
+    }
+    return std::nullopt;
+}
+
 } // namespace qs

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
+#include <utility>
 
 namespace qs {
 
@@ -17,13 +19,6 @@ double PlanSummary::bitsPerWeight() const {
     return quantizedWeights ? 8.0 * double(quantizedBytes) / double(quantizedWeights) : 0;
 }
 
-size_t LivePlan::KeyHash::operator()(const Key& k) const {
-    size_t h = std::hash<const void*>()(k.scheme);
-    for (const size_t part : {k.rows, k.cols, std::hash<const void*>()(k.packed), size_t(k.hasSite)})
-        h = h * 0x9e3779b97f4a7c15u + part + (h >> 17);
-    return h;
-}
-
 LivePlan::LivePlan(std::shared_ptr<const Model> model, std::vector<SchemePtr> schemes)
     : model_(std::move(model)), schemes_(std::move(schemes)) {
     const auto& targets = model_->targets();
@@ -33,6 +28,7 @@ LivePlan::LivePlan(std::shared_ptr<const Model> model, std::vector<SchemePtr> sc
         bytesBefore_.push_back(model_->storedBytes(t));
     summary_.targets = targets.size();
     summary_.totalBytesBefore = summary_.totalBytesAfter = model_->checkpoint().totalBytes();
+    findKinds();
     findGroups();
     for (size_t t = 0; t < targets.size(); ++t) {
         answers_[t] = answerFor(t);
@@ -40,6 +36,17 @@ LivePlan::LivePlan(std::shared_ptr<const Model> model, std::vector<SchemePtr> sc
     }
     for (Group& g : groups_)
         lintGroup(g);
+}
+
+void LivePlan::findKinds() {
+    using Kind = std::tuple<size_t, size_t, const PackedInfo*, bool>;
+    std::map<Kind, uint32_t> kinds; // few
+    kindOf_.reserve(model_->targets().size());
+    for (const QuantTarget& t : model_->targets())
+        kindOf_.push_back(
+            kinds.try_emplace({t.rows, t.cols, t.packed.get(), !t.site.empty()}, uint32_t(kinds.size()))
+                .first->second);
+    kinds_ = kinds.size();
 }
 
 void LivePlan::findGroups() {
@@ -58,15 +65,19 @@ void LivePlan::findGroups() {
 const LivePlan::Answer* LivePlan::answerFor(size_t target) {
     const SchemePtr& scheme = schemes_[target];
     if (!scheme) return nullptr;
-    const QuantTarget& t = model_->targets()[target];
-    auto& known = known_[Key{scheme.get(), t.rows, t.cols, t.packed.get(), !t.site.empty()}];
-    if (known) return known.get();
-    TargetRuling ruling = ruleOnTarget(t, scheme.get(), kAsStored, *model_);
-    known = std::make_unique<Answer>(Answer{scheme, ruling.bytesAfter, false, std::move(ruling.issue)});
+    if (lastAsked_.first != scheme.get()) {
+        Answers& answers = known_[scheme.get()];
+        answers.resize(kinds_);
+        lastAsked_ = {scheme.get(), &answers};
+    }
+    std::optional<Answer>& known = (*lastAsked_.second)[kindOf_[target]];
+    if (known) return &*known;
+    TargetRuling ruling = ruleOnTarget(model_->targets()[target], scheme.get(), kAsStored, *model_);
+    known = Answer{scheme, ruling.bytesAfter, false, std::move(ruling.issue)};
     if (known->issue) known->issue->where.clear();
     if (const auto method = findMethod(scheme->method))
         known->needsCalibration = (*method)->needs != Needs::Nothing;
-    return known.get();
+    return &*known;
 }
 
 uint64_t LivePlan::bytesAfter(size_t target) const {
@@ -108,17 +119,16 @@ bool LivePlan::lintGroup(Group& group) {
 
 std::vector<size_t> LivePlan::assign(std::span<const size_t> targets, std::span<const SchemePtr> schemes) {
     std::vector<size_t> touched(targets.begin(), targets.end());
-    std::vector<int> groups;
+    std::vector<int> groups; // each once
+    std::vector<char> seen(groups_.size(), 0);
     for (size_t i = 0; i < targets.size(); ++i) {
         const size_t t = targets[i];
         count(t, -1);
         schemes_[t] = schemes[i];
         answers_[t] = answerFor(t);
         count(t, 1);
-        if (groupOf_[t] >= 0) groups.push_back(groupOf_[t]);
+        if (const int g = groupOf_[t]; g >= 0 && !std::exchange(seen[size_t(g)], 1)) groups.push_back(g);
     }
-    std::sort(groups.begin(), groups.end());
-    groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
     for (const int g : groups)
         if (Group& group = groups_[size_t(g)]; lintGroup(group))
             touched.insert(touched.end(), group.members.begin(), group.members.end());

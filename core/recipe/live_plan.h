@@ -35,6 +35,8 @@ public:
     using SchemePtr = std::shared_ptr<const Scheme>;
 
     LivePlan() = default;
+    LivePlan(LivePlan&&) = default; // not copied: answers are pointed at
+    LivePlan& operator=(LivePlan&&) = default;
     /// `schemes` has one entry per target of the model.
     LivePlan(std::shared_ptr<const Model> model, std::vector<SchemePtr> schemes);
 
@@ -61,21 +63,14 @@ private:
         bool needsCalibration = false;
         std::optional<LintIssue> issue; ///< `where` is empty
     };
-    struct Key {
-        const Scheme* scheme;
-        size_t rows, cols;
-        const PackedInfo* packed;
-        bool hasSite;
-        bool operator==(const Key&) const = default;
-    };
-    struct KeyHash {
-        size_t operator()(const Key& k) const;
-    };
     struct Group {
         std::string name;
         std::vector<size_t> members;
         std::optional<LintIssue> issue;
     };
+    /// The answers about one scheme, by kind of target; empty where nobody asked yet.
+    using Answers = std::vector<std::optional<Answer>>;
+    void findKinds();
     void findGroups();
     const Answer* answerFor(size_t target);
     bool lintGroup(Group& group); ///< true when its issue came or went
@@ -87,7 +82,10 @@ private:
     std::vector<const Answer*> answers_; ///< nullptr: kept
     std::vector<Group> groups_;          ///< by name
     std::vector<int> groupOf_;           ///< -1: fused with nothing
-    std::unordered_map<Key, std::unique_ptr<Answer>, KeyHash> known_;
+    std::vector<uint32_t> kindOf_; ///< targets of one kind get one answer: same shape, source, activations
+    size_t kinds_ = 0;
+    std::unordered_map<const Scheme*, Answers> known_;
+    std::pair<const Scheme*, Answers*> lastAsked_{}; ///< an edit asks about one scheme over and over
     PlanSummary summary_;
 };
 

@@ -55,6 +55,7 @@ void finish(Plan& plan, const Model& model) {
                                              [&](const std::string& m) { return quantized.count(m) != 0; }))
         plan.issues.push_back(std::move(issue));
     addIssue(plan, ruleOnKvCache(plan.kvCache, model));
+    addIssue(plan, ruleOnStoredCache(model));
 }
 
 } // namespace

@@ -35,4 +35,8 @@ Result<std::shared_ptr<const RowRounder>> rounderOf(const std::optional<InputSch
 /// What speaks against rounding the KV cache so.
 std::optional<LintIssue> ruleOnKvCache(const std::optional<KvScheme>& scheme, const Model& model);
 
+/// A warning where the checkpoint has a kv_cache_scheme: its runtime rounds keys and values by it, the
+/// forward pass here keeps them.
+std::optional<LintIssue> ruleOnStoredCache(const Model& model);
+
 } // namespace qs

@@ -44,7 +44,6 @@ public:
                 r.info = m % 2 ? &fourBits : &eightBits;
                 r.bytesBefore = r.rows * r.cols * 2;
                 r.bytesAfter = r.rows * r.cols * quint64(r.info->bits) / 8;
-                r.bitsPerWeight = r.info->bits;
                 r.state = ui::TargetState::Planned;
                 rows.push_back(r);
             }

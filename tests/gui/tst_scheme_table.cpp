@@ -83,12 +83,12 @@ private slots:
         table.setResults({r});
         const auto one = *TransformUse::make("smoothquant");
         QSignalSpy plan(&table, &SchemeTable::planChanged);
-        table.setTransforms({one}, "Add SmoothQuant");
+        table.setModelSettings({.transforms = {one}}, "Add SmoothQuant");
         QCOMPARE(plan.size(), 1);
         QCOMPARE(table.undoStack()->undoText(), QStringLiteral("Add SmoothQuant"));
         QVERIFY(table.plan().transforms == std::vector{one});
         QVERIFY(table.row(0).stale && table.runIsStale() && !table.row(0).edited);
-        table.setTransforms({one}, "Again"); // nothing
+        table.setModelSettings({.transforms = {one}}, "Again"); // nothing
         QCOMPARE(table.undoStack()->count(), 1);
         table.undoStack()->undo();
         QVERIFY(table.plan().transforms.empty() && !table.row(0).stale);
@@ -114,7 +114,7 @@ private slots:
         QVERIFY(!table.row(0).klNearest && table.row(1).klNearest && !table.row(3).klNearest);
         QCOMPARE(ui::klStandInText(table.row(0)), QString());
         QVERIFY(ui::klStandInText(table.row(1)).contains(u"GPTQ needs a calibration"));
-        table.setTransforms({one}, "Add");
+        table.setModelSettings({.transforms = {one}}, "Add");
         QVERIFY(!table.row(2).klStale && table.row(3).klStale);
         QVERIFY(table.row(0).klUnscaled && table.row(1).klUnscaled && !table.row(2).klUnscaled);
         QVERIFY(ui::klStandInText(table.row(0)).contains(u"without the transforms"));

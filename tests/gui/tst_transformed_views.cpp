@@ -233,7 +233,7 @@ private slots:
         unsmoothed.inputs[nameOf("q_proj")] = int8Rounder();
         QVERIFY(!near(klOf(unsmoothed), direct, 0.2));
         // Without the transform in the recipe the values are another recipe's.
-        m_window->table()->setTransforms({}, QStringLiteral("Remove"));
+        m_window->table()->setModelSettings({}, QStringLiteral("Remove"));
         QVERIFY(m_window->table()->row(m_q).klStale);
         m_window->trigger("undo");
         QVERIFY(!m_window->table()->row(m_q).klStale);

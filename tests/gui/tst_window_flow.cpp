@@ -256,6 +256,47 @@ private slots:
         QCOMPARE(row(targetOf("down", 2)).info->bits, 4);
     }
 
+    /// Read, written and taken from a quantized model; what a format cannot say is told by name.
+    void recipesOfOtherTools() {
+        m_watch->restart("recipes of other tools");
+        const int before = m_window->session()->undoStack()->index();
+        const QString types = m_home->folder + QStringLiteral("/types.txt");
+        QFile out(types);
+        QVERIFY(out.open(QIODevice::WriteOnly));
+        out.write("attn_(q|k|v)=Q8_0\nblk\\.2\\.ffn_down=q4_K\n");
+        out.close();
+        m_window->dialogs->answers = {types};
+        m_window->trigger("loadRecipe");
+        QTRY_COMPARE(row(targetOf("down", 2)).info->format, QStringLiteral("Q4_K"));
+        QCOMPARE(row(targetOf("q", 3)).info->format, QStringLiteral("Q8_0"));
+        QVERIFY(!row(targetOf("down", 1)).hasScheme());
+        QTRY_VERIFY((*m_window)->messageBar()->text().contains(u"13 of 28 linears"));
+        QCOMPARE(m_window->session()->undoStack()->index(), before + 1);
+        const auto issues = m_window->table()->issues();
+        QVERIFY(std::any_of(issues.begin(), issues.end(), [](const LintIssue& i) {
+            return i.rule == "imported-recipe" && i.message.find("15 linears match no pattern") == 0;
+        }));
+
+        const QString again = m_home->folder + QStringLiteral("/again.txt");
+        m_window->dialogs->answers = {again};
+        m_window->trigger("saveRecipe-llama_quantize");
+        QTRY_VERIFY_WITH_TIMEOUT(QFile::exists(again), kLong);
+        QFile in(again);
+        QVERIFY(in.open(QIODevice::ReadOnly));
+        QVERIFY(in.readAll().contains("^blk\\.(2)\\.ffn_down\\.weight$=q4_k\n"));
+        m_window->dialogs->answers = {m_home->folder + QStringLiteral("/no.yaml")};
+        m_window->trigger("saveRecipe-exl3");
+        QTRY_VERIFY((*m_window)->messageBar()->text().contains(u"kept"));
+        QVERIFY(!QFile::exists(m_home->folder + QStringLiteral("/no.yaml")));
+
+        m_window->dialogs->answers = {
+            QString::fromStdString((sourceDir() / "tests/golden/packed/models/awq/config.json").string())};
+        m_window->trigger("cloneRecipe"); // of another shape
+        QTRY_VERIFY((*m_window)->messageBar()->text().contains(u"x 256 in"));
+        while (m_window->session()->undoStack()->index() > before)
+            m_window->trigger("undo");
+    }
+
     /// Everything above ran with the engine at work.
     void neverStalled() {
         m_watch->restart("end");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Transforms and rounded inputs through the window's controls, on the sample model: chosen, undone, run, and
 // worth it.
+#include "app/pages/ActivationsPane.h"
 #include "app/pages/InspectorPane.h"
 #include "app/pages/RunPage.h"
 #include "app/pages/TensorsPane.h"
@@ -13,6 +14,7 @@
 #include "widgets/editors/TransformsEditor.h"
 #include "widgets/models/TensorTableModel.h"
 
+#include <QCheckBox>
 #include <QComboBox>
 #include <QMenu>
 #include <QPushButton>
@@ -82,6 +84,43 @@ private slots:
         QVERIFY(uses().empty());
     }
 
+    /// The KV cache and token weights are of the recipe, are undone, and say what does not fit.
+    void cacheAndTokenWeights() {
+        m_window->trigger("transforms");
+        auto* cache = m_window->find<QComboBox>("kvCache");
+        auto* weights = m_window->find<QCheckBox>("tokenWeights");
+        QCOMPARE(cache->currentText(), QStringLiteral("as computed"));
+        const int before = session()->undoStack()->index();
+        choose(cache, "int4");
+        QVERIFY(table()->recipe().kvCache == *KvScheme::preset("int4"));
+        QCOMPARE(session()->undoStack()->index(), before + 1);
+        weights->click();
+        QVERIFY(table()->recipe().tokenWeights);
+        QVERIFY(table()->recipe().kvCache);
+        m_window->trigger("undo");
+        QVERIFY(!weights->isChecked() && !table()->recipe().tokenWeights);
+        QCOMPARE(cache->currentText(), QStringLiteral("int4"));
+        choose(cache, "");
+        QVERIFY(!table()->recipe().kvCache);
+
+        ModelSettings own = table()->settings().model();
+        own.kvCache = KvScheme::preset("int8").value();
+        own.kvCache->exactTokens = 4;
+        table()->setModelSettings(own, QStringLiteral("by a recipe"));
+        QCOMPARE(cache->currentText(), QString::fromStdString(own.kvCache->label()));
+        own.kvCache->keysPerChannel = true; // groups of 32 channels of a head, not of tokens: 24 do not fit
+        own.kvCache->keys =
+            InputScheme::fromJson({{"codec", "int"}, {"codec_params", {{"group", 24}}}}, "").value();
+        table()->setModelSettings(own, QStringLiteral("by a recipe"));
+        auto* note = m_window->find<app::ActivationsPane>("activationsPane")->note();
+        QVERIFY(note->isVisibleTo(note->parentWidget()));
+        QVERIFY2(note->text().contains(u"does not fit"), qPrintable(note->text()));
+        while (session()->undoStack()->index() > before)
+            m_window->trigger("undo");
+        QCOMPARE(cache->currentText(), QStringLiteral("as computed"));
+        QVERIFY(!note->isVisibleTo(note->parentWidget()));
+    }
+
     /// In the smallest window nothing is squeezed: the facts scroll, the start stays in sight.
     void aSmallWindowScrolls() {
         add("smoothquant");
@@ -93,7 +132,7 @@ private slots:
         for (const char* id : {"smoothquant", "awq"}) {
             const auto* row =
                 editor()->findChild<QWidget*>(QStringLiteral("transform-%1").arg(QLatin1String(id)));
-            QVERIFY2(row->height() >= row->minimumSizeHint().height(), id);
+            QTRY_VERIFY2(row->height() >= row->minimumSizeHint().height(), id);
         }
         QVERIFY(!(*m_window)->runPage()->runButton()->visibleRegion().isEmpty());
         (*m_window)->resize(before);

@@ -9,6 +9,8 @@
 #include <QDoubleSpinBox>
 #include <QLabel>
 #include <QPushButton>
+#include <QSpinBox>
+#include <QTableView>
 
 using namespace qs;
 using namespace qs::test;
@@ -143,6 +145,100 @@ private slots:
         QTRY_VERIFY(page()->lockButton()->isChecked());
         page()->lockButton()->click();
         QCOMPARE(state()->lockedCount(), 0);
+    }
+
+    /// The list of what more bytes would recover: best first, taken one by one, each an undo step.
+    void nextSteps() {
+        setAll(1); // 3 bits
+        auto* lists = page()->findChild<ui::SegmentedButtons*>("tuneLists");
+        auto* table = page()->findChild<QTableView*>("tuneSteps");
+        auto* take = page()->findChild<QPushButton*>("tuneTake");
+        QVERIFY(!take->isVisible());
+        lists->setCurrentIndex(1);
+        QTRY_COMPARE(page()->steps().rowCount(), session()->table()->count());
+        QVERIFY(!take->isEnabled());
+        QVERIFY(take->toolTip().contains(u"Choose"));
+        double left = present().y;
+        for (const NextStep& s : page()->steps().steps()) {
+            const SensitivityRow& row = state()->table()->rows[s.rows.front()];
+            QVERIFY(s.rows.size() == 1 && s.candidate > 1);
+            // By hand: what the larger candidate errs less, by its steepness.
+            const double recovered =
+                row.alpha * (row.cells[1].weightError - row.cells[s.candidate].weightError);
+            QVERIFY(std::fabs(s.recovered / recovered - 1) < 1e-9);
+            QCOMPARE(s.bytes, row.cells[s.candidate].bytes - row.cells[1].bytes);
+            for (size_t c = 2; c < row.cells.size(); ++c)
+                QVERIFY(row.alpha * (row.cells[1].weightError - row.cells[c].weightError) /
+                            double(row.cells[c].bytes - row.cells[1].bytes) * 0x1p20 <=
+                        s.perMiB() * (1 + 1e-9));
+            left -= recovered;
+        }
+        QVERIFY(left >= 0 && left < present().y);
+        const NextStep first = page()->steps().steps().front();
+        const double before = present().y;
+        table->selectRow(0);
+        QTRY_VERIFY(take->isEnabled());
+        take->click();
+        QVERIFY(*session()->table()->schemes()[first.rows.front()] ==
+                state()->table()->candidates[first.candidate]);
+        QTRY_VERIFY(std::fabs(present().y - (before - first.recovered)) < 1e-9 * before);
+        QTRY_VERIFY(page()->steps().steps().front().rows != first.rows); // the list is of what is now
+        m_window->trigger("undo");
+        QVERIFY(*session()->table()->schemes()[first.rows.front()] == state()->table()->candidates[1]);
+        lists->setCurrentIndex(0);
+        QVERIFY(!take->isVisible());
+    }
+
+    /// The uncertainty of the measurement is drawn where one is.
+    void uncertaintyIsDrawn() {
+        setAll(2);
+        double squares = 0;
+        for (const SensitivityRow& row : state()->table()->rows)
+            squares += std::pow(row.alpha * row.alphaError * row.cells[2].weightError, 2);
+        QTRY_VERIFY(std::fabs(present().high - present().y - 1.96 * std::sqrt(squares)) < 1e-9);
+        QVERIFY(present().low > 0 && present().low < present().y);
+        QVERIFY(present().readout.join(' ').contains(u"95 %"));
+    }
+
+    /// Formats that a runtime does not load are not chosen; memory leaves room for the cache.
+    void runtimeAndMemory() {
+        setAll(2); // asymmetric: no format of vLLM's has 5 bits
+        auto* runtime = page()->findChild<QComboBox*>("tuneRuntime");
+        runtime->setCurrentIndex(runtime->findData(QStringLiteral("vllm")));
+        solve(1, 5.3);
+        const auto refused = *state()->table();
+        const RuntimeProfile& vllm = **findRuntimeProfile("vllm");
+        std::set<RefusedCandidate> everywhere =
+            *refusedCandidates(refused, *session()->model(), vllm, vllm.exporters.front());
+        for (const std::string& exporter : vllm.exporters) {
+            const auto here = *refusedCandidates(refused, *session()->model(), vllm, exporter);
+            std::erase_if(everywhere, [&](const RefusedCandidate& r) { return !here.count(r); });
+        }
+        for (size_t t = 0; t < refused.rows.size(); ++t) {
+            const auto& scheme = session()->table()->schemes()[t];
+            for (size_t c = 0; scheme && c < refused.candidates.size(); ++c)
+                if (*scheme == refused.candidates[c])
+                    QVERIFY2(!everywhere.count({refused.rows[t].module, c}), refused.rows[t].module.c_str());
+        }
+        runtime->setCurrentIndex(0);
+
+        auto* context = page()->findChild<QSpinBox*>("tuneContext");
+        QVERIFY(!context->isVisible());
+        page()->targetButtons()->setCurrentIndex(3);
+        QVERIFY(context->isVisible());
+        context->setValue(200);
+        const auto other = estimateMemory(session()->model()->spec(), {"llama.cpp", 0, 200, "f16"});
+        QVERIFY(other);
+        const double rest = double(other->cache + other->compute + other->computeUncertainty) / 0x1p20;
+        const double weights = 0.9 * double(session()->table()->summary().totalBytesAfter) / 0x1p20;
+        solve(3, rest + weights);
+        QVERIFY(double(session()->table()->summary().totalBytesAfter) <= (weights + 0.006) * 0x1p20);
+        const auto before = session()->table()->schemes();
+        page()->budget()->setValue(rest * 0.5);
+        page()->solveButton()->click();
+        QTRY_VERIFY(page()->message()->text().contains(u"KV cache takes"));
+        QVERIFY(session()->table()->schemes() == before);
+        page()->targetButtons()->setCurrentIndex(1);
     }
 
     /// A click on a candidate of the tensor's curve is an edit of that tensor.

@@ -27,6 +27,7 @@ LAYERS = [
 SAME_ROW = {
     ("core/export", "core/run"),
     ("core/allocate", "core/evaluate"),
+    ("core/allocate", "core/export"),
     ("core/model", "core/codec"),
     ("core/backend", "core/linalg"),
 }

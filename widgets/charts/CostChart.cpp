@@ -62,6 +62,14 @@ void paintMark(QPainter& p, CostMark::Kind kind, const QPointF& at) {
     p.setBrush(Qt::NoBrush);
 }
 
+void paintWhisker(QPainter& p, const PlotAxes& axes, const CostMark& mark) {
+    const double x = axes.x.toPixel(mark.x), low = axes.y.toPixel(mark.low), high = axes.y.toPixel(mark.high);
+    p.setPen(QPen(colorOf(mark.kind), 1.4));
+    p.drawLine(QPointF(x, low), QPointF(x, high));
+    for (const double y : {low, high})
+        p.drawLine(QPointF(x - 5, y), QPointF(x + 5, y));
+}
+
 /// Labels beside marks, moved where they would cover each other; one without room is left out: the pointer
 /// reads it.
 class Labels {
@@ -164,8 +172,11 @@ void paintCost(QPainter& p, const CostChartData& data, const PlotAxes& axes) {
             labels.keepClear(line[i - 1] + step * (double(k) / parts), 2);
     }
     for (const auto kind : {CostMark::Option, CostMark::Preset, CostMark::Measured, CostMark::Current})
-        for (const CostMark& m : data.marks)
-            if (m.kind == kind && isShown(m)) paintMark(p, kind, at(m));
+        for (const CostMark& m : data.marks) {
+            if (m.kind != kind || !isShown(m)) continue;
+            if (m.high > m.low && m.low > 0) paintWhisker(p, axes, m);
+            paintMark(p, kind, at(m));
+        }
     for (const auto kind : {CostMark::Current, CostMark::Measured, CostMark::Preset, CostMark::Option})
         for (const CostMark& m : data.marks)
             if (m.kind == kind && isShown(m)) labels.write(at(m), m.label, kind == CostMark::Current);
@@ -205,8 +216,11 @@ PlotAxes CostChart::axesFor(const QSizeF& size) const {
     };
     for (const QPointF& at : m_data->line)
         widen(at.x(), at.y());
-    for (const CostMark& m : m_data->marks)
+    for (const CostMark& m : m_data->marks) {
         widen(m.x, m.y);
+        if (m.high > m.low) widen(m.x, m.high);
+        if (m.high > m.low) widen(m.x, m.low);
+    }
     if (!(left <= right)) {
         left = low = 0.1;
         right = high = 1;

@@ -17,9 +17,10 @@ namespace qs::ui {
 struct CostMark {
     enum Kind { Preset, Option, Measured, Current };
     Kind kind = Preset;
-    double x = 0, y = 0; ///< y > 0: others cannot be shown on this scale and are left out
-    QString label;       ///< beside the mark; may be empty
-    QStringList readout; ///< under the pointer
+    double x = 0, y = 0;      ///< y > 0: others cannot be shown on this scale and are left out
+    QString label;            ///< beside the mark; may be empty
+    QStringList readout;      ///< under the pointer
+    double low = 0, high = 0; ///< a whisker where high > low > 0
 };
 
 struct CostChartData {

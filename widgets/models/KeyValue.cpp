@@ -58,7 +58,7 @@ QVector<KeyValue> describeScheme(const TargetRow& row) {
     QVector<KeyValue> out;
     out.push_back({tr("Format"),
                    QStringLiteral("%1 · %2 bits/w")
-                       .arg(row.info->format, QLocale().toString(row.bitsPerWeight, 'f', 4)),
+                       .arg(row.info->format, QLocale().toString(row.bitsPerWeight(), 'f', 4)),
                    metricInfo(Metric::BitsPerWeight).help, false, false});
     if (row.hasScheme()) out.push_back({tr("Method"), row.info->method, {}, false, false});
     if (!row.info->inputs.isEmpty())
@@ -97,7 +97,7 @@ QVector<KeyValue> describeSelection(const QVector<const TargetRow*>& rows) {
     QHash<const SchemeInfo*, int> schemes; // few, of many rows
     for (const TargetRow* r : rows) {
         bytes += r->bytesAfter;
-        weights += double(r->rows) * double(r->cols);
+        weights += r->weights();
         ++schemes[r->info];
     }
     std::map<QString, int> formats;

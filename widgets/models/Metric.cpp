@@ -170,7 +170,7 @@ double metricValue(const TargetRow& row, Metric metric) {
     case Metric::BitsNow:
         return row.info->bits > 0 ? row.info->bits : kNotMeasured;
     case Metric::BitsPerWeight:
-        return row.bitsPerWeight > 0 ? row.bitsPerWeight : kNotMeasured;
+        return row.bitsPerWeight() > 0 ? row.bitsPerWeight() : kNotMeasured;
     case Metric::WeightError:
         return row.weightError * 100;
     case Metric::OutputError:

@@ -245,7 +245,7 @@ ModelTreeModel::Summary ModelTreeModel::summaryOf(int tensor) const {
     const TargetRow& row = m_source->row(target);
     return {1,
             8.0 * double(row.bytesAfter),
-            double(row.rows) * double(row.cols),
+            row.weights(),
             row.klShare,
             row.edited,
             row.stale,

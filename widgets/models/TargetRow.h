@@ -14,7 +14,7 @@ namespace qs::ui {
 inline constexpr double kNotMeasured = std::numeric_limits<double>::quiet_NaN();
 
 /// What happened to a tensor so far.
-enum class TargetState {
+enum class TargetState : quint8 {
     Kept,    ///< no scheme: stays in the source format
     Planned, ///< has a scheme, no result
     Queued,  ///< part of the run in progress, not done yet
@@ -35,38 +35,32 @@ struct SchemeInfo {
 };
 inline const SchemeInfo kNoScheme;
 
-struct TargetRow {
+/// What views and edits go through for 100k rows stands first and fills one cache line.
+struct alignas(64) TargetRow {
+    const SchemeInfo* info = &kNoScheme; ///< never null; belongs to the source of the rows
+    quint64 rows = 0, cols = 0;
+    quint64 bytesBefore = 0, bytesAfter = 0; ///< exact, of the plan
+    int block = -1;                          ///< -1: not in a block
+    int expert = -1;                         ///< of a mixture of experts; -1: not of one
+    int roleIndex = -1; ///< the same for rows with the same role (without one: the same name)
+    int sourceBits = 16;
+    TargetState state = TargetState::Kept;
+    bool edited = false;     ///< scheme changed since the recipe was loaded or run
+    bool stale = false;      ///< the result belongs to another scheme than the present one
+    bool klStale = false;    ///< kl belongs to another scheme, transform or calibration than the present one
+    bool klNearest = false;  ///< kl is of rounding to nearest: the method had no calibration to work with
+    bool klUnscaled = false; ///< kl leaves out the recipe's transforms: only a run applies them
+    bool different = false;  ///< planned and done differ
+
+    QString message;    ///< rule and value of the worst issue, "" when there is none
+    QString done;       ///< what the run wrote ("" without a result)
     QString module;     ///< "layers.0.self_attn.q_proj": the name used in recipes
     QString tensor;     ///< stored tensor name
     QString name;       ///< last part of the module, "q_proj"
     QString role;       ///< "q", "down", "" when unknown
-    int roleIndex = -1; ///< the same for rows with the same role (without one: the same name)
     QString site;       ///< activation site, "" when unknown
     QString fusedGroup; ///< linears that runtimes fuse share it, "" when alone
-    int block = -1;     ///< -1: not in a block
-    int expert = -1;    ///< of a mixture of experts; -1: not of one
-    quint64 rows = 0, cols = 0;
-
     QString sourceType; ///< "BF16"; "int4 g128 asym" when the checkpoint stores codes
-    int sourceBits = 16;
-
-    // What an edit changes stands together: it may change 100k rows.
-    const SchemeInfo* info = &kNoScheme; ///< never null; belongs to the source of the rows
-    bool hasScheme() const { return bool(info->scheme); }
-
-    quint64 bytesBefore = 0, bytesAfter = 0; ///< exact, of the plan
-    double bitsPerWeight = 0;                ///< 8 bytesAfter / (rows cols)
-
-    TargetState state = TargetState::Kept;
-    QString done;         ///< what the run wrote ("" without a result)
-    bool edited = false;  ///< scheme changed since the recipe was loaded or run
-    bool stale = false;   ///< the result belongs to another scheme than the present one
-    bool klStale = false; ///< kl belongs to another scheme, transform or calibration than the present one
-    bool klNearest =
-        false; ///< kl is of rounding to nearest: the scheme's method had no calibration to work with
-    bool klUnscaled = false; ///< kl leaves out the recipe's transforms: only a run applies them
-    bool different = false;  ///< planned and done differ
-    QString message;         ///< rule and value of the worst issue, "" when there is none
 
     // Measured values; NaN while not measured.
     double absmax = kNotMeasured, stddev = kNotMeasured, kurtosis = kNotMeasured;
@@ -81,6 +75,11 @@ struct TargetRow {
     double tokens = kNotMeasured;  ///< of the calibration that reached it
     double maxAbsError = kNotMeasured;
     double seconds = kNotMeasured;
+
+    bool hasScheme() const { return bool(info->scheme); }
+    double weights() const { return double(rows) * double(cols); }
+    /// 8 bytesAfter / weights(); 0 of an empty tensor.
+    double bitsPerWeight() const { return weights() > 0 ? 8.0 * double(bytesAfter) / weights() : 0; }
 };
 
 } // namespace qs::ui

@@ -16,7 +16,8 @@ const ScoreDescriptor& score_kl_alone() {
             "token.",
         .needs = "alone",
         .isLoss = true,
-        .cost = [](const SensitivityRow&, const SensitivityCell& cell) { return cell.kl; }};
+        .cost = [](const SensitivityRow&, const SensitivityCell& cell) { return cell.kl; },
+        .uncertainty = [](const SensitivityRow&, const SensitivityCell& cell) { return cell.klStderr; }};
     return d;
 }
 

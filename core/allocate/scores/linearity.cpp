@@ -16,9 +16,12 @@ const ScoreDescriptor& score_linearity() {
             "shape their errors by Sigma do less harm than it says.",
         .needs = "linearity",
         .isLoss = true,
-        .cost = [](const SensitivityRow& row, const SensitivityCell& cell) {
-            return row.alpha * cell.weightError;
-        }};
+        .cost = [](const SensitivityRow& row,
+                   const SensitivityCell& cell) { return row.alpha * cell.weightError; },
+        .uncertainty =
+            [](const SensitivityRow& row, const SensitivityCell& cell) {
+                return row.alpha * row.alphaError * cell.weightError;
+            }};
     return d;
 }
 

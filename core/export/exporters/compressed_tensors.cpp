@@ -31,8 +31,7 @@ public:
     explicit CtFormat(const ExportSource& source)
         : source_(source)
         , static_(source.params.has("activations") && source.params.choice("activations") == "static")
-        , groups_(source.plan.entries.size())
-        , kept_(keptModules(*source.model, source.plan)) {
+        , groups_(source.plan.entries.size()) {
         for (const PlanEntry& e : source.plan.entries)
             if (e.scheme && e.scheme->inputs) inputs_[e.target.module] = &*e.scheme->inputs;
     }
@@ -46,46 +45,13 @@ public:
         QS_TRY(const auto codec, codecOf(q));
         QS_CHECK(requireLayout(e.target, *codec));
         const CtLayout& layout = *layoutOf(e.target, *codec);
-        QS_TRY(auto weights, layout.weights(e, q, *codec));
+        QS_CHECK(layout.check(e, q, *codec));
         if (hasInputPart(e.target, *codec)) QS_CHECK(inputScale(e.target, layout));
-        groups_[entry] = {{"targets", ordered_json::array()},
-                          {"weights", std::move(weights)},
-                          {"input_activations", layout.inputs(inputsOf(e.target), *codec)},
-                          {"output_activations", nullptr},
-                          {"format", layout.format()}};
+        groups_[entry] = ctGroup(layout, *codec, inputsOf(e.target));
         return {};
     }
 
-    /// Targets are named one by one: a catch-all would claim linears that are kept.
-    ordered_json config() const override {
-        std::vector<ordered_json> groups;
-        std::string format;
-        for (const auto& set : fusedSets(source_.plan)) {
-            const ordered_json& own = groups_[set.front()];
-            if (own.is_null()) continue;
-            auto it = std::find_if(groups.begin(), groups.end(), [&](ordered_json g) {
-                g["targets"] = ordered_json::array();
-                return g == own;
-            });
-            if (it == groups.end()) it = groups.insert(groups.end(), own);
-            std::vector<const QuantTarget*> targets;
-            for (const size_t i : set)
-                targets.push_back(&source_.plan.entries[i].target);
-            (*it)["targets"].push_back("re:" + modulePattern(targets));
-            const std::string name = own.at("format");
-            format = format.empty() || format == name ? name : "mixed-precision";
-        }
-        ordered_json list = ordered_json::object();
-        for (size_t i = 0; i < groups.size(); ++i)
-            list[fmt::format("group_{}", i)] = groups[i];
-        return {{"quant_method", "compressed-tensors"},
-                {"format", format},
-                {"quantization_status", "compressed"},
-                {"config_groups", list},
-                {"ignore", kept_},
-                {"kv_cache_scheme", nullptr},
-                {"global_compression_ratio", nullptr}};
-    }
+    ordered_json config() const override { return ctConfig(*source_.model, source_.plan, groups_); }
 
     Result<std::vector<PackedPart>> parts(const QuantTarget& t, const Codec& codec) const override {
         QS_CHECK(requireLayout(t, codec));
@@ -147,7 +113,6 @@ private:
     bool static_;
     std::map<std::string, const InputScheme*> inputs_; ///< by module
     std::vector<ordered_json> groups_;                 ///< per entry, without targets
-    std::vector<std::string> kept_;
 };
 
 /// Integers that load, but not everywhere, or not as they were computed.

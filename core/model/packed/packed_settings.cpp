@@ -96,29 +96,6 @@ Result<void> gptqRules(const SettingsReader& r, GptqSettings& s) {
     return {};
 }
 
-Result<GptqSettings> readGptq(const SettingsReader& r) {
-    GptqSettings s;
-    // Old writers have neither key (v1), some only `format`.
-    QS_TRY(const std::string shortName, r.textOr("format", "gptq"));
-    QS_TRY(const std::string format, r.textOr("checkpoint_format", shortName));
-    if (format == "gptq_p")
-        return Error::unsupported(
-            "checkpoint_format \"gptq_p\" spreads the bits of a code over planes, which "
-            "only GPTQModel reads: save it again as \"gptq_v2\" with 2, 3, 4 or 8 bits",
-            r.where());
-    if (format != "gptq" && format != "gptq_v2")
-        return Error::unsupported(
-            fmt::format("checkpoint_format \"{}\": only \"gptq\" and \"gptq_v2\" are read", format),
-            r.where());
-    QS_TRY(const std::string pack, r.textOr("pack_dtype", "int32"));
-    if (pack != "int32")
-        return Error::unsupported(fmt::format("pack_dtype \"{}\": only \"int32\" is read", pack), r.where());
-    s.zeroMinusOne = format == "gptq";
-    QS_TRY(s.grid, gptqGrid(r, nullptr));
-    QS_CHECK(gptqRules(r, s));
-    return s;
-}
-
 Result<AwqSettings> readAwq(const SettingsReader& r) {
     AwqSettings s;
     QS_TRY(const std::string format, r.textOr("format", "gemm"));
@@ -197,6 +174,29 @@ Result<GptqSettings::Grid> GptqSettings::gridOf(const std::string& module, const
     return grid;
 }
 
+Result<GptqSettings> readGptqSettings(const SettingsReader& r) {
+    GptqSettings s;
+    // Old writers have neither key (v1), some only `format`.
+    QS_TRY(const std::string shortName, r.textOr("format", "gptq"));
+    QS_TRY(const std::string format, r.textOr("checkpoint_format", shortName));
+    if (format == "gptq_p")
+        return Error::unsupported(
+            "checkpoint_format \"gptq_p\" spreads the bits of a code over planes, which "
+            "only GPTQModel reads: save it again as \"gptq_v2\" with 2, 3, 4 or 8 bits",
+            r.where());
+    if (format != "gptq" && format != "gptq_v2")
+        return Error::unsupported(
+            fmt::format("checkpoint_format \"{}\": only \"gptq\" and \"gptq_v2\" are read", format),
+            r.where());
+    QS_TRY(const std::string pack, r.textOr("pack_dtype", "int32"));
+    if (pack != "int32")
+        return Error::unsupported(fmt::format("pack_dtype \"{}\": only \"int32\" is read", pack), r.where());
+    s.zeroMinusOne = format == "gptq";
+    QS_TRY(s.grid, gptqGrid(r, nullptr));
+    QS_CHECK(gptqRules(r, s));
+    return s;
+}
+
 Result<PackedSettings> readPackedSettings(const Checkpoint& checkpoint) {
     QS_TRY(const Found found, findSettings(checkpoint));
     if (!found.object.is_object()) return Error::corrupt("must be an object", found.where);
@@ -205,7 +205,7 @@ Result<PackedSettings> readPackedSettings(const Checkpoint& checkpoint) {
     s.where = found.where;
     QS_TRY(s.methodName, r.textOr("quant_method", impliedMethod(r)));
     if (s.methodName == "gptq") {
-        QS_TRY(s.method, readGptq(r));
+        QS_TRY(s.method, readGptqSettings(r));
     } else if (s.methodName == "awq") {
         QS_TRY(s.method, readAwq(r));
     } else if (s.methodName == "compressed-tensors") {

@@ -106,7 +106,8 @@ struct PackedSettings {
 /// the reason; Corrupt for wrong types and values.
 Result<PackedSettings> readPackedSettings(const Checkpoint& checkpoint);
 
-/// The part that belongs to compressed-tensors.
+/// The parts that belong to one method.
 Result<CtSettings> readCtSettings(const SettingsReader& object);
+Result<GptqSettings> readGptqSettings(const SettingsReader& object);
 
 } // namespace qs

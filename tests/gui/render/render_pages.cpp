@@ -291,8 +291,9 @@ private:
         m_window->setWorkspace(Workspace::Run);
         settle();
         shoot("3-run");
-        s->table()->setTransforms({*TransformUse::make("smoothquant"), *TransformUse::make("awq")},
-                                  QStringLiteral("Add"));
+        s->table()->setModelSettings(
+            {{*TransformUse::make("smoothquant"), *TransformUse::make("awq")}, *KvScheme::preset("int4"), {}},
+            QStringLiteral("Add"));
         settle();
         shoot("3-run-transforms");
         m_window->action(QStringLiteral("undo"))->trigger();
@@ -330,6 +331,13 @@ private:
         m_window->session()->selection()->selectOne(8);
         settle();
         shoot("4-tune");
+        page->findChild<ui::SegmentedButtons*>("tuneLists")->setCurrentIndex(1);
+        page->targetButtons()->setCurrentIndex(3);
+        settle();
+        page->findChild<QTableView*>("tuneSteps")->selectRow(2);
+        settle();
+        shoot("4-tune-steps");
+        page->findChild<ui::SegmentedButtons*>("tuneLists")->setCurrentIndex(0);
         page->targetButtons()->setCurrentIndex(0);
         settle();
         m_window->action(QStringLiteral("undo"))->trigger();

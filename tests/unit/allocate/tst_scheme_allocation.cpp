@@ -65,6 +65,22 @@ private slots:
         QCOMPARE(recipe.rules[2].match, std::string("layers.1.a"));
         QVERIFY(*recipe.rules[2].scheme == bits(8));
     }
+    /// What a linear is refused goes to the others; a lock goes before.
+    void refusedCandidates() {
+        AllocationRequest request;
+        request.mayKeep = false;
+        request.refused = {{"layers.1.a", 2}, {"layers.0.b", 1}};
+        const auto a = solve(table(3), request, 14.0 / 3 + 1e-9);
+        QS_VERIFY_OK(a);
+        // Without both the best is 2, 4, 8 bits. Now the third has 4 at most, the second 2 or 8.
+        QCOMPARE(a->candidate, (Chosen{0, 2, 1}));
+        request.locked["layers.1.a"] = 2;
+        const auto locked = solve(table(3), request, 14.0 / 3 + 1e-9);
+        QCOMPARE(locked->candidate, (Chosen{1, 0, 2}));
+        request.refused = {{"layers.0.a", 0}, {"layers.0.a", 1}, {"layers.0.a", 2}};
+        const auto none = solve(table(3), request, 8);
+        QVERIFY(!none && none.error().message.find("layers.0.a has no candidate") == 0);
+    }
     void leftBytesAreExplained() {
         const auto a = solve(table(3), {}, 14.5 / 3);
         QCOMPARE(a->bytes, uint64_t(1400));

@@ -113,6 +113,31 @@ private slots:
         QVERIFY2(seen.out.contains("inputs fp8 per 16 channels"), seen.out.constData());
     }
 
+    /// A rounded cache that only the runtime has is said, not passed over in silence.
+    void storedCacheSchemeIsSaid() {
+        const fs::path to = scratchDir("packed-cache-cli");
+        fs::copy(models() / "ct_pack", to,
+                 fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+        const QString ids = text(tokens());
+        const Outcome before = cli({"evaluate", text(to), "--tokens", ids, "--json"});
+        QS_EXIT(before, 0);
+        QVERIFY(before.json()["warnings"].empty());
+        json config = json::parse(std::ifstream(to / "config.json"));
+        config["quantization_config"]["kv_cache_scheme"] = {{"num_bits", 8}, {"type", "float"}};
+        std::ofstream(to / "config.json") << config;
+        const Outcome after = cli({"evaluate", text(to), "--tokens", ids, "--json"});
+        QS_EXIT(after, 0);
+        QCOMPARE(after.json()["ppl"].get<double>(), before.json()["ppl"].get<double>());
+        const std::string warning = after.json()["warnings"].at(0);
+        QVERIFY2(
+            warning.find(R"(quantization_config.kv_cache_scheme of the checkpoint asks for a rounded KV )"
+                         R"(cache ({"num_bits":8,"type":"float"}))") == 0,
+            warning.c_str());
+        QVERIFY2(after.err.contains("kv_cache_scheme"), after.err.constData());
+        const Outcome plan = cli({"plan", text(to), "--json"});
+        QVERIFY2(plan.out.contains("stored-kv-cache"), plan.out.constData());
+    }
+
     void quantizingAgainIsRefused() {
         const fs::path out = scratchDir("packed-again") / "run";
         const Outcome o =

@@ -19,7 +19,7 @@ namespace {
 const QStringList kCommands = {"inspect", "calibrate",   "plan",       "quantize", "evaluate",
                                "compare", "report",      "export",     "verify",   "generate",
                                "logits",  "tokenize",    "detokenize", "list",     "demo",
-                               "imatrix", "sensitivity", "allocate",   "rotate"};
+                               "imatrix", "sensitivity", "allocate",   "rotate",   "recipe"};
 
 template<class Entries>
 std::vector<std::string> idsOf(const Entries& entries) {
