@@ -84,6 +84,7 @@ TunePage::TunePage(Session* session, QWidget* parent)
     split->setSizes({330, 300});
     auto* layout = plainColumn(this);
     layout->addWidget(makeBudget());
+    layout->addWidget(makeLimits());
     layout->addWidget(split, 1);
     m_later.setSingleShot(true);
     m_later.setInterval(kRefreshMs);
@@ -199,7 +200,7 @@ QWidget* TunePage::makeSteps() {
     m_stepTable->setAccessibleName(tr("What more bytes would recover"));
     ui::setupTable(m_stepTable);
     m_stepTable->setModel(&m_steps);
-    constexpr int widths[] = {160, 120, 58, 66, 62, 66};
+    constexpr int widths[] = {150, 98, 48, 64, 56, 62};
     for (int c = 0; c < TuneSteps::ColumnCount; ++c)
         m_stepTable->setColumnWidth(c, widths[c]);
     connect(m_stepTable, &QTableView::clicked, this, [this](const QModelIndex& i) {
@@ -244,16 +245,10 @@ void TunePage::takeStep() {
     if (!why.isEmpty()) emit editRefused(why);
 }
 
-/// What limits the choices: the runtime, and a context for memory.
-void TunePage::makeLimits(ui::ToolRow* row) {
-    m_context->setObjectName(QStringLiteral("tuneContext"));
-    m_context->setAccessibleName(tr("Context"));
-    m_context->setRange(1, int(kMostContext));
-    m_context->setValue(4096);
-    m_context->setPrefix(tr("at "));
-    m_context->setSuffix(tr(" tokens"));
-    m_context->setToolTip(tr("Length of the sequence whose KV cache and buffers share the memory."));
-    row->addWidget(m_context);
+/// What limits the choices: the runtime, a context for memory, ties.
+QWidget* TunePage::makeLimits() {
+    auto* row = new ui::ToolRow;
+    row->addTitle(tr("Limits"));
     m_runtime->setObjectName(QStringLiteral("tuneRuntime"));
     m_runtime->setAccessibleName(tr("Runtime"));
     m_runtime->addItem(tr("any runtime"), QString());
@@ -263,8 +258,27 @@ void TunePage::makeLimits(ui::ToolRow* row) {
         tr("Only schemes that it loads are used. Memory is counted as it does; without one, "
            "as llama.cpp."));
     row->addWidget(m_runtime);
+    m_tie->setObjectName(QStringLiteral("tuneTie"));
+    m_tie->setToolTip(
+        tr("Linears that runtimes fuse (q, k, v; gate, up) get one scheme: vLLM loads no other mix."));
+    row->addWidget(m_tie);
+    m_keep->setObjectName(QStringLiteral("tuneKeep"));
+    m_keep->setToolTip(tr("Linears may stay as the checkpoint stores them."));
+    row->addWidget(m_keep);
+    m_context->setObjectName(QStringLiteral("tuneContext"));
+    m_context->setAccessibleName(tr("Context"));
+    m_context->setRange(1, int(kMostContext));
+    m_context->setValue(4096);
+    m_context->setPrefix(tr("at "));
+    m_context->setSuffix(tr(" tokens"));
+    m_context->setToolTip(tr("Length of the sequence whose KV cache and buffers share the memory."));
+    row->addWidget(m_context);
+    row->addStretch();
+    row->addOptional(m_message);
     connect(m_runtime, &QComboBox::currentIndexChanged, this,
             [this] { m_state.setRuntime(m_runtime->currentData().toString().toStdString()); });
+    connect(m_tie, &QCheckBox::toggled, &m_state, &TuneState::setTieFused);
+    return row;
 }
 
 QWidget* TunePage::makeBudget() {
@@ -282,21 +296,12 @@ QWidget* TunePage::makeBudget() {
     m_budget->setKeyboardTracking(false);
     row->addWidget(m_budget);
     row->addWidget(m_unit);
-    makeLimits(row);
-    m_tie->setObjectName(QStringLiteral("tuneTie"));
-    m_tie->setToolTip(
-        tr("Linears that runtimes fuse (q, k, v; gate, up) get one scheme: vLLM loads no other mix."));
-    row->addWidget(m_tie);
-    m_keep->setObjectName(QStringLiteral("tuneKeep"));
-    m_keep->setToolTip(tr("Linears may stay as the checkpoint stores them."));
-    row->addWidget(m_keep);
     m_solve->setObjectName(QStringLiteral("tuneSolve"));
     ui::makePrimary(m_solve);
     row->addWidget(m_solve);
     m_message->setObjectName(QStringLiteral("tuneMessage"));
     m_message->setTextFormat(Qt::PlainText);
     row->addStretch();
-    row->addOptional(m_message);
     connect(m_target, &ui::SegmentedButtons::currentChanged, this, [this] {
         m_budgetTouched = false;
         showTarget();
@@ -306,7 +311,6 @@ QWidget* TunePage::makeBudget() {
         later();
     });
     connect(m_budget, &QDoubleSpinBox::editingFinished, this, &TunePage::later);
-    connect(m_tie, &QCheckBox::toggled, &m_state, &TuneState::setTieFused);
     connect(m_solve, &QPushButton::clicked, this, &TunePage::solve);
     return row;
 }

@@ -55,7 +55,7 @@ private:
     QWidget* makeTensor();
     QWidget* makeChanges();
     QWidget* makeSteps();
-    void makeLimits(ui::ToolRow* row);
+    QWidget* makeLimits();
     QWidget* makeBudget();
     void later();
     void refresh();

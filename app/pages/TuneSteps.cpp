@@ -18,7 +18,7 @@ void TuneSteps::set(const TuneState& state) {
     m_candidates.clear();
     if (state.table())
         for (const Scheme& scheme : state.table()->candidates)
-            m_candidates.push_back(schemeLabel(scheme));
+            m_candidates.push_back(schemeLabel(scheme).section(QStringLiteral(" · "), 0, 0)); // one method
     m_unit = costUnit(state.score());
     endResetModel();
 }
@@ -39,11 +39,11 @@ QString TuneSteps::text(const NextStep& step, size_t row, int column) const {
     case Bytes:
         return QStringLiteral("+") + ui::formatFixed(double(step.bytes) / 1024, 1);
     case Recovered:
-        return ui::formatNumber(step.recovered, 3);
+        return ui::formatNumber(step.recovered, 2);
     case PerMiB:
-        return ui::formatNumber(step.perMiB(), 3);
+        return ui::formatNumber(step.perMiB(), 2);
     case Left:
-        return ui::formatNumber(m_left[row], 3);
+        return ui::formatNumber(m_left[row], 2);
     default:
         return {};
     }
