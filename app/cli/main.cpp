@@ -3,6 +3,7 @@
 #include "app/cli/command.h"
 #include "app/cli/help.h"
 #include "app/cli/interrupt.h"
+#include "core/base/large_blocks.h"
 
 #include <cstring>
 
@@ -85,6 +86,7 @@ int run(int argc, char** argv) {
 } // namespace
 
 int main(int argc, char** argv) {
+    qs::keepLargeBlocks();
     try {
         return run(argc, argv);
     } catch (const std::bad_alloc&) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/codec/codec.h"
 
+#include "core/linalg/parallel.h"
+
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace qs {
@@ -80,8 +83,12 @@ void Codec::decodeRows(const QuantizedTensor& q, size_t firstRow, MatrixView out
 }
 
 Matrix Codec::dequantize(const QuantizedTensor& q) const {
+    constexpr size_t kRows = 64; ///< of one thread at once; a multiple of what vectors of codes span
     Matrix out(q.rows, q.cols);
-    dequantizeRows(q, 0, out.view());
+    linalg::parallelFor((q.rows + kRows - 1) / kRows, 1, [&](size_t begin, size_t end) {
+        const size_t first = begin * kRows, last = std::min(q.rows, end * kRows);
+        dequantizeRows(q, first, out.view().block(first, last - first, 0, q.cols));
+    });
     return out;
 }
 

@@ -20,14 +20,25 @@ std::string storedAs(const GgmlType& type, const std::vector<uint64_t>& shape) {
     return fmt::format("{} [{}]", type.name, fmt::join(shape, ", "));
 }
 
+/// Adds what `have` does not have of `want`.
 void compareValues(std::span<const float> have, std::span<const float> want, ReceiptLine& line) {
-    for (size_t i = 0; i < want.size(); ++i) {
-        if (!std::isfinite(have[i])) {
-            ++line.notFinite;
-            continue;
-        }
-        line.codesDiffering += have[i] != want[i];
-        line.maxDelta = std::max(line.maxDelta, std::abs(double(have[i]) - double(want[i])));
+    constexpr size_t kPart = size_t(1) << 16; ///< values that one thread compares at once
+    std::vector<ReceiptLine> parts((want.size() + kPart - 1) / kPart);
+    linalg::parallelFor(parts.size(), 1, [&](size_t begin, size_t end) {
+        for (size_t p = begin; p < end; ++p)
+            for (size_t i = p * kPart; i < std::min(want.size(), (p + 1) * kPart); ++i) {
+                if (!std::isfinite(have[i])) {
+                    ++parts[p].notFinite;
+                    continue;
+                }
+                parts[p].codesDiffering += have[i] != want[i];
+                parts[p].maxDelta = std::max(parts[p].maxDelta, std::abs(double(have[i]) - double(want[i])));
+            }
+    });
+    for (const ReceiptLine& part : parts) {
+        line.notFinite += part.notFinite;
+        line.codesDiffering += part.codesDiffering;
+        line.maxDelta = std::max(line.maxDelta, part.maxDelta);
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/quant/method.h"
 
+#include "core/linalg/parallel.h"
 #include "core/quant/sigma_weights.h"
 
 #include <cmath>
@@ -38,16 +39,28 @@ Result<QuantError> measureError(ConstMatrixView weight, ConstMatrixView dequanti
     if (weight.rows != dequantized.rows || weight.cols != dequantized.cols)
         return Error::invalid("weight and dequantized matrix differ in shape");
     QuantError e;
-    Matrix difference(weight.rows, weight.cols);
-    double errorSum = 0, weightSum = 0;
-    for (size_t r = 0; r < weight.rows; ++r)
-        for (size_t c = 0; c < weight.cols; ++c) {
-            const float d = weight(r, c) - dequantized(r, c);
-            difference(r, c) = d;
-            errorSum += double(d) * double(d);
-            weightSum += double(weight(r, c)) * double(weight(r, c));
-            if (!(std::fabs(double(d)) <= e.maxAbs)) e.maxAbs = std::fabs(double(d)); // keeps a NaN
-        }
+    Matrix difference(sigma ? weight.rows : 0, sigma ? weight.cols : 0);
+    struct RowError {
+        double error = 0, weight = 0, maxAbs = 0;
+    };
+    std::vector<RowError> rows(weight.rows);
+    linalg::parallelFor(weight.rows, 16, [&](size_t begin, size_t end) {
+        for (size_t r = begin; r < end; ++r)
+            for (size_t c = 0; c < weight.cols; ++c) {
+                const float d = weight(r, c) - dequantized(r, c);
+                if (sigma) difference(r, c) = d;
+                rows[r].error += double(d) * double(d);
+                rows[r].weight += double(weight(r, c)) * double(weight(r, c));
+                if (!(std::fabs(double(d)) <= rows[r].maxAbs))
+                    rows[r].maxAbs = std::fabs(double(d)); // keeps NaN
+            }
+    });
+    double errorSum = 0, weightSum = 0; // in the order of the rows, whoever computed them
+    for (const RowError& row : rows) {
+        errorSum += row.error;
+        weightSum += row.weight;
+        if (!(row.maxAbs <= e.maxAbs)) e.maxAbs = row.maxAbs;
+    }
     e.weight = weightSum > 0 ? errorSum / weightSum : errorSum;
     if (!sigma) return e;
     QS_TRY(const auto weights, SigmaWeights::make(*sigma, weight.cols));

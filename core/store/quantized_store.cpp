@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/store/quantized_store.h"
 
+#include "core/codec/packing.h"
+#include "core/linalg/parallel.h"
 #include "core/store/extras_store.h"
 #include "core/store/quantized_group.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <fmt/format.h>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -18,7 +22,7 @@ using nlohmann::json;
 namespace {
 
 constexpr const char* kSchema = "quantoscope-tensors";
-constexpr int64_t kSchemaVersion = 1;
+constexpr int64_t kSchemaVersion = 2;
 constexpr int64_t kMaxDimension = int64_t(1) << 32;
 constexpr const char *kSuperScale = "/super_scale", *kSuperZero = "/super_zero", *kTables = "/tables";
 
@@ -105,12 +109,55 @@ Result<void> writeZero(H5Writer& writer, const std::string& name, const Matrix& 
     return writer.array<uint8_t>(name, bytes, {zero.rows(), zero.cols()}, H5Filter::Compress);
 }
 
+constexpr size_t kPackGrain = 16; ///< rows of codes that a thread packs at once
+
+/// Of codecs with at most 128 codes; 8 where codes are stored as they are.
+Result<int> packedBits(const QuantizedTensor& q) {
+    QS_TRY(const auto codec, codecOf(q));
+    return std::max(1, int(std::bit_width(unsigned(codec->levels() - 1))));
+}
+
+Result<void> writeCodes(H5Writer& writer, const std::string& group, const QuantizedTensor& q) {
+    QS_TRY(const int bits, packedBits(q));
+    if (bits == 8)
+        return writer.array<uint8_t>(group + "/codes", q.codes, {q.rows, q.cols}, H5Filter::Checksum);
+    const size_t words = packedWords(q.cols, bits);
+    std::vector<uint32_t> packed(q.rows * words);
+    // checkTensor has seen every code: packing cannot fail.
+    linalg::parallelFor(q.rows, kPackGrain, [&](size_t begin, size_t end) {
+        for (size_t r = begin; r < end; ++r)
+            (void)packFields(std::span(q.codes).subspan(r * q.cols, q.cols), bits,
+                             std::span(packed).subspan(r * words, words));
+    });
+    const std::span bytes(reinterpret_cast<const uint8_t*>(packed.data()), packed.size() * 4);
+    return writer.array<uint8_t>(group + "/packed_codes", bytes, {q.rows, words * 4}, H5Filter::Checksum);
+}
+
+Result<void> readCodes(const H5Reader& file, const std::string& group, QuantizedTensor& q) {
+    if (!file.exists(group + "/packed_codes")) {
+        QS_TRY(q.codes, file.array<uint8_t>(group + "/codes", {q.rows, q.cols}));
+        return {};
+    }
+    QS_TRY(const int bits, packedBits(q));
+    const size_t words = packedWords(q.cols, bits);
+    QS_TRY(const auto bytes, file.array<uint8_t>(group + "/packed_codes", {q.rows, words * 4}));
+    q.codes.resize(q.rows * q.cols);
+    linalg::parallelFor(q.rows, kPackGrain, [&](size_t begin, size_t end) {
+        std::vector<uint32_t> row(words);
+        for (size_t r = begin; r < end; ++r) {
+            std::memcpy(row.data(), bytes.data() + r * words * 4, words * 4);
+            (void)unpackFields(row, bits, std::span(q.codes).subspan(r * q.cols, q.cols));
+        }
+    });
+    return {};
+}
+
 Result<void> writeOne(H5Writer& writer, const std::string& module, const QuantizedTensor& q) {
     QS_CHECK(checkTensor(q));
     const std::string group = "/" + h5EscapeName(module);
     QS_CHECK(writer.group(group));
     QS_CHECK(writer.attributes(group, quantizedAttributes(module, q)));
-    QS_CHECK(writer.array<uint8_t>(group + "/codes", q.codes, {q.rows, q.cols}, H5Filter::Compress));
+    QS_CHECK(writeCodes(writer, group, q));
     QS_CHECK(writeScale(writer, group + "/scale", q));
     QS_CHECK(writeZero(writer, group + "/zero", q.zero));
     for (const auto& [name, m] : {std::pair(kSuperScale, &q.superScale), std::pair(kSuperZero, &q.superZero),
@@ -220,7 +267,12 @@ Result<QuantizedTensor> readOne(const H5Reader& file, const std::string& group) 
     // Follows from the codec; what the file says of the rest is checked against it at the end.
     if (const auto codec = codecOf(q))
         if (const auto layout = (*codec)->layout(q.rows, q.cols)) q.layout.blockRows = layout->blockRows;
-    QS_TRY(q.codes, file.array<uint8_t>(group + "/codes", {q.rows, q.cols}));
+    if (auto codes = readCodes(file, group, q); !codes) {
+        // A codec that is not known is a newer program's, not damage.
+        Error e = codes.takeError();
+        if (e.code == ErrorCode::NotFound) e.code = ErrorCode::Unsupported;
+        return e.where.empty() ? std::move(e).at(file.path().string() + ": " + group) : e;
+    }
     QS_CHECK(readScale(file, group + "/scale", q));
     QS_CHECK(readZero(file, group + "/zero", q));
     QS_CHECK(readSharedValues(file, group, q));
@@ -263,9 +315,10 @@ Result<QuantizedTensor> readQuantizedTensor(const fs::path& path, const std::str
     if (schema != kSchema)
         return Error::corrupt(fmt::format("schema is '{}', expected '{}'", schema, kSchema), path.string());
     QS_TRY(const int64_t version, file->intAttribute("/", "schema_version", 1, 1 << 20));
-    if (version != kSchemaVersion)
+    if (version > kSchemaVersion)
         return Error::unsupported(
-            fmt::format("schema version {}, this program reads {}", version, kSchemaVersion), path.string());
+            fmt::format("schema version {}, this program reads 1 .. {}", version, kSchemaVersion),
+            path.string());
     const std::string group = "/" + h5EscapeName(module);
     if (module.empty() || !file->exists(group))
         return Error::notFound(fmt::format("no module '{}' in the file", module), path.string());

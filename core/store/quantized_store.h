@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Quantized tensors in an HDF5 file. For every module a group "/<module>" ('/' and '%' of the name as %2F,
 // %25):
-//   codes            uint8 [rows, cols]
+//   codes            uint8 [rows, cols], of codecs with more than 128 codes; of others
+//   packed_codes     uint8 [rows, bytes]: each row's codes as one stream of fields of as many bits as the
+//                    largest code needs (core/codec/packing.h), in whole little-endian words of 32 bits
 //   scale            [scale_rows, groups], float16, float32, or uint16 with attribute qs_dtype = "bf16", by
 //                    the codec's parameter scale_dtype (float32 when it has none); exact
 //   zero             [scale_rows, groups], uint8 when all are integers in 0 .. 255, else float32
@@ -16,7 +18,9 @@
 //   rotation_seed    uint16 [4], lowest word first, where the inputs were rotated; rotation_scale float16
 //                    [cols] where they were scaled before
 //   attributes       module, codec, codec_params (JSON), rows, cols, group_size, groups, scale_rows
-// The file's attributes: schema = "quantoscope-tensors", schema_version, and the caller's.
+// The file's attributes: schema = "quantoscope-tensors", schema_version, and the caller's. Version 1 has
+// codes of every codec as `codes`. Codes are not compressed: packed they are about as small, and deflating
+// them took longer than finding them.
 // What is read (and written) has consistent shapes, the groups that its codec makes of them, finite
 // parameters, group indices in range, and no code that the codec does not have.
 #pragma once

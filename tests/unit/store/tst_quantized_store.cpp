@@ -297,6 +297,51 @@ private slots:
         QVERIFY(fs::is_empty(path.parent_path()));
     }
 
+    /// Four bits a code, the first in the lowest: 0 5 10 15 4 9 are the bytes 50 fa 94, filled up to a word.
+    void packedCodesByHand() {
+        const fs::path path = scratchDir("qstore-packed") / "x.h5";
+        QuantizedTensor q = example();
+        QS_VERIFY_OK(writeQuantizedTensors(path, {{"m", &q}}));
+        const auto file = H5Reader::open(path);
+        QS_VERIFY_OK(file);
+        QVERIFY(!(*file)->exists("/m/codes"));
+        const auto bytes = (*file)->array<uint8_t>("/m/packed_codes", {4, 4});
+        QS_VERIFY_OK(bytes);
+        QCOMPARE(std::vector<uint8_t>(bytes->begin(), bytes->begin() + 4),
+                 (std::vector<uint8_t>{0x50, 0xfa, 0x94, 0}));
+        // Five bits run over the ends of bytes and words.
+        q.codecParams =
+            Params::fromJson((*findCodec("int"))->params, {{"bits", 5}, {"group", 3}}, "test").value();
+        for (size_t i = 0; i < 24; ++i)
+            q.codes[i] = uint8_t(31 - i);
+        QS_VERIFY_OK(writeQuantizedTensors(path, {{"m", &q}}));
+        const auto five = H5Reader::open(path);
+        QS_VERIFY_OK(five);
+        // 31 30 29 28 27 26: 11111 01111 10111 00111 11011 01011 from the lowest bit on.
+        const auto packed = (*five)->array<uint8_t>("/m/packed_codes", {4, 4});
+        QS_VERIFY_OK(packed);
+        QCOMPARE(std::vector<uint8_t>(packed->begin(), packed->begin() + 4),
+                 (std::vector<uint8_t>{0xdf, 0x77, 0xbe, 0x35}));
+        const auto back = readQuantizedTensor(path, "m");
+        QS_VERIFY_OK(back);
+        QVERIFY(same(*back, q));
+    }
+
+    void packedCodesOfAnotherShape() {
+        const fs::path path = scratchDir("qstore-packed-shape") / "x.h5";
+        Broken b{.what = "packed", .version = 2, .expected = ""};
+        const auto more = [](H5Writer& w) {
+            return w.array<uint8_t>("/m/packed_codes", std::vector<uint8_t>(12, 0), {4, 3},
+                                    H5Filter::Checksum);
+        };
+        QS_VERIFY_OK(writeBroken(path, b, more));
+        const auto r = readQuantizedTensor(path, "m");
+        QVERIFY(!r && r.error().code == ErrorCode::Corrupt);
+        QVERIFY2(r.error().describe().find("/m/packed_codes: shape is [4, 3], expected [4, 4]") !=
+                     std::string::npos,
+                 r.error().describe().c_str());
+    }
+
     void missing() {
         const fs::path path = scratchDir("qstore-missing") / "x.h5";
         const QuantizedTensor q = example();
@@ -325,7 +370,7 @@ private slots:
             {.what = "type", .params = R"({"scale_dtype": "f16"})", .expected = "float32, expected float16"},
             {.what = "dtype", .params = R"({"scale_dtype": 3})", .expected = "scale_dtype must be"},
             {.what = "schema", .schema = "else", .expected = "schema is 'else'"},
-            {.what = "version", .version = 2, .expected = "schema version 2, this program reads 1"},
+            {.what = "version", .version = 3, .expected = "schema version 3, this program reads 1 .. 2"},
             {.what = "code", .code = 16, .expected = "x.h5: /m: codes[2, 4] is 16, the codes of int4 g3"},
             {.what = "last code", .code = 255, .expected = "codes[2, 4] is 255"},
             {.what = "bits",
