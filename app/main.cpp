@@ -3,7 +3,6 @@
 #include "app/MainWindow.h"
 #include "app/bench/Bench.h"
 #include "app/settings/Translations.h"
-#include "core/base/large_blocks.h"
 
 #include <QApplication>
 #include <QCommandLineParser>
@@ -45,7 +44,6 @@ bool displayMayExist(int argc, char** argv) {
 } // namespace
 
 int main(int argc, char** argv) {
-    qs::keepLargeBlocks();
     QCoreApplication::setApplicationName(QStringLiteral("quantoscope"));
     QCoreApplication::setApplicationVersion(QStringLiteral(QS_VERSION));
     QGuiApplication::setApplicationDisplayName(QString());
