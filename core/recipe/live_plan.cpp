@@ -65,7 +65,8 @@ const LivePlan::Answer* LivePlan::answerFor(size_t target) {
     known = std::make_unique<Answer>(Answer{scheme, ruling.bytesAfter, false, std::move(ruling.issue)});
     if (known->issue) known->issue->where.clear();
     if (const auto method = findMethod(scheme->method))
-        known->needsCalibration = (*method)->needs != Needs::Nothing;
+        known->needsCalibration =
+            (*method)->needs != Needs::Nothing || (scheme->inputs && scheme->inputs->searchBase);
     return known.get();
 }
 
