@@ -93,10 +93,11 @@ public:
     int bits() const override { return indexBits_ + residualBits_; }
     int levels() const override { return 1 << bits(); }
     std::string label() const override {
-        return fmt::format("vq{}{} v{}{} {}{}", indexBits_,
-                           residualBits_ ? fmt::format("+{}", residualBits_) : "", length_,
-                           projection_ ? fmt::format(" of {} axes", projection_) : "", groups_.label(),
-                           isFitted() ? "" : " gauss");
+        std::string out = fmt::format("vq{}", indexBits_);
+        if (residualBits_) out += fmt::format("+{}", residualBits_);
+        out += fmt::format(" v{}", length_);
+        if (projection_) out += fmt::format(" of {} axes", projection_);
+        return out + " " + groups_.label() + (isFitted() ? "" : " gauss");
     }
     DType scaleType() const override { return groups_.type; }
     bool symmetric() const override { return true; }

@@ -75,7 +75,10 @@ class AgedAttention : public QObject {
                              const nlohmann::json& more = nlohmann::json::object()) {
         auto object = KvScheme::preset(format)->toJson();
         object.update(more);
-        return **kvRounder(*KvScheme::fromJson(object, "test"));
+        const auto scheme =
+            KvScheme::fromJson(nlohmann::json::parse(object.dump()), "test"); // as from a file
+        if (!scheme) qFatal("%s", scheme.error().describe().c_str());
+        return **kvRounder(*scheme);
     }
     static Result<void> keep(Tensor&, std::optional<size_t>) { return {}; }
 

@@ -68,7 +68,7 @@ class CacheFormats : public QObject {
         object.update(more);
         for (auto it = object.begin(); it != object.end();)
             it = it->is_null() ? object.erase(it) : ++it;
-        auto s = KvScheme::fromJson(object, "test");
+        auto s = KvScheme::fromJson(json::parse(object.dump()), "test"); // as from a file
         if (!s) qFatal("%s", s.error().describe().c_str());
         return *s;
     }
@@ -188,7 +188,7 @@ private slots:
                 for (size_t i = 0; i < d; ++i)
                     for (size_t j = 0; j < d; ++j)
                         metric(h * d + i, j) += double(queries(t, h * d + i)) * double(queries(t, h * d + j));
-        const auto book = fitKeyCodebook(keys.view(), metric.view(), 2, 2, {});
+        auto book = fitKeyCodebook(keys.view(), metric.view(), 2, 2, {});
         QS_VERIFY_OK(book);
         QCOMPARE(book->count, size_t(16));
         const auto shared = std::make_shared<const KeyCodebook>(std::move(*book));
@@ -277,7 +277,7 @@ private slots:
         };
         const json nothing = json::object();
         const double eight = kl(nothing, "int8"), two = kl(nothing, "int2");
-        QVERIFY(std::fabs(kl(nothing, "int2@40,int4") - two) < 1e-9); // nothing is older than a context
+        QVERIFY(std::fabs(kl(nothing, "int2@40,int4") - two) < 1e-4 * two); // nothing is older than a context
         const double stairs = kl(nothing, "int8@8,int2");
         QVERIFY2(eight < stairs && stairs < two,
                  qPrintable(QString("%1 %2 %3").arg(eight).arg(stairs).arg(two)));
@@ -384,10 +384,11 @@ private slots:
         // int4 in groups of 32: 4 + scale and zero point of a group.
         const double four = 4 + 16.0 / 32 + 4.0 / 32, eight = 8 + 16.0 / 32 + 8.0 / 32,
                      two = 2 + 16.0 / 32 + 2.0 / 32;
-        QCOMPARE(bitsOf(scheme({}), 10), four);
+        QCOMPARE(bitsOf(scheme(json::object()), 10), four);
         QCOMPARE(bitsOf(scheme({{"exact_tokens", 4}}), 10), (4 * 16 + 6 * four) / 10);
         QCOMPARE(bitsOf(scheme({{"past_only", true}}), 10), (16 + 9 * four) / 10);
-        QCOMPARE(bitsOf(scheme({}, "int8@3,int4@5,int2"), 10), (3 * eight + 2 * four + 5 * two) / 10);
+        QCOMPARE(bitsOf(scheme(json::object(), "int8@3,int4@5,int2"), 10),
+                 (3 * eight + 2 * four + 5 * two) / 10);
         QCOMPARE(bitsOf(scheme({{"keys_static", true}}), 10), (4 + four) / 2);
         QCOMPARE(bitsOf(scheme({{"keys_static", true}, {"keys_kept", 0.01}}), 10), (4.32 + four) / 2);
         QCOMPARE(bitsOf(scheme({{"keys", nullptr}, {"key_codebook", {{"bits", 2}, {"length", 4}}}}), 10),
@@ -411,7 +412,7 @@ private slots:
         const auto refused = [](json more, const char* part) {
             json object = KvScheme::preset("int4")->toJson();
             object.update(more);
-            const auto made = KvScheme::fromJson(object, "r.json");
+            const auto made = KvScheme::fromJson(json::parse(object.dump()), "r.json");
             return !made && made.error().describe().find(part) != std::string::npos;
         };
         QVERIFY(refused({{"key_codebook", json::object()}}, "not both"));
