@@ -381,8 +381,9 @@ const CodecDescriptor& codec_vector() {
         .label = "Vector codebook",
         .summary = "Several output channels share an index into a codebook fitted to the tensor, with a "
                    "second one for what is left if asked for, or into one for normal values",
-        .citation = "Liu et al. 2024, arXiv:2409.17066 (VPTQ); Malinovskii et al. 2024, arXiv:2411.17525 "
-                    "(HIGGS); Zhu et al. 2022, Learning Low-Rank Representations for Model Compression (LR2VQ)",
+        .citation =
+            "Liu et al. 2024, arXiv:2409.17066 (VPTQ); Malinovskii et al. 2024, arXiv:2411.17525 "
+            "(HIGGS); Zhu et al. 2022, Learning Low-Rank Representations for Model Compression (LR2VQ)",
         .params = specs(),
         .create = create,
         .withBits = withBits,
