@@ -364,7 +364,8 @@ Result<std::shared_ptr<const Codec>> create(const Params& params) {
 Result<Params> withBits(const Params& params, int bits) {
     nlohmann::json object = params.toJson();
     object["bits"] = bits;
-    object["residual"] = object["projection"] = 0;
+    object["residual"] = 0;
+    object["projection"] = 0;
     const int most = object["codebook"] == "fitted" ? kMostIndexBits : kMostGaussianBits;
     int length = int(kMostLength);
     while (length > 2 && length * bits > most)

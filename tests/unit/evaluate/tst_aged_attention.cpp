@@ -167,8 +167,8 @@ private slots:
             QVERIFY(close(host((*ages)[a].v), rows, 1e-5f));
         }
         // What is older than a context is never read.
-        const auto young = ageCache(rounder("int8@3,int4@24"), kWindow, onDevice(q), onDevice(k), onDevice(v),
-                                    keep, *m_backend);
+        const auto young = ageCache(rounder("int8@3,int4@24,int2"), kWindow, onDevice(q), onDevice(k),
+                                    onDevice(v), keep, *m_backend);
         QS_VERIFY_OK(young);
         QCOMPARE(young->size(), size_t(2));
     }
