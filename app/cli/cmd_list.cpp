@@ -10,6 +10,7 @@
 #include "core/model/architecture.h"
 #include "core/quant/method.h"
 #include "core/quant/transform/transform.h"
+#include "core/recipe/kv_scheme.h"
 #include "core/report/systems.h"
 
 #include <nlohmann/json.hpp>
@@ -105,6 +106,28 @@ void show(Console& out, const Entries& entries) {
     out.result(list);
 }
 
+void showKv(Console& out) {
+    constexpr size_t kChannels = 1024;
+    json list = json::array();
+    Table t({{"id"}, {"label"}, {"summary"}});
+    const auto add = [&](const std::string& id, const std::string& label, const std::string& summary,
+                         const std::string& citation) {
+        list.push_back({{"id", id}, {"label", label}, {"summary", summary}, {"citation", citation}});
+        t.add({id, label, summary});
+    };
+    for (const std::string& name : KvScheme::presets()) {
+        const KvScheme scheme = *KvScheme::preset(name); // one of the presets
+        add(name, scheme.label(),
+            fmt::format("{:.2f} bits per value of {} channels", *scheme.bitsPerValue(kChannels, 1),
+                        kChannels),
+            "");
+    }
+    for (const KvOption& o : kvOptions())
+        add(o.id, o.label, o.summary, o.citation);
+    out.text(t.text());
+    out.result(list);
+}
+
 void showSystems(Console& out) {
     json list = json::array();
     Table t({{"row"}, {"name"}, {"ids"}, {"reason"}});
@@ -127,6 +150,7 @@ Result<void> list(Session& session, const std::string& kind) {
     if (kind == "recipe_formats") show(out, recipeFormats());
     if (kind == "scores") show(out, scores());
     if (kind == "allocators") show(out, allocators());
+    if (kind == "kv") showKv(out);
     if (kind == "systems") showSystems(out);
     return {};
 }
@@ -139,12 +163,11 @@ void addList(Commands& commands) {
                                  {"list methods", "list codecs --json"},
                                  [kind](Session& session) { return list(session, *kind); });
     app.add_option("kind", *kind,
-                   "methods, transforms, codecs, architectures, readers, exporters, scores, allocators or "
-                   "systems (of the "
-                   "literature)")
+                   "methods, transforms, codecs, architectures, readers, exporters, scores, allocators, kv "
+                   "(cache) or systems (of the literature)")
         ->required()
         ->check(CLI::IsMember({"methods", "transforms", "codecs", "architectures", "readers", "exporters",
-                               "recipe_formats", "scores", "allocators", "systems"}));
+                               "recipe_formats", "scores", "allocators", "kv", "systems"}));
 }
 
 } // namespace qs::cli

@@ -137,6 +137,16 @@ json showPlan(Console& out, const Plan& plan) {
             {"fingerprint", plan.fingerprint()}};
 }
 
+/// Bits of the cache when a context is full.
+Result<void> showKvCache(Console& out, const KvScheme& scheme, const Model& model, json& result) {
+    const ModelSpec& spec = model.spec();
+    QS_TRY(const double bits, scheme.bitsPerValue(spec.kvHeads * spec.headDim, spec.context));
+    out.text(fmt::format("KV cache {}: {:.3f} bits per value in a context of {} tokens\n", scheme.label(),
+                         bits, spec.context));
+    result["kv_cache"] = {{"scheme", scheme.toJson()}, {"bits_per_value", bits}, {"tokens", spec.context}};
+    return {};
+}
+
 /// The first of the issues of each rule, with the number of the others.
 std::vector<LintIssue> onePerRule(const std::vector<LintIssue>& issues) {
     std::vector<LintIssue> out;
@@ -183,6 +193,8 @@ Result<void> runPlan(Session& session, const PlanCommand& o) {
     }
     if (!o.output.empty()) QS_CHECK(recipe.save(o.output));
     json result = showPlan(session.console, plan);
+    if (plan.kvCache && !plan.hasErrors())
+        QS_CHECK(showKvCache(session.console, *plan.kvCache, *model, result));
     if (!o.runtime.empty()) {
         QS_TRY(const RuntimeProfile* profile, findRuntimeProfile(o.runtime));
         showRuntime(session.console, *profile, *model, plan, result);

@@ -97,22 +97,13 @@ void SchemeFlags::declare(CLI::App& app) {
             ->type_name("ID")
             ->allow_extra_args(false)
             ->group(group);
-    kvOption_ =
-        app.add_option("--kv", kv_, "Round the KV cache too, keys and values: " + joined(KvScheme::presets()))
+    kvFlags_.declare(app, group);
+    probabilitiesOption_ =
+        app.add_option("--probabilities", probabilities_,
+                       "Round the probabilities of attention too, every query's by itself: " +
+                           joined(InputScheme::probabilityPresets()))
             ->type_name("ID");
-    kvOption_->check(CLI::IsMember(KvScheme::presets()))->group(group);
-    app.add_flag("--kv-per-channel", kvPerChannel_,
-                 "Keys channel by channel over runs of 32 tokens (KIVI), not token by token")
-        ->needs(kvOption_)
-        ->group(group);
-    app.add_flag("--kv-before-rope", kvBeforeRope_, "Keys before the rotary embedding (KVQuant)")
-        ->needs(kvOption_)
-        ->group(group);
-    app.add_option("--kv-exact", kvExact_, "Tokens at the start of a context whose keys and values are kept")
-        ->type_name("N")
-        ->check(CLI::Range(size_t(0), KvScheme::kMostExactTokens))
-        ->needs(kvOption_)
-        ->group(group);
+    probabilitiesOption_->check(CLI::IsMember(InputScheme::probabilityPresets()))->group(group);
     tokenWeightsOption_ =
         app.add_option("--token-weights", tokenWeights_,
                        "Tokens count in the second moments by the attention they receive (RSQ): from this "
@@ -131,15 +122,13 @@ void SchemeFlags::declare(CLI::App& app) {
 }
 
 void SchemeFlags::check() {
-    if (kvOption_->count() > 0) {
-        kvCache_ = *KvScheme::preset(kv_); // one of the presets
-        kvCache_->keysPerChannel = kvPerChannel_;
-        kvCache_->keysBeforeRope = kvBeforeRope_;
-        kvCache_->exactTokens = kvExact_;
-    }
+    kvCache_ = kvFlags_.scheme();
+    if (probabilitiesOption_->count() > 0)
+        rounded_ = *InputScheme::probabilityPreset(probabilities_); // one of the presets
     if (!recipeFile_.empty()) {
-        for (const CLI::Option* option :
-             {codecOption_, methodOption_, inputsOption_, transformOption_, kvOption_, tokenWeightsOption_})
+        for (const CLI::Option* option : std::initializer_list<const CLI::Option*>{
+                 codecOption_, methodOption_, inputsOption_, transformOption_, kvFlags_.option(),
+                 probabilitiesOption_, tokenWeightsOption_})
             if (option->count() > 0) refuseUsage(option->get_name(), "cannot be combined with --recipe");
         flags_.refuseOthers({"the recipe given by --recipe"});
         return;
@@ -172,6 +161,7 @@ Result<Recipe> SchemeFlags::recipe() const {
         recipe.seed = seed_;
         recipe.transforms = transforms_;
         recipe.kvCache = kvCache_;
+        recipe.probabilities = rounded_;
         if (tokenWeightsOption_->count() > 0) recipe.tokenWeights = TokenWeights{tokenWeights_};
         return recipe;
     }

@@ -84,7 +84,7 @@ void ActivationsPane::refresh() {
                            "not change.")
                             .arg(QLocale().toString(now.tokenWeights.value_or(TokenWeights()).least))
                       : why);
-    const auto issue = model ? ruleOnKvCache(now.kvCache, *model) : std::nullopt;
+    const auto issue = model ? ruleOnKvCache(now, *model) : std::nullopt;
     m_note->setVisible(issue.has_value());
     m_note->setTone(ToneLabel::Tone::Error);
     if (issue) m_note->setText(QString::fromStdString(issue->message));

@@ -212,12 +212,17 @@ std::vector<LintIssue> SchemeTable::issues() const {
 std::vector<LintIssue> SchemeTable::settingsIssues() const {
     std::vector<LintIssue> out;
     if (!m_model) return out;
-    if (auto issue = ruleOnKvCache(m_settings.kvCache, *m_model)) out.push_back(std::move(*issue));
+    if (auto issue = ruleOnKvCache(m_settings, *m_model)) out.push_back(std::move(*issue));
+    if (auto issue = ruleOnProbabilities(m_settings, *m_model)) out.push_back(std::move(*issue));
     if (auto issue = ruleOnStoredCache(*m_model)) out.push_back(std::move(*issue));
     if (m_settings.kvCache)
         out.push_back({Severity::Info, "kv-cache", "",
                        "The KV cache is rounded when the model runs (" + m_settings.kvCache->label() +
                            "): the recipe says so."});
+    if (m_settings.probabilities)
+        out.push_back({Severity::Info, "probabilities", "",
+                       "The probabilities of attention are rounded when the model runs (" +
+                           m_settings.probabilities->label() + "): the recipe says so."});
     if (m_settings.tokenWeights)
         out.push_back(
             {Severity::Info, "token-weights", "",

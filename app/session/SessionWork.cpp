@@ -174,7 +174,7 @@ QString Session::runBlocker() const {
             if (i.severity == Severity::Error)
                 return QString::fromStdString(i.where.empty() ? i.message : i.where + ": " + i.message);
     if (plan.quantized == 0) return tr("Every tensor is kept. Choose a format for at least one.");
-    if ((plan.needsCalibration() || scales) && !m_calibration)
+    if ((plan.needsCalibration() || m_table.settings().needCalibration()) && !m_calibration)
         return tr("Activations are not measured yet, and the recipe needs them. Calibrate first.");
     if (m_calibration)
         for (const LintIssue& i : lintCalibration(m_table.plan(), *m_calibration))

@@ -188,6 +188,10 @@ void lintKvCache(const Plan& plan, LintList& list) {
                   fmt::format("the file does not say how to round the KV cache ({}): set it where "
                               "the model is served",
                               plan.kvCache->label()));
+    if (plan.probabilities)
+        list.warn("probabilities", fmt::format("the file does not say how to round the probabilities of "
+                                               "attention ({}): runtimes keep them as they are",
+                                               plan.probabilities->label()));
 }
 
 void lintExtras(const Plan& plan, const std::string& label, LintList& list) {

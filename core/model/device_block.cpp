@@ -130,7 +130,8 @@ Result<DeviceBlock> DeviceBlock::load(const BlockSpec& spec, const WeightSource&
     QS_TRY(b.attention.k, loadLinear(a.k, weights, backend));
     QS_TRY(b.attention.v, loadLinear(a.v, weights, backend));
     QS_TRY(b.attention.o, loadLinear(a.o, weights, backend));
-    b.attention.cache = weights.kvRounder();
+    b.attention.cache = weights.kvRounder(a.k.weight);
+    b.attention.probabilities = weights.probabilityRounder(a.k.weight);
     if (spec.mixture) {
         QS_TRY(b.mixture, loadMixture(*spec.mixture, weights, backend));
     } else {

@@ -44,7 +44,8 @@ Result<Tensor> loadTensor(const std::string& name, const WeightSource& weights, 
 struct DeviceAttention {
     DeviceLinear q, k, v, o;
     DeviceNorm qNorm, kNorm;
-    std::shared_ptr<const KvRounder> cache; ///< null: keys and values as they are
+    std::shared_ptr<const KvRounder> cache;          ///< null: keys and values as they are
+    std::shared_ptr<const RowRounder> probabilities; ///< null: as they are
 };
 
 struct DeviceMlp {

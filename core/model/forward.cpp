@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/model/forward.h"
 
-#include <cmath>
+#include "core/model/rope_table.h"
+
 #include <fmt/format.h>
 
 namespace qs {
@@ -9,22 +10,6 @@ namespace qs {
 namespace {
 
 constexpr size_t kBatchTokens = 2048;
-
-Result<RopeTable> ropeTable(const RopeSpec& spec, size_t windowLength, Backend& backend) {
-    const std::vector<double> frequencies = spec.inverseFrequencies(windowLength);
-    Matrix cosine(windowLength, frequencies.size()), sine(windowLength, frequencies.size());
-    for (size_t t = 0; t < windowLength; ++t)
-        for (size_t i = 0; i < frequencies.size(); ++i) {
-            // float32 angles, as the published implementations compute them
-            const float angle = float(t) * float(frequencies[i]);
-            cosine(t, i) = float(std::cos(double(angle)) * spec.attentionFactor);
-            sine(t, i) = float(std::sin(double(angle)) * spec.attentionFactor);
-        }
-    RopeTable table;
-    QS_CHECK(backend.upload(cosine.view(), table.cosine));
-    QS_CHECK(backend.upload(sine.view(), table.sine));
-    return table;
-}
 
 /// before(x); x itself when there is no such norm.
 Result<Tensor> normedOr(const DeviceNorm& norm, const Tensor& x, Backend& backend) {
@@ -57,7 +42,7 @@ Result<Forward> Forward::create(const ModelSpec& spec, Backend& backend, size_t 
     f.backend_ = &backend;
     f.windowLength_ = windowLength;
     for (const RopeSpec& r : spec.ropes) {
-        QS_TRY(RopeTable table, ropeTable(r, windowLength, backend));
+        QS_TRY(RopeTable table, ropeTable(r, windowLength, backend, 0, windowLength));
         f.ropes_.push_back(std::move(table));
     }
     return f;

@@ -58,6 +58,12 @@ private:
     /// y [tokens, hidden] = the block's attention, or its feed-forward half, of x.
     Result<void> attention(const AttentionSpec& a, const DeviceAttention& w, const Tensor& x, Tensor& y,
                            const SiteHook& hook);
+    /// out = softmax(q k^T) v of keys and values that are not in the cache yet, as w.cache and
+    /// w.probabilities have it. Rotates q and k, rounds k and v.
+    Result<void> attend(const AttentionSpec& a, const DeviceAttention& w, Tensor& q, Tensor& k, Tensor& v,
+                        Tensor& out);
+    Result<void> rotate(const AttentionSpec& a, Tensor& x, std::optional<size_t> position) const;
+    Result<AttentionShape> shapeOf(const AttentionSpec& a) const;
     Result<void> feedForward(const BlockSpec& b, const DeviceBlock& w, const Tensor& x, Tensor& y,
                              const SiteHook& hook);
     Result<void> mlp(const MlpSpec& m, const DeviceMlp& w, const Tensor& x, Tensor& y, const SiteHook& hook);

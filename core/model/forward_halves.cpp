@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two halves of a block: attention, and the feed-forward layer (dense or a mixture of experts).
+#include "core/model/aged_attention.h"
 #include "core/model/forward.h"
+#include "core/model/rope_table.h"
 #include "core/model/routing.h"
 #include "core/tensor/convert.h"
 
@@ -37,13 +39,49 @@ Result<void> Forward::attention(const AttentionSpec& a, const DeviceAttention& w
     QS_CHECK(input.apply(w.v, v));
     if (a.qNorm) QS_CHECK(w.qNorm.apply(be, q, q));
     if (a.kNorm) QS_CHECK(w.kNorm.apply(be, k, k));
-    if (w.cache) QS_CHECK(w.cache->roundValues(be, windowLength_, v));
-    if (w.cache && w.cache->beforeRotation) QS_CHECK(w.cache->roundKeys(be, windowLength_, k));
-    if (a.rope >= 0) {
-        QS_CHECK(be.rope(q, a.headDim, ropes_[size_t(a.rope)], windowLength_));
-        QS_CHECK(be.rope(k, a.headDim, ropes_[size_t(a.rope)], windowLength_));
+    QS_TRY(Tensor mixed, be.allocate(x.rows, a.q.out));
+    QS_CHECK(attend(a, w, q, k, v, mixed));
+    if (hook) QS_CHECK(hook(a.o.site, mixed));
+    return w.o.apply(be, mixed, y);
+}
+
+Result<void> Forward::attend(const AttentionSpec& a, const DeviceAttention& w, Tensor& q, Tensor& k,
+                             Tensor& v, Tensor& out) {
+    Backend& be = *backend_;
+    QS_TRY(const AttentionShape shape, shapeOf(a));
+    std::vector<AgedCache> ages;
+    const KvRounder* cache = w.cache.get();
+    if (cache && cache->dependsOnAge()) {
+        const RotateHeads turn = [&](Tensor& heads, std::optional<size_t> position) {
+            return rotate(a, heads, position);
+        };
+        QS_TRY(ages, ageCache(*cache, windowLength_, q, k, v, turn, be));
+        cache = nullptr;
     }
-    if (w.cache && !w.cache->beforeRotation) QS_CHECK(w.cache->roundKeys(be, windowLength_, k));
+    const KvRounder::Step step = cache ? cache->steps.front() : KvRounder::Step();
+    if (cache) QS_CHECK(cache->round(step.values.get(), be, windowLength_, v));
+    if (cache && cache->beforeRotation) QS_CHECK(cache->round(step.keys.get(), be, windowLength_, k));
+    QS_CHECK(rotate(a, q, std::nullopt));
+    QS_CHECK(rotate(a, k, std::nullopt));
+    if (cache && !cache->beforeRotation) QS_CHECK(cache->round(step.keys.get(), be, windowLength_, k));
+    if (watch_.attention) QS_CHECK(watch_.attention(q, k, shape));
+    if (ages.empty() && w.probabilities) ages.push_back({0, q, k, v});
+    if (ages.empty()) return be.attention(q, k, v, shape, out);
+    ProbabilityVisitor visit;
+    if (w.probabilities) visit = [&](MatrixView p) { return w.probabilities->round(p); };
+    return agedAttention(ages, shape, visit, be, out);
+}
+
+Result<void> Forward::rotate(const AttentionSpec& a, Tensor& x, std::optional<size_t> position) const {
+    if (a.rope < 0) return {};
+    const RopeTable& table = ropes_[size_t(a.rope)];
+    if (!position) return backend_->rope(x, a.headDim, table, windowLength_);
+    QS_TRY(const RopeTable one,
+           ropeTable(spec_->ropes[size_t(a.rope)], windowLength_, *backend_, *position, 1));
+    return backend_->rope(x, a.headDim, one, 1); // every row is the first of a context of one
+}
+
+Result<AttentionShape> Forward::shapeOf(const AttentionSpec& a) const {
     AttentionShape shape;
     shape.heads = a.heads;
     shape.kvHeads = a.kvHeads;
@@ -53,13 +91,9 @@ Result<void> Forward::attention(const AttentionSpec& a, const DeviceAttention& w
     shape.reach = a.reach;
     shape.causal = spec_->causal;
     if (a.alibi) {
-        QS_TRY(shape.keyBias, keyBias(a.alibi, windowLength_, be));
+        QS_TRY(shape.keyBias, keyBias(a.alibi, windowLength_, *backend_));
     }
-    if (watch_.attention) QS_CHECK(watch_.attention(q, k, shape));
-    QS_TRY(Tensor mixed, be.allocate(x.rows, a.q.out));
-    QS_CHECK(be.attention(q, k, v, shape, mixed));
-    if (hook) QS_CHECK(hook(a.o.site, mixed));
-    return w.o.apply(be, mixed, y);
+    return shape;
 }
 
 Result<void> Forward::feedForward(const BlockSpec& b, const DeviceBlock& w, const Tensor& x, Tensor& y,

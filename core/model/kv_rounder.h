@@ -4,26 +4,40 @@
 #pragma once
 
 #include "core/backend/backend.h"
-#include "core/codec/row_rounder.h"
+#include "core/model/cache_format.h"
+
+#include <optional>
 
 namespace qs {
 
-/// Immutable and thread-safe.
+/// Keys of an age (see KvRounder::Step) of `window` or more are read as if they were `position` tokens back,
+/// whatever their place: without a rotation of their own, by queries rotated to `position` (A2ATS, He et al.
+/// 2025, arXiv:2502.12665).
+struct WindowedRope {
+    size_t window = 64, position = 64;
+    bool operator==(const WindowedRope&) const = default;
+};
+
+/// The cache of one block. Immutable and thread-safe.
 struct KvRounder {
-    std::shared_ptr<const RowRounder> keys, values; ///< null: as they are
-    /// Keys are rounded channel by channel over runs of kRun tokens, as KIVI does it (Liu et al. 2024,
-    /// arXiv:2402.02750): the last, unfinished run of a context is kept. Else token by token, as values are.
-    bool keysPerChannel = false;
-    bool beforeRotation = false; ///< keys before the rotary embedding (KVQuant, Hooper et al. 2024,
-                                 ///< arXiv:2401.18079): a runtime rotates what it reads
-    size_t exactTokens = 0;      ///< the first tokens of a context are kept: attention sinks
+    /// What is done to tokens from an age on; the age of token i for the query of token t is t - i. A step
+    /// rounds what the one before left, as a cache does that no longer has the originals.
+    struct Step {
+        size_t fromAge = 0;                              ///< the first step's: 0, or 1 to keep a token's own
+        std::shared_ptr<const CacheFormat> keys, values; ///< null: nothing
+    };
+    std::vector<Step> steps;              ///< at least one, ascending
+    bool beforeRotation = false;          ///< keys before the rotary embedding (KVQuant, Hooper et al. 2024,
+                                          ///< arXiv:2401.18079): a runtime rotates what it reads
+    size_t exactTokens = 0;               ///< the first tokens of a context are kept: attention sinks
+    std::optional<WindowedRope> windowed; ///< with beforeRotation only
 
-    static constexpr size_t kRun = 32;
-
-    /// k and v [tokens, kvHeads d] of whole contexts of `windowLength` tokens, in place. InvalidArgument when
-    /// groups do not divide a row, or a value is not finite.
-    Result<void> roundKeys(Backend& backend, size_t windowLength, Tensor& k) const;
-    Result<void> roundValues(Backend& backend, size_t windowLength, Tensor& v) const;
+    /// Whether what a query reads depends on how old it is. Then core/model/aged_attention.h reads it.
+    bool dependsOnAge() const { return steps.size() > 1 || steps.front().fromAge > 0 || windowed; }
+    /// x [tokens, kvHeads d] of whole contexts of `windowLength` tokens, in place, by `format`; null: nothing
+    /// is done. See CacheFormat::round().
+    Result<void> round(const CacheFormat* format, size_t windowLength, MatrixView x) const;
+    Result<void> round(const CacheFormat* format, Backend& backend, size_t windowLength, Tensor& x) const;
 };
 
 } // namespace qs

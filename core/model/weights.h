@@ -23,8 +23,16 @@ public:
         (void)weight;
         return std::shared_ptr<const RowRounder>();
     }
-    /// What rounds the KV cache of every block; null: nothing does.
-    virtual std::shared_ptr<const KvRounder> kvRounder() const { return nullptr; }
+    /// What rounds the KV cache of the attention whose keys this weight computes; null: nothing does.
+    virtual std::shared_ptr<const KvRounder> kvRounder(const std::string& keyWeight) const {
+        (void)keyWeight;
+        return nullptr;
+    }
+    /// What rounds its probabilities, the row of a query by itself; null: nothing does.
+    virtual std::shared_ptr<const RowRounder> probabilityRounder(const std::string& keyWeight) const {
+        (void)keyWeight;
+        return nullptr;
+    }
     /// Identifies the weights; results are compared only with this recorded.
     virtual std::string fingerprint() const = 0;
     virtual std::string label() const = 0;

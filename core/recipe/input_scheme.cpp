@@ -14,23 +14,72 @@ namespace {
 struct Preset {
     const char *name, *codec, *params;
     double keepAbove = 0;
+    bool searchBase = false;
 };
-constexpr std::array<Preset, 7> kPresets = {
+constexpr std::array<Preset, 10> kPresets = {
     {{"int8", "int", R"({"bits": 8, "grid": "absmax", "group": -1, "scale_dtype": "f32"})"},
      {"llm_int8", "int", R"({"bits": 8, "grid": "absmax", "group": -1, "scale_dtype": "f32"})", 6.0},
      {"int4", "int", R"({"bits": 4, "grid": "absmax", "group": -1, "scale_dtype": "f32"})"},
      {"fp8", "float", R"({"format": "e4m3", "group": -1})"},
+     {"fp4", "float", R"({"format": "e2m1", "group": -1})"},
      {"mxfp8", "mx", R"({"format": "mxfp8_e4m3"})"},
      {"mxfp4", "mx", R"({"format": "mxfp4"})"},
-     {"nvfp4", "nvfp4", R"({})"}}};
+     {"nvfp4", "nvfp4", R"({})"},
+     {"log4", "log", R"({"bits": 4, "base": 74, "group": -1, "scale_dtype": "f32"})"},
+     {"adalog4", "log", R"({"bits": 4, "base": 74, "group": -1, "scale_dtype": "f32"})", 0, true}}};
+/// One scale for the row of a query. log2: base 2; log_sqrt2: base sqrt 2 (RepQuant).
+constexpr std::array<Preset, 8> kProbabilityPresets = {
+    {{"int8", "int", R"({"bits": 8, "grid": "asymmetric", "group": -1, "scale_dtype": "f32"})"},
+     {"int4", "int", R"({"bits": 4, "grid": "asymmetric", "group": -1, "scale_dtype": "f32"})"},
+     {"log2_4", "log", R"({"bits": 4, "sign": "none", "base": 74, "group": -1, "scale_dtype": "f32"})"},
+     {"log2_3", "log", R"({"bits": 3, "sign": "none", "base": 74, "group": -1, "scale_dtype": "f32"})"},
+     {"log_sqrt2_4", "log", R"({"bits": 4, "sign": "none", "base": 37, "group": -1, "scale_dtype": "f32"})"},
+     {"log_sqrt2_3", "log", R"({"bits": 3, "sign": "none", "base": 37, "group": -1, "scale_dtype": "f32"})"},
+     {"adalog4", "log", R"({"bits": 4, "sign": "none", "base": 74, "group": -1, "scale_dtype": "f32"})", 0,
+      true},
+     {"adalog3", "log", R"({"bits": 3, "sign": "none", "base": 74, "group": -1, "scale_dtype": "f32"})", 0,
+      true}}};
+
+Result<InputScheme> schemeOf(const Preset& p) {
+    json object = {{"codec", p.codec}, {"codec_params", json::parse(p.params)}, {"keep_above", p.keepAbove}};
+    if (p.searchBase) object["search_base"] = true;
+    return InputScheme::fromJson(object, "inputs");
+}
+
+std::vector<std::string> namesOf(std::span<const Preset> presets) {
+    std::vector<std::string> names;
+    for (const Preset& p : presets)
+        names.emplace_back(p.name);
+    return names;
+}
+
+Result<InputScheme> find(std::span<const Preset> presets, const std::string& name, const char* of) {
+    for (const Preset& p : presets)
+        if (name == p.name) return schemeOf(p);
+    return Error::notFound(
+        fmt::format("no format '{}' of {}; known: {}", name, of, fmt::join(namesOf(presets), ", ")));
+}
 
 constexpr double kLargestKept = 1e6;
+constexpr const char* kSearchedCodec = "log";
+
+Result<Params> withBase(const Params& params, int base) {
+    QS_TRY(const CodecDescriptor* codec, findCodec(kSearchedCodec));
+    json object = params.toJson();
+    object["base"] = base;
+    return Params::fromJson(codec->params, object, "search_base");
+}
 
 } // namespace
 
-Result<std::shared_ptr<const RowRounder>> rounderOf(const std::optional<InputScheme>& format) {
+Result<std::shared_ptr<const RowRounder>> rounderOf(const std::optional<InputScheme>& format,
+                                                    std::optional<int> base) {
     if (!format) return std::shared_ptr<const RowRounder>();
-    QS_TRY(auto codec, createCodec(format->codec, format->codecParams));
+    Params params = format->codecParams;
+    if (base) {
+        QS_TRY(params, withBase(params, *base));
+    }
+    QS_TRY(auto codec, createCodec(format->codec, params));
     if (codec->vectorRows() > 1)
         return Error::invalid(
             fmt::format("{} rounds {} values of different rows together: it cannot round tokens one by one",
@@ -39,30 +88,31 @@ Result<std::shared_ptr<const RowRounder>> rounderOf(const std::optional<InputSch
                                               float(format->keepAbove));
 }
 
-Result<std::shared_ptr<const RowRounder>> inputRounder(const Scheme& scheme) {
-    return rounderOf(scheme.inputs);
+Result<std::shared_ptr<const RowRounder>> inputRounder(const Scheme& scheme, std::optional<int> base) {
+    return rounderOf(scheme.inputs, base);
 }
 
 std::vector<std::string> InputScheme::presets() {
-    std::vector<std::string> names;
-    for (const Preset& p : kPresets)
-        names.emplace_back(p.name);
-    return names;
+    return namesOf(kPresets);
 }
 
 Result<InputScheme> InputScheme::preset(const std::string& name) {
-    for (const Preset& p : kPresets)
-        if (name == p.name)
-            return fromJson(
-                {{"codec", p.codec}, {"codec_params", json::parse(p.params)}, {"keep_above", p.keepAbove}},
-                "inputs");
-    return Error::notFound(
-        fmt::format("no format '{}' of inputs; known: {}", name, fmt::join(presets(), ", ")));
+    return find(kPresets, name, "inputs");
+}
+
+std::vector<std::string> InputScheme::probabilityPresets() {
+    return namesOf(kProbabilityPresets);
+}
+
+Result<InputScheme> InputScheme::probabilityPreset(const std::string& name) {
+    return find(kProbabilityPresets, name, "probabilities");
 }
 
 std::string InputScheme::label() const {
-    for (const Preset& p : kPresets)
-        if (const auto same = preset(p.name); same && *same == *this) return p.name;
+    for (const std::span<const Preset> presets :
+         {std::span<const Preset>(kPresets), std::span<const Preset>(kProbabilityPresets)})
+        for (const Preset& p : presets)
+            if (const auto same = schemeOf(p); same && *same == *this) return p.name;
     const auto made = createCodec(codec, codecParams);
     const std::string format = made ? (*made)->label() : codec;
     return keepAbove > 0 ? fmt::format("{}, above {:g} kept", format, keepAbove) : format;
@@ -80,14 +130,19 @@ Result<InputScheme> InputScheme::fromJson(const json& object, const std::string&
         else if (key == "keep_above" && value.is_number() && value.get<double>() >= 0 &&
                  value.get<double>() <= kLargestKept)
             s.keepAbove = value.get<double>();
+        else if (key == "search_base" && value.is_boolean())
+            s.searchBase = value.get<bool>();
         else
-            return Error::invalid(
-                fmt::format("'{}': {}; known: codec (a string), codec_params, keep_above (0 .. {:g})", key,
-                            value.dump(), kLargestKept),
-                where);
+            return Error::invalid(fmt::format("'{}': {}; known: codec (a string), codec_params, keep_above "
+                                              "(0 .. {:g}), search_base (true or false)",
+                                              key, value.dump(), kLargestKept),
+                                  where);
     }
     auto codec = findCodec(s.codec);
     if (!codec) return codec.takeError().at(where);
+    if (s.searchBase && s.codec != kSearchedCodec)
+        return Error::invalid(fmt::format("search_base goes with codec {}, not {}", kSearchedCodec, s.codec),
+                              where);
     QS_TRY(s.codecParams, Params::fromJson((*codec)->params, params, where + ".codec_params"));
     return s;
 }
@@ -95,6 +150,7 @@ Result<InputScheme> InputScheme::fromJson(const json& object, const std::string&
 json InputScheme::toJson() const {
     json out = {{"codec", codec}, {"codec_params", codecParams.toJson()}};
     if (keepAbove > 0) out["keep_above"] = keepAbove;
+    if (searchBase) out["search_base"] = true;
     return out;
 }
 

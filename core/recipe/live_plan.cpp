@@ -76,7 +76,8 @@ const LivePlan::Answer* LivePlan::answerFor(size_t target) {
     known = Answer{scheme, ruling.bytesAfter, false, std::move(ruling.issue)};
     if (known->issue) known->issue->where.clear();
     if (const auto method = findMethod(scheme->method))
-        known->needsCalibration = (*method)->needs != Needs::Nothing;
+        known->needsCalibration =
+            (*method)->needs != Needs::Nothing || (scheme->inputs && scheme->inputs->searchBase);
     return &*known;
 }
 

@@ -54,7 +54,8 @@ void finish(Plan& plan, const Model& model) {
     for (LintIssue& issue : ruleOnTransforms(plan.transforms, model,
                                              [&](const std::string& m) { return quantized.count(m) != 0; }))
         plan.issues.push_back(std::move(issue));
-    addIssue(plan, ruleOnKvCache(plan.kvCache, model));
+    addIssue(plan, ruleOnKvCache(plan, model));
+    addIssue(plan, ruleOnProbabilities(plan, model));
     addIssue(plan, ruleOnStoredCache(model));
 }
 
@@ -119,11 +120,12 @@ bool Plan::hasErrors() const {
 }
 
 bool Plan::needsCalibration() const {
-    if (!transforms.empty()) return true;
-    for (const PlanEntry& e : entries)
-        if (e.scheme)
-            if (auto m = findMethod(e.scheme->method); m && (*m)->needs != Needs::Nothing) return true;
-    return false;
+    if (needCalibration()) return true;
+    return std::any_of(entries.begin(), entries.end(), [](const PlanEntry& e) {
+        if (!e.scheme) return false;
+        const auto m = findMethod(e.scheme->method);
+        return (m && (*m)->needs != Needs::Nothing) || (e.scheme->inputs && e.scheme->inputs->searchBase);
+    });
 }
 
 double Plan::bitsPerWeight() const {

@@ -29,11 +29,14 @@ std::optional<LintIssue> ruleOnFusedGroup(const std::string& name,
 std::vector<LintIssue> ruleOnTransforms(const std::vector<TransformUse>& transforms, const Model& model,
                                         const std::function<bool(const std::string& module)>& quantized);
 
-/// What rounds rows in this format; null without one.
-Result<std::shared_ptr<const RowRounder>> rounderOf(const std::optional<InputScheme>& format);
+/// What rounds rows in this format; null without one. `base`: that of a log grid, instead of the format's.
+Result<std::shared_ptr<const RowRounder>> rounderOf(const std::optional<InputScheme>& format,
+                                                    std::optional<int> base = std::nullopt);
 
-/// What speaks against rounding the KV cache so.
-std::optional<LintIssue> ruleOnKvCache(const std::optional<KvScheme>& scheme, const Model& model);
+/// What speaks against rounding the KV cache as the settings say.
+std::optional<LintIssue> ruleOnKvCache(const ModelSettings& settings, const Model& model);
+/// What speaks against rounding the probabilities of attention so.
+std::optional<LintIssue> ruleOnProbabilities(const ModelSettings& settings, const Model& model);
 
 /// A warning where the checkpoint has a kv_cache_scheme: its runtime rounds keys and values by it, the
 /// forward pass here keeps them.

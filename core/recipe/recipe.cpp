@@ -42,6 +42,9 @@ Result<ModelSettings> ModelSettings::fromJson(const json& object, const std::str
     if (object.contains("kv_cache")) {
         QS_TRY(s.kvCache, KvScheme::fromJson(object.at("kv_cache"), where + ": kv_cache"));
     }
+    if (object.contains("probabilities")) {
+        QS_TRY(s.probabilities, InputScheme::fromJson(object.at("probabilities"), where + ": probabilities"));
+    }
     if (object.contains("token_weights")) {
         const json& weights = object.at("token_weights");
         const bool known = weights.is_object() && weights.size() == 1 && weights.contains("least") &&
@@ -55,9 +58,15 @@ Result<ModelSettings> ModelSettings::fromJson(const json& object, const std::str
     return s;
 }
 
+bool ModelSettings::needCalibration() const {
+    return !transforms.empty() || (kvCache && kvCache->needsCalibration()) ||
+           (probabilities && probabilities->searchBase);
+}
+
 void ModelSettings::addTo(json& object) const {
     if (!transforms.empty()) object["transforms"] = transformsToJson(transforms);
     if (kvCache) object["kv_cache"] = kvCache->toJson();
+    if (probabilities) object["probabilities"] = probabilities->toJson();
     if (tokenWeights) object["token_weights"] = {{"least", tokenWeights->least}};
 }
 
@@ -96,9 +105,9 @@ Result<Recipe> Recipe::fromJson(const json& object, const std::string& where) {
     if (!object.is_object()) return Error::invalid("a recipe must be a JSON object", where);
     for (const auto& [key, value] : object.items())
         if (key != "version" && key != "name" && key != "seed" && key != "rules" && key != "transforms" &&
-            key != "kv_cache" && key != "token_weights")
+            key != "kv_cache" && key != "probabilities" && key != "token_weights")
             return Error::invalid(fmt::format("unknown key '{}'; known: version, name, seed, transforms, "
-                                              "kv_cache, token_weights, rules",
+                                              "kv_cache, probabilities, token_weights, rules",
                                               key),
                                   where);
     if (!object.contains("version") || object.at("version") != kRecipeVersion)

@@ -3,47 +3,11 @@
 // with exact bytes and lint.
 #pragma once
 
-#include "core/codec/row_rounder.h"
-#include "core/model/kv_rounder.h"
 #include "core/model/model.h"
 #include "core/quant/method.h"
+#include "core/recipe/kv_scheme.h"
 
 namespace qs {
-
-/// How the inputs of a linear are rounded when the model runs: every token by itself
-/// (core/codec/row_rounder.h).
-struct InputScheme {
-    std::string codec = "int";
-    Params codecParams;   ///< of the codec's specs
-    double keepAbove = 0; ///< values of a larger magnitude stay as they are; 0: none
-    bool operator==(const InputScheme&) const = default;
-
-    /// Usual choices by short names, "int8": per token, symmetric; "fp8": per token; "mxfp4"; ...
-    static Result<InputScheme> preset(const std::string& name);
-    static std::vector<std::string> presets();
-    std::string label() const; ///< the preset's name, else the codec's label
-    static Result<InputScheme> fromJson(const nlohmann::json& object, const std::string& where);
-    nlohmann::json toJson() const;
-};
-
-/// How the KV cache is rounded when the model runs (core/model/kv_rounder.h).
-struct KvScheme {
-    std::optional<InputScheme> keys, values; ///< none: as they are
-    bool keysPerChannel = false, keysBeforeRope = false;
-    size_t exactTokens = 0; ///< at the start of a context, 0 .. kMostExactTokens
-    bool operator==(const KvScheme&) const = default;
-
-    static constexpr size_t kMostExactTokens = 1 << 20;
-    /// One format for keys and values, token by token, by short names: "int4", "q8_0", ...
-    static Result<KvScheme> preset(const std::string& name);
-    static std::vector<std::string> presets();
-    std::string label() const; ///< "keys int4 per channel, values int4"
-    static Result<KvScheme> fromJson(const nlohmann::json& object, const std::string& where);
-    nlohmann::json toJson() const;
-};
-
-/// Null without a scheme.
-Result<std::shared_ptr<const KvRounder>> kvRounder(const std::optional<KvScheme>& scheme);
 
 /// Codec + method + their parameters, for one tensor.
 struct Scheme {
@@ -60,8 +24,10 @@ struct Scheme {
     nlohmann::json toJson() const;
 };
 
-/// What rounds the inputs of linears with this scheme; null without `inputs`.
-Result<std::shared_ptr<const RowRounder>> inputRounder(const Scheme& scheme);
+/// What rounds the inputs of linears with this scheme; null without `inputs`. `base`: that which was found
+/// where it is searched, else the format's own.
+Result<std::shared_ptr<const RowRounder>> inputRounder(const Scheme& scheme,
+                                                       std::optional<int> base = std::nullopt);
 
 /// `match` is a glob over module names (`*` any run, `?` one character), e.g. "layers.*.mlp.down_proj". No
 /// scheme = keep in the source format.
@@ -98,12 +64,16 @@ struct TokenWeights {
 
 /// What recipes and plans say of the model as a whole.
 struct ModelSettings {
-    std::vector<TransformUse> transforms;     ///< applied in this order, each to what the ones before left
-    std::optional<KvScheme> kvCache;          ///< none: as the model computes it
+    std::vector<TransformUse> transforms; ///< applied in this order, each to what the ones before left
+    std::optional<KvScheme> kvCache;      ///< none: as the model computes it
+    std::optional<InputScheme>
+        probabilities; ///< of attention, every query's row by itself; none: as they are
     std::optional<TokenWeights> tokenWeights; ///< none: all tokens alike
     bool operator==(const ModelSettings&) const = default;
 
-    /// The keys transforms, kv_cache and token_weights of an object that may have others.
+    /// A transform, the KV cache or a searched base does.
+    bool needCalibration() const;
+    /// The keys transforms, kv_cache, probabilities and token_weights of an object that may have others.
     static Result<ModelSettings> fromJson(const nlohmann::json& object, const std::string& where);
     /// Adds those keys that say something.
     void addTo(nlohmann::json& object) const;
@@ -152,7 +122,7 @@ struct Plan : ModelSettings {
     uint64_t seed = 0;
 
     bool hasErrors() const;
-    bool needsCalibration() const; ///< a method or a transform does
+    bool needsCalibration() const; ///< a method, a transform, the KV cache or a searched base does
     /// Quantized payload bits per quantized weight; 0 when nothing is quantized.
     double bitsPerWeight() const;
     /// Canonical JSON of schemes per module + seed + settings that say something; runs are resumed only with

@@ -5,6 +5,7 @@
 #include "core/model/forward.h"
 #include "core/recipe/stored_bytes.h"
 #include "core/run/run.h"
+#include "core/run/run_findings.h"
 #include "core/run/run_journal.h"
 #include "core/run/token_weights.h"
 #include "core/run/transform_block.h"
@@ -90,7 +91,6 @@ public:
             QS_TRY(BlockTransformer t, BlockTransformer::create(model_, plan_, *calibration_, *weights_));
             transformer_.emplace(std::move(t));
         }
-        QS_TRY(cache_, kvRounder(plan_.kvCache));
         for (size_t u = 0; u < units_.size(); ++u)
             if (!sitesWithSigma(u).empty()) lastWithSigma_ = int(u);
         return {};
@@ -99,6 +99,7 @@ public:
     int unitCount() const { return int(units_.size()); }
 
     Result<void> run(RunJournal& journal) {
+        QS_CHECK(beginRounding());
         const bool runs = lastWithSigma_ >= journal.unitsDone() && !isRecorded(calibration_);
         const int forwardUntil = runs ? lastWithSigma_ : -1;
         if (forwardUntil >= 0) QS_CHECK(beginForward());
@@ -124,6 +125,29 @@ private:
                                    : fmt::format("Quantize tensor {} of {}", unit + 1, unitCount());
     }
 
+    /// What rounds activations behind finished blocks; what that takes from the text is found first.
+    Result<void> beginRounding() {
+        const auto file = findingsFile(options_.directory);
+        std::error_code ec;
+        if (needsFindings(plan_) && !std::filesystem::exists(file, ec)) {
+            job_.report("Measure activations that are rounded", 0.0, 1.0);
+            QS_TRY(const RunFindings found,
+                   findForRun(model_, plan_, calibration_->tokens(), options_.activationBudgetBytes, backend_,
+                              job_.silent()));
+            QS_CHECK(writeFindings(file, found));
+        }
+        if (needsFindings(plan_)) {
+            QS_TRY(findings_, readFindings(file, model_.spec().blocks.size()));
+        }
+        QS_TRY(rounders_, blockRounders(plan_, model_, findings_));
+        return {};
+    }
+
+    void roundActivations(DeviceBlock& block, int unit) const {
+        block.attention.cache = rounders_[size_t(unit)].cache;
+        block.attention.probabilities = rounders_[size_t(unit)].probabilities;
+    }
+
     Result<void> beginForward() {
         const TokenWindows& tokens = calibration_->tokens();
         QS_TRY(Forward f, Forward::create(model_.spec(), backend_, tokens.cols()));
@@ -139,7 +163,7 @@ private:
         QS_TRY(const auto codec, codecOf(q));
         const Matrix values = codec->dequantize(q);
         const BlockSpec& spec = model_.spec().blocks[size_t(e.target.block)];
-        QS_TRY(auto inputs, inputRounder(*e.scheme));
+        QS_TRY(auto inputs, inputRounder(*e.scheme, e.target.module, findings_));
         QS_CHECK(block.roundInputs(spec, e.target.module, std::move(inputs)));
         return block.replaceWeight(spec, e.target.module, values.view(), backend_);
     }
@@ -178,7 +202,7 @@ private:
             QS_TRY(const QuantizedTensor q, readQuantizedTensor(journal.unitFile(unit), e->target.module));
             QS_CHECK(uploadQuantized(block, *e, q));
         }
-        block.attention.cache = cache_;
+        roundActivations(block, unit);
         return forward_->runBlock(size_t(unit), block, *hidden_, {}, false, job);
     }
 
@@ -269,7 +293,7 @@ private:
             }
             for (size_t i = 0; i < entries.size(); ++i)
                 QS_CHECK(uploadQuantized(*block, *entries[i], tensors[i]));
-            block->attention.cache = cache_;
+            roundActivations(*block, unit);
             QS_CHECK(forward_->runBlock(size_t(unit), *block, *hidden_, {}, false, job.part(0.8, 1.0)));
         }
         return {};
@@ -350,7 +374,8 @@ private:
     std::shared_ptr<const WeightSource> weights_;
     std::vector<std::vector<const PlanEntry*>> units_;
     int lastWithSigma_ = -1;
-    std::shared_ptr<const KvRounder> cache_; ///< of finished blocks
+    RunFindings findings_;
+    std::vector<BlockRounders> rounders_; ///< of finished blocks
     std::optional<BlockTransformer> transformer_;
     std::optional<Forward> forward_;
     std::optional<ActivationStore> hidden_;
@@ -398,13 +423,18 @@ Result<void> checkPlan(const Model& model, const Plan& plan, const Calibration* 
             "tokens cannot be weighted by their attention: an importance matrix and recorded "
             "activations have no tokens to run. Calibrate on text, or leave token_weights "
             "out of the recipe");
+    if (needsFindings(plan) && (importance || isRecorded(calibration)))
+        return Error::invalid("activations that are rounded cannot be measured: an importance matrix and "
+                              "recorded activations have no tokens to run. Calibrate on text, or leave "
+                              "keys_static, smooth_channels, key_codebook and search_base out of the recipe");
     if (importance && calibration)
         return Error::invalid(
             "give a calibration or an importance matrix, not both: which of them would weigh "
             "the errors?");
     if (importance) return requireNoErrors(lintImportance(plan, *importance));
     if (plan.needsCalibration() && !calibration)
-        return Error::invalid("a method or a transform of the plan needs calibration, and none was given");
+        return Error::invalid("a method, a transform, the KV cache or a searched base of the plan needs "
+                              "calibration, and none was given");
     if (!calibration) return {};
     QS_CHECK(calibration->requireFor(model));
     QS_CHECK(requireNoErrors(lintCalibration(plan, *calibration)));

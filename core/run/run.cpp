@@ -2,6 +2,7 @@
 #include "core/run/run.h"
 
 #include "core/model/tensor_places.h"
+#include "core/run/run_findings.h"
 #include "core/run/run_journal.h"
 #include "core/store/folded_store.h"
 #include "core/store/quantized_store.h"
@@ -64,14 +65,30 @@ namespace {
 
 using RounderOfWeight = std::unordered_map<std::string, std::shared_ptr<const RowRounder>>;
 
-Result<std::shared_ptr<const KvRounder>> cacheRounderOf(const Run& run) {
+/// By the weight of a block's keys.
+using BlockRoundersOfWeight = std::unordered_map<std::string, BlockRounders>;
+
+Result<BlockRoundersOfWeight> blockRoundersOf(const Run& run, const Model& model,
+                                              const RunFindings& findings) {
     QS_TRY(const ModelSettings settings,
            ModelSettings::fromJson(run.manifest().plan(), run.directory().string()));
-    return kvRounder(settings.kvCache);
+    QS_TRY(const std::vector<BlockRounders> rounders, blockRounders(settings, model, findings));
+    BlockRoundersOfWeight out;
+    for (size_t b = 0; b < rounders.size(); ++b)
+        out[model.spec().blocks[b].attention.k.weight] = rounders[b];
+    return out;
+}
+
+/// None in runs that did not need any.
+Result<RunFindings> findingsOf(const Run& run, const Model& model) {
+    std::error_code ec;
+    const auto file = findingsFile(run.directory());
+    if (!model.hasForward() || !std::filesystem::exists(file, ec)) return RunFindings();
+    return readFindings(file, model.spec().blocks.size());
 }
 
 /// From the schemes of the run's plan that round inputs.
-Result<RounderOfWeight> roundersOf(const Run& run, const Model& model) {
+Result<RounderOfWeight> roundersOf(const Run& run, const Model& model, const RunFindings& findings) {
     RounderOfWeight out;
     const nlohmann::json plan = run.manifest().plan();
     const auto tensors = plan.find("tensors");
@@ -80,7 +97,7 @@ Result<RounderOfWeight> roundersOf(const Run& run, const Model& model) {
         const auto entry = tensors->find(t.module);
         if (entry == tensors->end() || !entry->is_object() || !entry->contains("inputs")) continue;
         QS_TRY(const Scheme scheme, Scheme::fromJson(*entry, run.directory().string() + ": " + t.module));
-        QS_TRY(out[t.weight], inputRounder(scheme));
+        QS_TRY(out[t.weight], inputRounder(scheme, t.module, findings));
     }
     return out;
 }
@@ -88,11 +105,11 @@ Result<RounderOfWeight> roundersOf(const Run& run, const Model& model) {
 class RunWeights final : public WeightSource {
 public:
     RunWeights(std::shared_ptr<const Run> run, std::shared_ptr<const Model> model, RounderOfWeight rounders,
-               std::shared_ptr<const KvRounder> cache)
+               BlockRoundersOfWeight ofBlock)
         : run_(std::move(run))
         , base_(modelWeights(*model))
         , rounderOfWeight_(std::move(rounders))
-        , cache_(std::move(cache)) {
+        , ofBlock_(std::move(ofBlock)) {
         for (const QuantTarget& t : model->targets())
             if (run_->result(t.module)) moduleOfWeight_[t.weight] = t.module;
         if (run_->changedTensors().empty()) return;
@@ -115,7 +132,14 @@ public:
         const auto it = rounderOfWeight_.find(weight);
         return it == rounderOfWeight_.end() ? base_->inputRounder(weight) : it->second;
     }
-    std::shared_ptr<const KvRounder> kvRounder() const override { return cache_; }
+    std::shared_ptr<const KvRounder> kvRounder(const std::string& keyWeight) const override {
+        const auto it = ofBlock_.find(keyWeight);
+        return it == ofBlock_.end() ? nullptr : it->second.cache;
+    }
+    std::shared_ptr<const RowRounder> probabilityRounder(const std::string& keyWeight) const override {
+        const auto it = ofBlock_.find(keyWeight);
+        return it == ofBlock_.end() ? nullptr : it->second.probabilities;
+    }
     std::string fingerprint() const override {
         return sha256Hex(base_->fingerprint() + run_->manifest().planFingerprint +
                          run_->manifest().calibrationFingerprint);
@@ -126,7 +150,7 @@ private:
     std::shared_ptr<const Run> run_;
     std::shared_ptr<const WeightSource> base_;
     RounderOfWeight rounderOfWeight_;
-    std::shared_ptr<const KvRounder> cache_;
+    BlockRoundersOfWeight ofBlock_;
     std::unordered_map<std::string, std::string> moduleOfWeight_;
     std::unordered_map<std::string, std::pair<size_t, size_t>> changed_; ///< rows, columns
 };
@@ -143,10 +167,11 @@ Result<std::shared_ptr<const WeightSource>> runWeights(std::shared_ptr<const Run
             run->directory().string());
     if (!run->complete())
         return Error::invalid("the run is not finished: " + run->statusText(), run->directory().string());
-    QS_TRY(RounderOfWeight rounders, roundersOf(*run, *model));
-    QS_TRY(auto cache, cacheRounderOf(*run));
+    QS_TRY(const RunFindings findings, findingsOf(*run, *model));
+    QS_TRY(RounderOfWeight rounders, roundersOf(*run, *model, findings));
+    QS_TRY(BlockRoundersOfWeight ofBlock, blockRoundersOf(*run, *model, findings));
     return std::make_shared<const RunWeights>(std::move(run), std::move(model), std::move(rounders),
-                                              std::move(cache));
+                                              std::move(ofBlock));
 }
 
 } // namespace qs

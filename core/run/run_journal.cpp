@@ -2,6 +2,7 @@
 #include "core/run/run_journal.h"
 
 #include "core/base/temporary.h"
+#include "core/run/run_findings.h"
 
 #include <cerrno>
 #include <cstring>
@@ -148,6 +149,7 @@ Result<RunJournal> RunJournal::createOrResume(const fs::path& directory, const R
     if (!fs::exists(manifestFile)) {
         // Left-overs of a journal without its manifest belong to nothing.
         fs::remove(directory / "journal.json", ec);
+        fs::remove(findingsFile(directory), ec);
         QS_CHECK(writeFileAtomically(manifestFile, manifestToJson(manifest, unitsTotal).dump(2) + "\n"));
         return journal;
     }

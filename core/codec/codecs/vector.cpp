@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // vector: v rows of one column share an index into a codebook of vectors, w' = s (C[i] + R[k]): s of the
 // group, C the codebook, R one for what C leaves, if asked for. Codebooks are fitted to the tensor by
-// weighted k-means (VPTQ), or are those that suit normal values (HIGGS), which rotated weights are.
+// weighted k-means (VPTQ), or are those that suit normal values (HIGGS), which rotated weights are. With a
+// projection C = D P^T: vectors D of fewer dimensions, fitted among the weights' principal axes P (LR2VQ).
 //
 // Codes: with b bits per weight C has 2^(b v) vectors. Row j of the v holds bits j b .. j b + b - 1 of the
 // index, and above them its bits of the index into R. The last vector of a column may have fewer rows, and
 // then chooses among the first 2^(b rows).
 // Layout: one code of b bits per weight; one scale (f16, bf16 or f32) per group, row or matrix, the root mean
-// square of its weights; fitted codebooks in QuantizedTensor::tables [vectors of C and R, v] as f16.
+// square of its weights; fitted codebooks in QuantizedTensor::tables [vectors of C and R, v] as f16, with a
+// projection of d dimensions D and below it P: [vectors + v, d].
 #include "core/codec/gaussian_codebook.h"
 #include "core/codec/scale_groups.h"
+#include "core/linalg/blas.h"
+#include "core/linalg/decompose.h"
 #include "core/linalg/kmeans.h"
 
 #include <array>
@@ -34,6 +38,11 @@ const ParamSpecs& specs() {
                           "vectors fit weights better and cost more time and larger codebooks."),
         ParamSpec::integer("residual", "Residual bits", 0, 0, 4,
                            "Bits per weight of a second codebook for what the first leaves; 0: none.", "bit"),
+        ParamSpec::integer(
+            "projection", "Projection", 0, 0, 7,
+            "Dimensions of the space that the codebook is fitted in, the principal axes of the "
+            "vectors; fewer than a vector has. 0: none. Smaller codebooks for long vectors.",
+            "dim"),
         ParamSpec::choice(
             "codebook", "Codebook", "fitted", {"fitted", "gaussian"},
             "fitted: to the tensor, weighted by how active inputs are where the method knows it; "
@@ -59,6 +68,12 @@ struct Codebooks {
     }
 };
 
+/// Vectors of a matrix on scales of 1, drawn without repetition where there are many, with their weights.
+struct TrainingSet {
+    Matrix points;
+    std::vector<float> weights;
+};
+
 class VectorCodec final : public Codec {
 public:
     explicit VectorCodec(Params params, std::shared_ptr<const Codebooks> codebooks = nullptr)
@@ -67,6 +82,7 @@ public:
         , indexBits_(int(params_.integer("bits")))
         , residualBits_(int(params_.integer("residual")))
         , length_(size_t(params_.choice("length")[0] - '0'))
+        , projection_(size_t(params_.integer("projection")))
         , codebooks_(std::move(codebooks)) {}
 
     const std::string& id() const override {
@@ -77,9 +93,11 @@ public:
     int bits() const override { return indexBits_ + residualBits_; }
     int levels() const override { return 1 << bits(); }
     std::string label() const override {
-        return fmt::format("vq{}{} v{} {}{}", indexBits_,
-                           residualBits_ ? fmt::format("+{}", residualBits_) : "", length_, groups_.label(),
-                           isFitted() ? "" : " gauss");
+        std::string out = fmt::format("vq{}", indexBits_);
+        if (residualBits_) out += fmt::format("+{}", residualBits_);
+        out += fmt::format(" v{}", length_);
+        if (projection_) out += fmt::format(" of {} axes", projection_);
+        return out + " " + groups_.label() + (isFitted() ? "" : " gauss");
     }
     DType scaleType() const override { return groups_.type; }
     bool symmetric() const override { return true; }
@@ -93,7 +111,7 @@ public:
         StoredBits out;
         out.codes = uint64_t(rows) * cols * uint64_t(bits());
         out.scales = groups_.bits(l);
-        if (isFitted()) out.tables = uint64_t(tableRows()) * length_ * 16;
+        if (isFitted()) out.tables = uint64_t(tableRows()) * tableColumns() * 16;
         if (withIndex) out.index = uint64_t(cols) * 32;
         return out;
     }
@@ -110,7 +128,7 @@ public:
     }
     void allocateParameters(QuantizedTensor& q) const override {
         Codec::allocateParameters(q);
-        if (isFitted()) q.tables = Matrix(tableRows(), length_);
+        if (isFitted()) q.tables = Matrix(tableRows(), tableColumns());
     }
     void prepareParameters(ConstMatrixView weight, std::span<const float> importance,
                            QuantizedTensor& q) const override {
@@ -119,7 +137,10 @@ public:
     }
 
     std::unique_ptr<const Codec> reading(const Matrix& tables) const override {
-        const Matrix& entries = isFitted() ? tables : gaussianCodebook(length_, indexBits_ * int(length_));
+        const Matrix lifted = projection_ ? lift(tables) : Matrix();
+        const Matrix& entries = projection_  ? lifted
+                                : isFitted() ? tables
+                                             : gaussianCodebook(length_, indexBits_ * int(length_));
         return std::make_unique<VectorCodec>(
             params_, std::make_shared<const Codebooks>(Codebooks::of(entries, vectorsOf(indexBits_))));
     }
@@ -156,7 +177,19 @@ protected:
 private:
     bool isFitted() const { return params_.choice("codebook") == "fitted"; }
     size_t vectorsOf(int bits) const { return bits > 0 ? size_t(1) << (size_t(bits) * length_) : 0; }
-    size_t tableRows() const { return vectorsOf(indexBits_) + vectorsOf(residualBits_); }
+    size_t tableRows() const {
+        return vectorsOf(indexBits_) + (projection_ ? length_ : vectorsOf(residualBits_));
+    }
+    size_t tableColumns() const { return projection_ ? projection_ : length_; }
+
+    /// D P^T.
+    Matrix lift(const Matrix& tables) const {
+        const size_t vectors = vectorsOf(indexBits_);
+        Matrix out(vectors, length_);
+        linalg::gemm(false, true, 1.0f, tables.view().block(0, vectors, 0, projection_),
+                     tables.view().block(vectors, length_, 0, projection_), 0.0f, out.view());
+        return out;
+    }
 
     float scaleOf(std::span<const float> values, float clip) const {
         double squares = 0;
@@ -197,18 +230,13 @@ private:
     }
 
     void fitCodebooks(ConstMatrixView weight, std::span<const float> importance, QuantizedTensor& q) const;
+    void fitProjected(const TrainingSet& set, QuantizedTensor& q) const;
 
     Params params_;
     ScaleGroups groups_;
     int indexBits_, residualBits_;
-    size_t length_;
+    size_t length_, projection_;
     std::shared_ptr<const Codebooks> codebooks_;
-};
-
-/// Vectors of a matrix on scales of 1, drawn without repetition where there are many, with their weights.
-struct TrainingSet {
-    Matrix points;
-    std::vector<float> weights;
 };
 
 TrainingSet drawVectors(ConstMatrixView weight, std::span<const float> importance, const QuantizedTensor& q,
@@ -234,6 +262,30 @@ TrainingSet drawVectors(ConstMatrixView weight, std::span<const float> importanc
     return out;
 }
 
+float halfOf(float v) {
+    return halfToFloat(floatToHalf(v));
+}
+
+void VectorCodec::fitProjected(const TrainingSet& set, QuantizedTensor& q) const {
+    const size_t vectors = vectorsOf(indexBits_);
+    MatrixD moments(length_, length_);
+    for (size_t n = 0; n < set.points.rows(); ++n)
+        for (size_t i = 0; i < length_; ++i)
+            for (size_t j = 0; j < length_; ++j)
+                moments(i, j) += double(set.weights[n]) * double(set.points(n, i)) * double(set.points(n, j));
+    const linalg::SymmetricEigen axes = linalg::symmetricEigen(moments.view());
+    for (size_t i = 0; i < length_; ++i)
+        for (size_t j = 0; j < projection_; ++j)
+            q.tables(vectors + i, j) = halfOf(float(axes.vectors(i, j)));
+    Matrix points(set.points.rows(), projection_);
+    linalg::gemm(false, false, 1.0f, set.points.view(),
+                 std::as_const(q.tables).view().block(vectors, length_, 0, projection_), 0.0f, points.view());
+    const Matrix centers = linalg::kMeans(std::as_const(points).view(), set.weights,
+                                          {.clusters = vectors, .stop = 1e-3, .seed = 1});
+    for (size_t i = 0; i < centers.size(); ++i)
+        q.tables.data()[i] = halfOf(centers.data()[i]);
+}
+
 void VectorCodec::fitCodebooks(ConstMatrixView weight, std::span<const float> importance,
                                QuantizedTensor& q) const {
     // The scales of the weights as they are; methods may fit them again on the way.
@@ -251,10 +303,11 @@ void VectorCodec::fitCodebooks(ConstMatrixView weight, std::span<const float> im
             linalg::kMeans(set.points.view(), set.weights, {.clusters = count, .stop = 1e-3, .seed = 1});
         for (size_t i = 0; i < count; ++i)
             for (size_t j = 0; j < length_; ++j)
-                q.tables(first + i, j) = halfToFloat(floatToHalf(centers(i, j)));
+                q.tables(first + i, j) = halfOf(centers(i, j));
     };
     const size_t vectors = vectorsOf(indexBits_), more = vectorsOf(residualBits_);
     TrainingSet set = drawVectors(weight, importance, q, length_, kPointsPerVector * std::max(vectors, more));
+    if (projection_) return fitProjected(set, q);
     fit(set, 0, vectors);
     if (more == 0) return;
     const linalg::NearestCenter book(q.tables.view().block(0, vectors, 0, length_));
@@ -276,14 +329,14 @@ Result<void> VectorCodec::checkParameters(const QuantizedTensor& q) const {
             return Error::invalid(
                 fmt::format("zero {} is {:.9g}, {} has no zero points", i, q.zero.data()[i], label()));
     }
-    const size_t rows = isFitted() ? tableRows() : 0, cols = isFitted() ? length_ : 0;
+    const size_t rows = isFitted() ? tableRows() : 0, cols = isFitted() ? tableColumns() : 0;
     if (q.tables.rows() != rows || q.tables.cols() != cols)
         return Error::invalid(fmt::format("tables are [{}, {}], expected [{}, {}]", q.tables.rows(),
                                           q.tables.cols(), rows, cols));
     for (size_t i = 0; i < q.tables.size(); ++i)
         if (const float v = q.tables.data()[i]; !std::isfinite(v) || halfToFloat(floatToHalf(v)) != v)
             return Error::invalid(
-                fmt::format("tables[{}, {}] = {:.9g} is no finite f16", i / length_, i % length_, v));
+                fmt::format("tables[{}, {}] = {:.9g} is no finite f16", i / cols, i % cols, v));
     return {};
 }
 
@@ -298,6 +351,12 @@ Result<std::shared_ptr<const Codec>> create(const Params& params) {
                                   "codec vector");
     if (!fitted && p.integer("residual") > 0)
         return Error::invalid("a gaussian codebook has no residual", "codec vector");
+    if (const long long d = p.integer("projection");
+        d >= length || (d > 0 && (!fitted || p.integer("residual") > 0)))
+        return Error::invalid(fmt::format("a projection to {} dimensions: it must be fewer than the {} of a "
+                                          "vector, of a fitted codebook without a residual",
+                                          d, length),
+                              "codec vector");
     return std::make_shared<const VectorCodec>(std::move(p));
 }
 
@@ -306,6 +365,7 @@ Result<Params> withBits(const Params& params, int bits) {
     nlohmann::json object = params.toJson();
     object["bits"] = bits;
     object["residual"] = 0;
+    object["projection"] = 0;
     const int most = object["codebook"] == "fitted" ? kMostIndexBits : kMostGaussianBits;
     int length = int(kMostLength);
     while (length > 2 && length * bits > most)
@@ -322,8 +382,9 @@ const CodecDescriptor& codec_vector() {
         .label = "Vector codebook",
         .summary = "Several output channels share an index into a codebook fitted to the tensor, with a "
                    "second one for what is left if asked for, or into one for normal values",
-        .citation = "Liu et al. 2024, arXiv:2409.17066 (VPTQ); Malinovskii et al. 2024, arXiv:2411.17525 "
-                    "(HIGGS)",
+        .citation =
+            "Liu et al. 2024, arXiv:2409.17066 (VPTQ); Malinovskii et al. 2024, arXiv:2411.17525 "
+            "(HIGGS); Zhu et al. 2022, Learning Low-Rank Representations for Model Compression (LR2VQ)",
         .params = specs(),
         .create = create,
         .withBits = withBits,

@@ -9,6 +9,7 @@
 #include "core/model/architecture.h"
 #include "core/quant/method.h"
 #include "core/quant/transform/transform.h"
+#include "core/recipe/kv_scheme.h"
 
 using namespace qs;
 using namespace qs::test;
@@ -33,6 +34,13 @@ std::string flagOf(const std::string& key) {
     std::string name = "--" + key;
     std::replace(name.begin(), name.end(), '_', '-');
     return name;
+}
+
+std::vector<std::string> kvIds() {
+    std::vector<std::string> ids = KvScheme::presets();
+    for (const KvOption& o : kvOptions())
+        ids.emplace_back(o.id);
+    return ids;
 }
 
 } // namespace
@@ -130,6 +138,13 @@ private slots:
         QTest::newRow("text and calibration")
             << quantize + QStringList{"--text", "t", "--calibration", "c.h5"} << "--calibration"
             << "--text";
+        QTest::newRow("cache by age") << quantize + QStringList{"--kv", "int8@9,int4@3,int2"} << "--kv"
+                                      << "ages must ascend";
+        QTest::newRow("cache flags alone") << quantize + QStringList{"--kv-static"} << "--kv-static"
+                                           << "--kv";
+        QTest::newRow("cache two ways")
+            << quantize + QStringList{"--kv", "int4", "--kv-static", "--kv-per-channel"} << "--kv"
+            << "not both";
         QTest::newRow("window of one") << quantize + QStringList{"--window", "1"} << "--window"
                                        << "";
         QTest::newRow("device") << quantize + QStringList{"--device", "abacus"} << "--device"
@@ -191,15 +206,20 @@ private slots:
 
     void listsAreTheRegistries_data() {
         QTest::addColumn<QString>("kind");
-        for (const char* kind : {"methods", "transforms", "codecs", "architectures", "readers", "exporters"})
+        for (const char* kind :
+             {"methods", "transforms", "codecs", "architectures", "readers", "exporters", "kv"})
             QTest::newRow(kind) << kind;
     }
     void listsAreTheRegistries() {
         QFETCH(QString, kind);
         const std::map<QString, std::vector<std::string>> expected = {
-            {"methods", idsOf(methods())}, {"transforms", idsOf(transforms())},
-            {"codecs", idsOf(codecs())},   {"architectures", idsOf(architectures())},
-            {"readers", idsOf(readers())}, {"exporters", idsOf(exporters())}};
+            {"methods", idsOf(methods())},
+            {"transforms", idsOf(transforms())},
+            {"codecs", idsOf(codecs())},
+            {"architectures", idsOf(architectures())},
+            {"readers", idsOf(readers())},
+            {"exporters", idsOf(exporters())},
+            {"kv", kvIds()}};
         const Outcome o = cli({"list", kind, "--json"});
         QS_EXIT(o, 0);
         QVERIFY(o.err.isEmpty());

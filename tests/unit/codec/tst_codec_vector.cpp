@@ -243,6 +243,65 @@ private slots:
             QVERIFY(!q && q.error().message.find("2 weights together") != std::string::npos);
         }
     }
+    /// w' = s P d: by hand for one vector of two axes.
+    void projectionByHand() {
+        const auto codec = make({{"bits", 1}, {"length", "4"}, {"projection", 2}});
+        QuantizedTensor q;
+        q.codec = "vector";
+        q.codecParams = codec->params();
+        q.rows = 4;
+        q.cols = 1;
+        q.layout = *codec->layout(4, 1);
+        codec->allocateParameters(q);
+        QCOMPARE(q.tables.rows(), size_t(16 + 4));
+        QCOMPARE(q.tables.cols(), size_t(2));
+        q.tables(5, 0) = 2; // index 0101b: codes 1, 0, 1, 0
+        q.tables(5, 1) = -1;
+        const float axes[4][2] = {{1, 0}, {0.5f, 0}, {0, 1}, {0.25f, 0.5f}};
+        for (size_t r = 0; r < 4; ++r) {
+            q.scale(r, 0) = float(r + 1);
+            q.tables(16 + r, 0) = axes[r][0];
+            q.tables(16 + r, 1) = axes[r][1];
+        }
+        q.codes = {1, 0, 1, 0};
+        const Matrix out = codec->dequantize(q);
+        const float expected[] = {2, 2 * 1.0f, 3 * -1.0f, 4 * (0.5f - 0.5f)};
+        for (size_t r = 0; r < 4; ++r)
+            QCOMPARE(out(r, 0), expected[r]);
+        QCOMPARE(codec->storedBits(4, 1)->tables, uint64_t(20 * 2 * 16));
+    }
+    /// Vectors that lie in a plane lose nothing to two axes, others do; three axes lose less than two.
+    void projectionKeepsThePrincipalAxes() {
+        Layer l = makeLayer(128, 64, 8, 71);
+        const auto errorOf = [&](int axes) {
+            const auto codec = make({{"bits", 2}, {"length", "4"}, {"projection", axes}, {"group", 0}});
+            const QuantizedTensor q = nearest(l, *codec);
+            if (!codec->checkParameters(q)) qFatal("parameters");
+            return measureError(l.weight.view(), codec->dequantize(q).view(), nullptr)->weight;
+        };
+        const double all = errorOf(0), three = errorOf(3), two = errorOf(2);
+        qInfo("all %.4g, three axes %.4g, two %.4g", all, three, two);
+        QVERIFY(all < three && three < two);
+        for (size_t r = 0; r < 128; r += 4)
+            for (size_t c = 0; c < 64; ++c) {
+                const float a = l.weight(r, c), b = l.weight(r + 1, c);
+                const float plane[] = {a + b, a - b, a, 2 * b};
+                for (size_t j = 0; j < 4; ++j)
+                    l.weight(r + j, c) = plane[j];
+            }
+        const double flat = errorOf(0), projected = errorOf(2);
+        qInfo("in a plane: all %.4g, two axes %.4g", flat, projected);
+        QVERIFY(projected < 1.15 * flat + 1e-9);
+    }
+    void projectionsThatCannotBe() {
+        for (const nlohmann::json& params :
+             {nlohmann::json{{"length", "4"}, {"projection", 4}},
+              nlohmann::json{{"length", "4"}, {"projection", 2}, {"residual", 1}},
+              nlohmann::json{{"length", "4"}, {"projection", 2}, {"codebook", "gaussian"}}}) {
+            const auto made = tryMake(params);
+            QVERIFY(!made && made.error().message.find("projection") != std::string::npos);
+        }
+    }
 };
 
 QS_TEST(Codec_vector)

@@ -117,7 +117,8 @@ private slots:
                 const auto rounder = *kvRounder(scheme("int4", perChannel, false, exact));
                 Tensor t;
                 QS_VERIFY_OK(m_backend->upload(std::as_const(x).view(), t));
-                QS_VERIFY_OK(rounder->roundKeys(*m_backend, kWindow, t));
+                const KvRounder::Step& step = rounder->steps.front();
+                QS_VERIFY_OK(rounder->round(step.keys.get(), *m_backend, kWindow, t));
                 Matrix have(x.rows(), x.cols());
                 QS_VERIFY_OK(m_backend->download(t, have.view()));
                 for (size_t i = 0; i < have.size(); ++i)
@@ -127,7 +128,7 @@ private slots:
                                             .arg(have.data()[i])
                                             .arg(expected.data()[i])));
                 QS_VERIFY_OK(m_backend->upload(std::as_const(x).view(), t));
-                QS_VERIFY_OK(rounder->roundValues(*m_backend, kWindow, t)); // never per channel
+                QS_VERIFY_OK(rounder->round(step.values.get(), *m_backend, kWindow, t)); // never per channel
                 QS_VERIFY_OK(m_backend->download(t, have.view()));
                 QVERIFY(perChannel != std::equal(have.span().begin(), have.span().end(), expected.data(),
                                                  [](float a, float b) { return std::fabs(a - b) <= 1e-5f; }));

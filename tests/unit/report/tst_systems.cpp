@@ -25,7 +25,11 @@ class Systems : public QObject {
         if (kind == "inputs") return InputScheme::preset(name).has_value();
         if (kind == "score") return findScore(name).has_value();
         if (kind == "allocator") return findAllocator(name).has_value();
-        if (kind == "kv") return KvScheme::preset(name).has_value();
+        if (kind == "probabilities") return InputScheme::probabilityPreset(name).has_value();
+        if (kind == "kv")
+            return KvScheme::preset(name).has_value() ||
+                   std::any_of(kvOptions().begin(), kvOptions().end(),
+                               [&](const KvOption& o) { return name == o.id; });
         if (kind == "rotation") return findRotation(name).has_value();
         return false;
     }

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// How activations are rounded, in recipes.
+#pragma once
+
+#include "core/base/param_spec.h"
+#include "core/codec/row_rounder.h"
+
+namespace qs {
+
+/// How the inputs of a linear are rounded when the model runs: every token by itself
+/// (core/codec/row_rounder.h).
+struct InputScheme {
+    std::string codec = "int";
+    Params codecParams;   ///< of the codec's specs
+    double keepAbove = 0; ///< values of a larger magnitude stay as they are; 0: none
+    /// The base of a log grid is chosen on calibration text, for each place (AdaLog).
+    bool searchBase = false;
+    bool operator==(const InputScheme&) const = default;
+
+    /// Usual choices by short names, "int8": per token, symmetric; "fp8": per token; "mxfp4"; ...
+    static Result<InputScheme> preset(const std::string& name);
+    static std::vector<std::string> presets();
+    /// As preset(): of the probabilities of attention.
+    static Result<InputScheme> probabilityPreset(const std::string& name);
+    static std::vector<std::string> probabilityPresets();
+    std::string label() const; ///< the preset's name, else the codec's label
+    static Result<InputScheme> fromJson(const nlohmann::json& object, const std::string& where);
+    nlohmann::json toJson() const;
+};
+
+} // namespace qs
