@@ -3,6 +3,7 @@
 #include "core/recipe/plan_rules.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace qs {
 
@@ -189,10 +190,10 @@ std::optional<LintIssue> ruleOnProbabilities(const ModelSettings& settings, cons
 }
 
 std::optional<LintIssue> ruleOnStoredCache(const Model& model) {
-    const json& config = model.checkpoint().config();
+    const nlohmann::json& config = model.checkpoint().config();
     for (const char* key : {"quantization_config", "compression_config"}) {
         if (!config.is_object() || !config.contains(key) || !config.at(key).is_object()) continue;
-        const json& settings = config.at(key);
+        const nlohmann::json& settings = config.at(key);
         const auto scheme = settings.find("kv_cache_scheme");
         if (scheme == settings.end() || scheme->is_null()) continue;
         return LintIssue{
