@@ -47,14 +47,14 @@ MixedGroup MixedGroup::binary(std::span<const float> values, std::span<const flo
         deviation += weight(i) * std::fabs(double(values[i]) - mean) / total;
     MixedGroup g{1, {1, 0}};
     g.scale = storedScale(float(2 * deviation), scaleType);
-    const double stored = std::nearbyint((0.5 - mean / double(g.scale)) * 64 + 96);
-    if (stored >= 0 && stored <= 255) {
+    const double stored = std::nearbyint((0.5 - mean / double(g.scale)) * 4 + 2);
+    if (stored >= 0 && stored <= g.zero.most()) {
         g.zero.stored = int(stored);
         return g;
     }
     g.scale =
         storedScale(float(std::fabs(mean)), scaleType); // values far from 0 that differ little: 0 and mean
-    g.zero.stored = mean > 0 ? 96 : 160;
+    g.zero.stored = mean > 0 ? 2 : 6;
     return g;
 }
 

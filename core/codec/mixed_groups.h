@@ -10,15 +10,16 @@ namespace qs {
 
 /// What int_mixed keeps as `zero` of a group: 256 bits + stored, 0 <= stored < 256. The value of a code q is
 /// scale (q - offset). With two bits and more the offset is the integer `stored`; with one bit, where it
-/// decides how far either value is from 0, it is (stored - 96) / 64.
+/// decides how far either value is from 0, it is (stored - 2) / 4, stored = 0 .. 7.
 struct MixedZero {
     int bits = 0;
     int stored = 0;
 
     static MixedZero unpack(float zero);
     float pack() const { return float(256 * bits + stored); }
-    float offset() const { return bits == 1 ? float(stored - 96) / 64 : float(stored); }
-    float top() const { return float((1 << bits) - 1); } ///< the highest code
+    float offset() const { return bits == 1 ? float(stored - 2) / 4 : float(stored); }
+    float top() const { return float((1 << bits) - 1); }         ///< the highest code
+    int most() const { return bits == 1 ? 7 : (1 << bits) - 1; } ///< of stored
 };
 
 /// Scale, in its stored type, and zero of one group.
@@ -28,7 +29,8 @@ struct MixedGroup {
 
     /// The grid of GPTQ, 0 within it; bits >= 2.
     static MixedGroup ofRange(int bits, float lo, float hi, DType scaleType);
-    /// mean -+ mean|w - mean|, one bit; 0 and the mean where these are too far from 0 for `stored`.
+    /// mean -+ mean|w - mean|, one bit, as near as the offset is kept; 0 and the mean where these are too far
+    /// from 0 for it.
     static MixedGroup binary(std::span<const float> values, std::span<const float> weights, DType scaleType);
     /// The grid with the least sum of weights |error|^2.4 over `shares` of the range of the values, the first
     /// of equals; binary() with one bit. `weights`: positive, of the values; empty: all 1.

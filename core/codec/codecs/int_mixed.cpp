@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // int_mixed: integers whose bits differ by group of columns: b - 1, b or b + 1 (mixed_groups.h), b = 2..7.
-// Which groups get which is SliM-LLM's method's business; for the others the format finds it itself: groups
-// are ordered by the sum of importance w^2, and of the numbers k of groups with a bit less and with a bit
-// more, the one with the least sum of importance (w - w')^2 for plain ranges is taken. Layout: codes of b'
-// bits, those of their group; per group and row a scale (f16, bf16 or f32) and 8 bits that say where 0 is;
-// per group of columns 2 bits: b' - b + 1.
+// SliM-LLM chooses which; for other methods the format does: groups are ordered by the sum of importance w^2,
+// and of the numbers of groups with a bit less and as many with a bit more, the one with the least sum of
+// importance (w - w')^2 on whole ranges is taken.
+//
+// Layout: codes of b' bits, those of their group; per group and row a scale (f16, bf16 or f32) and b + 1 bits
+// that say where 0 is; per group of columns 2 bits: b' - b + 1.
 #include "core/codec/bits_param.h"
 #include "core/codec/level_codec.h"
 #include "core/codec/mixed_groups.h"
@@ -57,7 +58,7 @@ public:
         StoredBits out;
         out.codes = uint64_t(rows) * cols * uint64_t(bits_);
         out.scales = uint64_t(rows) * l.groups * uint64_t(dtypeInfo(type_).bits);
-        out.zeros = uint64_t(rows) * l.groups * 8;
+        out.zeros = uint64_t(rows) * l.groups * uint64_t(bits_ + 1);
         out.tables = uint64_t(l.groups) * 2;
         if (withIndex) out.index = uint64_t(cols) * 32;
         return out;
@@ -165,8 +166,7 @@ Result<void> IntMixedCodec::checkGroup(const QuantizedTensor& q, size_t row, siz
     if (!(scale > 0) || storedScale(scale, type_) != scale)
         return Error::invalid(fmt::format("scale[{}, {}] = {:.9g} is not a value above 0 of type {}", row,
                                           group, scale, dtypeInfo(type_).name));
-    if (zero.pack() != packed || zero.bits < bits_ - 1 || zero.bits > bits_ + 1 ||
-        (zero.bits > 1 && float(zero.stored) > zero.top()))
+    if (zero.pack() != packed || zero.bits < bits_ - 1 || zero.bits > bits_ + 1 || zero.stored > zero.most())
         return Error::invalid(fmt::format("zero[{}, {}] = {:.9g} is not 256 bits + zero point with {} .. {} "
                                           "bits",
                                           row, group, packed, bits_ - 1, bits_ + 1));

@@ -30,7 +30,7 @@ private slots:
         const auto q = quantizeToNearest(w.view(), *codec, {}, JobContext());
         QS_VERIFY_OK(q);
         QS_VERIFY_OK(codec->checkParameters(*q));
-        QCOMPARE(q->zero(0, 0), 256.0f + 128); // offset (128 - 96) / 64
+        QCOMPARE(q->zero(0, 0), 256.0f + 4); // offset (4 - 2) / 4
         QCOMPARE(q->scale(0, 0), 0.25f);
         QCOMPARE(q->zero(0, 1), 512.0f);
         QCOMPARE(q->scale(0, 1), 1.0f);
@@ -40,9 +40,9 @@ private slots:
         const Matrix v = codec->dequantize(*q);
         for (size_t i = 0; i < 24; ++i)
             QCOMPARE(v(0, i), w(0, i));
-        // 24 weights of 2 bits, 3 scales of 16, 3 zeros of 8, 3 groups of 2.
-        QCOMPARE(codec->storedBits(1, 24)->total(), uint64_t(48 + 48 + 24 + 6));
-        QCOMPARE(codec->storedBits(10, 24)->total(), uint64_t(10 * (48 + 48 + 24) + 6));
+        // 24 weights of 2 bits, 3 scales of 16, 3 zeros of 3, 3 groups of 2.
+        QCOMPARE(codec->storedBits(1, 24)->total(), uint64_t(48 + 48 + 9 + 6));
+        QCOMPARE(codec->storedBits(10, 24)->total(), uint64_t(10 * (48 + 48 + 9) + 6));
     }
     /// A group of 1 bit: the mean less and plus the mean deviation, by hand; and where all are alike.
     void oneBit() {
@@ -90,6 +90,7 @@ private slots:
         QVERIFY(refused("scale[0, 1] = 0.1", [](auto& q) { q.scale(0, 1) = 0.1f; })); // no f16
         QVERIFY(refused("scale[0, 1] = -1", [](auto& q) { q.scale(0, 1) = -1; }));
         QVERIFY(refused("zero[0, 1] = 516", [](auto& q) { q.zero(0, 1) = 516; }));   // 0 .. 3
+        QVERIFY(refused("zero[0, 0] = 264", [](auto& q) { q.zero(0, 0) = 264; }));   // 0 .. 7
         QVERIFY(refused("zero[0, 2] = 1024", [](auto& q) { q.zero(0, 2) = 1024; })); // 4 bits
         QVERIFY(refused("zero[0, 2] = 768.5", [](auto& q) { q.zero(0, 2) = 768.5f; }));
         QVERIFY(refused("zero[0, 2] = -1", [](auto& q) { q.zero(0, 2) = -1; }));

@@ -26,7 +26,8 @@ Layer unevenLayer(size_t rows, size_t cols, uint64_t seed) {
     return l;
 }
 
-/// Nearest rounding of a group of a row with `bits`, on the grid of GPTQ; 1 bit is mean -+ mean deviation.
+/// Nearest rounding of a group of a row with `bits`, on the grid of GPTQ; 1 bit is mean -+ mean deviation,
+/// the mean a whole number of halves of the deviation.
 void roundGroup(const float* w, int bits, float* out) {
     float lo = 0, hi = 0;
     double mean = 0, deviation = 0;
@@ -37,6 +38,7 @@ void roundGroup(const float* w, int bits, float* out) {
     }
     for (size_t c = 0; c < 16; ++c)
         deviation += std::fabs(double(w[c]) - mean) / 16;
+    mean = std::nearbyint(2 * mean / deviation) * deviation / 2;
     const double top = double((1 << bits) - 1), scale = double(hi - lo) / top;
     const double zero = std::nearbyint(-double(lo) / scale);
     for (size_t c = 0; c < 16; ++c) {
