@@ -107,7 +107,8 @@ std::span<const PublishedSystem> publishedSystems() {
         {67,
          "OSTQuant",
          {"rotation:hadamard"},
-         "needs gradients: learned rotations and scales; those that it starts from are there"},
+         "needs gradients: learned rotations and scales; those that it starts from are there, and its "
+         "utilization rate in inspect --calibration"},
         {68, "GenQR (Query Reformulation)", {}, kOffTopic},
         {69, "FlexRound", {}, kGradients},
         {70, "PUT (pluralistic image inpainting)", {}, kOffTopic},
