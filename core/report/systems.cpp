@@ -134,7 +134,7 @@ std::span<const PublishedSystem> publishedSystems() {
          "HIGGS / Linearity theorem",
          {"method:higgs", "codec:gaussian", "codec:vector", "score:linearity", "allocator:exact"},
          ""},
-        {80, "GPTQT", {"method:gptq", "codec:bcq"}, "not built yet: its way over integers of more bits"},
+        {80, "GPTQT", {"method:gptqt", "codec:bcq"}, ""},
         {81, "OAC", {}, kGradients},
         {82, "AdpQ", {"method:adpq"}, ""},
         {83, "Mitigating Outlier Channels with Activation Regularization", {}, kTraining},
