@@ -3,9 +3,11 @@
 #include "app/cli/inspect_hdf5.h"
 #include "app/cli/inspect_report.h"
 #include "app/cli/text.h"
+#include "core/metrics/space_use.h"
 #include "core/recipe/recipe.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -139,21 +141,30 @@ void showTensors(Console& out, json& result, const std::vector<TensorReport>& re
     }
 }
 
-void showActivations(Console& out, json& result, const Calibration& calibration,
-                     const OutlierChoice& choice) {
+Result<void> showActivations(Console& out, json& result, const Calibration& calibration,
+                             const OutlierChoice& choice) {
     if (out.json()) {
         result["calibration"] = calibration.info().fingerprint;
         result["activations"] = json::array();
-        for (const SiteRecord& site : calibration.sites())
-            result["activations"].push_back(activationJson(site, choice));
-        return;
+        for (const SiteRecord& site : calibration.sites()) {
+            json entry = activationJson(site, choice);
+            QS_TRY(const MatrixD sigma, calibration.sigma(site.site));
+            const double use = spaceUse(sigma, site.tokens, site.stats);
+            entry["space_use_log2"] = std::isfinite(use) ? json(use) : json();
+            result["activations"].push_back(std::move(entry));
+        }
+        return {};
     }
     const std::string& source = calibration.info().source;
     out.text(calibration.info().activations.empty()
                  ? fmt::format("\nActivations over {} tokens of {}\n\n", calibration.tokens().size(), source)
                  : fmt::format("\nActivations recorded in {}\n\n", source));
     out.text(activationTable(calibration.sites(), choice));
-    out.text(fmt::format("\nOutlier channel: absmax at or above {}.\n", choice.text()));
+    out.text(fmt::format(
+        "\nOutlier channel: absmax at or above {}. flatness: how far the channels' magnitudes are "
+        "from equal, 0 to 1.4.\n",
+        choice.text()));
+    return {};
 }
 
 void showTree(Console& out, const MappedHdf5& file) {
@@ -232,7 +243,8 @@ Result<void> inspect(Session& session, const InspectOptions& o) {
     json result = modelJson(*model);
     session.console.text(modelText(*model) + "\n");
     showTensors(session.console, result, reports, o, choice);
-    if (calibration) showActivations(session.console, result, *calibration, o.choice(OutlierRule::LlmInt8));
+    if (calibration)
+        QS_CHECK(showActivations(session.console, result, *calibration, o.choice(OutlierRule::LlmInt8)));
     session.console.result(result);
     return {};
 }

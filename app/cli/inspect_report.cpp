@@ -2,6 +2,7 @@
 #include "app/cli/inspect_report.h"
 
 #include "app/cli/text.h"
+#include "core/metrics/space_use.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -22,6 +23,7 @@ float largest(const ChannelStats& s) {
 json channelJson(const ChannelStats& s, const std::vector<OutlierChannel>& outliers) {
     return {{"channels", s.channels()},
             {"max_median_ratio", maxMedianRatio(s)},
+            {"flatness", flatness(s)},
             {"outliers", outliersJson(outliers)}};
 }
 
@@ -133,6 +135,7 @@ json activationJson(const SiteRecord& site, const OutlierChoice& choice) {
             {"tokens", site.tokens},
             {"absmax", largest(s)},
             {"max_median_ratio", maxMedianRatio(s)},
+            {"flatness", flatness(s)},
             {"outlier_rule", choice.text()},
             {"outliers", outliersJson(choice.rank(s))}};
 }
@@ -143,12 +146,13 @@ std::string activationTable(const std::vector<SiteRecord>& sites, const OutlierC
              {"tokens", true},
              {"absmax", true},
              {"max/med", true},
+             {"flatness", true},
              {"outliers", true},
              {"largest"}});
     for (const SiteRecord& site : sites) {
         const auto outliers = choice.rank(site.stats);
         t.add({site.site, std::to_string(site.channels), std::to_string(site.tokens),
-               number(largest(site.stats)), number(maxMedianRatio(site.stats)),
+               number(largest(site.stats)), number(maxMedianRatio(site.stats)), number(flatness(site.stats)),
                std::to_string(outliers.size()), outlierText(outliers, kOutliersInTable)});
     }
     return t.text();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 
 namespace qs {
 
@@ -11,6 +12,21 @@ float& KeptWeights::at(size_t row, size_t column) {
     const auto it = std::lower_bound(begin, end, uint32_t(column));
     assert(it != end && *it == column);
     return values[size_t(it - columns.begin())];
+}
+
+float keptScale(float largest) {
+    constexpr int kSignificant = 4, kLeast = -24, kMost = 5; // 15 * 127 * 2^5 is below 65504
+    int exponent = 0;
+    const float m = std::frexp(largest / 127, &exponent); // 0.5 <= m < 1
+    exponent -= kSignificant;
+    if (largest <= 0 || exponent < kLeast) return std::ldexp(8.0f, kLeast);
+    if (exponent > kMost) return std::ldexp(15.0f, kMost);
+    const float units = std::ceil(std::ldexp(m, kSignificant));
+    return std::min(std::ldexp(units, exponent), std::ldexp(15.0f, kMost)); // 16 is 8 of the next exponent
+}
+
+float keptInteger(float value, float scale) {
+    return scale * std::clamp(std::nearbyint(value / scale), -127.0f, 127.0f);
 }
 
 void applyExtras(const Extras& extras, size_t firstRow, MatrixView rows) {
@@ -34,6 +50,7 @@ void applyExtras(const Extras& extras, size_t firstRow, MatrixView rows) {
 
 uint64_t keptBits(const ExtrasSize& size, size_t rows, size_t cols) {
     if (size.kept == 0) return 0;
+    if (size.keptInt8) return uint64_t(rows) * cols + size.kept * 8 + uint64_t(rows) * 16;
     return size.kept * ((cols > 65536 ? 32 : 16) + 16) + (uint64_t(rows) + 1) * 32;
 }
 

@@ -233,6 +233,9 @@ private:
             const auto it = sigma.find(site);
             if (it == sigma.end()) return {};
             it->second.tokens += x.rows;
+            // Weighted tokens come as their weights' roots times x: there is no sum of inputs.
+            if (transformer_ && transformer_->needsSums() && !plan_.tokenWeights)
+                QS_CHECK(addRows(x, it->second.sum));
             return backend_.accumulateSigma(x, it->second.sigma);
         };
         QS_CHECK(runWatched(unit, block, hook, job));
@@ -246,11 +249,26 @@ private:
         return sigma;
     }
 
+    /// Adds the rows of x to `sum`.
+    Result<void> addRows(const Tensor& x, std::vector<double>& sum) const {
+        Matrix values(x.rows, x.cols);
+        QS_CHECK(backend_.download(x, values.view()));
+        sum.resize(x.cols);
+        for (size_t r = 0; r < x.rows; ++r)
+            for (size_t c = 0; c < x.cols; ++c)
+                sum[c] += double(values(r, c));
+        return {};
+    }
+
     Result<SigmaBySite> recordedSigma(int unit) {
         SigmaBySite sigma;
         for (const auto& [site, channels] : sitesWithSigma(size_t(unit))) {
             QS_TRY(MatrixD s, calibration_->sigma(site));
-            sigma.try_emplace(site, SiteSigma{std::move(s), calibration_->find(site)->tokens});
+            const SiteRecord& record = *calibration_->find(site);
+            std::vector<double> sum;
+            for (const float mean : record.stats.mean)
+                sum.push_back(double(mean) * double(record.tokens));
+            sigma.try_emplace(site, SiteSigma{std::move(s), record.tokens, std::move(sum)});
         }
         return sigma;
     }
@@ -270,8 +288,10 @@ private:
         if (transformer_) {
             job.report(phase(unit), 0.4, 1.0);
             QS_TRY(folded, transformer_->transform(size_t(unit), sigma, job.silent()));
-            for (auto& [site, s] : sigma)
+            for (auto& [site, s] : sigma) {
+                shiftSigma(folded.scaling.shiftOf(site), s.sum, s.tokens, s.sigma);
                 folded.scaling.scaleSigma(site, s.sigma);
+            }
         }
         std::vector<QuantizedTensor> tensors;
         std::vector<TensorResult> results;

@@ -48,16 +48,25 @@ struct BlockTransformer::Readers {
         std::shared_ptr<const Codec> codec;
         std::shared_ptr<const RowRounder> inputs; ///< null: they are not rounded
         RangeChoice range;
-        const MatrixD* sigma = nullptr; ///< null: none was collected
-        MatrixD own;                    ///< of scaled inputs; then `sigma` is this
+        const SiteSigma* site = nullptr; ///< null: none was collected
+        SiteSigma own;                   ///< of changed inputs; then `site` is this
+
+        /// What can be changed.
+        SiteSigma& change() {
+            if (site != &own) own = {site->sigma.clone(), site->tokens, site->sum};
+            site = &own;
+            return own;
+        }
     };
     std::vector<One> list;
     std::vector<float> rms, absmax;
+    std::vector<float> low, high; ///< the range of every channel
 
     TransformInput input(const Params& params, std::vector<size_t> tie) const {
         TransformInput in;
         for (const One& r : list)
-            in.readers.push_back({r.weight.view(), r.codec.get(), r.range, r.sigma, r.inputs.get()});
+            in.readers.push_back(
+                {r.weight.view(), r.codec.get(), r.range, r.site ? &r.site->sigma : nullptr, r.inputs.get()});
         in.rms = rms;
         in.absmax = absmax;
         in.tie = std::move(tie);
@@ -67,15 +76,46 @@ struct BlockTransformer::Readers {
     void scale(std::span<const float> factors) {
         for (One& r : list) {
             multiplyColumns(r.weight, factors);
-            if (!r.sigma) continue;
-            if (r.sigma != &r.own) r.own = r.sigma->clone();
-            for (size_t i = 0; i < r.own.rows(); ++i)
-                for (size_t j = 0; j < r.own.cols(); ++j)
-                    r.own(i, j) /= double(factors[i]) * double(factors[j]);
-            r.sigma = &r.own;
+            if (!r.site) continue;
+            SiteSigma& s = r.change();
+            scaleSigma(factors, s.sigma);
+            for (size_t c = 0; c < s.sum.size(); ++c)
+                s.sum[c] /= double(factors[c]);
         }
-        divideBy(rms, factors);
-        divideBy(absmax, factors);
+        for (std::vector<float>* values : {&rms, &absmax, &low, &high})
+            divideBy(*values, factors);
+    }
+    /// Takes the middle of its range from every channel, and says what that was.
+    std::vector<float> centre() {
+        std::vector<float> z(low.size());
+        for (size_t c = 0; c < z.size(); ++c) {
+            z[c] = (low[c] + high[c]) / 2;
+            low[c] -= z[c];
+            high[c] -= z[c];
+            absmax[c] = std::max(-low[c], high[c]);
+        }
+        std::set<const SiteSigma*> counted; // readers of one site share its tokens
+        std::vector<double> squares(z.size());
+        double tokens = 0;
+        for (One& r : list) {
+            if (!r.site) continue;
+            const bool first = counted.insert(r.site).second;
+            SiteSigma& s = r.change();
+            shiftSigma(z, s.sum, s.tokens, s.sigma);
+            for (size_t c = 0; c < z.size(); ++c)
+                s.sum[c] -= double(s.tokens) * double(z[c]);
+            if (!first) continue;
+            tokens += double(s.tokens);
+            for (size_t c = 0; c < z.size(); ++c)
+                squares[c] += s.sigma(c, c);
+        }
+        for (size_t c = 0; c < z.size() && tokens > 0; ++c)
+            rms[c] = float(std::sqrt(std::max(0.0, squares[c]) / tokens));
+        return z;
+    }
+    bool hasSums() const {
+        return std::all_of(list.begin(), list.end(),
+                           [](const One& r) { return !r.site || !r.site->sum.empty(); });
     }
 };
 
@@ -94,6 +134,7 @@ Result<BlockTransformer> BlockTransformer::create(const Model& model, const Plan
         QS_TRY(const TransformDescriptor* d, findTransform(use.id));
         t.transforms_.emplace_back(d, use.params);
         t.needsSigma_ = t.needsSigma_ || d->needsSigma;
+        t.needsSums_ = t.needsSums_ || d->shifts;
     }
     QS_CHECK(t.checkSites());
     return t;
@@ -138,20 +179,26 @@ Result<BlockTransformer::Readers> BlockTransformer::load(const BlockSpec& block,
         QS_TRY(r.codec, createCodec(scheme.codec, scheme.codecParams));
         QS_TRY(r.inputs, inputRounder(scheme));
         r.range = rangeChoice(scheme.methodParams);
-        if (const auto it = sigma.find(l->site); it != sigma.end()) r.sigma = &it->second.sigma;
+        if (const auto it = sigma.find(l->site); it != sigma.end()) r.site = &it->second;
         out.list.push_back(std::move(r));
     }
     const size_t n = out.list.front().weight.cols();
     std::vector<double> squares(n);
     double tokens = 0;
     out.absmax.assign(n, 0.0f);
+    out.low.assign(n, INFINITY);
+    out.high.assign(n, -INFINITY);
     for (const std::string& site : fold.sites) {
-        const std::vector<float>& top = calibration_.find(site)->stats.absmax;
+        const ChannelStats& stats = calibration_.find(site)->stats;
+        const std::vector<float>& top = stats.absmax;
         if (top.size() != n)
             return Error::corrupt(fmt::format("{} channels of site {}, expected {}", top.size(), site, n),
                                   calibration_.file().string());
-        for (size_t c = 0; c < n; ++c)
+        for (size_t c = 0; c < n; ++c) {
             out.absmax[c] = std::max(out.absmax[c], top[c]);
+            out.low[c] = std::min(out.low[c], stats.min[c]);
+            out.high[c] = std::max(out.high[c], stats.max[c]);
+        }
         const auto it = sigma.find(site);
         if (it == sigma.end()) continue;
         tokens += double(it->second.tokens);
@@ -183,23 +230,57 @@ Result<void> BlockTransformer::fitToStoredGain(const FoldSpec& fold, std::vector
     return {};
 }
 
-Result<std::vector<float>> BlockTransformer::factorsOf(const BlockSpec& block, const FoldSpec& fold,
-                                                       const SigmaBySite& sigma,
-                                                       const JobContext& job) const {
+/// Shifts such that the bias (b - shift) / factor is a value of its stored type: what rounding it would
+/// change goes to the readers too.
+Result<void> BlockTransformer::fitToStoredBias(const FoldSpec& fold, Channels& channels) const {
+    const std::string& name = fold.norm.bias;
+    QS_TRY(const Matrix bias, weights_.matrix(name));
+    Matrix stored = bias.clone();
+    for (size_t c = 0; c < channels.shift.size(); ++c)
+        stored.data()[c] = (bias.data()[c] - channels.shift[c]) / channels.factors[c];
+    QS_CHECK(roundTo(model_.checkpoint().tensors()[places_.of(name).index].dtype, stored, name));
+    for (size_t c = 0; c < channels.shift.size(); ++c)
+        channels.shift[c] = bias.data()[c] - stored.data()[c] * channels.factors[c];
+    return {};
+}
+
+Result<BlockTransformer::Channels> BlockTransformer::choose(const BlockSpec& block, const FoldSpec& fold,
+                                                            const SigmaBySite& sigma,
+                                                            const JobContext& job) const {
     QS_TRY(Readers readers, load(block, fold, sigma));
     const size_t n = readers.absmax.size();
-    std::vector<float> factors(n, 1.0f);
+    Channels out{std::vector<float>(n, 1.0f), {}};
     const std::vector<size_t> tie = tiesOf(fold, n);
     for (size_t i = 0; i < transforms_.size(); ++i) {
         const auto& [transform, params] = transforms_[i];
+        if (transform->shifts && canShift(block, fold) && readers.hasSums()) {
+            const std::vector<float> z = readers.centre();
+            out.shift.resize(n);
+            for (size_t c = 0; c < n; ++c)
+                out.shift[c] += out.factors[c] * z[c];
+        }
         QS_TRY(const std::vector<float> s, chooseFactors(*transform, readers.input(params, tie), job));
         for (size_t c = 0; c < n; ++c)
-            factors[c] *= s[c];
+            out.factors[c] *= s[c];
         if (i + 1 < transforms_.size()) readers.scale(s);
     }
-    if (fold.producer == FoldSpec::Producer::Norm && !allOnes(factors))
-        QS_CHECK(fitToStoredGain(fold, factors));
-    return factors;
+    if (fold.producer == FoldSpec::Producer::Norm && !allOnes(out.factors))
+        QS_CHECK(fitToStoredGain(fold, out.factors));
+    if (!out.shift.empty()) QS_CHECK(fitToStoredBias(fold, out));
+    return out;
+}
+
+Result<void> BlockTransformer::addTo(BlockScaling& scaling, const BlockSpec& block, const FoldSpec& fold,
+                                     const Channels& channels) const {
+    if (!allOnes(channels.factors)) scaling.add(block, fold, channels.factors);
+    if (channels.shift.empty()) return {};
+    std::vector<Matrix> weights;
+    for (const LinearSpec* l : readersOf(block, fold)) {
+        QS_TRY(Matrix w, weights_.matrix(l->weight));
+        weights.push_back(std::move(w));
+    }
+    scaling.addShift(block, fold, channels.shift, weights);
+    return {};
 }
 
 Result<void> BlockTransformer::collect(const BlockSpec& block, TransformedBlock& out) const {
@@ -229,9 +310,9 @@ Result<TransformedBlock> BlockTransformer::transform(size_t index, const SigmaBy
             return calibration_.find(site)->tokens > 0;
         });
         if (!seen) continue; // an expert that was never chosen
-        auto factors = factorsOf(block, fold, sigma, job);
-        if (!factors) return factors.takeError().at(fold.sites.front());
-        if (!allOnes(*factors)) out.scaling.add(block, fold, *factors);
+        auto channels = choose(block, fold, sigma, job);
+        if (!channels) return channels.takeError().at(fold.sites.front());
+        QS_CHECK(addTo(out.scaling, block, fold, *channels));
     }
     QS_CHECK(collect(block, out));
     return out;

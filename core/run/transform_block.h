@@ -16,6 +16,7 @@ namespace qs {
 struct SiteSigma {
     MatrixD sigma;
     uint64_t tokens = 0;
+    std::vector<double> sum; ///< [channels], of the inputs; empty where no transform shifts them
 };
 using SigmaBySite = std::map<std::string, SiteSigma>;
 
@@ -32,12 +33,15 @@ public:
 
     /// A transform wants Sigma of the sites that sitesOf() names.
     bool needsSigma() const { return needsSigma_; }
+    /// A transform wants SiteSigma::sum too.
+    bool needsSums() const { return needsSums_; }
     /// Sites whose channels may be scaled in a block.
     std::set<std::string> sitesOf(size_t block) const;
 
     /// `sigma` holds the unscaled Sigma of the sites where needsSigma(). Factors of a norm's channels are
     /// moved to where the divided gain is a value of its stored type, so that rounding it costs nothing. Kept
-    /// tensors are rounded to their stored type. Nothing when no factor differs from 1.
+    /// tensors are rounded to their stored type; shifts are moved to where the norm's bias is such a value.
+    /// Nothing when no factor differs from 1 and nothing is shifted.
     Result<TransformedBlock> transform(size_t block, const SigmaBySite& sigma, const JobContext& job) const;
 
 private:
@@ -48,9 +52,16 @@ private:
     bool isUsed(const BlockSpec& block, const FoldSpec& fold) const;
     Result<void> checkSites() const;
     Result<Readers> load(const BlockSpec& block, const FoldSpec& fold, const SigmaBySite& sigma) const;
-    Result<std::vector<float>> factorsOf(const BlockSpec& block, const FoldSpec& fold,
-                                         const SigmaBySite& sigma, const JobContext& job) const;
+    /// What is done to the channels of a fold: (x - shift) / factors.
+    struct Channels {
+        std::vector<float> factors, shift; ///< shift: empty where canShift() is not
+    };
+    Result<Channels> choose(const BlockSpec& block, const FoldSpec& fold, const SigmaBySite& sigma,
+                            const JobContext& job) const;
     Result<void> fitToStoredGain(const FoldSpec& fold, std::vector<float>& factors) const;
+    Result<void> fitToStoredBias(const FoldSpec& fold, Channels& channels) const;
+    Result<void> addTo(BlockScaling& scaling, const BlockSpec& block, const FoldSpec& fold,
+                       const Channels& channels) const;
     Result<void> collect(const BlockSpec& block, TransformedBlock& out) const;
 
     const Model& model_;
@@ -59,7 +70,7 @@ private:
     const TensorPlaces places_;
     std::vector<std::pair<const TransformDescriptor*, Params>> transforms_;
     std::map<std::string, const PlanEntry*> entries_; ///< quantized, by module
-    bool needsSigma_ = false;
+    bool needsSigma_ = false, needsSums_ = false;
 };
 
 } // namespace qs

@@ -9,6 +9,8 @@ namespace qs {
 namespace {
 
 constexpr const char *kKeptStart = "/kept_start", *kKeptColumn = "/kept_column", *kKeptValue = "/kept_value";
+constexpr const char *kKeptMask = "/kept_mask", *kKeptCode = "/kept_code", *kKeptScale = "/kept_scale";
+constexpr float kCodeOfZero = 128;
 constexpr const char *kRotationSeed = "/rotation_seed", *kRotationScale = "/rotation_scale";
 constexpr const char *kLowRankA = "/low_rank_a", *kLowRankB = "/low_rank_b";
 constexpr size_t kNarrowColumns = 65536; ///< rows up to this long have 16-bit columns
@@ -17,6 +19,21 @@ Result<void> checkHalf(const char* name, std::span<const float> values) {
     for (size_t i = 0; i < values.size(); ++i)
         if (!std::isfinite(values[i]) || halfToFloat(floatToHalf(values[i])) != values[i])
             return Error::invalid(fmt::format("{}[{}] = {:.9g} is not a finite float16", name, i, values[i]));
+    return {};
+}
+
+Result<void> checkKeptScale(const KeptWeights& kept, size_t rows) {
+    if (kept.scale.size() != rows)
+        return Error::invalid(fmt::format("kept_scale has {} entries for {} rows", kept.scale.size(), rows));
+    QS_CHECK(checkHalf("kept_scale", kept.scale));
+    for (size_t r = 0; r < rows; ++r) {
+        if (!(kept.scale[r] > 0))
+            return Error::invalid(fmt::format("kept_scale[{}] is {}, not above 0", r, kept.scale[r]));
+        for (size_t i = kept.rowStart[r]; i < kept.rowStart[r + 1]; ++i)
+            if (keptInteger(kept.values[i], kept.scale[r]) != kept.values[i])
+                return Error::invalid(fmt::format("kept_value[{}] = {:.9g} is not k {:.9g}, k = -127 .. 127",
+                                                  i, kept.values[i], kept.scale[r]));
+    }
     return {};
 }
 
@@ -36,7 +53,8 @@ Result<void> checkKept(const KeptWeights& kept, size_t rows, size_t cols) {
                 return Error::invalid(
                     fmt::format("kept_column[{}] is {}: columns ascend below {}", i, kept.columns[i], cols));
     }
-    return checkHalf("kept_value", kept.values);
+    QS_CHECK(checkHalf("kept_value", kept.values));
+    return kept.scale.empty() ? Result<void>{} : checkKeptScale(kept, rows);
 }
 
 Result<void> checkRotation(const InputRotation& rotation, size_t cols) {
@@ -73,7 +91,29 @@ Result<std::vector<uint32_t>> readIndices(const H5Reader& file, const std::strin
     return std::vector<uint32_t>(numbers.begin(), numbers.end());
 }
 
+Result<void> readKeptIntegers(const H5Reader& file, const std::string& group, QuantizedTensor& q) {
+    KeptWeights& kept = q.extras.kept;
+    const size_t count = q.codes.size();
+    QS_TRY(kept.scale, readHalf(file, group + kKeptScale, {q.rows}));
+    QS_TRY(const auto mask, file.array<uint8_t>(group + kKeptMask, {(count + 7) / 8}));
+    if (count % 8 != 0 && mask.back() >> (count % 8) != 0)
+        return Error::corrupt(fmt::format("kept_mask has a bit beyond {} weights", count),
+                              file.path().string() + ": " + group);
+    kept.rowStart = {0};
+    for (size_t i = 0; i < count; ++i) {
+        if (mask[i / 8] >> (i % 8) & 1) kept.columns.push_back(uint32_t(i % q.cols));
+        if ((i + 1) % q.cols == 0) kept.rowStart.push_back(uint32_t(kept.columns.size()));
+    }
+    QS_TRY(const auto codes, file.array<uint8_t>(group + kKeptCode, {kept.columns.size()}));
+    kept.values.resize(codes.size());
+    for (size_t r = 0; r < q.rows; ++r)
+        for (size_t i = kept.rowStart[r]; i < kept.rowStart[r + 1]; ++i)
+            kept.values[i] = kept.scale[r] * (float(codes[i]) - kCodeOfZero);
+    return {};
+}
+
 Result<void> readKept(const H5Reader& file, const std::string& group, QuantizedTensor& q) {
+    if (file.exists(group + kKeptScale)) return readKeptIntegers(file, group, q);
     if (!file.exists(group + kKeptStart)) return {};
     KeptWeights& kept = q.extras.kept;
     QS_TRY(kept.rowStart, readIndices<int32_t>(file, group + kKeptStart, q.rows + 1));
@@ -119,6 +159,39 @@ Result<void> readRotation(const H5Reader& file, const std::string& group, Quanti
     return {};
 }
 
+Result<void> writeKeptIntegers(H5Writer& writer, const std::string& group, const QuantizedTensor& q) {
+    const KeptWeights& kept = q.extras.kept;
+    std::vector<uint8_t> mask((q.codes.size() + 7) / 8), codes(kept.count());
+    for (size_t r = 0; r < q.rows; ++r)
+        for (size_t i = kept.rowStart[r]; i < kept.rowStart[r + 1]; ++i) {
+            const size_t at = r * q.cols + kept.columns[i];
+            mask[at / 8] |= uint8_t(1 << (at % 8));
+            codes[i] = uint8_t(std::nearbyint(kept.values[i] / kept.scale[r]) + kCodeOfZero);
+        }
+    QS_CHECK(writeHalf(writer, group + kKeptScale, kept.scale, {q.rows}));
+    QS_CHECK(writer.array<uint8_t>(group + kKeptMask, mask, {mask.size()}, H5Filter::Compress));
+    return writer.array<uint8_t>(group + kKeptCode, codes, {codes.size()}, H5Filter::Compress);
+}
+
+Result<void> writeKept(H5Writer& writer, const std::string& group, const QuantizedTensor& q) {
+    const KeptWeights& kept = q.extras.kept;
+    if (kept.empty()) return {};
+    if (!kept.scale.empty()) return writeKeptIntegers(writer, group, q);
+    const H5Shape count = {kept.count()};
+    QS_CHECK(writer.array<int32_t>(group + kKeptStart,
+                                   std::vector<int32_t>(kept.rowStart.begin(), kept.rowStart.end()),
+                                   {q.rows + 1}, H5Filter::Compress));
+    if (q.cols > kNarrowColumns)
+        QS_CHECK(writer.array<int32_t>(group + kKeptColumn,
+                                       std::vector<int32_t>(kept.columns.begin(), kept.columns.end()), count,
+                                       H5Filter::Compress));
+    else
+        QS_CHECK(writer.array<uint16_t>(group + kKeptColumn,
+                                        std::vector<uint16_t>(kept.columns.begin(), kept.columns.end()),
+                                        count, H5Filter::Compress));
+    return writeHalf(writer, group + kKeptValue, kept.values, count);
+}
+
 } // namespace
 
 Result<void> checkExtras(const QuantizedTensor& q) {
@@ -134,22 +207,7 @@ Result<void> checkExtras(const QuantizedTensor& q) {
 }
 
 Result<void> writeExtras(H5Writer& writer, const std::string& group, const QuantizedTensor& q) {
-    const KeptWeights& kept = q.extras.kept;
-    if (!kept.empty()) {
-        const H5Shape count = {kept.count()};
-        QS_CHECK(writer.array<int32_t>(group + kKeptStart,
-                                       std::vector<int32_t>(kept.rowStart.begin(), kept.rowStart.end()),
-                                       {q.rows + 1}, H5Filter::Compress));
-        if (q.cols > kNarrowColumns)
-            QS_CHECK(writer.array<int32_t>(group + kKeptColumn,
-                                           std::vector<int32_t>(kept.columns.begin(), kept.columns.end()),
-                                           count, H5Filter::Compress));
-        else
-            QS_CHECK(writer.array<uint16_t>(group + kKeptColumn,
-                                            std::vector<uint16_t>(kept.columns.begin(), kept.columns.end()),
-                                            count, H5Filter::Compress));
-        QS_CHECK(writeHalf(writer, group + kKeptValue, kept.values, count));
-    }
+    QS_CHECK(writeKept(writer, group, q));
     if (const auto& rotation = q.extras.rotation) {
         std::vector<uint16_t> words;
         for (int i = 0; i < 4; ++i)

@@ -12,6 +12,9 @@
 //   group_of_column  int32 [cols], only when columns are not grouped in order
 //   kept_start       int32 [rows + 1], kept_column uint16 (int32 in rows of more than 65536) [count],
 //   kept_value       float16 [count]: weights that keep their own values (CSR), only when there are any
+//   kept_scale       float16 [rows], kept_mask uint8 [rows cols / 8, rounded up], kept_code uint8 [count]:
+//                    the same for values of 8 bits, scale (code - 128) in row order; the weight's place in
+//                    the matrix is that of its bit, the lowest of a byte first
 //   low_rank_a       float16 [rows, rank], low_rank_b [rank, cols]: added to the dequantized values, only
 //   when
 //                    there is such a correction

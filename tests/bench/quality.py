@@ -3,7 +3,7 @@
 """Quality and cost of every method on one model: stored bits, KL divergence, perplexity, time beside rtn and gptq.
 
     python3 tests/bench/quality.py build/release/quantoscope-cli MODEL [--calibration-text T | --calibration-tokens N]
-            [--text T | --tokens N] [--window 256] [--group 32] [--bits 4,3,2]
+            [--text T | --tokens N] [--window 256] [--group 32] [--bits 4,3,2] [--only slim,bcq]
 
 Prints Markdown. Everything is asked of the command line program; nothing here knows how a method works. Times are
 the sums of the tensors' own seconds, without calibration and forward passes; run it on an idle machine to compare them.
@@ -19,6 +19,8 @@ import time
 
 # Columns of a row: name, codec flags, method flags. {b} and {g} are the bits and the group.
 INT = ["--codec", "int", "--bits", "{b}", "--group", "{g}"]
+BINARY = ["--codec", "bcq", "--bits", "1", "--rounds", "0", "--group", "{g}"]
+MIXED = ["--codec", "int_mixed", "--bits", "{b}", "--group", "{g}"]
 PLAIN = [
     ("rtn", INT, ["--method", "rtn"]),
     ("rtn, searched range", INT, ["--method", "rtn", "--range", "mse"]),
@@ -41,6 +43,7 @@ PLAIN = [
     ("gaussian, higgs", ["--codec", "gaussian", "--bits", "{b}", "--group", "{g}"], ["--method", "higgs"]),
     ("bcq, rtn", ["--codec", "bcq", "--bits", "{b}", "--group", "{g}"], ["--method", "rtn"]),
     ("bcq, gptq", ["--codec", "bcq", "--bits", "{b}", "--group", "{g}"], ["--method", "gptq"]),
+    ("bcq, gptqt", ["--codec", "bcq", "--bits", "{b}", "--group", "{g}"], ["--method", "gptqt"]),
     ("adpq, 1 % kept", INT, ["--method", "adpq", "--outliers", "0.01"]),
     ("lut, rtn", ["--codec", "lut", "--bits", "{b}"], ["--method", "rtn"]),
     ("lut, squeezellm, 0.45 % kept", ["--codec", "lut", "--bits", "{b}"], ["--method", "squeezellm"]),
@@ -53,6 +56,13 @@ PLAIN = [
      ["--method", "gptq"]),
     ("nested statistics, spqr, 1 % kept", ["--codec", "int_nested", "--bits", "{b}", "--super-group", "8"],
      ["--method", "spqr"]),
+    ("binary, gptq", BINARY, ["--method", "gptq"]),
+    ("pb_llm, 2 % in 8 bits", BINARY, ["--method", "pb_llm", "--low-frac", "0.98"]),
+    ("pb_llm, 10 % in 8 bits", BINARY, ["--method", "pb_llm", "--low-frac", "0.9"]),
+    ("pb_llm, 10 % by magnitude", BINARY, ["--method", "pb_llm", "--low-frac", "0.9", "--salience", "magnitude"]),
+    ("mixed bits, rtn", MIXED, ["--method", "rtn"]),
+    ("mixed bits, gptq", MIXED, ["--method", "gptq"]),
+    ("mixed bits, slim_llm", MIXED, ["--method", "slim_llm"]),
 ]
 
 
@@ -78,10 +88,12 @@ def measure(options, calibration, work, scheme):
             sum(r["seconds"] for r in quantized["results"]))
 
 
-def rows_of(bits):
+def rows_of(bits, only):
     wider = [(name, [x.replace("{g}", "{small}") for x in codec], method) for name, codec, method in PLAIN
              if name in ("rtn", "gptq")]
     rows = PLAIN + [(f"{name}, smaller groups", codec, method) for name, codec, method in wider]
+    if only:
+        return [r for r in rows if r[0] in ("rtn", "gptq") or any(part in r[0] for part in only)]
     return rows if bits < 8 else [r for r in rows if r[0] in ("rtn", "gptq", "quantease", "rtn + awq")]
 
 
@@ -96,6 +108,7 @@ def main():
     parser.add_argument("--window", default="256")
     parser.add_argument("--group", type=int, default=32)
     parser.add_argument("--bits", default="8,4,3,2")
+    parser.add_argument("--only", default="", help="parts of the names of rows, beside rtn and gptq")
     options = parser.parse_args()
     work = pathlib.Path(tempfile.mkdtemp(prefix="quantoscope-quality-"))
     try:
@@ -115,7 +128,7 @@ def table(options, work):
     print("|---:|---|---:|---:|---:|---:|---:|")
     for bits in map(int, options.bits.split(",")):
         results = []
-        for name, codec, method in rows_of(bits):
+        for name, codec, method in rows_of(bits, options.only.split(",") if options.only else []):
             values = {"b": bits, "g": options.group, "small": options.group // 2}
             scheme = [x.format(**values) for x in codec] + method
             try:

@@ -8,7 +8,7 @@
 // type. With more it is an integer of 24 bits, which float32 holds exactly, in b fields of f = 24 / b bits
 // from the lowest on: a_2 .. a_b as k / 2^(f-1) of a_1, k = 0 .. 2^(f-1); then z as (k - 2^(f-1)) / 2^(f-1)
 // of a_1, k = 0 .. 2^f - 1.
-#include "core/codec/binary_fit.h"
+#include "core/codec/binary_packing.h"
 #include "core/codec/bits_param.h"
 #include "core/codec/scale_groups.h"
 
@@ -19,8 +19,6 @@
 namespace qs {
 
 namespace {
-
-constexpr int kFieldBits = 24;
 
 const ParamSpecs& specs() {
     static const ParamSpecs list = {
@@ -36,84 +34,6 @@ const ParamSpecs& specs() {
             .asAdvanced()};
     return list;
 }
-
-/// How the parameters of a group fit into two numbers.
-class BinaryPacking {
-public:
-    BinaryPacking(int planes, DType type) : planes_(planes), type_(type) {}
-
-    /// With several planes the offset must not be larger than the first scale.
-    bool holdsOffset(const BinaryBasis& basis) const {
-        return planes_ == 1 || std::fabs(basis.offset) <= basis.scales[0];
-    }
-
-    void pack(const BinaryBasis& basis, float& scale, float& zero) const {
-        scale = storedScale(float(basis.scales[0]), type_);
-        if (planes_ == 1) {
-            zero = storedOffset(float(basis.offset));
-            return;
-        }
-        const auto field = [&](double value, int least, int most) {
-            const double share = value / double(scale) * unit();
-            return uint32_t(std::clamp(int(std::clamp(std::nearbyint(share), -1e6, 1e6)), least, most) -
-                            least);
-        };
-        uint32_t packed = field(basis.offset, -unit(), unit() - 1);
-        for (int p = planes_ - 1; p > 0; --p)
-            packed = packed << fieldBits() | field(basis.scales[size_t(p)], 0, unit());
-        zero = float(packed);
-    }
-
-    BinaryBasis unpack(float scale, float zero) const {
-        BinaryBasis basis{planes_};
-        basis.scales[0] = double(scale);
-        if (planes_ == 1) {
-            basis.offset = double(zero);
-            return basis;
-        }
-        auto packed = uint32_t(zero);
-        const auto next = [&] {
-            const auto field = int(packed & ((1u << fieldBits()) - 1));
-            packed >>= fieldBits();
-            return field;
-        };
-        for (int p = 1; p < planes_; ++p)
-            basis.scales[size_t(p)] = double(scale) * next() / unit();
-        basis.offset = double(scale) * (next() - unit()) / unit();
-        return basis;
-    }
-
-    /// What is wrong with stored numbers; "" when nothing is.
-    std::string fault(float scale, float zero) const {
-        if (!(scale > 0) || storedScale(scale, type_) != scale)
-            return fmt::format("scale = {:.9g} is not a value above 0 of type {}", scale,
-                               dtypeInfo(type_).name);
-        if (planes_ == 1)
-            return storedOffset(zero) == zero
-                       ? ""
-                       : fmt::format("zero = {:.9g} is not a value of type {}", zero, dtypeInfo(type_).name);
-        if (!(zero >= 0 && zero < float(1 << kFieldBits)) || zero != std::floor(zero))
-            return fmt::format("zero = {:.9g} is not an integer of {} bits", zero, kFieldBits);
-        for (const double s : unpack(1, zero).scales)
-            if (s > 1) return fmt::format("zero = {:.9g} holds a scale larger than the first", zero);
-        return "";
-    }
-
-    /// Of a group, beside the signs.
-    uint64_t scaleBits() const { return uint64_t(dtypeInfo(type_).bits); }
-    uint64_t zeroBits() const { return planes_ == 1 ? scaleBits() : kFieldBits; }
-
-private:
-    int fieldBits() const { return kFieldBits / planes_; }
-    int unit() const { return 1 << (fieldBits() - 1); }
-    float storedOffset(float z) const {
-        constexpr float kLargestHalf = 65504.0f;
-        return type_ == DType::F16 ? halfToFloat(floatToHalf(std::clamp(z, -kLargestHalf, kLargestHalf))) : z;
-    }
-
-    int planes_;
-    DType type_;
-};
 
 class BcqCodec final : public Codec {
 public:

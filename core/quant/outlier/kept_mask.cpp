@@ -91,4 +91,15 @@ float keptValue(float value) {
     return halfToFloat(floatToHalf(std::clamp(value, -kLargest, kLargest)));
 }
 
+void scaleKept(ConstMatrixView weight, KeptWeights& kept) {
+    if (kept.empty()) return;
+    kept.scale.resize(weight.rows);
+    for (size_t r = 0; r < weight.rows; ++r) {
+        float largest = 0;
+        for (size_t i = kept.rowStart[r]; i < kept.rowStart[r + 1]; ++i)
+            largest = std::max(largest, std::fabs(weight(r, kept.columns[i])));
+        kept.scale[r] = keptScale(largest);
+    }
+}
+
 } // namespace qs

@@ -48,5 +48,7 @@ private:
 size_t countOfShare(double share, size_t total);
 /// A value as a float16 holds it; values beyond its range become its largest.
 float keptValue(float value);
+/// Scales for 8-bit values: of each row, by the largest of its weights that is kept.
+void scaleKept(ConstMatrixView weight, KeptWeights& kept);
 
 } // namespace qs

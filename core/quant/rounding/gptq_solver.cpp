@@ -75,11 +75,10 @@ public:
         transposeWeights();
         weighInputs();
         q_.extras.kept = options_.kept.places();
-        if (fitOnTheWay_)
+        if (options_.keptInt8) scaleKept(in_.weight, q_.extras.kept);
+        if (!options_.prepared && (fitOnTheWay_ || options_.fit))
             in_.codec->prepareParameters(in_.weight, importance_, q_);
-        else
-            fitGroups(*in_.codec, options_.range, coveredWeights(in_.weight, options_.kept, unit_, covered_),
-                      q_, importance_);
+        if (!fitOnTheWay_) fitStatic();
         reader_.emplace(*in_.codec, q_);
         const size_t n = q_.cols;
         const size_t block = std::min(options_.blockSize, n);
@@ -181,6 +180,15 @@ private:
                                        factorF_.view().block(first, count, rest, q_.cols - rest), change);
     }
 
+    /// All parameters, on the original weights.
+    void fitStatic() {
+        const ConstMatrixView weight = coveredWeights(in_.weight, options_.kept, unit_, covered_);
+        if (!options_.fit) return fitGroups(*in_.codec, options_.range, weight, q_, importance_);
+        for (size_t r = 0; r < q_.layout.scaleRows; ++r)
+            for (size_t c = 0; c < q_.cols; c += unit_)
+                options_.fit({weight.row(r) + c, unit_}, q_, r, c);
+    }
+
     /// The parameters of the unit_ columns from `column` on, which is column `begin` of the block of `count`
     /// columns. More columns than the block has start with it.
     Result<void> fit(size_t column, size_t begin, size_t count) {
@@ -206,7 +214,7 @@ private:
             RangeSearch search(*in_.codec, options_.range);
             // Gathered a cache line of rows at a time: the columns are rows of the transposed matrix.
             constexpr size_t kRows = 16;
-            std::vector<float> values(unit_ * kRows);
+            std::vector<float> values(unit_ * kRows), others;
             for (size_t r0 = begin; r0 < end; r0 += kRows) {
                 const size_t n = std::min(kRows, end - r0);
                 for (size_t c = 0; c < unit_; ++c)
@@ -215,10 +223,26 @@ private:
                 for (size_t r = 0; r < n; ++r) {
                     const std::span<float> unit(values.data() + r * unit_, unit_);
                     options_.kept.cover(unit, r0 + r, column);
-                    fitUnit(*in_.codec, search, options_.range, unit, importance, q_, r0 + r, column);
+                    if (options_.fit)
+                        options_.fit(unit, q_, r0 + r, column);
+                    else
+                        fitUnit(*in_.codec, search, options_.range, unit,
+                                withoutKept(importance, r0 + r, column, others), q_, r0 + r, column);
                 }
             }
         });
+    }
+
+    /// For formats that take a statistic of their values: weights that leave what is kept without a say.
+    Importance withoutKept(Importance importance, size_t row, size_t column,
+                           std::vector<float>& storage) const {
+        constexpr float kNothing = 1e-6f;
+        if (options_.kept.empty() || in_.codec->fitColumns() == 0) return importance;
+        storage.assign(unit_, 1.0f);
+        std::copy(importance.begin(), importance.end(), storage.begin());
+        for (size_t c = 0; c < unit_; ++c)
+            if (options_.kept.at(row, column + c)) storage[c] *= kNothing;
+        return storage;
     }
 
     Result<void> solveSegment(size_t first, size_t begin, size_t n) {
@@ -314,9 +338,14 @@ private:
     /// Weights of the rows from `begin` on of one column that keep their values.
     void keep(size_t column, size_t begin, std::span<const float> weights, float* rounded) {
         if (options_.kept.empty()) return;
-        for (size_t r = 0; r < weights.size(); ++r)
-            if (options_.kept.at(begin + r, column))
-                q_.extras.kept.at(begin + r, column) = rounded[r] = keptValue(weights[r]);
+        KeptWeights& kept = q_.extras.kept;
+        for (size_t r = 0; r < weights.size(); ++r) {
+            const size_t row = begin + r;
+            if (!options_.kept.at(row, column)) continue;
+            rounded[r] =
+                kept.scale.empty() ? keptValue(weights[r]) : keptInteger(weights[r], kept.scale[row]);
+            kept.at(row, column) = rounded[r];
+        }
     }
 
     const QuantizeInput& in_;

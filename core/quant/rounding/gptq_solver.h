@@ -18,6 +18,8 @@
 #include "core/quant/outlier/kept_mask.h"
 #include "core/quant/range/range_search.h"
 
+#include <functional>
+
 namespace qs {
 
 struct GptqOptions {
@@ -31,10 +33,17 @@ struct GptqOptions {
     /// Weights that keep the values they have when the recursion reaches them, as float16: hardly any error
     /// goes on from them, and grids are fitted without them.
     KeptMask kept;
+    /// What is kept becomes 8-bit values, on scales of the rows that are found before the recursion starts.
+    bool keptInt8 = false;
     /// So many of every four columns become 0, row by row: those with the least w_j^2 / U_jj^2 when the
     /// recursion reaches the four (SparseGPT, arXiv:2301.00774). Needs the order of the columns, and rows and
     /// groups of whole fours.
     int zerosOfFour = 0;
+    /// Finds the parameters of columns that are fitted together, in place of `range`: of the values of one
+    /// row from `column` on, as fitUnit. Different rows may be fitted at the same time.
+    std::function<void(std::span<const float> values, QuantizedTensor& q, size_t row, size_t column)> fit;
+    /// q has been prepared (Codec::prepareParameters) for `fit`, with choices of the caller's.
+    bool prepared = false;
 };
 
 /// Fills q.scale, q.zero, q.codes and q.extras.kept of a tensor begun with beginTensor. Group grids are

@@ -21,7 +21,7 @@ void TensorScaling::applyRows(size_t firstRow, MatrixView m) const {
     if (vector) {
         assert(m.rows == 1 && m.cols == rows.size());
         for (size_t i = 0; i < m.cols; ++i)
-            m.data[i] = (m.data[i] + offset) / rows[i] - offset;
+            m.data[i] = (m.data[i] + (added.empty() ? 0 : added[i]) + offset) / rows[i] - offset;
         return;
     }
     assert(columns.empty() || columns.size() == m.cols);
@@ -33,6 +33,7 @@ void TensorScaling::applyRows(size_t firstRow, MatrixView m) const {
 }
 
 void TensorScaling::undo(MatrixView m) const {
+    assert(added.empty());
     TensorScaling inverse = *this;
     for (auto* factors : {&inverse.rows, &inverse.columns})
         for (float& f : *factors)
@@ -75,10 +76,9 @@ void BlockScaling::add(const BlockSpec& block, const FoldSpec& fold, std::span<c
     std::vector<float> divisors(producer ? producer->out : factors.size(), 1.0f);
     for (size_t c = 0; c < factors.size(); ++c)
         divisors[fold.producerOf(c)] = factors[c];
-    const auto divide = [&](const std::string& vector, float offset) {
-        if (vector.empty()) return;
-        TensorScaling& t = tensors_[vector];
-        t.vector = true;
+    const auto divide = [&](const std::string& name, float offset) {
+        if (name.empty()) return;
+        TensorScaling& t = vector(name);
         t.offset = offset;
         multiplyInto(t.rows, divisors);
     };
@@ -91,6 +91,39 @@ void BlockScaling::add(const BlockSpec& block, const FoldSpec& fold, std::span<c
     }
 }
 
+TensorScaling& BlockScaling::vector(const std::string& name) {
+    TensorScaling& t = tensors_[name];
+    t.vector = true;
+    return t;
+}
+
+void BlockScaling::addShift(const BlockSpec& block, const FoldSpec& fold, std::span<const float> shift,
+                            std::span<const Matrix> weights) {
+    assert(canShift(block, fold));
+    for (const std::string& site : fold.sites)
+        shifts_[site].assign(shift.begin(), shift.end());
+    const auto add = [&](const std::string& name, std::vector<float> values) {
+        TensorScaling& t = vector(name);
+        if (t.rows.empty()) t.rows.assign(values.size(), 1.0f);
+        t.added = std::move(values);
+    };
+    std::vector<float> taken(shift.begin(), shift.end());
+    for (float& z : taken)
+        z = -z;
+    add(fold.norm.bias, std::move(taken));
+    const auto readers = readersOf(block, fold);
+    for (size_t i = 0; i < readers.size(); ++i) {
+        std::vector<float> product(weights[i].rows());
+        for (size_t r = 0; r < product.size(); ++r) {
+            double sum = 0;
+            for (size_t c = 0; c < shift.size(); ++c)
+                sum += double(weights[i](r, c)) * double(shift[c]);
+            product[r] = float(sum);
+        }
+        add(readers[i]->bias, std::move(product));
+    }
+}
+
 const TensorScaling* BlockScaling::find(const std::string& tensor) const {
     const auto it = tensors_.find(tensor);
     return it == tensors_.end() ? nullptr : &it->second;
@@ -98,6 +131,28 @@ const TensorScaling* BlockScaling::find(const std::string& tensor) const {
 
 void BlockScaling::scaleSigma(const std::string& site, MatrixD& sigma) const {
     if (const auto it = sites_.find(site); it != sites_.end()) qs::scaleSigma(it->second, sigma);
+}
+
+std::span<const float> BlockScaling::shiftOf(const std::string& site) const {
+    const auto it = shifts_.find(site);
+    return it == shifts_.end() ? std::span<const float>() : it->second;
+}
+
+bool canShift(const BlockSpec& block, const FoldSpec& fold) {
+    if (fold.producer != FoldSpec::Producer::Norm || fold.norm.bias.empty() || !fold.columns.empty())
+        return false;
+    const auto readers = readersOf(block, fold);
+    return std::none_of(readers.begin(), readers.end(), [](const LinearSpec* l) { return l->bias.empty(); });
+}
+
+void shiftSigma(std::span<const float> shift, std::span<const double> sum, uint64_t tokens, MatrixD& sigma) {
+    if (shift.empty()) return;
+    assert(shift.size() == sigma.rows() && sum.size() == sigma.rows());
+    for (size_t i = 0; i < sigma.rows(); ++i)
+        for (size_t j = 0; j < sigma.cols(); ++j) {
+            const double zi = double(shift[i]), zj = double(shift[j]);
+            sigma(i, j) += double(tokens) * zi * zj - zi * sum[j] - sum[i] * zj;
+        }
 }
 
 void scaleSigma(std::span<const float> factors, MatrixD& sigma) {

@@ -36,6 +36,9 @@ struct TransformDescriptor {
     std::string id; ///< stored on disk, never renamed
     std::string label, summary, citation;
     bool needsSigma = false; ///< else channel statistics are enough
+    /// (max + min) / 2 is taken from every channel before factors are chosen, where the model has biases that
+    /// take it up (canShift in scaling.h). Needs Sigma.
+    bool shifts = false;
     ParamSpecs params;
     /// Factors s > 0, [channels]. Deterministic, independent of the number of threads. The inputs are pooled:
     /// tied channels have equal rms and absmax. Call through chooseFactors().

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/codec/codec.h"
+#include "core/tensor/dtype.h"
 #include "tests/support/qs_test.h"
 
 using namespace qs;
@@ -42,7 +43,36 @@ private slots:
         QVERIFY(sizeOf(q.extras) == (ExtrasSize{3, 1}));
     }
 
+    /// Every value is an 8-bit integer times the scale, and a float16.
+    void valuesOfEightBits() {
+        QCOMPARE(keptScale(127), 1.0f);          // 8 / 8
+        QCOMPARE(keptScale(128), 9.0f / 8);      // 128 / 127 is above 8 / 8
+        QCOMPARE(keptScale(1.99f * 127), 2.0f);  // above 15 / 8
+        QCOMPARE(keptScale(0), 0x1p-21f);        // the least
+        QCOMPARE(keptScale(1e30f), 480.0f);      // 15 * 2^5
+        QCOMPARE(keptInteger(3.3f, 0.5f), 3.5f); // 6.6 steps
+        QCOMPARE(keptInteger(-1e9f, 0.5f), -63.5f);
+        for (float largest = 1e-9f; largest < 1e6f; largest *= 1.37f) {
+            const float scale = keptScale(largest);
+            QVERIFY(largest > 60960 || 127 * scale >= largest);
+            QVERIFY(largest < 1e-4f || largest > 60960 || 127 * scale < 1.13f * largest);
+            for (int k = -127; k <= 127; ++k) {
+                const float v = scale * float(k);
+                QCOMPARE(halfToFloat(floatToHalf(v)), v);
+                QCOMPARE(keptInteger(v, scale), v);
+            }
+        }
+        Extras e;
+        e.kept = {{0, 1}, {2}, {-1.5f}, {0.5f}};
+        QVERIFY((sizeOf(e) == ExtrasSize{.kept = 1, .keptInt8 = true}));
+        float row[] = {1, 2, 3};
+        applyExtras(e, 0, MatrixView{row, 1, 3, 3});
+        QCOMPARE(row[1], 2.0f);
+        QCOMPARE(row[2], -1.5f);
+    }
+
     void bitsByHand() {
+        QCOMPARE(keptBits({.kept = 7, .keptInt8 = true}, 3, 10), uint64_t(30 + 7 * 8 + 3 * 16));
         QCOMPARE(keptBits({}, 100, 100), uint64_t(0));
         QCOMPARE(keptBits({3, 0}, 2, 3), uint64_t(3 * 32 + 3 * 32));
         QCOMPARE(keptBits({3, 0}, 2, 65537), uint64_t(3 * 48 + 3 * 32));

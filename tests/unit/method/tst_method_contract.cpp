@@ -28,6 +28,9 @@ class MethodContract : public QObject {
                 for (const double share : {0.0, 0.013, 0.5})
                     out.push_back({{"outliers", share}});
             if (s.key == "outlier_shape") out.push_back({{"outliers", 0.1}, {"outlier_shape", "columns"}});
+            if (s.key == "low_frac")
+                for (const double share : {0.5, 0.987, 1.0})
+                    out.push_back({{"low_frac", share}});
             if (s.key == "rank")
                 for (const int rank : {1, 7, 1000})
                     out.push_back({{"rank", rank}});

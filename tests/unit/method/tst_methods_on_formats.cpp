@@ -28,6 +28,8 @@ private slots:
         row("int_two_level", R"({"bits": 3, "group": 32})");
         row("bcq", R"({"bits": 1, "group": 32})");
         row("bcq", R"({"bits": 3, "group": 32})");
+        row("int_mixed", R"({"bits": 2, "group": 16})");
+        row("int_mixed", R"({"bits": 3, "group": 32})");
         row("lut", R"({"bits": 2})");
         row("lut", R"({"bits": 3, "group": 64})");
         row("vector", R"({"bits": 2, "length": "2"})");

@@ -75,14 +75,29 @@ private slots:
         for (size_t b = 0; b < m->spec().blocks.size(); ++b) {
             SigmaBySite sigma;
             for (const std::string& site : transformer->sitesOf(b))
-                if (auto s = (*calibration)->sigma(site))
-                    sigma[site] = {std::move(*s), uint64_t((*calibration)->find(site)->tokens)};
+                if (auto s = (*calibration)->sigma(site)) {
+                    const SiteRecord& record = *(*calibration)->find(site);
+                    std::vector<double> sum;
+                    for (const float mean : record.stats.mean)
+                        sum.push_back(double(mean) * double(record.tokens));
+                    sigma[site] = {std::move(*s), record.tokens, std::move(sum)};
+                }
             auto block = transformer->transform(b, sigma, {});
             QS_VERIFY_OK(block);
             changed += block->scaling.tensors().size();
             scaled.blocks.push_back(std::move(*block));
         }
         QVERIFY(changed > 0);
+        const bool shifts = id == "outlier_suppression_plus" && model == "opt";
+        for (size_t b = 0; b < m->spec().blocks.size(); ++b)
+            for (const FoldSpec& fold : m->spec().blocks[b].folds) {
+                const TensorScaling* bias = scaled.blocks[b].scaling.find(fold.norm.bias);
+                QCOMPARE(shifts && fold.producer == FoldSpec::Producer::Norm, bias && !bias->added.empty());
+                if (!bias || bias->added.empty()) continue;
+                const ChannelStats& seen = (*calibration)->find(fold.sites.front())->stats;
+                for (size_t c = 0; c < seen.channels(); ++c)
+                    QVERIFY(std::fabs(bias->added[c] + (seen.max[c] + seen.min[c]) / 2) <= 1e-5f);
+            }
         const auto before = computeLogits(m->spec(), *base, ids, *backend, {}),
                    after = computeLogits(m->spec(), scaled, ids, *backend, {});
         QS_VERIFY_OK(before);

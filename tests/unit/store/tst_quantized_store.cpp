@@ -169,9 +169,12 @@ private slots:
         wide.scale(0, 0) = 1;
         wide.extras.kept = {{0, 2}, {1, 69999}, {1, 2}};
         wide.extras.rotation = InputRotation{3, {}};
+        QuantizedTensor bytes = example();
+        bytes.extras.kept = {{0, 1, 1, 3, 4}, {5, 0, 2, 5}, {-127, 60, -0.25f, 0}, {1, 1, 0.25f, 3}};
+        bytes.extras.kept.values[1] = 31.75f; // 127 quarters
         const fs::path path = scratchDir("qstore-extras") / "x.h5";
         const std::vector<std::pair<std::string, const QuantizedTensor*>> all = {
-            {"kept", &kept}, {"low", &low}, {"both", &both}, {"wide", &wide}};
+            {"kept", &kept}, {"low", &low}, {"both", &both}, {"wide", &wide}, {"bytes", &bytes}};
         QS_VERIFY_OK(writeQuantizedTensors(path, all));
         for (const auto& [module, q] : all) {
             const auto r = readQuantizedTensor(path, module);
@@ -183,6 +186,10 @@ private slots:
         QVERIFY(f->type("/wide/kept_column").value() == H5Type::I32);
         QVERIFY(f->type("/both/low_rank_b").value() == H5Type::F16);
         QVERIFY(!f->exists("/low/kept_start") && !f->exists("/kept/low_rank_a"));
+        QVERIFY(!f->exists("/bytes/kept_start"));
+        // 24 weights; numbers 5, 12, 14 and 23 are kept.
+        QCOMPARE(*f->array<uint8_t>("/bytes/kept_mask", {3}), (std::vector<uint8_t>{0x20, 0x50, 0x80}));
+        QCOMPARE(*f->array<uint8_t>("/bytes/kept_code", {4}), (std::vector<uint8_t>{1, 255, 127, 128}));
     }
 
     void extrasThatDisagreeWithThemselves() {
@@ -200,6 +207,9 @@ private slots:
         QVERIFY(refused("kept_column[0] is 6", [](Extras& e) { e.kept.columns[0] = 6; }));
         QVERIFY(refused("kept_column[2] is 0", [](Extras& e) { e.kept.columns[2] = 0; }));
         QVERIFY(refused("kept_value[1] = 0.1", [](Extras& e) { e.kept.values[1] = 0.1f; }));
+        QVERIFY(refused("kept_scale has 3", [](Extras& e) { e.kept.scale = {1, 1, 1}; }));
+        QVERIFY(refused("kept_scale[1] is 0", [](Extras& e) { e.kept.scale = {712, 0, 1, 1}; }));
+        QVERIFY(refused("kept_value[1] = -0.25 is not", [](Extras& e) { e.kept.scale = {712, 1, 1, 1}; }));
         QVERIFY(refused("low_rank_b[5] = inf",
                         [](Extras& e) { e.lowRank.b(0, 5) = std::numeric_limits<float>::infinity(); }));
         QVERIFY(refused("rotation_scale has 5", [](Extras& e) { e.rotation->scale.pop_back(); }));
@@ -239,6 +249,31 @@ private slots:
         QVERIFY(has(message({0, -5, 1, 1, 1}, {2}, 1, {}), "kept_start[1] is 4294967291"));
         QVERIFY(has(message({0, 1, 1, 1, 1}, {2}, 1, {4}), "two dimensions"));
         QVERIFY(has(message({0, 1, 1, 1, 1}, {2}, 1, {4, 1}), "low_rank_b"));
+    }
+
+    void damagedEightBitExtras() {
+        const fs::path path = scratchDir("qstore-byte-damage") / "x.h5";
+        const auto message = [&](std::vector<uint8_t> mask, std::vector<uint8_t> code, uint16_t scale) {
+            Broken b{.what = "", .expected = ""};
+            auto w = writeBroken(path, b, [&](H5Writer& file) -> Result<void> {
+                const std::vector<HalfBits> scales(4, HalfBits{scale});
+                QS_CHECK(file.array<HalfBits>("/m/kept_scale", scales, {4}, H5Filter::Compress));
+                QS_CHECK(file.array<uint8_t>("/m/kept_mask", mask, {mask.size()}, H5Filter::Compress));
+                return file.array<uint8_t>("/m/kept_code", code, {code.size()}, H5Filter::Compress);
+            });
+            if (!w) qFatal("%s", w.error().describe().c_str());
+            const auto r = readQuantizedTensor(path, "m");
+            return r ? std::string("read") : r.error().describe();
+        };
+        const auto has = [](const std::string& text, const char* part) {
+            return text.find(part) != std::string::npos;
+        };
+        QCOMPARE(message({1, 0, 2}, {7, 9}, 0x3c00), std::string("read"));
+        QVERIFY(has(message({1, 0}, {7}, 0x3c00), "kept_mask"));
+        QVERIFY(has(message({1, 0, 2}, {7}, 0x3c00), "kept_code"));
+        QVERIFY(has(message({1, 0, 2}, {7, 0}, 0x3c00), "kept_value[1] = -128 is not"));
+        QVERIFY(has(message({1, 0, 2}, {7, 9}, 0), "kept_scale[0] is 0"));
+        QVERIFY(has(message({1, 0, 2}, {7, 9}, 0x7c00), "kept_value[0] = -inf"));
     }
 
     void groupOfColumnDecidesWhenPresent() {

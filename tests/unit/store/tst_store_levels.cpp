@@ -36,6 +36,7 @@ private slots:
         row("int_two_level", R"({"group": 32})");
         row("bcq", R"({"bits": 1, "group": 32})");
         row("bcq", R"({"bits": 3, "group": 64})");
+        row("int_mixed", R"({"bits": 2, "group": 16})");
     }
     void roundTrip() {
         QFETCH(QString, codec);

@@ -102,6 +102,45 @@ private slots:
         s.scaleSigma("mlp", sigma); // not scaled
         QCOMPARE(sigma(0, 3), 1.0);
     }
+    /// x - z by hand: in the norm's bias, as W z in the biases of readers, and in Sigma.
+    void shiftOfABlock() {
+        BlockSpec b = groupedBlock();
+        QVERIFY(!canShift(b, b.folds[0])); // no bias of the norm
+        FoldSpec& fold = b.folds[0];
+        fold.norm.bias = "beta";
+        std::vector<Matrix> weights;
+        std::vector<std::string> biases;
+        for (LinearSpec* l : {&b.attention.q, &b.attention.k, &b.attention.v}) {
+            l->bias = l->module + ".bias";
+            weights.push_back(matrix(l->out, 3, std::vector<float>(3 * l->out, 0.5f)));
+            weights.back()(1, 0) = 4;
+        }
+        QVERIFY(canShift(b, fold));
+        QVERIFY(!canShift(b, b.folds[1]));
+        BlockScaling s;
+        s.addShift(b, fold, std::vector<float>{1, -2, 3}, weights);
+        s.add(b, fold, std::vector<float>{2, 4, 8});
+        Matrix beta = matrix(1, 3, {5, 6, 7}), bias = matrix(1, 2, {10, 20});
+        s.find("beta")->apply(beta.view());
+        QCOMPARE(values(beta), (std::vector<float>{2, 2, 0.5f}));
+        s.find("k.bias")->apply(bias.view());
+        QCOMPARE(values(bias), (std::vector<float>{11, 24.5f})); // 0.5 - 1 + 1.5, 4 - 1 + 1.5
+        QCOMPARE(std::vector<float>(s.shiftOf("attn").begin(), s.shiftOf("attn").end()),
+                 (std::vector<float>{1, -2, 3}));
+        QVERIFY(s.shiftOf("o").empty());
+        // Two tokens, (1, 2) and (3, -2): sums 4 and 0; less (1, 1) they are (0, 1) and (2, -3).
+        MatrixD sigma(2, 2);
+        sigma(0, 0) = 10;
+        sigma(0, 1) = sigma(1, 0) = -4;
+        sigma(1, 1) = 8;
+        shiftSigma(std::vector<float>{1, 1}, std::vector<double>{4, 0}, 2, sigma);
+        QCOMPARE(sigma(0, 0), 4.0);
+        QCOMPARE(sigma(0, 1), -6.0);
+        QCOMPARE(sigma(1, 0), -6.0);
+        QCOMPARE(sigma(1, 1), 10.0);
+        b.attention.k.bias.clear();
+        QVERIFY(!canShift(b, fold));
+    }
     void registry() {
         std::set<std::string> ids;
         for (const TransformDescriptor* d : transforms()) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Outlier Suppression+, the scaling: s_j = max(1, max|X_j| / t). Channels that reach beyond the threshold t
-// are brought down to it, the others stay. Of 40 thresholds, in equal ratios from the largest channel's
-// maximum to the median's, the one with the least error of the outputs by rounded weights and rounded inputs
-// (scaling_loss.h; the paper takes equal steps and the output of the whole attention or feed-forward half).
-// The paper's shift of channels, which needs a norm with a bias, is not part of it.
+// Outlier Suppression+: where a norm and what reads it have biases, channels are centred first, x_j -
+// (max x_j + min x_j) / 2 (TransformDescriptor::shifts). Then s_j = max(1, max|X_j| / t): channels that reach
+// beyond the threshold t are brought down to it, the others stay. Of 40 thresholds, in equal ratios from the
+// largest channel's maximum to the median's, the one with the least error of the outputs by rounded weights
+// and rounded inputs (scaling_loss.h; the paper takes equal steps and the output of the whole attention or
+// feed-forward half).
 #include "core/quant/transform/scaling_loss.h"
 
 #include <algorithm>
@@ -42,11 +43,11 @@ const TransformDescriptor& transform_outlier_suppression_plus() {
     static const TransformDescriptor d{
         .id = "outlier_suppression_plus",
         .label = "Outlier Suppression+",
-        .summary =
-            "Channels beyond a threshold are brought down to it; the threshold with the least error of the "
-            "outputs is searched",
+        .summary = "Channels are centred where biases can take that up, and those beyond a threshold are "
+                   "brought down to it; the threshold with the least error of the outputs is searched",
         .citation = "Wei et al., Outlier Suppression+, EMNLP 2023, arXiv:2304.09145",
         .needsSigma = true,
+        .shifts = true,
         .choose = choose};
     return d;
 }
