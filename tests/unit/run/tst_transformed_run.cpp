@@ -123,6 +123,38 @@ private slots:
         QVERIFY(worst[0] > 0 && (worst[0] < 0.6 || s.model->spec().blocks.back().mixture));
         QVERIFY2(worst[1] < 2 * worst[0] + 0.05, qPrintable(QString::number(worst[1])));
     }
+
+    /// The same for shifts, which biases of norms and of (fused) linears take up; GPTQ behind quantized
+    /// blocks.
+    void shiftsStay_data() {
+        QTest::addColumn<QString>("name");
+        for (const char* name : {"gpt2", "opt", "bloom", "gpt_neox"})
+            QTest::newRow(name) << name;
+    }
+    void shiftsStay() {
+        QFETCH(QString, name);
+        const Subject s = golden(name.toStdString());
+        const auto ids = goldenTokens(name.toStdString());
+        const auto original = logits(s, *modelWeights(*s.model), ids);
+        QS_VERIFY_OK(original);
+        double worst[2] = {};
+        for (const bool shifted : {false, true}) {
+            Recipe r = recipe(json::array(), eightBits(), "gptq");
+            if (shifted) r.transforms = {*TransformUse::make("outlier_suppression_plus")};
+            const auto run = execute(s, resolvePlan(r, *s.model), scratchDir("shifted-run"));
+            QS_VERIFY_OK(run);
+            for (const FoldSpec& fold : s.model->spec().blocks[1].folds)
+                if (fold.producer == FoldSpec::Producer::Norm)
+                    QCOMPARE((*run)->changedTensors().count(fold.norm.bias) > 0, shifted);
+            const auto weights = runWeights(*run, s.model);
+            QS_VERIFY_OK(weights);
+            const auto l = logits(s, **weights, ids);
+            QS_VERIFY_OK(l);
+            worst[shifted] = largestDifference(l->span(), original->span());
+        }
+        qInfo("%s: %.3g plain, %.3g shifted", qPrintable(name), worst[0], worst[1]);
+        QVERIFY2(worst[1] < 2 * worst[0] + 0.05, qPrintable(QString::number(worst[1])));
+    }
     // What a run stores is the original weight in scaled coordinates; what it reports, the error with the
     // factors taken back.
     void storedTensorsAreScaledOnes() {
