@@ -4,6 +4,7 @@
 #include "app/pages/InspectPage.h"
 #include "core/allocate/score.h"
 #include "core/codec/codec.h"
+#include "core/export/recipe_format.h"
 #include "core/export/runtime_profiles.h"
 #include "core/quant/method.h"
 #include "core/quant/transform/transform.h"
@@ -136,6 +137,10 @@ private:
             out << QString::fromStdString(s->label);
         for (const RuntimeProfile& r : runtimeProfiles())
             out << QString::fromStdString(r.label);
+        for (const RecipeFormatDescriptor* f : recipeFormats()) {
+            const QString label = QString::fromStdString(f->label);
+            out << label << label + QStringLiteral("…") << QString::fromStdString(f->summary);
+        }
         for (const CodecDescriptor* c : codecs())
             out << QString::fromStdString(c->label) << QString::fromStdString(c->summary);
         return out;
