@@ -8,7 +8,9 @@ namespace qs::app {
 
 bool JobRecord::begin() {
     Phase expected = Phase::Waiting;
-    return m_phase.compare_exchange_strong(expected, Phase::Running);
+    if (m_phase.compare_exchange_strong(expected, Phase::Running)) return true;
+    m_body = nullptr; // what it captured is let go here too
+    return false;
 }
 
 bool JobRecord::withdraw() {
