@@ -332,6 +332,10 @@ JobHandle* TuneState::solve(const TuneRequest& request) {
         what = tr("%1 bits per weight").arg(QLocale().toString(request.value, 'f', 3));
         break;
     case TuneTarget::MemoryMiB: {
+        if (const auto forward = in->model->requireForward(); !forward) {
+            emit refused(QString::fromStdString(forward.error().message));
+            return nullptr;
+        }
         const auto bytes =
             weightBytesWithin(uint64_t(request.value * 0x1p20), in->model->spec(),
                               {m_runtime.empty() ? "llama.cpp" : m_runtime, 0, request.context, "f16"});
