@@ -4,7 +4,7 @@
 namespace qs::app {
 
 namespace {
-constexpr int kEngineNiceness = 15;
+constexpr int kEngineNiceness = 12;
 }
 
 /// Lives on the engine's thread, with the backend; its event queue is the job queue.

@@ -4,7 +4,7 @@
 namespace qs::app {
 
 namespace {
-constexpr int kLightNiceness = 10; // a peek is waited for, a run is not
+constexpr int kLightNiceness = 9; // a peek is waited for, a run is not
 }
 
 LightPool::LightPool(int threads, QObject* parent) : JobLane(parent) {
