@@ -113,7 +113,7 @@ public:
     }
     Result<void> requireKnown(const std::vector<const char*>& keys) const {
         for (const auto& [key, value] : object_.items())
-            if (std::none_of(keys.begin(), keys.end(), [&](const char* k) { return key == k; }))
+            if (std::none_of(keys.begin(), keys.end(), [name = key](const char* k) { return name == k; }))
                 return Error::invalid(fmt::format("unknown key '{}'; known: {}", key, fmt::join(keys, ", ")),
                                       where_);
         return {};
@@ -286,7 +286,7 @@ Result<KvScheme> KvScheme::fromJson(const json& object, const std::string& where
     QS_TRY(s.aging, agingFromJson(object, where));
     QS_TRY(const auto codebook, r.object("key_codebook"));
     if (codebook) {
-        s.keyCodebook.emplace();
+        s.keyCodebook = KvScheme::Codebook();
         QS_CHECK(codebook->requireKnown({"bits", "length"}));
         QS_CHECK(codebook->count("bits", 1, kMostIndexBits, s.keyCodebook->bits));
         QS_CHECK(codebook->count("length", 1, kMostIndexBits / s.keyCodebook->bits, s.keyCodebook->length));
