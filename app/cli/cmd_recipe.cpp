@@ -20,10 +20,8 @@ struct RecipeCommand {
     SchemeFlags scheme;
 };
 
-constexpr size_t kLargestRecipe = 64 << 20; ///< bytes of a file to read
-
 Result<ForeignRecipe> readFrom(const RecipeCommand& o, const Model& model, const Scheme& base) {
-    QS_TRY(const std::string text, readTextFile(o.from, kLargestRecipe));
+    QS_TRY(const std::string text, readTextFile(o.from, kLargestRecipeText));
     const RecipeFormatDescriptor* format = recipeFormatOf(text);
     if (!o.format.empty()) {
         QS_TRY(format, findRecipeFormat(o.format));

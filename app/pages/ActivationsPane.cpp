@@ -37,7 +37,6 @@ ActivationsPane::ActivationsPane(Session* session, QWidget* parent)
     connect(m_tokenWeights, &QCheckBox::clicked, this, &ActivationsPane::chooseTokenWeights);
     connect(session->table(), &SchemeTable::planChanged, this, &ActivationsPane::refresh);
     connect(session, &Session::modelChanged, this, &ActivationsPane::refresh);
-    refresh();
 }
 
 void ActivationsPane::showEvent(QShowEvent* event) {
@@ -64,6 +63,7 @@ void ActivationsPane::showCache(const std::optional<KvScheme>& present) {
 }
 
 void ActivationsPane::refresh() {
+    if (!isVisible()) return; // every edit of the recipe comes by here
     const auto model = m_session->model();
     const ModelSettings now = settings();
     showCache(now.kvCache);

@@ -91,6 +91,7 @@ TunePage::TunePage(Session* session, QWidget* parent)
     connect(&m_later, &QTimer::timeout, this, &TunePage::refresh);
     connect(&m_state, &TuneState::changed, this, &TunePage::later);
     connect(&m_state, &TuneState::curveChanged, this, &TunePage::later);
+    connect(&m_state, &TuneState::stepsChanged, this, &TunePage::fillSteps);
     connect(&m_state, &TuneState::solved, this, &TunePage::showSolved);
     connect(&m_state, &TuneState::refused, m_message, &QLabel::setText);
     connect(session->selection(), &ui::TargetSelection::changed, this, &TunePage::later);
@@ -200,7 +201,7 @@ QWidget* TunePage::makeSteps() {
     m_stepTable->setAccessibleName(tr("What more bytes would recover"));
     ui::setupTable(m_stepTable);
     m_stepTable->setModel(&m_steps);
-    constexpr int widths[] = {150, 98, 48, 64, 56, 62};
+    constexpr int widths[] = {150, 104, 46, 64, 60, 58};
     for (int c = 0; c < TuneSteps::ColumnCount; ++c)
         m_stepTable->setColumnWidth(c, widths[c]);
     connect(m_stepTable, &QTableView::clicked, this, [this](const QModelIndex& i) {
@@ -208,7 +209,8 @@ QWidget* TunePage::makeSteps() {
     });
     connect(m_stepTable, &QTableView::activated, this, &TunePage::takeStep);
     connect(m_take, &QPushButton::clicked, this, &TunePage::takeStep);
-    connect(m_stepTable->selectionModel(), &QItemSelectionModel::selectionChanged, this, &TunePage::later);
+    connect(m_stepTable->selectionModel(), &QItemSelectionModel::selectionChanged, this,
+            &TunePage::allowStep);
     return m_stepTable;
 }
 
@@ -216,6 +218,11 @@ void TunePage::showSteps() {
     const bool shown = m_lists->currentIndex() == 1;
     m_take->setVisible(shown);
     if (!shown) return;
+    m_state.requestSteps();
+    allowStep();
+}
+
+void TunePage::fillSteps() {
     const int row = m_stepTable->currentIndex().row();
     const auto before = m_steps.steps();
     m_steps.set(m_state);
@@ -230,6 +237,10 @@ void TunePage::showSteps() {
         const QSignalBlocker quiet(m_stepTable->selectionModel());
         m_stepTable->selectRow(at);
     }
+    allowStep();
+}
+
+void TunePage::allowStep() {
     const bool any = m_stepTable->currentIndex().isValid();
     m_take->setEnabled(any);
     m_take->setToolTip(!m_state.table()          ? tr("Measure first.")

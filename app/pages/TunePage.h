@@ -67,6 +67,8 @@ private:
     void showSolved();
     void showTarget();
     void showSteps();
+    void fillSteps();
+    void allowStep();
     void takeStep();
     void setScheme(size_t candidate);
     void solve();

@@ -10,7 +10,7 @@ TuneSteps::TuneSteps(Session* session, QObject* parent) : QAbstractTableModel(pa
 
 void TuneSteps::set(const TuneState& state) {
     beginResetModel();
-    m_steps = state.nextSteps();
+    m_steps = state.steps();
     m_left.clear();
     double left = state.present().at.cost;
     for (const NextStep& step : m_steps)

@@ -12,8 +12,6 @@ namespace qs::app {
 
 namespace {
 
-constexpr size_t kLargestRecipe = 64 << 20; ///< bytes of a file to read
-
 /// What applying it did, for people.
 QString wordsOf(const ForeignRecipe& recipe) {
     const auto quantized = std::count_if(recipe.schemes.begin(), recipe.schemes.end(),
@@ -27,7 +25,7 @@ QString wordsOf(const ForeignRecipe& recipe) {
 
 QString Session::loadRecipe(const QString& file) {
     if (!m_model) return tr("Open a model first: a recipe is resolved against one.");
-    const auto text = readTextFile(file.toStdString(), kLargestRecipe);
+    const auto text = readTextFile(file.toStdString(), kLargestRecipeText);
     if (!text) return QString::fromStdString(text.error().describe());
     if (const RecipeFormatDescriptor* format = recipeFormatOf(*text)) {
         const auto body = [format, text = *text, where = file.toStdString(), model = m_model,

@@ -77,9 +77,11 @@ void TuneState::startOver() {
     m_curve.reset();
     m_locked.clear();
     m_solved = {};
+    m_steps.clear();
     m_candidateOf.clear();
     emit changed();
     emit curveChanged();
+    emit stepsChanged();
 }
 
 void TuneState::setScore(const std::string& id) {
@@ -223,23 +225,31 @@ TunePresent TuneState::present() const {
     return out;
 }
 
-std::vector<NextStep> TuneState::nextSteps() const {
-    if (!m_table) return {};
-    const auto count = size_t(m_session->table()->count());
-    std::vector<std::optional<size_t>> present;
-    std::vector<char> fixed(count, 0);
-    for (size_t t = 0; t < count; ++t) {
-        present.push_back(candidateOf(int(t)));
-        fixed[t] = m_locked.contains(int(t));
+void TuneState::requestSteps() {
+    if (!m_table) {
+        m_steps.clear();
+        emit stepsChanged();
+        return;
     }
-    std::map<std::string_view, std::vector<size_t>> fused;
-    if (m_tieFused)
-        for (size_t t = 0; t < count; ++t)
-            if (!m_table->rows[t].fusedGroup.empty()) fused[m_table->rows[t].fusedGroup].push_back(t);
-    std::vector<std::vector<size_t>> tied;
-    for (auto& [group, rows] : fused)
-        tied.push_back(std::move(rows));
-    return qs::nextSteps(*m_table, *m_score, present, fixed, tied);
+    std::vector<std::optional<size_t>> present;
+    std::vector<char> fixed;
+    for (int t = 0; t < m_session->table()->count(); ++t) {
+        present.push_back(candidateOf(t));
+        fixed.push_back(m_locked.contains(t));
+    }
+    JobRequest request{QStringLiteral("tune-steps"), tr("Next steps")};
+    request.listed = false;
+    const auto body = [table = m_table, score = m_score, present = std::move(present),
+                       fixed = std::move(fixed), tie = m_tieFused](const JobScope&) -> Outcome {
+        const auto tied = tie ? fusedTies(*table) : std::vector<std::vector<std::string>>();
+        return Payload::of(nextSteps(*table, *score, present, fixed, tied));
+    };
+    m_session->pool()->post(request, body)->then(this, [this, table = m_table](const Outcome& outcome) {
+        const auto steps = outcome.as<std::vector<NextStep>>();
+        if (m_table != table || !steps) return;
+        m_steps = *steps;
+        emit stepsChanged();
+    });
 }
 
 QString TuneState::take(const NextStep& step) {

@@ -55,8 +55,10 @@ public:
     /// Null until computed.
     std::shared_ptr<const TuneCurve> curve() const { return m_curve; }
     TunePresent present() const;
-    /// What larger candidates would recover, best per byte first; locks and ties are kept to.
-    std::vector<NextStep> nextSteps() const;
+    /// What larger candidates than the present ones would recover, best per byte first; locks and ties are
+    /// kept to. As of the last stepsChanged(), which requestSteps() brings.
+    const std::vector<NextStep>& steps() const { return m_steps; }
+    void requestSteps();
     /// Takes one, as an undo step. Returns "" or why not.
     QString take(const NextStep& step);
     /// Index of the candidate that a target has; none: kept, or not in the table.
@@ -81,6 +83,7 @@ public:
 signals:
     void changed(); ///< measuring or not, progress, table, locks
     void curveChanged();
+    void stepsChanged();
     void solved();
     void refused(const QString& why);
 
@@ -100,6 +103,7 @@ private:
     std::string m_runtime;
     std::shared_ptr<RuntimeCandidates> m_runtimeCandidates = std::make_shared<RuntimeCandidates>("");
     TuneSolved m_solved;
+    std::vector<NextStep> m_steps;
     mutable std::unordered_map<const Scheme*, std::optional<size_t>> m_candidateOf; ///< of schemes that live
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_map>
 
 namespace qs {
 
@@ -45,17 +46,23 @@ std::optional<NextStep> bestStep(const SensitivityTable& table, const ScoreDescr
 
 std::vector<NextStep> nextSteps(const SensitivityTable& table, const ScoreDescriptor& score,
                                 PresentCandidates present, std::span<const char> fixed,
-                                const std::vector<std::vector<size_t>>& tied) {
+                                const std::vector<std::vector<std::string>>& tied) {
     std::vector<NextStep> out;
     std::vector<char> inTie(table.rows.size(), 0);
     const auto add = [&](std::vector<size_t> rows) {
         if (auto step = bestStep(table, score, present, fixed, std::move(rows)))
             out.push_back(std::move(*step));
     };
-    for (const std::vector<size_t>& rows : tied) {
+    std::unordered_map<std::string_view, size_t> rowOf;
+    for (size_t r = 0; r < table.rows.size() && !tied.empty(); ++r)
+        rowOf[table.rows[r].module] = r;
+    for (const std::vector<std::string>& modules : tied) {
+        std::vector<size_t> rows;
+        for (const std::string& module : modules)
+            if (const auto it = rowOf.find(module); it != rowOf.end()) rows.push_back(it->second);
         for (const size_t r : rows)
             inTie[r] = 1;
-        add(rows);
+        if (!rows.empty()) add(rows);
     }
     for (size_t r = 0; r < table.rows.size(); ++r)
         if (!inTie[r]) add({r});

@@ -21,11 +21,11 @@ struct NextStep {
 /// The candidate that a row has; none: kept, or unknown to the table.
 using PresentCandidates = std::span<const std::optional<size_t>>;
 
-/// For every item the step that recovers most per byte, best first. Rows in `tied` take steps together, from
-/// whatever each has; an item with a row that is `fixed`, has no candidate or no cost takes none. Complexity:
-/// rows x candidates.
+/// For every item the step that recovers most per byte, best first. Modules in `tied` take steps together,
+/// from whatever each has; an item with a row that is `fixed`, has no candidate or no cost takes none.
+/// Complexity: rows x candidates.
 std::vector<NextStep> nextSteps(const SensitivityTable& table, const ScoreDescriptor& score,
                                 PresentCandidates present, std::span<const char> fixed,
-                                const std::vector<std::vector<size_t>>& tied);
+                                const std::vector<std::vector<std::string>>& tied);
 
 } // namespace qs

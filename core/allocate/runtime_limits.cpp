@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/allocate/runtime_limits.h"
 
+#include "core/export/runtime_rules.h"
+
 #include <fmt/format.h>
 #include <map>
 #include <utility>
@@ -15,8 +17,10 @@ class Units {
 public:
     explicit Units(const Model& model) {
         std::map<std::string, std::vector<size_t>> members;
-        for (size_t t = 0; t < model.targets().size(); ++t)
-            members[keyOf(model.targets()[t])].push_back(t);
+        for (size_t t = 0; t < model.targets().size(); ++t) {
+            const std::string stack = stackOf(model.targets()[t]);
+            members[stack.empty() ? model.targets()[t].module : stack].push_back(t);
+        }
         std::map<std::string, size_t> kinds;
         kindOf_.resize(model.targets().size());
         for (const auto& [key, list] : members) {
@@ -36,12 +40,6 @@ public:
     size_t kindOf(size_t target) const { return kindOf_[target]; }
 
 private:
-    static std::string keyOf(const QuantTarget& t) {
-        constexpr std::string_view kExperts = ".experts.";
-        if (const size_t at = t.module.find(kExperts); at != std::string::npos)
-            return t.module.substr(0, at + kExperts.size());
-        return t.fusedGroup.empty() ? t.module : t.fusedGroup;
-    }
     std::vector<size_t> kindOf_;
     size_t count_ = 0;
 };

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/export/clone_recipe.h"
 
+#include "core/base/ascii.h"
 #include "core/model/packed/packed_linear.h"
-#include "core/tensor/ggml_blocks.h"
 
 #include <algorithm>
-#include <cctype>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
@@ -52,9 +51,7 @@ Result<std::optional<Scheme>> schemeOf(const QuantTarget& target, const Model& f
     }
     const size_t index = from.checkpoint().find(target.place.tensor);
     if (index == Checkpoint::npos) return std::optional<Scheme>();
-    std::string type(from.checkpoint().tensors()[index].encoding);
-    std::transform(type.begin(), type.end(), type.begin(),
-                   [](unsigned char c) { return char(std::tolower(c)); });
+    const std::string type = lowerCase(from.checkpoint().tensors()[index].encoding);
     if (type.empty()) return std::optional<Scheme>();
     auto scheme = schemeWithCodec(base, "ggml", {{"type", type}}, target.module);
     if (!scheme)

@@ -22,6 +22,8 @@ struct ForeignRecipe {
     std::vector<std::string> notes;             ///< what else it says, for people
 };
 
+inline constexpr size_t kLargestRecipeText = size_t(64) << 20; ///< bytes of a file that is read
+
 /// A text to read, with the file it is from, for errors.
 struct RecipeText {
     std::string_view text;

@@ -149,20 +149,19 @@ void vllmCompressed(const std::vector<Quantized>& all, Rules& rules) {
     marlinRules(all, Severity::Warning, rules);
 }
 
-/// The key under which vLLM puts linears into one layer; "" when it stands alone.
-std::string stackOf(const QuantTarget& t) {
-    constexpr std::string_view kExperts = ".experts.";
-    if (const size_t at = t.module.find(kExperts); at != std::string::npos)
-        return t.module.substr(0, at + kExperts.size());
-    return t.fusedGroup;
-}
-
 bool alike(const std::optional<Scheme>& a, const std::optional<Scheme>& b) {
     if (!a || !b) return !a == !b;
     return a->codec == b->codec && a->codecParams == b->codecParams && a->inputs == b->inputs;
 }
 
 } // namespace
+
+std::string stackOf(const QuantTarget& t) {
+    constexpr std::string_view kExperts = ".experts.";
+    if (const size_t at = t.module.find(kExperts); at != std::string::npos)
+        return t.module.substr(0, at + kExperts.size());
+    return t.fusedGroup;
+}
 
 SchemeFix unifyFix(const Plan& plan) {
     SchemeFix fix{"Make them alike", {}};

@@ -8,6 +8,10 @@
 
 namespace qs {
 
+/// Linears with one key become one layer of a runtime: those that it fuses, and the experts of a layer, which
+/// it stacks. "" when the linear stands alone.
+std::string stackOf(const QuantTarget& target);
+
 std::vector<RuntimeIssue> vllmRules(const Plan& plan, const std::string& exporter);
 std::vector<RuntimeIssue> transformersRules(const Plan& plan, const std::string& exporter);
 

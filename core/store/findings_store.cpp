@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/store/findings_store.h"
 
+#include "core/store/store_schema.h"
+
 #include "core/hdf5/h5_file.h"
 
 #include <bit>
@@ -133,13 +135,7 @@ Result<void> writeFindings(const fs::path& path, const RunFindings& findings) {
 
 Result<RunFindings> readFindings(const fs::path& path, size_t blocks) {
     QS_TRY(const auto file, H5Reader::open(path));
-    QS_TRY(const std::string schema, file->stringAttribute("/", "schema"));
-    if (schema != kSchema)
-        return Error::corrupt(fmt::format("schema is '{}', expected '{}'", schema, kSchema), path.string());
-    QS_TRY(const int64_t version, file->intAttribute("/", "schema_version", 1, 1 << 20));
-    if (version != kSchemaVersion)
-        return Error::unsupported(
-            fmt::format("schema version {}, this program reads {}", version, kSchemaVersion), path.string());
+    QS_CHECK(requireSchema(*file, kSchema, kSchemaVersion));
     RunFindings out;
     for (size_t b = 0; b < blocks; ++b) {
         CacheFindings f;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/store/folded_store.h"
 
+#include "core/store/store_schema.h"
+
 #include "core/hdf5/h5_file.h"
 
 #include <cmath>
@@ -24,13 +26,7 @@ std::string scalingName(const std::string& tensor) {
 
 Result<std::unique_ptr<H5Reader>> openFile(const fs::path& path) {
     QS_TRY(auto file, H5Reader::open(path));
-    QS_TRY(const std::string schema, file->stringAttribute("/", "schema"));
-    if (schema != kSchema)
-        return Error::corrupt(fmt::format("schema is '{}', expected '{}'", schema, kSchema), path.string());
-    QS_TRY(const int64_t version, file->intAttribute("/", "schema_version", 1, 1 << 20));
-    if (version != kSchemaVersion)
-        return Error::unsupported(
-            fmt::format("schema version {}, this program reads {}", version, kSchemaVersion), path.string());
+    QS_CHECK(requireSchema(*file, kSchema, kSchemaVersion));
     return file;
 }
 

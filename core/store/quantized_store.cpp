@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/store/quantized_store.h"
 
+#include "core/store/store_schema.h"
+
 #include "core/codec/packing.h"
 #include "core/linalg/parallel.h"
 #include "core/store/extras_store.h"
@@ -311,14 +313,7 @@ Result<void> writeQuantizedTensors(const fs::path& path,
 
 Result<QuantizedTensor> readQuantizedTensor(const fs::path& path, const std::string& module) {
     QS_TRY(const auto file, H5Reader::open(path));
-    QS_TRY(const std::string schema, file->stringAttribute("/", "schema"));
-    if (schema != kSchema)
-        return Error::corrupt(fmt::format("schema is '{}', expected '{}'", schema, kSchema), path.string());
-    QS_TRY(const int64_t version, file->intAttribute("/", "schema_version", 1, 1 << 20));
-    if (version > kSchemaVersion)
-        return Error::unsupported(
-            fmt::format("schema version {}, this program reads 1 .. {}", version, kSchemaVersion),
-            path.string());
+    QS_CHECK(requireSchema(*file, kSchema, kSchemaVersion));
     const std::string group = "/" + h5EscapeName(module);
     if (module.empty() || !file->exists(group))
         return Error::notFound(fmt::format("no module '{}' in the file", module), path.string());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // llama-quantize's --tensor-type PATTERN=TYPE options, or the file of --tensor-type-file: the first pattern
 // that is found in a tensor's name decides.
+#include "core/base/ascii.h"
 #include "core/export/gguf_blocks.h"
 #include "core/export/recipe_format.h"
 #include "core/model/gguf_architecture.h"
@@ -15,13 +16,6 @@
 namespace qs {
 
 namespace {
-
-std::string lowerCase(std::string_view text) {
-    std::string out(text);
-    std::transform(out.begin(), out.end(), out.begin(),
-                   [](unsigned char c) { return char(std::tolower(c)); });
-    return out;
-}
 
 /// A tensor of the file, as its name's pattern and numbers.
 struct GgufPlace {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/model/packed/packed_settings.h"
 
+#include "core/base/ascii.h"
+
 #include "core/checkpoint/hf_folder.h"
 #include "core/model/packed/settings_reader.h"
 
@@ -52,12 +54,6 @@ Result<Found> findSettings(const Checkpoint& checkpoint) {
         }
     return Error::notFound("packed weights need quantization_config in config.json, or quantize_config.json",
                            checkpoint.displayName());
-}
-
-std::string lowerCase(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
-    return text;
 }
 
 Result<GptqSettings::Grid> gptqGrid(const SettingsReader& r, const GptqSettings::Grid* base) {

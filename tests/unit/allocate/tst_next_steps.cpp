@@ -14,6 +14,7 @@ SensitivityTable table(const std::vector<std::array<double, 3>>& kl) {
     t.candidates.resize(3);
     for (const auto& values : kl) {
         SensitivityRow row;
+        row.module = std::to_string(t.rows.size());
         for (size_t c = 0; c < 3; ++c) {
             SensitivityCell cell;
             cell.bytes = 100u << c;
@@ -27,12 +28,14 @@ SensitivityTable table(const std::vector<std::array<double, 3>>& kl) {
 
 } // namespace
 
+const std::vector<std::vector<std::string>> kTied = {std::vector<std::string>{"0", "1"}};
+
 class NextSteps : public QObject {
     Q_OBJECT
 
     static std::vector<NextStep> steps(const SensitivityTable& t, std::vector<std::optional<size_t>> present,
                                        std::vector<char> fixed = {},
-                                       std::vector<std::vector<size_t>> tied = {}) {
+                                       std::vector<std::vector<std::string>> tied = {}) {
         fixed.resize(t.rows.size());
         return nextSteps(t, **findScore("kl_alone"), present, fixed, tied);
     }
@@ -64,7 +67,7 @@ private slots:
 
     void tiedRowsStepTogether() {
         const auto t = table({{1.0, 0.5, 0.4}, {1.0, 0.9, 0.8}, {1.0, 0.2, 0.1}});
-        const auto s = steps(t, {0, 1, 0}, {}, {{0, 1}});
+        const auto s = steps(t, {0, 1, 0}, {}, kTied);
         QCOMPARE(s.size(), size_t(2));
         QCOMPARE(s[0].rows, std::vector<size_t>{2});
         // From 100 + 200 bytes and a cost of 1.9 to 200 + 200 and 1.4.
@@ -72,7 +75,7 @@ private slots:
         QCOMPARE(s[1].candidate, size_t(1));
         QCOMPARE(s[1].bytes, uint64_t(100));
         QVERIFY(std::fabs(s[1].recovered - 0.5) < 1e-12);
-        QCOMPARE(steps(t, {0, 1, 0}, {0, 1, 0}, {{0, 1}}).size(), size_t(1)); // one is fixed: so are both
+        QCOMPARE(steps(t, {0, 1, 0}, {0, 1, 0}, kTied).size(), size_t(1)); // one is fixed: so are both
     }
 };
 
