@@ -201,7 +201,7 @@ QWidget* TunePage::makeSteps() {
     m_stepTable->setAccessibleName(tr("What more bytes would recover"));
     ui::setupTable(m_stepTable);
     m_stepTable->setModel(&m_steps);
-    constexpr int widths[] = {150, 104, 46, 64, 60, 58};
+    constexpr int widths[] = {146, 104, 54, 62, 60, 56};
     for (int c = 0; c < TuneSteps::ColumnCount; ++c)
         m_stepTable->setColumnWidth(c, widths[c]);
     connect(m_stepTable, &QTableView::clicked, this, [this](const QModelIndex& i) {
