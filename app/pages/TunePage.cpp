@@ -75,7 +75,7 @@ TunePage::TunePage(Session* session, QWidget* parent)
     below->setChildrenCollapsible(false);
     below->addWidget(makeTensor());
     below->addWidget(makeChanges());
-    below->setSizes({460, 440});
+    below->setSizes({430, 480});
     auto* split = new QSplitter(Qt::Vertical);
     split->setObjectName(QStringLiteral("tuneSplit"));
     split->setChildrenCollapsible(false);
@@ -201,7 +201,7 @@ QWidget* TunePage::makeSteps() {
     m_stepTable->setAccessibleName(tr("What more bytes would recover"));
     ui::setupTable(m_stepTable);
     m_stepTable->setModel(&m_steps);
-    constexpr int widths[] = {146, 104, 54, 62, 60, 56};
+    constexpr int widths[] = {152, 104, 54, 68, 62, 60};
     for (int c = 0; c < TuneSteps::ColumnCount; ++c)
         m_stepTable->setColumnWidth(c, widths[c]);
     connect(m_stepTable, &QTableView::clicked, this, [this](const QModelIndex& i) {
