@@ -114,6 +114,9 @@ Result<void> runSensitivity(Session& session, const SensitivityCommand& o) {
         QS_TRY(input, TokenInput::load(o.tokens, *model));
         request.text = &input.windows;
         table.textFingerprint = sha256Hex(std::as_bytes(input.windows.span()));
+        // Losses in another precision are other numbers: tables of the two do not mix.
+        if (o.backend.precision != precisionName(Precision::F32))
+            table.textFingerprint += "-" + o.backend.precision;
     }
     QS_CHECK(adoptFrom(o.output, table));
     QS_TRY(const auto backend, o.backend.make());

@@ -35,6 +35,17 @@ void BackendOptions::add(CLI::App& app) {
         ->capture_default_str()
         ->check(CLI::Range(0, 1024))
         ->group("Machine");
+    app.add_option("--precision", precision,
+                   "Factors of the forward pass's and the calibration's products: f32, or bf16 with float32 "
+                   "sums, several times faster on processors that multiply bfloat16")
+        ->capture_default_str()
+        ->check(CLI::IsMember({precisionName(Precision::F32), precisionName(Precision::BF16)}))
+        ->group("Machine");
+}
+
+Result<std::unique_ptr<Backend>> BackendOptions::make() const {
+    QS_TRY(const Precision p, precisionFromName(precision));
+    return makeBackend(device, threads, p);
 }
 
 } // namespace qs::cli

@@ -43,12 +43,13 @@ private:
 /// A usage error found after parsing (exit code 2), naming the flag. To be thrown from CLI11 callbacks only.
 [[noreturn]] void refuseUsage(const std::string& flag, const std::string& message);
 
-/// --device and --threads.
+/// --device, --threads and --precision.
 struct BackendOptions {
     std::string device = "auto";
     int threads = 0;
+    std::string precision = precisionName(Precision::F32);
     void add(CLI::App& app);
-    Result<std::unique_ptr<Backend>> make() const { return makeBackend(device, threads); }
+    Result<std::unique_ptr<Backend>> make() const;
 };
 
 void addInspect(Commands& commands);

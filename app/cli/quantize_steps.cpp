@@ -69,7 +69,8 @@ Result<std::shared_ptr<const Calibration>> reuseOrCalibrate(const QuantizeReques
     QS_TRY(const TokenInput input, TokenInput::load(r.tokens, *r.model));
     QS_TRY(const std::string modelPrint, r.model->checkpoint().fingerprint());
     const std::string tokenizerPrint = r.model->tokenizer() ? r.model->tokenizer()->fingerprint() : "";
-    const std::string wanted = calibrationFingerprint(input.windows, modelPrint, tokenizerPrint);
+    const std::string wanted =
+        calibrationFingerprint(input.windows, modelPrint, tokenizerPrint, backend.precision());
     QS_CHECK(requireSameRequest(r.output, plan, wanted));
     const fs::path file = r.output / "calibration.h5";
     if (auto existing = Calibration::open(file); existing && (*existing)->info().fingerprint == wanted) {

@@ -64,17 +64,28 @@ struct ColumnBlock {
     int maxCode = 0;             ///< 2^bits - 1
 };
 
+/// What the factors of the large products (linears, Sigma) are rounded to; their sums are float32, and all
+/// else is as before. BF16: to nearest, ties to even.
+enum class Precision { F32, BF16 };
+const char* precisionName(Precision p); ///< "f32", "bf16"
+/// InvalidArgument naming the known ones.
+Result<Precision> precisionFromName(const std::string& name);
+
 class Backend {
 public:
     virtual ~Backend() = default;
     virtual std::string id() const = 0;          ///< "cpu", "cuda:0"
     virtual std::string description() const = 0; ///< "CPU, 2 threads, OpenBLAS (Zen)"
+    virtual Precision precision() const { return Precision::F32; }
 
     virtual Result<Tensor> allocate(size_t rows, size_t cols) = 0; ///< zeroed
     virtual Result<void> upload(ConstMatrixView from, Tensor& to) = 0;
+    /// For a tensor that is read as w of linear() alone: kept in precision(), where that is smaller.
+    virtual Result<void> uploadWeight(ConstMatrixView from, Tensor& to) { return upload(from, to); }
     virtual Result<void> download(const Tensor& from, MatrixView to) = 0;
 
-    /// y [T, N] = x [T, K] w^T, w [N, K]; with bias [1, N] when not null.
+    /// y [T, N] = x [T, K] w^T, w [N, K]; with bias [1, N] when not null. In precision() when w is from
+    /// uploadWeight, else in float32.
     virtual Result<void> linear(const Tensor& x, const Tensor& w, const Tensor* bias, Tensor& y) = 0;
     /// y = x / sqrt(mean(x^2) + eps) * gain per row; gain [g, cols], row r takes gain row r % g. y may be x.
     virtual Result<void> rmsNorm(const Tensor& x, const Tensor& gain, double eps, Tensor& y) = 0;
@@ -102,8 +113,8 @@ public:
     /// x += y.
     virtual Result<void> add(Tensor& x, const Tensor& y) = 0;
 
-    /// sigma [K, K] (host, float64) += x^T x, x [T, K]; both triangles. Float32 products over at most 1024
-    /// rows, float64 sums.
+    /// sigma [K, K] (host, float64) += x^T x, x [T, K]; both triangles. Products in precision(), float32 sums
+    /// over at most 2048 rows, float64 sums of those.
     virtual Result<void> accumulateSigma(const Tensor& x, MatrixD& sigma) = 0;
 
     /// R upper triangular with H = R R^T, for symmetric positive definite H [n, n] (host, float64). H is
@@ -116,7 +127,7 @@ public:
 };
 
 /// The CPU backend. `threads` 0 = all cores of the machine.
-std::unique_ptr<Backend> makeCpuBackend(int threads = 0);
+std::unique_ptr<Backend> makeCpuBackend(int threads = 0, Precision precision = Precision::F32);
 
 struct BackendInfo {
     std::string id, description;
@@ -126,6 +137,7 @@ struct BackendInfo {
 /// Every backend this build knows, with the reason for the absent ones.
 std::vector<BackendInfo> listBackends();
 /// "auto", "cpu", "cuda:N". Error::Backend with the reason when it cannot be had.
-Result<std::unique_ptr<Backend>> makeBackend(const std::string& device, int threads = 0);
+Result<std::unique_ptr<Backend>> makeBackend(const std::string& device, int threads = 0,
+                                             Precision precision = Precision::F32);
 
 } // namespace qs

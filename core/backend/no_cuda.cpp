@@ -17,8 +17,8 @@ std::vector<BackendInfo> listBackends() {
             {"cuda", "NVIDIA GPU", false, kNoCuda}};
 }
 
-Result<std::unique_ptr<Backend>> makeBackend(const std::string& device, int threads) {
-    if (device == "auto" || device == "cpu") return makeCpuBackend(threads);
+Result<std::unique_ptr<Backend>> makeBackend(const std::string& device, int threads, Precision precision) {
+    if (device == "auto" || device == "cpu") return makeCpuBackend(threads, precision);
     if (device.rfind("cuda", 0) == 0) return Error{ErrorCode::Backend, kNoCuda, device};
     return Error::invalid(fmt::format("unknown device '{}'; known: auto, cpu, cuda:N", device));
 }

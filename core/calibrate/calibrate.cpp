@@ -73,7 +73,8 @@ Result<std::shared_ptr<const Calibration>> calibrate(const Model& model, const T
     QS_TRY(info.modelFingerprint, model.checkpoint().fingerprint());
     if (model.tokenizer()) info.tokenizerFingerprint = model.tokenizer()->fingerprint();
     info.source = options.source;
-    info.fingerprint = calibrationFingerprint(tokens, info.modelFingerprint, info.tokenizerFingerprint);
+    info.precision = backend.precision();
+    info.fingerprint = calibrationFingerprint(info, tokens);
     info.seed = options.seed;
     info.createdUtc = utcNow();
     info.appVersion = QS_VERSION;

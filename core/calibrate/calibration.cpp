@@ -3,7 +3,7 @@
 //   attributes of /   schema = "quantoscope-calibration", schema_version = 1, model_fingerprint,
 //                     tokenizer_fingerprint ("" without one), fingerprint, source, seed (int64, the bits of
 //                     the uint64), created_utc, app_version, site_count; activations when it was made from a
-//                     dump (activation_dump.h)
+//                     dump (activation_dump.h); precision when it is not "f32"
 //   /tokens           int32 [windows, length]; [0, 0] with a dump
 //   /sites/<site>/    one group per site ('/' and '%' of the name as %2F, %25); attributes site, index (order
 //                     of the sites), channels, tokens, samples, exact_percentiles (0 or 1)
@@ -108,6 +108,8 @@ public:
         for (const auto& [name, value] : texts)
             QS_CHECK(file_->attribute("/", name, *value));
         if (!info.activations.empty()) QS_CHECK(file_->attribute("/", "activations", info.activations));
+        if (info.precision != Precision::F32)
+            QS_CHECK(file_->attribute("/", "precision", std::string(precisionName(info.precision))));
         QS_CHECK(file_->attribute("/", "seed", int64_t(info.seed)));
         QS_CHECK(file_->group("/sites"));
         return file_->matrix("/tokens", tokens, H5Filter::Compress);
@@ -172,6 +174,12 @@ Result<CalibrationInfo> readInfo(const H5Reader& file) {
     QS_TRY(info.appVersion, file.stringAttribute("/", "app_version"));
     if (file.hasAttribute("/", "activations")) {
         QS_TRY(info.activations, file.stringAttribute("/", "activations"));
+    }
+    if (file.hasAttribute("/", "precision")) {
+        QS_TRY(const std::string name, file.stringAttribute("/", "precision"));
+        auto precision = precisionFromName(name);
+        if (!precision) return Error::corrupt(precision.error().message, file.path().string());
+        info.precision = *precision;
     }
     using Limits = std::numeric_limits<int64_t>;
     QS_TRY(const int64_t seed, file.intAttribute("/", "seed", Limits::min(), Limits::max()));
@@ -297,16 +305,18 @@ Result<void> checkTokens(const TokenWindows& tokens, size_t vocabulary) {
 
 std::string calibrationFingerprint(const CalibrationInfo& info, const TokenWindows& tokens) {
     if (info.activations.empty())
-        return calibrationFingerprint(tokens, info.modelFingerprint, info.tokenizerFingerprint);
+        return calibrationFingerprint(tokens, info.modelFingerprint, info.tokenizerFingerprint,
+                                      info.precision);
     return sha256Hex(fmt::format("{} {}\nmodel {}\ntokenizer {}\nactivations {}\n", kSchema, kSchemaVersion,
                                  info.modelFingerprint, info.tokenizerFingerprint, info.activations));
 }
 
 std::string calibrationFingerprint(const TokenWindows& tokens, const std::string& model,
-                                   const std::string& tokenizer) {
+                                   const std::string& tokenizer, Precision precision) {
     Sha256 hash;
     hash.update(fmt::format("{} {}\nmodel {}\ntokenizer {}\ntokens int32 [{}, {}]\n", kSchema, kSchemaVersion,
                             model, tokenizer, tokens.rows(), tokens.cols()));
+    if (precision != Precision::F32) hash.update(fmt::format("precision {}\n", precisionName(precision)));
     hash.update(std::as_bytes(tokens.span()));
     return hash.hex();
 }

@@ -28,7 +28,9 @@ Result<void> checkTokens(const TokenWindows& tokens, size_t vocabulary);
 struct CalibrationInfo {
     std::string modelFingerprint, tokenizerFingerprint;
     std::string source;      ///< name of the text, for people
-    std::string fingerprint; ///< SHA-256 over tokens and the two fingerprints: what results record
+    std::string fingerprint; ///< SHA-256 over tokens, the two fingerprints and a precision other than
+                             ///< float32: what results record
+    Precision precision = Precision::F32; ///< of the pass it is from
     std::string activations; ///< identifies the activation dump it was made from; "" = made from tokens
     uint64_t seed = 0;
     std::string createdUtc, appVersion;
@@ -92,6 +94,6 @@ Result<std::shared_ptr<const Calibration>> calibrate(const Model& model, const T
 /// dump (the tokens are then empty).
 std::string calibrationFingerprint(const CalibrationInfo& info, const TokenWindows& tokens);
 std::string calibrationFingerprint(const TokenWindows& tokens, const std::string& model,
-                                   const std::string& tokenizer);
+                                   const std::string& tokenizer, Precision precision = Precision::F32);
 
 } // namespace qs

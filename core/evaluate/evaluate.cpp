@@ -71,8 +71,8 @@ Result<void> scoreAll(const ModelSpec& spec, ModelStream& own, ModelStream* refe
 
 /// What is known before a block has run.
 Evaluation described(const ModelSpec& spec, const WeightSource& weights, const WeightSource* reference,
-                     const TokenWindows& tokens, const ScoredWindows& windows,
-                     const EvaluateOptions& options) {
+                     const TokenWindows& tokens, const ScoredWindows& windows, const EvaluateOptions& options,
+                     Precision precision) {
     Evaluation e;
     e.maskedTokens = !spec.causal;
     e.maskSeed = spec.causal ? 0 : options.maskSeed;
@@ -80,6 +80,7 @@ Evaluation described(const ModelSpec& spec, const WeightSource& weights, const W
     for (const ScoredToken& s : windows.scored)
         e.tokenAt.push_back(int32_t(spec.causal ? s.row + 1 : s.row));
     e.protocol = windows.protocol;
+    if (precision != Precision::F32) e.protocol += fmt::format(", {} products", precisionName(precision));
     e.textFingerprint = sha256Hex(std::as_bytes(tokens.span()));
     e.weights = weights.label();
     e.weightsFingerprint = weights.fingerprint();
@@ -109,7 +110,7 @@ Result<Evaluation> evaluate(const ModelSpec& spec, const WeightSource& weights, 
         QS_CHECK(own.runBlock(b, job.part(from, other ? (from + to) / 2 : to)));
         if (other) QS_CHECK(other->runBlock(b, job.part((from + to) / 2, to)));
     }
-    Evaluation e = described(spec, weights, reference, tokens, windows, options);
+    Evaluation e = described(spec, weights, reference, tokens, windows, options, backend.precision());
     QS_CHECK(scoreAll(spec, own, other ? &*other : nullptr, windows, e, job.part(1 - 1 / steps, 1)));
     e.summarize();
     if (!std::isfinite(e.nll))

@@ -93,9 +93,16 @@ Result<Tensor> loadTensor(const std::string& name, const WeightSource& weights, 
     return t;
 }
 
+Result<Tensor> loadWeight(const std::string& name, const WeightSource& weights, Backend& backend) {
+    QS_TRY(const Matrix m, weights.matrix(name));
+    Tensor t;
+    QS_CHECK(backend.uploadWeight(m.view(), t));
+    return t;
+}
+
 Result<DeviceLinear> loadLinear(const LinearSpec& spec, const WeightSource& weights, Backend& backend) {
     DeviceLinear l;
-    QS_TRY(l.weight, loadTensor(spec.weight, weights, backend));
+    QS_TRY(l.weight, loadWeight(spec.weight, weights, backend));
     if (!spec.bias.empty()) {
         QS_TRY(l.bias, loadTensor(spec.bias, weights, backend));
     }
@@ -168,7 +175,7 @@ Result<DeviceLinear*> DeviceBlock::find(const BlockSpec& spec, const std::string
 Result<void> DeviceBlock::replaceWeight(const BlockSpec& spec, const std::string& module,
                                         ConstMatrixView values, Backend& backend) {
     QS_TRY(DeviceLinear * linear, find(spec, module));
-    return backend.upload(values, linear->weight);
+    return backend.uploadWeight(values, linear->weight);
 }
 
 Result<void> DeviceBlock::roundInputs(const BlockSpec& spec, const std::string& module,

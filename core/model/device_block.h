@@ -40,6 +40,8 @@ struct DeviceNorm {
 Result<DeviceLinear> loadLinear(const LinearSpec& spec, const WeightSource& weights, Backend& backend);
 Result<DeviceNorm> loadNorm(const NormSpec& spec, const WeightSource& weights, Backend& backend);
 Result<Tensor> loadTensor(const std::string& name, const WeightSource& weights, Backend& backend);
+/// For a matrix that Backend::linear reads as w and nothing else does.
+Result<Tensor> loadWeight(const std::string& name, const WeightSource& weights, Backend& backend);
 
 struct DeviceAttention {
     DeviceLinear q, k, v, o;

@@ -29,7 +29,7 @@ Result<Embedding> Embedding::load(const ModelSpec& spec, const WeightSource& wei
     }
     QS_TRY(e.norm_, loadNorm(spec.embedding.norm, weights, backend));
     if (!spec.embedding.projection.empty()) {
-        QS_TRY(e.projection_, loadTensor(spec.embedding.projection, weights, backend));
+        QS_TRY(e.projection_, loadWeight(spec.embedding.projection, weights, backend));
     }
     return e;
 }
@@ -90,9 +90,9 @@ Result<Head> Head::create(const ModelSpec& spec, const WeightSource& weights, Ba
     }
     QS_TRY(h.transformNorm_, loadNorm(spec.head.transformNorm, weights, backend));
     if (!spec.head.projection.empty()) {
-        QS_TRY(h.projection_, loadTensor(spec.head.projection, weights, backend));
+        QS_TRY(h.projection_, loadWeight(spec.head.projection, weights, backend));
     }
-    QS_TRY(h.output_.weight, loadTensor(spec.head.weight, weights, backend));
+    QS_TRY(h.output_.weight, loadWeight(spec.head.weight, weights, backend));
     if (!spec.head.bias.empty()) {
         QS_TRY(h.output_.bias, loadTensor(spec.head.bias, weights, backend));
     }

@@ -419,6 +419,7 @@ Result<RunManifest> manifestFor(const Model& model, const Plan& plan, const Cali
     m.appVersion = QS_VERSION;
     m.createdUtc = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::now()));
     m.backend = backend.description();
+    m.precision = backend.precision();
     return m;
 }
 

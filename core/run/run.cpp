@@ -141,8 +141,9 @@ public:
         return it == ofBlock_.end() ? nullptr : it->second.probabilities;
     }
     std::string fingerprint() const override {
-        return sha256Hex(base_->fingerprint() + run_->manifest().planFingerprint +
-                         run_->manifest().calibrationFingerprint);
+        const RunManifest& m = run_->manifest();
+        const char* precision = m.precision == Precision::F32 ? "" : precisionName(m.precision);
+        return sha256Hex(base_->fingerprint() + m.planFingerprint + m.calibrationFingerprint + precision);
     }
     std::string label() const override { return run_->directory().filename().string(); }
 

@@ -36,6 +36,7 @@ struct RunManifest {
     std::string planFingerprint;
     std::string appVersion, createdUtc;
     std::string backend; ///< "cpu: OpenBLAS ..."
+    Precision precision = Precision::F32;
 };
 
 /// Called after each unit (a block, or one tensor in tensor-level mode) with its results, on the running

@@ -33,6 +33,7 @@ json manifestToJson(const RunManifest& m, int unitsTotal) {
                 {"created_utc", m.createdUtc},
                 {"backend", m.backend},
                 {"units", unitsTotal}};
+    if (m.precision != Precision::F32) out["precision"] = precisionName(m.precision);
     if (!m.importanceFile.empty()) {
         out["importance"] = m.importanceFile;
         out["importance_fingerprint"] = m.importanceFingerprint;
@@ -56,6 +57,8 @@ Result<RunManifest> manifestFromJson(const json& j, const std::string& where) {
         m.appVersion = j.at("app_version").get<std::string>();
         m.createdUtc = j.at("created_utc").get<std::string>();
         m.backend = j.at("backend").get<std::string>();
+        const std::string precision = j.value("precision", std::string(precisionName(Precision::F32)));
+        QS_TRY(m.precision, precisionFromName(precision));
         return m;
     } catch (const json::exception& e) {
         return Error::corrupt(e.what(), where);
@@ -170,6 +173,8 @@ Result<RunJournal> RunJournal::createOrResume(const fs::path& directory, const R
         return differs("importance matrix", before.importanceFingerprint, manifest.importanceFingerprint);
     if (before.calibrationFingerprint != manifest.calibrationFingerprint)
         return differs("calibration", before.calibrationFingerprint, manifest.calibrationFingerprint);
+    if (before.precision != manifest.precision)
+        return differs("precision", precisionName(before.precision), precisionName(manifest.precision));
     if (!fs::exists(directory / "journal.json")) return journal;
     int storedTotal = 0;
     QS_TRY(std::vector<Unit> units, load(directory, storedTotal));

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/backend/backend.h"
 #include "core/backend/cpu/kernels.h"
+#include "core/linalg/bf16.h"
 #include "core/linalg/blas.h"
 #include "core/linalg/parallel.h"
+#include "core/tensor/convert.h"
 
 #include <fmt/format.h>
 
@@ -12,12 +14,22 @@ namespace {
 
 struct HostBuffer : DeviceBuffer {
     explicit HostBuffer(size_t rows, size_t cols) : matrix(rows, cols) {}
+    explicit HostBuffer(linalg::MatrixBf16 weight) : half(std::move(weight)) {}
     Matrix matrix;
+    linalg::MatrixBf16 half; ///< instead of `matrix`: a weight in bfloat16
 };
 
+HostBuffer* hostBuffer(const Tensor& t) {
+    return static_cast<HostBuffer*>(t.buffer.get());
+}
+
+bool isBf16(const Tensor& t) {
+    return t.buffer && !hostBuffer(t)->half.empty();
+}
+
 MatrixView view(const Tensor& t) {
-    float* data = t.buffer ? static_cast<HostBuffer*>(t.buffer.get())->matrix.data() : nullptr;
-    return {data, t.rows, t.cols};
+    assert(!isBf16(t));
+    return {t.buffer ? hostBuffer(t)->matrix.data() : nullptr, t.rows, t.cols};
 }
 
 Result<void> shapeError(const char* op, const std::string& rule, const std::string& got) {
@@ -29,15 +41,20 @@ std::string shape(const Tensor& t) {
 
 class CpuBackend final : public Backend {
 public:
-    explicit CpuBackend(int threads) {
+    CpuBackend(int threads, Precision precision) : precision_(precision) {
         linalg::setThreads(threads > 0 ? threads : linalg::hardwareThreads());
     }
 
     std::string id() const override { return "cpu"; }
     std::string description() const override {
-        return fmt::format("CPU, {} thread{}, {}, {}", linalg::threads(), linalg::threads() == 1 ? "" : "s",
-                           linalg::providerDescription(), cpu::instructionSet());
+        std::string text =
+            fmt::format("CPU, {} thread{}, {}, {}", linalg::threads(), linalg::threads() == 1 ? "" : "s",
+                        linalg::providerDescription(), cpu::instructionSet());
+        if (precision_ == Precision::BF16) text += ", bf16 by " + linalg::bf16ProviderDescription();
+        return text;
     }
+
+    Precision precision() const override { return precision_; }
 
     Result<Tensor> allocate(size_t rows, size_t cols) override {
         if (cols != 0 && rows > SIZE_MAX / sizeof(float) / cols)
@@ -51,7 +68,7 @@ public:
     }
 
     Result<void> upload(ConstMatrixView from, Tensor& to) override {
-        if (!to.buffer || to.rows != from.rows || to.cols != from.cols) {
+        if (!to.buffer || isBf16(to) || to.rows != from.rows || to.cols != from.cols) {
             QS_TRY(to, allocate(from.rows, from.cols));
         }
         MatrixView out = view(to);
@@ -60,9 +77,27 @@ public:
         return {};
     }
 
+    Result<void> uploadWeight(ConstMatrixView from, Tensor& to) override {
+        if (precision_ == Precision::F32) return upload(from, to);
+        try {
+            to = {std::make_shared<HostBuffer>(linalg::toBf16(from)), from.rows, from.cols};
+        } catch (const std::bad_alloc&) {
+            return Error{ErrorCode::OutOfMemory,
+                         fmt::format("no memory for a weight of [{}, {}]", from.rows, from.cols),
+                         {}};
+        }
+        return {};
+    }
+
     Result<void> download(const Tensor& from, MatrixView to) override {
         if (to.rows != from.rows || to.cols != from.cols)
             return shapeError("download", "shapes must match", shape(from));
+        if (isBf16(from)) {
+            for (size_t r = 0; r < to.rows; ++r)
+                bfloatToFloatBulk(reinterpret_cast<const std::byte*>(hostBuffer(from)->half.row(r)),
+                                  to.row(r), to.cols);
+            return {};
+        }
         const MatrixView in = view(from);
         for (size_t r = 0; r < to.rows; ++r)
             std::copy_n(in.row(r), in.cols, to.row(r));
@@ -73,7 +108,10 @@ public:
         if (x.cols != w.cols || y.rows != x.rows || y.cols != w.rows || (bias && bias->cols != w.rows))
             return shapeError("linear", "x [T, K], w [N, K], bias [1, N], y [T, N]",
                               shape(x) + shape(w) + (bias ? shape(*bias) : "") + shape(y));
-        linalg::gemm(false, true, 1.0f, view(x), view(w), 0.0f, view(y));
+        if (isBf16(w))
+            QS_CHECK(linalg::gemmBf16(view(x), hostBuffer(w)->half.view(), view(y)));
+        else
+            linalg::gemm(false, true, 1.0f, view(x), view(w), 0.0f, view(y));
         if (bias) {
             const float* b = view(*bias).data;
             for (size_t r = 0; r < y.rows; ++r)
@@ -130,14 +168,17 @@ public:
             return shapeError("attention",
                               "q, out [T, heads * d], k, v [T, kvHeads * d], T a multiple of the window",
                               shape(q) + shape(k) + shape(v) + shape(out));
-        const size_t d = q.cols / a.heads, n = a.windowLength, windows = q.rows / n;
-        linalg::parallelFor(windows * a.heads, 1, [&](size_t begin, size_t end) {
-            Matrix scores(n, n);
+        const size_t d = q.cols / a.heads, n = a.windowLength, windows = q.rows / n,
+                     tiles = (n + kQueryTile - 1) / kQueryTile;
+        linalg::parallelFor(windows * a.heads * tiles, tiles, [&](size_t begin, size_t end) {
+            Matrix scores(std::min(kQueryTile, n), n);
             for (size_t i = begin; i < end; ++i) {
-                const size_t first = i / a.heads * n, head = i % a.heads, kv = head / (a.heads / a.kvHeads);
-                attendHead(a, head, view(q).block(first, n, head * d, d), view(k).block(first, n, kv * d, d),
-                           view(v).block(first, n, kv * d, d), scores.view(),
-                           view(out).block(first, n, head * d, d));
+                const size_t first = i / tiles / a.heads * n, head = i / tiles % a.heads,
+                             kv = head / (a.heads / a.kvHeads), query = i % tiles * kQueryTile,
+                             count = std::min(kQueryTile, n - query);
+                attendTile(a, head, query, view(q).block(first + query, count, head * d, d),
+                           view(k).block(first, n, kv * d, d), view(v).block(first, n, kv * d, d), scores,
+                           view(out).block(first + query, count, head * d, d));
             }
         });
         return {};
@@ -195,11 +236,15 @@ public:
     Result<void> accumulateSigma(const Tensor& x, MatrixD& sigma) override {
         if (sigma.rows() != x.cols || sigma.cols() != x.cols)
             return shapeError("accumulateSigma", "sigma [K, K] for x [T, K]", shape(x));
-        constexpr size_t kChunk = 1024; // float32 sums over more rows lose digits
+        constexpr size_t kChunk = 2048; // float32 sums over more rows lose digits
         const size_t n = x.cols;
         Matrix part(n, n);
         for (size_t first = 0; first < x.rows; first += kChunk) {
-            linalg::syrkUpper(view(x).block(first, std::min(kChunk, x.rows - first), 0, n), part.view());
+            const ConstMatrixView rows = view(x).block(first, std::min(kChunk, x.rows - first), 0, n);
+            if (precision_ == Precision::BF16)
+                QS_CHECK(linalg::syrkUpperBf16(rows, part.view()));
+            else
+                linalg::syrkUpper(rows, part.view());
             linalg::parallelFor(n, 64, [&](size_t begin, size_t end) {
                 for (size_t r = begin; r < end; ++r)
                     cpu::addToDouble(sigma.row(r) + r, part.row(r) + r, n - r);
@@ -254,12 +299,20 @@ private:
         return {};
     }
 
-    static void attendHead(const AttentionShape& a, size_t head, ConstMatrixView q, ConstMatrixView k,
-                           ConstMatrixView v, MatrixView scores, MatrixView out) {
-        linalg::gemm(false, true, 1.0f, q, k, 0.0f, scores);
+    /// Queries that share one product with the keys: scores [kQueryTile, window], never [window, window].
+    static constexpr size_t kQueryTile = 64;
+
+    /// Queries `query`, query + 1, ... of a window: q, out [count, d], k, v [window, d]. Keys that none of
+    /// them sees are left out.
+    static void attendTile(const AttentionShape& a, size_t head, size_t query, ConstMatrixView q,
+                           ConstMatrixView k, ConstMatrixView v, Matrix& memory, MatrixView out) {
+        const auto firstSeen = [&](size_t t) { return a.reach > 0 && t + 1 > a.reach ? t + 1 - a.reach : 0; };
+        const size_t from = firstSeen(query), to = a.causal ? query + q.rows : k.rows;
+        const MatrixView scores(memory.data(), q.rows, to - from);
+        linalg::gemm(false, true, 1.0f, q, k.block(from, to - from, 0, k.cols), 0.0f, scores);
         for (size_t t = 0; t < scores.rows; ++t) {
-            const size_t begin = a.reach > 0 && t + 1 > a.reach ? t + 1 - a.reach : 0,
-                         end = a.causal ? t + 1 : scores.cols;
+            const size_t begin = firstSeen(query + t) - from,
+                         end = a.causal ? query + t + 1 - from : scores.cols;
             float* row = scores.row(t);
             float scale = a.scale;
             if (a.softCap > 0) {
@@ -267,14 +320,14 @@ private:
                 scale = 1;
             }
             if (a.keyBias.buffer) {
-                cpu::scaleAddRow(row + begin, scale, view(a.keyBias).row(head) + begin, end - begin);
+                cpu::scaleAddRow(row + begin, scale, view(a.keyBias).row(head) + from + begin, end - begin);
                 scale = 1;
             }
             cpu::softmaxRow(row + begin, scale, end - begin);
             std::fill(row, row + begin, 0.0f);
             std::fill(row + end, row + scores.cols, 0.0f);
         }
-        linalg::gemm(false, false, 1.0f, scores, v, 0.0f, out);
+        linalg::gemm(false, false, 1.0f, scores, v.block(from, to - from, 0, v.cols), 0.0f, out);
     }
 
     static void mirrorUpper(MatrixD& m) {
@@ -286,12 +339,14 @@ private:
                     for (size_t c = std::max(c0, r + 1); c < std::min(n, c0 + kTile); ++c)
                         m(c, r) = m(r, c);
     }
+
+    Precision precision_;
 };
 
 } // namespace
 
-std::unique_ptr<Backend> makeCpuBackend(int threads) {
-    return std::make_unique<CpuBackend>(threads);
+std::unique_ptr<Backend> makeCpuBackend(int threads, Precision precision) {
+    return std::make_unique<CpuBackend>(threads, precision);
 }
 
 } // namespace qs

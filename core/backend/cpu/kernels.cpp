@@ -151,16 +151,27 @@ void AddScaledRow(float* x, float weight, const float* y, size_t n) {
 }
 
 void SoftmaxRow(float* x, float scale, size_t n) {
-    float top = x[0];
-    for (size_t i = 1; i < n; ++i)
+    const DF d;
+    const size_t lanes = hn::Lanes(d), whole = n / lanes * lanes;
+    auto tops = hn::Set(d, x[0]);
+    for (size_t i = 0; i < whole; i += lanes)
+        tops = hn::Max(tops, hn::LoadU(d, x + i));
+    float top = hn::GetLane(hn::MaxOfLanes(d, tops));
+    for (size_t i = whole; i < n; ++i)
         top = std::max(top, x[i]);
-    forEachVector(n, [&](auto tag, size_t i) {
+    const auto exponential = [&](auto tag, size_t i) {
         const auto v = hn::Mul(hn::Sub(hn::LoadU(tag, x + i), hn::Set(tag, top)), hn::Set(tag, scale));
-        hn::StoreU(hn::Exp(tag, v), tag, x + i);
-    });
-    double sum = 0;
-    for (size_t i = 0; i < n; ++i)
-        sum += double(x[i]);
+        const auto e = hn::Exp(tag, v);
+        hn::StoreU(e, tag, x + i);
+        return e;
+    };
+    auto sums = hn::Zero(d);
+    for (size_t i = 0; i < whole; i += lanes)
+        sums = hn::Add(sums, exponential(d, i));
+    double sum = double(hn::GetLane(hn::SumOfLanes(d, sums)));
+    const hn::CappedTag<float, 1> one;
+    for (size_t i = whole; i < n; ++i)
+        sum += double(hn::GetLane(exponential(one, i)));
     const float inverse = float(1.0 / sum);
     forEachVector(n, [&](auto tag, size_t i) {
         hn::StoreU(hn::Mul(hn::LoadU(tag, x + i), hn::Set(tag, inverse)), tag, x + i);
