@@ -15,6 +15,27 @@
 using namespace qs;
 using selftest::randomMatrix;
 
+namespace {
+
+/// Of a product that lost one of its terms.
+Result<double> errorOfCutLinear(Backend& be) {
+    const Matrix x = randomMatrix(3, 40, 1), w = randomMatrix(2, 40, 2);
+    Matrix cut = w.clone();
+    cut(1, 39) = 0;
+    MatrixD expected(3, 2);
+    for (size_t i = 0; i < 3; ++i)
+        for (size_t j = 0; j < 2; ++j)
+            for (size_t c = 0; c < 40; ++c)
+                expected(i, j) += double(x(i, c)) * double(w(j, c));
+    QS_TRY(const Tensor tx, selftest::up(be, x));
+    QS_TRY(const Tensor tw, selftest::up(be, cut));
+    QS_TRY(Tensor y, be.allocate(3, 2));
+    QS_CHECK(be.linear(tx, tw, nullptr, y));
+    return selftest::distance(be, y, expected);
+}
+
+} // namespace
+
 class BackendParity : public QObject {
     Q_OBJECT
     std::unique_ptr<Backend> m_backend;
@@ -53,26 +74,8 @@ private slots:
                                  [](Backend&) -> Result<double> { return Error::invalid("no"); }};
         QCOMPARE(runSelftest(fails, *makeCpuBackend(1)).problem, std::string("no"));
     }
-    /// A backend whose products lose one of the last terms.
-    struct Forgetful {
-        static Result<double> errorOfLinear(Backend& be) {
-            const Matrix x = randomMatrix(3, 40, 1), w = randomMatrix(2, 40, 2);
-            Matrix cut = w.clone();
-            cut(1, 39) = 0;
-            MatrixD expected(3, 2);
-            for (size_t i = 0; i < 3; ++i)
-                for (size_t j = 0; j < 2; ++j)
-                    for (size_t c = 0; c < 40; ++c)
-                        expected(i, j) += double(x(i, c)) * double(w(j, c));
-            QS_TRY(const Tensor tx, selftest::up(be, x));
-            QS_TRY(const Tensor tw, selftest::up(be, cut));
-            QS_TRY(Tensor y, be.allocate(3, 2));
-            QS_CHECK(be.linear(tx, tw, nullptr, y));
-            return selftest::distance(be, y, expected);
-        }
-    };
     void aWrongProductFails() {
-        const SelftestCase c{"linear", "x [3, 40], w [2, 40]", 1e-4, Forgetful::errorOfLinear};
+        const SelftestCase c{"linear", "x [3, 40], w [2, 40]", 1e-4, errorOfCutLinear};
         QVERIFY(!runSelftest(c, *makeCpuBackend(1)).passed);
         // Rounding to bfloat16 is seen, too: the cases tell the precisions apart.
         const Matrix x = randomMatrix(64, 200, 1), half = selftest::rounded(x, Precision::BF16);
