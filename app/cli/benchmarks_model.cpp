@@ -2,6 +2,7 @@
 #include "app/cli/benchmarks.h"
 #include "core/backend/selftest/cases.h"
 #include "core/base/timing.h"
+#include "core/linalg/second_moment.h"
 #include "core/metrics/channel_stats.h"
 #include "core/model/forward.h"
 #include "core/quant/method.h"
@@ -159,9 +160,9 @@ Result<Figures> benchModel(Backend& backend, const Ceilings& ceilings, const Job
     const SiteHook collect = [&](const std::string& site, const Tensor& at) -> Result<void> {
         Collected& c = sites.at(site);
         QS_CHECK(backend.accumulateSigma(at, c.sigma));
-        Matrix host(at.rows, at.cols);
-        QS_CHECK(backend.download(at, host.view()));
-        c.stats.add(host.view());
+        Matrix storage;
+        QS_TRY(const ConstMatrixView host, backend.hostView(at, storage));
+        c.stats.add(host);
         return {};
     };
     QS_TRY(const double calibrationSeconds, seconds([&] { return run(collect); }));
@@ -176,6 +177,8 @@ Result<Figures> benchModel(Backend& backend, const Ceilings& ceilings, const Job
     QS_CHECK(job.checkpoint());
     out.push_back({fmt::format("forward of {} such blocks and the head", kBlocks),
                    kTokens / (kBlocks * forwardSeconds + headSeconds), "tokens/s", 0, ""});
+    for (auto& site : sites)
+        linalg::mirrorUpper(site.second.sigma.view());
     for (const auto& [rows, cols, site] : {std::tuple<size_t, size_t, const char*>{kHidden, kHidden, "attn"},
                                            {kIntermediate, kHidden, "mlp"},
                                            {kHidden, kIntermediate, "down"}}) {

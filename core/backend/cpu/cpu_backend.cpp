@@ -4,6 +4,7 @@
 #include "core/linalg/bf16.h"
 #include "core/linalg/blas.h"
 #include "core/linalg/parallel.h"
+#include "core/linalg/second_moment.h"
 #include "core/tensor/convert.h"
 
 #include <fmt/format.h>
@@ -102,6 +103,11 @@ public:
         for (size_t r = 0; r < to.rows; ++r)
             std::copy_n(in.row(r), in.cols, to.row(r));
         return {};
+    }
+
+    Result<ConstMatrixView> hostView(const Tensor& x, Matrix& storage) override {
+        if (isBf16(x)) return Backend::hostView(x, storage);
+        return ConstMatrixView(view(x));
     }
 
     Result<void> linear(const Tensor& x, const Tensor& w, const Tensor* bias, Tensor& y) override {
@@ -236,21 +242,8 @@ public:
     Result<void> accumulateSigma(const Tensor& x, MatrixD& sigma) override {
         if (sigma.rows() != x.cols || sigma.cols() != x.cols)
             return shapeError("accumulateSigma", "sigma [K, K] for x [T, K]", shape(x));
-        constexpr size_t kChunk = 2048; // float32 sums over more rows lose digits
-        const size_t n = x.cols;
-        Matrix part(n, n);
-        for (size_t first = 0; first < x.rows; first += kChunk) {
-            const ConstMatrixView rows = view(x).block(first, std::min(kChunk, x.rows - first), 0, n);
-            if (precision_ == Precision::BF16)
-                QS_CHECK(linalg::syrkUpperBf16(rows, part.view()));
-            else
-                linalg::syrkUpper(rows, part.view());
-            linalg::parallelFor(n, 64, [&](size_t begin, size_t end) {
-                for (size_t r = begin; r < end; ++r)
-                    cpu::addToDouble(sigma.row(r) + r, part.row(r) + r, n - r);
-            });
-        }
-        mirrorUpper(sigma);
+        if (precision_ == Precision::BF16) return linalg::addSecondMomentBf16(view(x), sigma.view());
+        linalg::addSecondMoment(view(x), sigma.view());
         return {};
     }
 
@@ -328,16 +321,6 @@ private:
             std::fill(row + end, row + scores.cols, 0.0f);
         }
         linalg::gemm(false, false, 1.0f, scores, v.block(from, to - from, 0, v.cols), 0.0f, out);
-    }
-
-    static void mirrorUpper(MatrixD& m) {
-        constexpr size_t kTile = 64;
-        const size_t n = m.rows();
-        for (size_t r0 = 0; r0 < n; r0 += kTile)
-            for (size_t c0 = r0; c0 < n; c0 += kTile)
-                for (size_t r = r0; r < std::min(n, r0 + kTile); ++r)
-                    for (size_t c = std::max(c0, r + 1); c < std::min(n, c0 + kTile); ++c)
-                        m(c, r) = m(r, c);
     }
 
     Precision precision_;
