@@ -79,8 +79,8 @@ JobHandle* Session::calibrate(const CalibrateRequest& request) {
         if (!fingerprint) return fingerprint.takeError();
         fs::path file = request.output.toStdString();
         if (file.empty()) {
-            const std::string made =
-                calibrationFingerprint(*tokens, *fingerprint, model->tokenizer()->fingerprint());
+            const std::string made = calibrationFingerprint(
+                *tokens, *fingerprint, model->tokenizer()->fingerprint(), scope.backend().precision());
             file = fs::path(folder) / "calibrations" / (made.substr(0, 16) + ".h5");
             // The same tokens through the same model give the same file.
             if (auto known = Calibration::open(file); known && (*known)->requireFor(*model))
