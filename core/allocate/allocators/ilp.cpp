@@ -3,6 +3,7 @@
 // then branches until no gap is left or a number of nodes is reached. Where GLPK is not there, that is the
 // error: no other allocator takes its place.
 #include "core/allocate/glpk.h"
+#include "core/allocate/hull.h"
 
 #include <algorithm>
 
@@ -20,19 +21,10 @@ struct Reduced {
         for (const AllocatorItem& item : all)
             budget -= std::ranges::min_element(item, {}, &AllocatorOption::bytes)->bytes;
         for (const AllocatorItem& item : all) {
-            std::vector<size_t> order(item.size());
-            for (size_t k = 0; k < order.size(); ++k)
-                order[k] = k;
-            std::ranges::stable_sort(order, [&](size_t a, size_t b) {
-                return item[a].bytes != item[b].bytes ? item[a].bytes < item[b].bytes
-                                                      : item[a].cost < item[b].cost;
-            });
             AllocatorItem kept;
             std::vector<size_t> which;
-            for (const size_t k : order) {
-                if (!kept.empty() &&
-                    (item[k].cost >= kept.back().cost || item[k].bytes - kept.front().bytes > budget))
-                    continue;
+            for (const size_t k : paretoOptions(item)) {
+                if (!kept.empty() && item[k].bytes - kept.front().bytes > budget) break; // ascending
                 kept.push_back(item[k]);
                 which.push_back(k);
             }
@@ -55,18 +47,14 @@ Result<Allocation> solve(std::span<const AllocatorItem> items, uint64_t budget, 
     for (uint64_t asked = budget;;) {
         QS_TRY(const ChoiceSolution found, solver->solve(reduced.items, asked, best.chosen, job));
         if (asked == budget) bound = found.bound;
-        uint64_t bytes = 0;
-        double cost = 0;
-        for (size_t i = 0; i < reduced.items.size(); ++i) {
-            bytes += reduced.items[i][found.chosen[i]].bytes;
-            cost += reduced.items[i][found.chosen[i]].cost;
-        }
+        const uint64_t bytes = bytesOf(reduced.items, found.chosen);
+        const double cost = costOf(reduced.items, found.chosen);
         if (bytes > budget) {
             if (asked < bytes - budget + best.bytes) break; // the start is all that is left
             asked -= bytes - budget;
             continue;
         }
-        if (cost < best.cost) best = {found.chosen, bytes, cost, 0};
+        if (cost < best.cost) best = {found.chosen, bytes, cost};
         break;
     }
     best.bound = std::min(bound, best.cost);
