@@ -33,7 +33,7 @@ private slots:
     }
     void keepsToWhatIsAsked() {
         double sum = 0;
-        checkSearch("evolutionary", [&](double damage, double exact) {
+        checkSearch("evolutionary", [&](double damage, double exact, double) {
             QVERIFY2(damage <= exact, qPrintable(QString("%1, exact %2").arg(damage).arg(exact)));
             sum += damage / exact / 6;
         });
