@@ -96,21 +96,14 @@ std::string tableText(const SensitivityTable& table) {
     return t.text();
 }
 
-/// What --measure can ask for.
-std::vector<std::pair<std::string, bool*>> measuresOf(SensitivityRequest& request) {
-    return {{"linearity", &request.linearity}, {"alone", &request.alone}, {"entropy", &request.entropy},
-            {"salience", &request.salience},   {"prune", &request.prune}, {"cca", &request.cca},
-            {"keep_alone", &request.keepAlone}};
-}
-
 Result<void> runSensitivity(Session& session, const SensitivityCommand& o) {
     QS_TRY(const auto model, openModel(o.model));
     uint64_t seed = 0;
     QS_TRY(auto candidates, candidatesOf(o, seed));
     QS_TRY(SensitivityTable table, SensitivityTable::begin(*model, std::move(candidates), seed));
     SensitivityRequest request;
-    for (const auto& [name, wanted] : measuresOf(request))
-        *wanted = std::ranges::count(o.measures, name) > 0;
+    for (const std::string& name : o.measures)
+        if (bool* wanted = request.named(name)) *wanted = true; // "none" is none
     std::shared_ptr<const Calibration> calibration;
     if (!o.calibration.empty()) {
         QS_TRY(calibration, Calibration::open(o.calibration));
@@ -118,18 +111,15 @@ Result<void> runSensitivity(Session& session, const SensitivityCommand& o) {
         request.calibration = calibration.get();
         table.calibrationFingerprint = calibration->info().fingerprint;
     }
+    QS_TRY(const auto backend, o.backend.make());
     TokenInput input;
     if (request.runs()) {
         QS_CHECK(model->requireForward());
         QS_TRY(input, TokenInput::load(o.tokens, *model));
         request.text = &input.windows;
-        table.textFingerprint = sha256Hex(std::as_bytes(input.windows.span()));
-        // Losses in another precision are other numbers: tables of the two do not mix.
-        if (o.backend.precision != precisionName(Precision::F32))
-            table.textFingerprint += "-" + o.backend.precision;
+        table.textFingerprint = sensitivityTextFingerprint(input.windows, backend->precision());
     }
     QS_CHECK(adoptFrom(o.output, table));
-    QS_TRY(const auto backend, o.backend.make());
     using Clock = std::chrono::steady_clock;
     auto saved = Clock::now();
     Result<void> write;
@@ -375,10 +365,8 @@ void addSensitivity(Commands& commands) {
                    "The scheme at each of these bits, 2,3,4; without it the schemes of the recipe")
         ->delimiter(',')
         ->type_name("BITS");
-    SensitivityRequest request;
-    std::vector<std::string> measures = {"none"};
-    for (const auto& [name, wanted] : measuresOf(request))
-        measures.push_back(name);
+    std::vector<std::string> measures = SensitivityRequest::names();
+    measures.push_back("none");
     app.add_option(
            "--measure", o->measures,
            "Beside the errors of weights and outputs: linearity (how steeply noise in a linear raises the "

@@ -74,12 +74,20 @@ struct SensitivityRequest {
     bool prune = false;                       ///< run the model with half of each linear's weights 0
     bool cca = false;                         ///< correlate the stream before and after each block
     bool keepAlone = false; ///< run the quantized model with each linear kept; every cell anew
+    /// By the name that scores and `sensitivity --measure` use: "linearity", "alone", "entropy", ...; nullptr
+    /// when no measurement has it.
+    bool* named(const std::string& measurement);
+    static std::vector<std::string> names();
     bool runs() const { return linearity || alone || prune || cca || keepAlone; } ///< needs a text
     size_t activationBudgetBytes = size_t(2) << 30;
 };
 
 /// Called with the table and the row that has more values than before, on the calling thread.
 using SensitivitySink = std::function<void(const SensitivityTable&, size_t row)>;
+
+/// SensitivityTable::textFingerprint of what is measured on a text: losses in another precision are other
+/// numbers.
+std::string sensitivityTextFingerprint(const TokenWindows& text, Precision precision);
 
 /// Fills in what `table` lacks and the request asks for. A cancelled job leaves what has been measured in the
 /// table. InvalidArgument when a method needs a calibration that is not there. Cost: one quantization per
