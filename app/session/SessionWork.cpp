@@ -194,10 +194,11 @@ JobHandle* Session::startRun(const QString& directory) {
     const QString folder = directory.isEmpty() ? runFolder() : directory;
     const auto plan = std::make_shared<const Plan>(m_table.plan());
     // Also given to data-free methods: output errors are stated against it.
-    const auto body = [model = m_model, plan, calibration = m_calibration,
-                       folder](const JobScope& scope) -> Outcome {
+    const auto body = [model = m_model, plan, calibration = m_calibration, folder,
+                       earlier = m_run](const JobScope& scope) -> Outcome {
         RunOptions options;
         options.directory = folder.toStdString();
+        if (earlier) options.earlier = earlier->directory();
         std::error_code ec;
         fs::create_directories(options.directory.parent_path(), ec);
         options.unitFinished = [&](int unit, const std::vector<TensorResult>& results) {
