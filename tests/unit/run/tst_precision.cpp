@@ -23,7 +23,7 @@ class PrecisionTest : public QObject {
         return resolvePlan(Recipe::uniform(*scheme), *m_model);
     }
     std::shared_ptr<const Calibration> calibrated(Backend& backend, const char* name) const {
-        auto c = calibrate(*m_model, m_tokens, {}, scratchDir("precision") / name, backend, {});
+        auto c = calibrate(*m_model, m_tokens, {}, scratchDir(name) / "c.h5", backend, {});
         if (!c) qFatal("%s", c.error().describe().c_str());
         return *c;
     }
@@ -63,7 +63,7 @@ private slots:
     // Factors are off by at most 2^-9, at random: an entry of Sigma by much less than that of its inputs'
     // sizes.
     void sigmaMovesLittle() {
-        const auto exact = calibrated(*m_exact, "f32.h5"), half = calibrated(*m_half, "bf16.h5");
+        const auto exact = calibrated(*m_exact, "precision-f32"), half = calibrated(*m_half, "precision-bf16");
         QCOMPARE(exact->info().precision, Precision::F32);
         QCOMPARE(half->info().precision, Precision::BF16); // read back from the file
         QVERIFY(exact->info().fingerprint != half->info().fingerprint);
