@@ -96,20 +96,13 @@ std::string tableText(const SensitivityTable& table) {
     return t.text();
 }
 
-/// What --measure can ask for.
-std::vector<std::pair<std::string, bool*>> measuresOf(SensitivityRequest& request) {
-    return {{"linearity", &request.linearity}, {"alone", &request.alone}, {"entropy", &request.entropy},
-            {"salience", &request.salience},   {"prune", &request.prune}, {"cca", &request.cca},
-            {"keep_alone", &request.keepAlone}};
-}
-
 Result<void> runSensitivity(Session& session, const SensitivityCommand& o) {
     QS_TRY(const auto model, openModel(o.model));
     uint64_t seed = 0;
     QS_TRY(auto candidates, candidatesOf(o, seed));
     QS_TRY(SensitivityTable table, SensitivityTable::begin(*model, std::move(candidates), seed));
     SensitivityRequest request;
-    for (const auto& [name, wanted] : measuresOf(request))
+    for (const auto& [name, wanted] : namedMeasures(request))
         *wanted = std::ranges::count(o.measures, name) > 0;
     std::shared_ptr<const Calibration> calibration;
     if (!o.calibration.empty()) {
@@ -377,7 +370,7 @@ void addSensitivity(Commands& commands) {
         ->type_name("BITS");
     SensitivityRequest request;
     std::vector<std::string> measures = {"none"};
-    for (const auto& [name, wanted] : measuresOf(request))
+    for (const auto& [name, wanted] : namedMeasures(request))
         measures.push_back(name);
     app.add_option(
            "--measure", o->measures,

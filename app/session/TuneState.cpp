@@ -21,20 +21,18 @@ struct MeasureInput {
     std::shared_ptr<const SensitivityTable> known;  ///< may be null
     std::vector<Scheme> candidates;
     quint64 seed = 0;
-    bool linearity = false, alone = false;
+    SensitivityRequest wanted; ///< which measures
     TextRequest text;
 };
 
 Outcome measured(const MeasureInput& in, const JobScope& scope) {
     auto table = SensitivityTable::begin(*in.model, in.candidates, in.seed);
     if (!table) return table.takeError();
-    SensitivityRequest request;
+    SensitivityRequest request = in.wanted;
     request.calibration = in.calibration.get();
-    request.linearity = in.linearity;
-    request.alone = in.alone;
     if (in.calibration) table->calibrationFingerprint = in.calibration->info().fingerprint;
     TokenWindows tokens;
-    if (in.linearity || in.alone) {
+    if (request.runs()) {
         auto cut = windowsFor(*in.model, in.text, false);
         if (!cut) return cut.takeError();
         tokens = std::move(*cut);
@@ -150,9 +148,8 @@ JobHandle* TuneState::measure() {
     in.known = m_table;
     in.candidates = candidates();
     in.seed = m_session->table()->seed();
-    in.linearity = m_score->id == "linearity";
-    in.alone = m_score->id == "kl_alone";
-    if (in.linearity || in.alone) in.text = fewWindows(*in.model);
+    in.wanted = requestFor(*m_score);
+    if (in.wanted.runs()) in.text = fewWindows(*in.model);
     JobHandle* job = m_session->engine()->post(
         {QStringLiteral("sensitivity"), tr("Measure sensitivity of %1").arg(m_session->title())},
         [in](const JobScope& scope) { return measured(in, scope); });
