@@ -102,8 +102,8 @@ Result<void> runSensitivity(Session& session, const SensitivityCommand& o) {
     QS_TRY(auto candidates, candidatesOf(o, seed));
     QS_TRY(SensitivityTable table, SensitivityTable::begin(*model, std::move(candidates), seed));
     SensitivityRequest request;
-    for (const std::string& name : o.measures)
-        if (bool* wanted = request.named(name)) *wanted = true; // "none" is none
+    for (const auto& [name, wanted] : namedMeasures(request))
+        *wanted = std::ranges::count(o.measures, name) > 0;
     std::shared_ptr<const Calibration> calibration;
     if (!o.calibration.empty()) {
         QS_TRY(calibration, Calibration::open(o.calibration));
@@ -365,8 +365,10 @@ void addSensitivity(Commands& commands) {
                    "The scheme at each of these bits, 2,3,4; without it the schemes of the recipe")
         ->delimiter(',')
         ->type_name("BITS");
-    std::vector<std::string> measures = SensitivityRequest::names();
-    measures.push_back("none");
+    SensitivityRequest request;
+    std::vector<std::string> measures = {"none"};
+    for (const auto& [name, wanted] : namedMeasures(request))
+        measures.push_back(name);
     app.add_option(
            "--measure", o->measures,
            "Beside the errors of weights and outputs: linearity (how steeply noise in a linear raises the "

@@ -21,16 +21,15 @@ struct MeasureInput {
     std::shared_ptr<const SensitivityTable> known;  ///< may be null
     std::vector<Scheme> candidates;
     quint64 seed = 0;
-    std::string needs; ///< what the score needs
+    SensitivityRequest wanted; ///< which measures
     TextRequest text;
 };
 
 Outcome measured(const MeasureInput& in, const JobScope& scope) {
     auto table = SensitivityTable::begin(*in.model, in.candidates, in.seed);
     if (!table) return table.takeError();
-    SensitivityRequest request;
+    SensitivityRequest request = in.wanted;
     request.calibration = in.calibration.get();
-    if (bool* wanted = request.named(in.needs)) *wanted = true;
     if (in.calibration) table->calibrationFingerprint = in.calibration->info().fingerprint;
     TokenWindows tokens;
     if (request.runs()) {
@@ -122,8 +121,7 @@ std::vector<Scheme> TuneState::candidates() const {
 QString TuneState::measureBlocker() const {
     if (!m_session->model()) return tr("No model is open.");
     if (measuring()) return tr("Sensitivity is being measured.");
-    SensitivityRequest request;
-    if (bool* wanted = request.named(m_score->needs)) *wanted = true;
+    const SensitivityRequest request = requestFor(*m_score);
     if (request.runs())
         if (const QString why = m_session->evaluateBlocker(); !why.isEmpty()) return why;
     if ((m_score->id == "output_error" || request.salience) && !m_session->calibration())
@@ -150,8 +148,8 @@ JobHandle* TuneState::measure() {
     in.known = m_table;
     in.candidates = candidates();
     in.seed = m_session->table()->seed();
-    in.needs = m_score->needs;
-    in.text = fewWindows(*in.model);
+    in.wanted = requestFor(*m_score);
+    if (in.wanted.runs()) in.text = fewWindows(*in.model);
     JobHandle* job = m_session->engine()->post(
         {QStringLiteral("sensitivity"), tr("Measure sensitivity of %1").arg(m_session->title())},
         [in](const JobScope& scope) { return measured(in, scope); });

@@ -160,19 +160,6 @@ bool lacksError(const SensitivityCell& cell, const SensitivityRequest& request) 
 
 } // namespace
 
-bool* SensitivityRequest::named(const std::string& measurement) {
-    const std::pair<const char*, bool*> all[] = {
-        {"linearity", &linearity}, {"alone", &alone}, {"entropy", &entropy},     {"salience", &salience},
-        {"prune", &prune},         {"cca", &cca},     {"keep_alone", &keepAlone}};
-    for (const auto& [name, flag] : all)
-        if (measurement == name) return flag;
-    return nullptr;
-}
-
-std::vector<std::string> SensitivityRequest::names() {
-    return {"linearity", "alone", "entropy", "salience", "prune", "cca", "keep_alone"};
-}
-
 std::string sensitivityTextFingerprint(const TokenWindows& text, Precision precision) {
     std::string hash = sha256Hex(std::as_bytes(text.span()));
     return precision == Precision::F32 ? hash : hash + "-" + precisionName(precision);

@@ -74,10 +74,6 @@ struct SensitivityRequest {
     bool prune = false;                       ///< run the model with half of each linear's weights 0
     bool cca = false;                         ///< correlate the stream before and after each block
     bool keepAlone = false; ///< run the quantized model with each linear kept; every cell anew
-    /// By the name that scores and `sensitivity --measure` use: "linearity", "alone", "entropy", ...; nullptr
-    /// when no measurement has it.
-    bool* named(const std::string& measurement);
-    static std::vector<std::string> names();
     bool runs() const { return linearity || alone || prune || cca || keepAlone; } ///< needs a text
     size_t activationBudgetBytes = size_t(2) << 30;
 };

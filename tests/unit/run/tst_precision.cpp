@@ -63,7 +63,8 @@ private slots:
     // Factors are off by at most 2^-9, at random: an entry of Sigma by much less than that of its inputs'
     // sizes.
     void sigmaMovesLittle() {
-        const auto exact = calibrated(*m_exact, "precision-f32"), half = calibrated(*m_half, "precision-bf16");
+        const auto exact = calibrated(*m_exact, "precision-f32"),
+                   half = calibrated(*m_half, "precision-bf16");
         QCOMPARE(exact->info().precision, Precision::F32);
         QCOMPARE(half->info().precision, Precision::BF16); // read back from the file
         QVERIFY(exact->info().fingerprint != half->info().fingerprint);
