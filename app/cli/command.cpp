@@ -25,16 +25,24 @@ void refuseUsage(const std::string& flag, const std::string& message) {
     throw CLI::ValidationError(flag, message);
 }
 
-void BackendOptions::add(CLI::App& app) {
-    app.add_option("--device", device, "Where to compute: auto or cpu")
+void BackendOptions::addDevice(CLI::App& app) {
+    app.add_option("--device", device, "Where to compute: auto, cpu or cuda:N")
         ->type_name("ID")
         ->capture_default_str()
-        ->check(CLI::IsMember({"auto", "cpu"}))
+        ->check([](const std::string& id) {
+            const bool numbered = id.size() > 5 && id.rfind("cuda:", 0) == 0 &&
+                                  id.find_first_not_of("0123456789", 5) == std::string::npos;
+            return id == "auto" || id == "cpu" || numbered ? "" : id + " is none of auto, cpu, cuda:N";
+        })
         ->group("Machine");
     app.add_option("--threads", threads, "Threads to use; 0 takes every core")
         ->capture_default_str()
         ->check(CLI::Range(0, 1024))
         ->group("Machine");
+}
+
+void BackendOptions::add(CLI::App& app) {
+    addDevice(app);
     app.add_option("--precision", precision,
                    "Factors of the forward pass's and the calibration's products: f32, or bf16 with float32 "
                    "sums, several times faster on processors that multiply bfloat16")

@@ -49,6 +49,8 @@ struct BackendOptions {
     int threads = 0;
     std::string precision = precisionName(Precision::F32);
     void add(CLI::App& app);
+    /// --device and --threads alone.
+    void addDevice(CLI::App& app);
     Result<std::unique_ptr<Backend>> make() const;
 };
 
@@ -72,5 +74,7 @@ void addTokenize(Commands& commands);
 void addDetokenize(Commands& commands);
 void addList(Commands& commands);
 void addDemo(Commands& commands);
+void addSelftest(Commands& commands);
+void addBench(Commands& commands);
 
 } // namespace qs::cli

@@ -47,6 +47,8 @@ void declare(CLI::App& app, Commands& commands) {
     addDetokenize(commands);
     addList(commands);
     addDemo(commands);
+    addSelftest(commands);
+    addBench(commands);
     app.footer("Exit codes: 0 done, 1 failed or cancelled, 2 wrong usage.\n"
                "`quantoscope-cli COMMAND --help` shows a command's options and examples.");
 }

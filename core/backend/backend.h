@@ -83,6 +83,13 @@ public:
     /// For a tensor that is read as w of linear() alone: kept in precision(), where that is smaller.
     virtual Result<void> uploadWeight(ConstMatrixView from, Tensor& to) { return upload(from, to); }
     virtual Result<void> download(const Tensor& from, MatrixView to) = 0;
+    /// Its values: where they are when that is host memory, else downloaded into `storage`. Until either
+    /// changes.
+    virtual Result<ConstMatrixView> hostView(const Tensor& x, Matrix& storage) {
+        storage = Matrix(x.rows, x.cols);
+        QS_CHECK(download(x, storage.view()));
+        return ConstMatrixView(storage.view());
+    }
 
     /// y [T, N] = x [T, K] w^T, w [N, K]; with bias [1, N] when not null. In precision() when w is from
     /// uploadWeight, else in float32.
@@ -113,8 +120,9 @@ public:
     /// x += y.
     virtual Result<void> add(Tensor& x, const Tensor& y) = 0;
 
-    /// sigma [K, K] (host, float64) += x^T x, x [T, K]; both triangles. Products in precision(), float32 sums
-    /// over at most 2048 rows, float64 sums of those.
+    /// Upper triangle of sigma [K, K] (host, float64) += x^T x, x [T, K]. Products in precision(), float32
+    /// sums over at most 2048 rows, float64 sums of those. After the last rows linalg::mirrorUpper()
+    /// completes the matrix.
     virtual Result<void> accumulateSigma(const Tensor& x, MatrixD& sigma) = 0;
 
     /// R upper triangular with H = R R^T, for symmetric positive definite H [n, n] (host, float64). H is

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/calibrate/activation_dump.h"
+#include "core/linalg/second_moment.h"
 
 #include <algorithm>
 #include <chrono>
@@ -108,6 +109,7 @@ Result<void> addSite(const ActivationDump& dump, const Match& match, Calibration
         return Error::corrupt(fmt::format("{} of {} values are NaN or infinite", stats.notFinite(),
                                           array.tokens * array.channels),
                               dump.path().string() + ": activation " + array.name);
+    linalg::mirrorUpper(sigma.view());
     SiteRecord record = recordOf(array, stats, std::move(sample));
     record.site = match.site;
     return writer.addSite(record, sigma);

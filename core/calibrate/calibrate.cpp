@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The calibration runner: block by block, one pass per block that collects every site of the block.
 #include "core/calibrate/calibration.h"
+#include "core/linalg/second_moment.h"
 #include "core/model/forward.h"
 
 #include <chrono>
@@ -24,12 +25,11 @@ struct SiteCollector {
 
     Result<void> add(const Tensor& x, Backend& backend) {
         QS_CHECK(backend.accumulateSigma(x, sigma));
-        Matrix host(x.rows, x.cols);
-        QS_CHECK(backend.download(x, host.view()));
-        stats.add(host.view());
-        const size_t take = std::min(kSampleRows - sampled, host.rows());
-        std::copy_n(host.data(), take * host.cols(), sample.row(0) + sampled * sample.cols());
-        sampled += take;
+        Matrix storage;
+        QS_TRY(const ConstMatrixView host, backend.hostView(x, storage));
+        stats.add(host);
+        for (size_t r = 0; r < host.rows && sampled < kSampleRows; ++r)
+            std::copy_n(host.row(r), host.cols, sample.row(sampled++));
         return {};
     }
 
@@ -97,8 +97,10 @@ Result<std::shared_ptr<const Calibration>> calibrate(const Model& model, const T
         };
         QS_CHECK(forward.runBlock(b, block, hidden, hook, false,
                                   job.part(double(b) / count, double(b + 1) / count)));
-        for (const SiteCollector& c : collectors)
+        for (SiteCollector& c : collectors) {
+            linalg::mirrorUpper(c.sigma.view());
             QS_CHECK(writer->addSite(c.record(), c.sigma));
+        }
     }
     QS_CHECK(job.checkpoint());
     QS_CHECK(writer->commit());

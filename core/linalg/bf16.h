@@ -21,10 +21,8 @@ std::string bf16ProviderDescription();
 
 /// Rounded to bfloat16.
 MatrixBf16 toBf16(ConstMatrixView m);
+Matrix toFloat(Bf16View m);
 /// y [m, n] = bf16(x) w^T, x [m, k], w [n, k]. 2mnk flops; memory for bf16(x).
 Result<void> gemmBf16(ConstMatrixView x, Bf16View w, MatrixView y);
-/// Upper triangle of c [n, n] = bf16(a)^T bf16(a), a [k, n]; some entries below it are written too. n^2 k
-/// flops; memory for bf16(a).
-Result<void> syrkUpperBf16(ConstMatrixView a, MatrixView c);
 
 } // namespace qs::linalg

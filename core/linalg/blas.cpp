@@ -89,7 +89,8 @@ namespace {
 // Products are cut into tiles of fixed size that run on our own sleeping workers, each tile by one thread:
 // OpenBLAS's barriers spin and collapse when another process takes a core, and its cuts (hence the last
 // digits) depend on the number of threads.
-constexpr size_t kTileRows = 192;
+// Large enough that packing a tile's factors costs little beside multiplying them.
+constexpr size_t kTileRows = 384, kTileCols = 1024;
 
 void gemmTile(bool ta, bool tb, float alpha, ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c) {
     const size_t k = ta ? a.rows : a.cols;
@@ -107,24 +108,14 @@ void gemm(bool ta, bool tb, float alpha, ConstMatrixView a, ConstMatrixView b, f
     assert((ta ? a.cols : a.rows) == c.rows && (tb ? b.rows : b.cols) == c.cols &&
            (tb ? b.cols : b.rows) == k);
     if (c.rows == 0 || c.cols == 0) return;
-    parallelFor((c.rows + kTileRows - 1) / kTileRows, 1, [&](size_t begin, size_t end) {
+    const size_t down = (c.rows + kTileRows - 1) / kTileRows, across = (c.cols + kTileCols - 1) / kTileCols;
+    parallelFor(down * across, 1, [&](size_t begin, size_t end) {
         for (size_t t = begin; t < end; ++t) {
-            const size_t first = t * kTileRows, n = std::min(kTileRows, c.rows - first);
-            const ConstMatrixView part = ta ? a.block(0, k, first, n) : a.block(first, n, 0, k);
-            gemmTile(ta, tb, alpha, part, b, beta, c.block(first, n, 0, c.cols));
-        }
-    });
-}
-
-void syrkUpper(ConstMatrixView a, MatrixView c) {
-    assert(c.rows == a.cols && c.cols == a.cols);
-    // Tile rows of the upper triangle: the square on the diagonal, then everything right of it.
-    parallelFor((c.rows + kTileRows - 1) / kTileRows, 1, [&](size_t begin, size_t end) {
-        for (size_t t = begin; t < end; ++t) {
-            const size_t first = t * kTileRows, n = std::min(kTileRows, c.rows - first);
-            gemmTile(true, false, 1.0f, a.block(0, a.rows, first, n),
-                     a.block(0, a.rows, first, a.cols - first), 0.0f,
-                     c.block(first, n, first, c.cols - first));
+            const size_t row = t / across * kTileRows, rows = std::min(kTileRows, c.rows - row),
+                         col = t % across * kTileCols, cols = std::min(kTileCols, c.cols - col);
+            gemmTile(ta, tb, alpha, ta ? a.block(0, k, row, rows) : a.block(row, rows, 0, k),
+                     tb ? b.block(col, cols, 0, k) : b.block(0, k, col, cols), beta,
+                     c.block(row, rows, col, cols));
         }
     });
 }

@@ -27,8 +27,6 @@ int threads();
 /// 2mnk flops.
 void gemm(bool transposeA, bool transposeB, float alpha, ConstMatrixView a, ConstMatrixView b, float beta,
           MatrixView c);
-/// Upper triangle of c [n, n] = a^T a, a [k, n]; some entries below it are written too. n^2 k flops.
-void syrkUpper(ConstMatrixView a, MatrixView c);
 
 /// Lower Cholesky factor in place: h [n, n] symmetric positive definite, lower triangle read and written; the
 /// strict upper triangle is left as it was. Error::Backend, with the failing pivot, when h is not positive

@@ -4,6 +4,9 @@
 // computes the same bits.
 #include "core/metrics/moments.h"
 
+#include "core/linalg/parallel.h"
+
+#include <atomic>
 #include <cmath>
 #include <numeric>
 
@@ -48,6 +51,8 @@ HWY_INLINE bool addLanes(DD dd, const float* x, size_t rows, size_t stride, cons
     auto s3 = hn::LoadU(dd, sums.s3), s4 = hn::LoadU(dd, sums.s4);
     auto allFinite = hn::Eq(shift, shift); // shifts are finite: all true
     for (size_t r = 0; r < rows; ++r) {
+        __builtin_prefetch(x +
+                           (r + kRowsTogether) * stride); // rows lie too far apart for the processor to guess
         auto v = hn::LoadU(df, x + r * stride);
         const auto finite = hn::Lt(hn::Abs(v), infinity);
         allFinite = hn::And(allFinite, finite);
@@ -174,11 +179,14 @@ void ChannelSums::addRows(ConstMatrixView block) {
     if (notStarted_ > 0) startChannels(block);
     const SumPointers all{shift_.data(), min_.data(), max_.data(), s1_.data(),
                           s2_.data(),    s3_.data(),  s4_.data()};
-    bool bad = false;
-    for (size_t c = 0; c < block.cols; c += kTileChannels) {
-        const size_t n = std::min(kTileChannels, block.cols - c);
-        bad |= HWY_DYNAMIC_DISPATCH(addTile)(block.data + c, block.rows, n, block.stride, all.from(c));
-    }
+    std::atomic<bool> bad{false};
+    linalg::parallelFor((block.cols + kTileChannels - 1) / kTileChannels, 1, [&](size_t begin, size_t end) {
+        for (size_t t = begin; t < end; ++t) {
+            const size_t c = t * kTileChannels, n = std::min(kTileChannels, block.cols - c);
+            if (HWY_DYNAMIC_DISPATCH(addTile)(block.data + c, block.rows, n, block.stride, all.from(c)))
+                bad = true;
+        }
+    });
     for (uint64_t& seen : seen_)
         seen += block.rows;
     if (!bad) return;

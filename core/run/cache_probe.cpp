@@ -2,7 +2,7 @@
 #include "core/run/cache_probe.h"
 
 #include "core/calibrate/key_codebook.h"
-#include "core/linalg/blas.h"
+#include "core/linalg/second_moment.h"
 #include "core/model/rope_table.h"
 
 #include <algorithm>
@@ -128,13 +128,11 @@ Result<void> CacheProbe::addProjected(const DeviceLinear& linear, const Tensor& 
 Result<void> CacheProbe::addQueries(const Tensor& q) {
     const size_t d = attention_.headDim;
     QS_TRY(const Matrix host, hostOf(q, backend_));
-    Matrix sum(d, d);
     for (size_t h = 0; h < attention_.heads; ++h) {
         const size_t kv = h * attention_.kvHeads / attention_.heads;
-        linalg::syrkUpper(host.view().block(0, host.rows(), h * d, d), sum.view());
-        for (size_t i = 0; i < d; ++i)
-            for (size_t j = 0; j < d; ++j)
-                metric_(kv * d + i, j) += double(sum(std::min(i, j), std::max(i, j)));
+        const MatrixViewT<double> metric = metric_.view().block(kv * d, d, 0, d);
+        linalg::addSecondMoment(host.view().block(0, host.rows(), h * d, d), metric);
+        linalg::mirrorUpper(metric);
     }
     return {};
 }

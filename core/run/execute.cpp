@@ -2,6 +2,7 @@
 // executePlan: the loop over units. A unit is a block (models with a forward pass) or one tensor
 // (tensor-level mode).
 #include "core/calibrate/imatrix.h"
+#include "core/linalg/second_moment.h"
 #include "core/model/forward.h"
 #include "core/recipe/stored_bytes.h"
 #include "core/run/run.h"
@@ -239,6 +240,8 @@ private:
             return backend_.accumulateSigma(x, it->second.sigma);
         };
         QS_CHECK(runWatched(unit, block, hook, job));
+        for (auto& entry : sigma)
+            linalg::mirrorUpper(entry.second.sigma.view());
         // The calibration saw this expert, but behind the quantized blocks the router no longer chooses it.
         for (const PlanEntry* e : units_[size_t(unit)])
             if (needsSigma(*e) && sigma.at(e->target.site).tokens == 0)

@@ -3,7 +3,8 @@
 //   QS_BENCH(sigma) { report.line("sigma", seconds, "s", "reference", 1.8); }
 #pragma once
 
-#include <functional>
+#include "core/base/timing.h"
+
 #include <string>
 #include <vector>
 
@@ -22,12 +23,8 @@ public:
 using Benchmark = std::function<void(const Report& report)>;
 bool registerBenchmark(const char* name, Benchmark run);
 
-struct Timing {
-    double wall = 0,
-           cpu = 0; ///< seconds; cpu is of all threads of the process, and bears a busy machine better
-};
-/// Best wall and best processor time of one call, over calls for at least `atLeast` seconds and at least
-/// three.
+using qs::Timing;
+/// See bestTiming().
 Timing best(const std::function<void()>& call, double atLeast = 0.5);
 /// The wall time alone.
 double bestSeconds(const std::function<void()>& call, double atLeast = 0.5);

@@ -2,6 +2,7 @@
 // GEMM rate reached, Sigma, the GPTQ solve and its GEMM-bound share.
 #include "core/backend/backend.h"
 #include "core/linalg/blas.h"
+#include "core/linalg/second_moment.h"
 #include "core/quant/method.h"
 #include "tests/bench/bench.h"
 
@@ -43,6 +44,7 @@ void gptqOf(size_t rows, size_t cols, double referenceSeconds, const qs::bench::
         [&] {
             sigma = MatrixD(cols, cols);
             (void)backend->accumulateSigma(tx, sigma);
+            linalg::mirrorUpper(sigma.view());
         },
         0.2);
     const MethodDescriptor* method = *findMethod("gptq");

@@ -3,11 +3,8 @@
 #include "tests/bench/bench.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
-#include <limits>
 
 namespace qs::bench {
 
@@ -51,22 +48,7 @@ void Report::note(const std::string& text) const {
 }
 
 Timing best(const std::function<void()>& call, double atLeast) {
-    using Clock = std::chrono::steady_clock;
-    const auto cpuNow = [] {
-        timespec t{};
-        ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-        return double(t.tv_sec) + double(t.tv_nsec) * 1e-9;
-    };
-    Timing found{std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
-    const auto begin = Clock::now();
-    for (int n = 0; n < 3 || std::chrono::duration<double>(Clock::now() - begin).count() < atLeast; ++n) {
-        const auto start = Clock::now();
-        const double cpu = cpuNow();
-        call();
-        found.cpu = std::min(found.cpu, cpuNow() - cpu);
-        found.wall = std::min(found.wall, std::chrono::duration<double>(Clock::now() - start).count());
-    }
-    return found;
+    return bestTiming(call, atLeast);
 }
 
 double bestSeconds(const std::function<void()>& call, double atLeast) {

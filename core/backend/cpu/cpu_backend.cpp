@@ -2,10 +2,10 @@
 #include "core/backend/backend.h"
 #include "core/backend/cpu/kernels.h"
 #include "core/backend/shapes.h"
-#include "core/backend/symmetric.h"
 #include "core/linalg/bf16.h"
 #include "core/linalg/blas.h"
 #include "core/linalg/parallel.h"
+#include "core/linalg/second_moment.h"
 #include "core/tensor/convert.h"
 
 #include <fmt/format.h>
@@ -97,6 +97,11 @@ public:
         for (size_t r = 0; r < to.rows; ++r)
             std::copy_n(in.row(r), in.cols, to.row(r));
         return {};
+    }
+
+    Result<ConstMatrixView> hostView(const Tensor& x, Matrix& storage) override {
+        if (isBf16(x)) return Backend::hostView(x, storage);
+        return ConstMatrixView(view(x));
     }
 
     Result<void> linear(const Tensor& x, const Tensor& w, const Tensor* bias, Tensor& y) override {
@@ -211,21 +216,8 @@ public:
 
     Result<void> accumulateSigma(const Tensor& x, MatrixD& sigma) override {
         QS_CHECK(shapes::checkSigma(x, sigma));
-        constexpr size_t kChunk = 2048; // float32 sums over more rows lose digits
-        const size_t n = x.cols;
-        Matrix part(n, n);
-        for (size_t first = 0; first < x.rows; first += kChunk) {
-            const ConstMatrixView rows = view(x).block(first, std::min(kChunk, x.rows - first), 0, n);
-            if (precision_ == Precision::BF16)
-                QS_CHECK(linalg::syrkUpperBf16(rows, part.view()));
-            else
-                linalg::syrkUpper(rows, part.view());
-            linalg::parallelFor(n, 64, [&](size_t begin, size_t end) {
-                for (size_t r = begin; r < end; ++r)
-                    cpu::addToDouble(sigma.row(r) + r, part.row(r) + r, n - r);
-            });
-        }
-        mirrorUpper(sigma);
+        if (precision_ == Precision::BF16) return linalg::addSecondMomentBf16(view(x), sigma.view());
+        linalg::addSecondMoment(view(x), sigma.view());
         return {};
     }
 

@@ -193,17 +193,6 @@ void AddRow(float* x, const float* y, size_t n) {
     });
 }
 
-void AddToDouble(double* sum, const float* x, size_t n) {
-    const hn::ScalableTag<double> d;
-    const hn::Rebind<float, decltype(d)> half;
-    const size_t lanes = hn::Lanes(d);
-    size_t i = 0;
-    for (; i + lanes <= n; i += lanes)
-        hn::StoreU(hn::Add(hn::LoadU(d, sum + i), hn::PromoteTo(d, hn::LoadU(half, x + i))), d, sum + i);
-    for (; i < n; ++i)
-        sum[i] += double(x[i]);
-}
-
 // Rows are solved 32 at a time in a compact copy: the matrix's own columns lie a large power of two apart,
 // and would evict each other from the caches.
 constexpr size_t kGptqRows = 32;
@@ -279,7 +268,6 @@ HWY_EXPORT(AddScaledRow);
 HWY_EXPORT(SoftmaxRow);
 HWY_EXPORT(RopeHead);
 HWY_EXPORT(AddRow);
-HWY_EXPORT(AddToDouble);
 HWY_EXPORT(GptqRows);
 HWY_EXPORT(InstructionSet);
 
@@ -312,9 +300,6 @@ void ropeHead(float* x, const float* cosine, const float* sine, size_t half) {
 }
 void addRow(float* x, const float* y, size_t n) {
     HWY_DYNAMIC_DISPATCH(AddRow)(x, y, n);
-}
-void addToDouble(double* sum, const float* x, size_t n) {
-    HWY_DYNAMIC_DISPATCH(AddToDouble)(sum, x, n);
 }
 void gptqRows(const ColumnBlock& block, size_t firstRow, size_t count) {
     HWY_DYNAMIC_DISPATCH(GptqRows)(block, firstRow, count);

@@ -25,7 +25,6 @@ void softmaxRow(float* x, float scale, size_t n);
 /// Pairs (x[i], x[i + half]) rotated by (cosine[i], sine[i]), i < half.
 void ropeHead(float* x, const float* cosine, const float* sine, size_t half);
 void addRow(float* x, const float* y, size_t n);
-void addToDouble(double* sum, const float* x, size_t n);
 /// Rows [firstRow, firstRow + count) of a ColumnBlock; rows are independent.
 void gptqRows(const ColumnBlock& block, size_t firstRow, size_t count);
 /// Name of the instruction set in use, e.g. "AVX2".

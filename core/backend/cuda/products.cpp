@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/backend/cuda/products.h"
 
-#include "core/backend/symmetric.h"
-
 #include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
@@ -139,7 +137,6 @@ Result<void> accumulateSigma(Device& device, Products& products, const float* x,
         }));
         first += count;
     }
-    mirrorUpper(sigma);
     return {};
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/npy.h"
+#include "core/linalg/second_moment.h"
 #include "tests/support/qs_test.h"
 #include "tests/unit/method/method_fixture.h"
 
@@ -275,6 +276,7 @@ private slots:
         QS_VERIFY_OK(backend->upload(ConstMatrixView(x->values.data(), 2048, 2048), tx));
         MatrixD sigma(2048, 2048);
         QS_VERIFY_OK(backend->accumulateSigma(tx, sigma));
+        linalg::mirrorUpper(sigma.view());
         const auto c = intCodec(json::parse(codec.toStdString()));
         const MethodDescriptor* m = *findMethod("gptq");
         QuantizeInput in;

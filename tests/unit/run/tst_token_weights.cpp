@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tokens that count by the attention they receive.
 #include "core/linalg/blas.h"
+#include "core/linalg/second_moment.h"
 #include "core/run/run.h"
 #include "core/run/token_weights.h"
 #include "tests/support/qs_test.h"
@@ -96,7 +97,9 @@ private slots:
             *backend, block.attention.q.site, 0.1,
             [&](const std::string& site, const Tensor& x) -> Result<void> {
                 const auto it = sigma.try_emplace(site, x.cols, x.cols).first;
-                return backend->accumulateSigma(x, it->second);
+                QS_CHECK(backend->accumulateSigma(x, it->second));
+                linalg::mirrorUpper(it->second.view());
+                return {};
             },
             job);
         watch.attention = [&](const Tensor& a, const Tensor& b, const AttentionShape& s) {

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/linalg/second_moment.h"
+
+#include "core/linalg/bf16.h"
+#include "core/linalg/blas.h"
+#include "core/linalg/onednn.h"
+#include "core/linalg/parallel.h"
+
+#include <vector>
+
+namespace qs::linalg {
+
+namespace {
+
+constexpr size_t kChunkRows = 2048;
+// A tile's float32 sums stay in the caches until they are added; packing its factors costs little beside
+// multiplying them.
+constexpr size_t kTileRows = 512, kTileCols = 1024;
+
+struct Tile {
+    size_t row, rows, col, cols;
+};
+
+/// Those that cover the upper triangle of [n, n]; each starts on the diagonal or right of it. On the diagonal
+/// they are half as high: less is computed that the mirror image gives.
+std::vector<Tile> upperTiles(size_t n) {
+    constexpr size_t kHalf = kTileRows / 2;
+    std::vector<Tile> tiles;
+    for (size_t r = 0; r < n; r += kTileRows) {
+        const size_t end = std::min(n, r + kTileRows);
+        for (size_t h = r; h < end; h += kHalf)
+            tiles.push_back({h, std::min(kHalf, end - h), h, end - h});
+        for (size_t c = end; c < n; c += kTileCols)
+            tiles.push_back({r, end - r, c, std::min(kTileCols, n - c)});
+    }
+    return tiles;
+}
+
+/// sigma += part on the tile's share of the upper triangle.
+void addTile(const Tile& t, ConstMatrixView part, MatrixViewT<double> sigma) {
+    for (size_t r = 0; r < t.rows; ++r) {
+        double* to = sigma.row(t.row + r) + t.col;
+        const float* add = part.row(r);
+        for (size_t c = t.row + r > t.col ? t.row + r - t.col : 0; c < t.cols; ++c)
+            to[c] += double(add[c]);
+    }
+}
+
+/// Calls multiply(tile, part) for all tiles, part [tile.rows, tile.cols] to be filled, and adds the parts.
+template<class F>
+Result<void> addTiles(MatrixViewT<double> sigma, const F& multiply) {
+    const std::vector<Tile> tiles = upperTiles(sigma.rows);
+    FirstError errors;
+    parallelFor(tiles.size(), 1, [&](size_t begin, size_t end) {
+        thread_local Matrix memory(kTileRows, kTileCols);
+        for (size_t i = begin; i < end && !errors.failed(); ++i) {
+            const MatrixView part(memory.data(), tiles[i].rows, tiles[i].cols);
+            if (auto done = multiply(tiles[i], part); !done)
+                errors.note(std::move(done));
+            else
+                addTile(tiles[i], part, sigma);
+        }
+    });
+    return errors.result();
+}
+
+Result<void> addChunk(ConstMatrixView x, MatrixViewT<double> sigma) {
+    return addTiles(sigma, [&](const Tile& t, MatrixView part) -> Result<void> {
+        gemm(true, false, 1.0f, x.block(0, x.rows, t.row, t.rows), x.block(0, x.rows, t.col, t.cols), 0.0f,
+             part);
+        return {};
+    });
+}
+
+Result<void> addRoundedChunk(ConstMatrixView x, MatrixViewT<double> sigma) {
+    const MatrixBf16 rounded = toBf16(x);
+    const OneDnn* library = oneDnn();
+    if (!library) return addChunk(toFloat(rounded.view()).view(), sigma);
+    return addTiles(sigma, [&](const Tile& t, MatrixView part) {
+        const size_t stride = rounded.cols();
+        return library->multiply({t.rows, t.cols, x.rows, rounded.data() + t.row, 1, stride,
+                                  rounded.data() + t.col, stride, 1, part.data, part.stride});
+    });
+}
+
+} // namespace
+
+void addSecondMoment(ConstMatrixView x, MatrixViewT<double> sigma) {
+    assert(sigma.rows == x.cols && sigma.cols == x.cols);
+    for (size_t r = 0; r < x.rows; r += kChunkRows)
+        (void)addChunk(x.block(r, std::min(kChunkRows, x.rows - r), 0, x.cols), sigma); // has no errors
+}
+
+Result<void> addSecondMomentBf16(ConstMatrixView x, MatrixViewT<double> sigma) {
+    assert(sigma.rows == x.cols && sigma.cols == x.cols);
+    for (size_t r = 0; r < x.rows; r += kChunkRows)
+        QS_CHECK(addRoundedChunk(x.block(r, std::min(kChunkRows, x.rows - r), 0, x.cols), sigma));
+    return {};
+}
+
+void mirrorUpper(MatrixViewT<double> sigma) {
+    constexpr size_t kBlock = 32; // read and written while in the first-level cache
+    const size_t n = sigma.rows;
+    parallelFor((n + kBlock - 1) / kBlock, 4, [&](size_t begin, size_t end) {
+        for (size_t r0 = begin * kBlock; r0 < std::min(n, end * kBlock); r0 += kBlock)
+            for (size_t c0 = 0; c0 <= r0; c0 += kBlock) {
+                double turned[kBlock][kBlock]; // the columns read may lie a multiple of the page size apart
+                const size_t rows = std::min(kBlock, n - r0), cols = std::min(kBlock, n - c0);
+                for (size_t c = 0; c < cols; ++c)
+                    std::copy_n(sigma.row(c0 + c) + r0, rows, turned[c]);
+                for (size_t r = 0; r < rows; ++r)
+                    for (size_t c = 0; c < cols && c0 + c < r0 + r; ++c)
+                        sigma(r0 + r, c0 + c) = turned[c][r];
+            }
+    });
+}
+
+} // namespace qs::linalg
