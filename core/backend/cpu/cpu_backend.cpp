@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/backend/backend.h"
 #include "core/backend/cpu/kernels.h"
+#include "core/backend/shapes.h"
 #include "core/linalg/bf16.h"
 #include "core/linalg/blas.h"
 #include "core/linalg/parallel.h"
@@ -31,13 +32,6 @@ bool isBf16(const Tensor& t) {
 MatrixView view(const Tensor& t) {
     assert(!isBf16(t));
     return {t.buffer ? hostBuffer(t)->matrix.data() : nullptr, t.rows, t.cols};
-}
-
-Result<void> shapeError(const char* op, const std::string& rule, const std::string& got) {
-    return Error::invalid(fmt::format("[{}] {}, got {}", op, rule, got));
-}
-std::string shape(const Tensor& t) {
-    return fmt::format("[{}, {}]", t.rows, t.cols);
 }
 
 class CpuBackend final : public Backend {
@@ -92,7 +86,7 @@ public:
 
     Result<void> download(const Tensor& from, MatrixView to) override {
         if (to.rows != from.rows || to.cols != from.cols)
-            return shapeError("download", "shapes must match", shape(from));
+            return shapes::error("download", "shapes must match", shapes::text(from));
         if (isBf16(from)) {
             for (size_t r = 0; r < to.rows; ++r)
                 bfloatToFloatBulk(reinterpret_cast<const std::byte*>(hostBuffer(from)->half.row(r)),
@@ -111,9 +105,7 @@ public:
     }
 
     Result<void> linear(const Tensor& x, const Tensor& w, const Tensor* bias, Tensor& y) override {
-        if (x.cols != w.cols || y.rows != x.rows || y.cols != w.rows || (bias && bias->cols != w.rows))
-            return shapeError("linear", "x [T, K], w [N, K], bias [1, N], y [T, N]",
-                              shape(x) + shape(w) + (bias ? shape(*bias) : "") + shape(y));
+        QS_CHECK(shapes::checkLinear(x, w, bias, y));
         if (isBf16(w))
             QS_CHECK(linalg::gemmBf16(view(x), hostBuffer(w)->half.view(), view(y)));
         else
@@ -127,7 +119,7 @@ public:
     }
 
     Result<void> rmsNorm(const Tensor& x, const Tensor& gain, double eps, Tensor& y) override {
-        QS_CHECK(checkNorm("rmsNorm", x, gain, y));
+        QS_CHECK(shapes::checkNorm("rmsNorm", x, gain, y));
         const MatrixView in = view(x), g = view(gain), out = view(y);
         linalg::parallelFor(x.rows, rowGrain(x.cols), [&](size_t begin, size_t end) {
             for (size_t r = begin; r < end; ++r)
@@ -138,9 +130,7 @@ public:
 
     Result<void> layerNorm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps,
                            Tensor& y) override {
-        QS_CHECK(checkNorm("layerNorm", x, gain, y));
-        if (bias.rows != gain.rows || bias.cols != gain.cols)
-            return shapeError("layerNorm", "bias shaped as gain", shape(bias) + shape(gain));
+        QS_CHECK(shapes::checkLayerNorm(x, gain, bias, y));
         const MatrixView in = view(x), g = view(gain), b = view(bias), out = view(y);
         linalg::parallelFor(x.rows, rowGrain(x.cols), [&](size_t begin, size_t end) {
             for (size_t r = begin; r < end; ++r)
@@ -150,11 +140,8 @@ public:
     }
 
     Result<void> rope(Tensor& x, size_t headDim, const RopeTable& table, size_t windowLength) override {
+        QS_CHECK(shapes::checkRope(x, headDim, table, windowLength));
         const MatrixView m = view(x), cosine = view(table.cosine), sine = view(table.sine);
-        if (headDim == 0 || x.cols % headDim != 0 || 2 * cosine.cols > headDim || windowLength == 0 ||
-            windowLength > cosine.rows || sine.rows != cosine.rows || sine.cols != cosine.cols)
-            return shapeError("rope", "x [T, heads * d], table [positions >= window, at most d / 2]",
-                              shape(x) + shape(table.cosine));
         linalg::parallelFor(x.rows, 32, [&](size_t begin, size_t end) {
             for (size_t r = begin; r < end; ++r)
                 for (size_t h = 0; h < x.cols; h += headDim)
@@ -166,14 +153,7 @@ public:
 
     Result<void> attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& a,
                            Tensor& out) override {
-        if (a.heads == 0 || a.kvHeads == 0 || a.heads % a.kvHeads != 0 || q.cols % a.heads != 0 ||
-            a.windowLength == 0 || q.rows % a.windowLength != 0 || k.cols != q.cols / a.heads * a.kvHeads ||
-            k.cols != v.cols || out.cols != q.cols || out.rows != q.rows || k.rows != q.rows ||
-            v.rows != q.rows ||
-            (a.keyBias.buffer && (a.keyBias.rows != a.heads || a.keyBias.cols != a.windowLength)))
-            return shapeError("attention",
-                              "q, out [T, heads * d], k, v [T, kvHeads * d], T a multiple of the window",
-                              shape(q) + shape(k) + shape(v) + shape(out));
+        QS_CHECK(shapes::checkAttention(q, k, v, a, out));
         const size_t d = q.cols / a.heads, n = a.windowLength, windows = q.rows / n,
                      tiles = (n + kQueryTile - 1) / kQueryTile;
         linalg::parallelFor(windows * a.heads * tiles, tiles, [&](size_t begin, size_t end) {
@@ -198,8 +178,7 @@ public:
     }
 
     Result<void> activateMultiply(Activation f, Tensor& gate, const Tensor& up) override {
-        if (gate.rows != up.rows || gate.cols != up.cols)
-            return shapeError("activateMultiply", "shapes must match", shape(gate) + shape(up));
+        QS_CHECK(shapes::checkSame("activateMultiply", gate, up));
         linalg::parallelFor(gate.rows, 16, [&](size_t begin, size_t end) {
             cpu::activateMultiply(f, view(gate).row(begin), view(up).row(begin), (end - begin) * gate.cols);
         });
@@ -207,7 +186,7 @@ public:
     }
 
     Result<void> softCap(Tensor& x, float cap) override {
-        if (!(cap > 0)) return Error::invalid(fmt::format("[softCap] the cap must be above 0, got {}", cap));
+        QS_CHECK(shapes::checkSoftCap(cap));
         linalg::parallelFor(x.rows, 16, [&](size_t begin, size_t end) {
             cpu::softCapRow(view(x).row(begin), 1.0f, cap, (end - begin) * x.cols);
         });
@@ -215,7 +194,7 @@ public:
     }
 
     Result<void> gatherRows(const Tensor& x, std::span<const uint32_t> rows, Tensor& y) override {
-        QS_CHECK(checkRows("gatherRows", x, rows, y));
+        QS_CHECK(shapes::checkRows("gatherRows", x, rows, y));
         for (size_t i = 0; i < rows.size(); ++i)
             std::copy_n(view(x).row(rows[i]), x.cols, view(y).row(i));
         return {};
@@ -223,34 +202,28 @@ public:
 
     Result<void> addScaledRows(Tensor& x, std::span<const uint32_t> rows, std::span<const float> weights,
                                const Tensor& y) override {
-        QS_CHECK(checkRows("addScaledRows", x, rows, y));
-        if (weights.size() != rows.size())
-            return Error::invalid(
-                fmt::format("[addScaledRows] {} weights for {} rows", weights.size(), rows.size()));
+        QS_CHECK(shapes::checkScaledRows(x, rows, weights, y));
         for (size_t i = 0; i < rows.size(); ++i)
             cpu::addScaledRow(view(x).row(rows[i]), weights[i], view(y).row(i), x.cols);
         return {};
     }
 
     Result<void> add(Tensor& x, const Tensor& y) override {
-        if (x.rows != y.rows || x.cols != y.cols)
-            return shapeError("add", "shapes must match", shape(x) + shape(y));
+        QS_CHECK(shapes::checkSame("add", x, y));
         cpu::addRow(view(x).data, view(y).data, x.rows * x.cols);
         return {};
     }
 
     Result<void> accumulateSigma(const Tensor& x, MatrixD& sigma) override {
-        if (sigma.rows() != x.cols || sigma.cols() != x.cols)
-            return shapeError("accumulateSigma", "sigma [K, K] for x [T, K]", shape(x));
+        QS_CHECK(shapes::checkSigma(x, sigma));
         if (precision_ == Precision::BF16) return linalg::addSecondMomentBf16(view(x), sigma.view());
         linalg::addSecondMoment(view(x), sigma.view());
         return {};
     }
 
     Result<MatrixD> upperFactor(MatrixD h) override {
+        QS_CHECK(shapes::checkSquare(h));
         const size_t n = h.rows();
-        if (h.cols() != n)
-            return Error::invalid(fmt::format("[upperFactor] H must be square, got [{}, {}]", n, h.cols()));
         // With the order of rows and columns reversed, H = R R^T is an ordinary Cholesky factorization.
         std::reverse(h.data(), h.data() + h.size());
         QS_CHECK(linalg::choleskyLower(h.view()));
@@ -261,8 +234,7 @@ public:
     }
 
     Result<void> addProduct(float alpha, MatrixView c, ConstMatrixView a, ConstMatrixView b) override {
-        if (a.rows != b.rows || c.rows != a.cols || c.cols != b.cols)
-            return Error::invalid("[addProduct] c [m, n], a [k, m], b [k, n] do not fit");
+        QS_CHECK(shapes::checkProduct(c, a, b));
         linalg::gemm(true, false, alpha, a, b, 1.0f, c);
         return {};
     }
@@ -276,21 +248,6 @@ public:
 private:
     /// Rows per chunk of a parallel loop, about 4096 values.
     static size_t rowGrain(size_t cols) { return std::max<size_t>(1, 4096 / std::max<size_t>(1, cols)); }
-
-    static Result<void> checkNorm(const char* op, const Tensor& x, const Tensor& gain, const Tensor& y) {
-        if (gain.rows > 0 && gain.cols == x.cols && y.rows == x.rows && y.cols == x.cols) return {};
-        return shapeError(op, "gain [g, N], x and y [T, N]", shape(gain) + shape(x) + shape(y));
-    }
-
-    static Result<void> checkRows(const char* op, const Tensor& x, std::span<const uint32_t> rows,
-                                  const Tensor& y) {
-        if (y.rows != rows.size() || y.cols != x.cols)
-            return shapeError(op, fmt::format("y [{}, {}]", rows.size(), x.cols), shape(y));
-        for (const uint32_t r : rows)
-            if (r >= x.rows)
-                return Error::invalid(fmt::format("[{}] row {} of {} does not exist", op, r, x.rows));
-        return {};
-    }
 
     /// Queries that share one product with the keys: scores [kQueryTile, window], never [window, window].
     static constexpr size_t kQueryTile = 64;

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/backend/cuda/cuda_backend.h"
+
+#include "core/backend/cuda/devices.h"
+#include "core/backend/cuda/products.h"
+#include "core/backend/shapes.h"
+#include "core/tensor/convert.h"
+
+#include <cstring>
+#include <fmt/format.h>
+
+namespace qs {
+
+namespace {
+
+using namespace cuda;
+
+struct DeviceMatrix : DeviceBuffer {
+    DeviceMatrix(std::shared_ptr<Memory> m, bool h) : memory(std::move(m)), half(h) {}
+    std::shared_ptr<Memory> memory;
+    bool half; ///< bfloat16 instead of float32: a weight
+};
+
+DeviceMatrix* matrixOf(const Tensor& t) {
+    return static_cast<DeviceMatrix*>(t.buffer.get());
+}
+
+float* data(const Tensor& t) {
+    return t.buffer ? matrixOf(t)->memory->as<float>() : nullptr;
+}
+
+bool isHalf(const Tensor& t) {
+    return t.buffer && matrixOf(t)->half;
+}
+
+cuda::Function functionOf(Activation f) {
+    switch (f) {
+    case Activation::Silu:
+        return cuda::Function::Silu;
+    case Activation::GeluErf:
+        return cuda::Function::GeluErf;
+    case Activation::GeluTanh:
+        return cuda::Function::GeluTanh;
+    case Activation::QuickGelu:
+        return cuda::Function::QuickGelu;
+    default:
+        return cuda::Function::Relu;
+    }
+}
+
+class CudaBackend final : public Backend {
+public:
+    CudaBackend(int index, std::shared_ptr<Device> device, Precision precision)
+        : index_(index), device_(std::move(device)), products_(device_), precision_(precision) {}
+
+    std::string id() const override { return fmt::format("cuda:{}", index_); }
+    std::string description() const override {
+        return fmt::format("{}, {}{}", device_->name(), products_.description(),
+                           precision_ == Precision::BF16 ? ", bf16" : "");
+    }
+    Precision precision() const override { return precision_; }
+
+    Result<Tensor> allocate(size_t rows, size_t cols) override {
+        QS_TRY(Tensor t, take(rows, cols, sizeof(float)));
+        QS_CHECK(
+            check("allocate", cudaMemsetAsync(data(t), 0, rows * cols * sizeof(float), device_->stream())));
+        return t;
+    }
+
+    Result<void> upload(ConstMatrixView from, Tensor& to) override {
+        if (!to.buffer || isHalf(to) || to.rows != from.rows || to.cols != from.cols) {
+            QS_TRY(to, take(from.rows, from.cols, sizeof(float)));
+        }
+        QS_CHECK(begin("upload", {&to}));
+        return device_->upload(*matrixOf(to)->memory, from.rows, from.cols, sizeof(float), rowsOf(from));
+    }
+
+    Result<void> uploadWeight(ConstMatrixView from, Tensor& to) override {
+        if (precision_ == Precision::F32) return upload(from, to);
+        QS_TRY(to, take(from.rows, from.cols, sizeof(uint16_t)));
+        return device_->upload(*matrixOf(to)->memory, from.rows, from.cols, sizeof(uint16_t),
+                               [&](size_t row, size_t first, size_t count, void* staging) {
+                                   floatToBfloatBulk(from.row(row) + first, static_cast<std::byte*>(staging),
+                                                     count);
+                               });
+    }
+
+    Result<void> download(const Tensor& from, MatrixView to) override {
+        if (to.rows != from.rows || to.cols != from.cols)
+            return shapes::error("download", "shapes must match", shapes::text(from));
+        QS_CHECK(device_->enter());
+        if (!isHalf(from))
+            return device_->download(data(from), to.rows, to.cols, sizeof(float), rowsInto(to));
+        return device_->download(data(from), to.rows, to.cols, sizeof(uint16_t),
+                                 [&](size_t row, size_t first, size_t count, const void* staging) {
+                                     bfloatToFloatBulk(static_cast<const std::byte*>(staging),
+                                                       to.row(row) + first, count);
+                                 });
+    }
+
+    Result<void> linear(const Tensor& x, const Tensor& w, const Tensor* bias, Tensor& y) override {
+        QS_CHECK(shapes::checkLinear(x, w, bias, y));
+        QS_CHECK(begin("linear", {&x, bias, &y}));
+        Product p{.transposeB = true, .m = y.rows, .n = y.cols, .k = x.cols};
+        p.a = data(x);
+        p.b = data(w);
+        p.c = data(y);
+        p.strideA = p.strideB = x.cols;
+        p.strideC = y.cols;
+        if (isHalf(w)) {
+            p.typeA = Stored::Rounded;
+            p.typeB = Stored::Bf16;
+            QS_TRY(const auto half, products_.halves(data(x), x.rows * x.cols));
+            QS_CHECK(products_.multiplyRounded(p, half ? half->as<void>() : nullptr, p.b));
+        } else {
+            QS_CHECK(products_.multiply(p));
+        }
+        if (!bias) return {};
+        return check("linear", addBias(data(y), data(*bias), y.rows, y.cols, device_->stream()));
+    }
+
+    Result<void> rmsNorm(const Tensor& x, const Tensor& gain, double eps, Tensor& y) override {
+        QS_CHECK(shapes::checkNorm("rmsNorm", x, gain, y));
+        QS_CHECK(begin("rmsNorm", {&x, &gain, &y}));
+        return check("rmsNorm", cuda::rmsNorm(data(x), data(gain), x.rows, x.cols, gain.rows, eps, data(y),
+                                              device_->stream()));
+    }
+
+    Result<void> layerNorm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps,
+                           Tensor& y) override {
+        QS_CHECK(shapes::checkLayerNorm(x, gain, bias, y));
+        QS_CHECK(begin("layerNorm", {&x, &gain, &bias, &y}));
+        return check("layerNorm", cuda::layerNorm(data(x), data(gain), data(bias), x.rows, x.cols, gain.rows,
+                                                  eps, data(y), device_->stream()));
+    }
+
+    Result<void> rope(Tensor& x, size_t headDim, const RopeTable& table, size_t windowLength) override {
+        QS_CHECK(shapes::checkRope(x, headDim, table, windowLength));
+        QS_CHECK(begin("rope", {&x, &table.cosine, &table.sine}));
+        return check("rope",
+                     cuda::rope(data(x), x.rows, x.cols, headDim, data(table.cosine), data(table.sine),
+                                table.cosine.cols, windowLength, device_->stream()));
+    }
+
+    Result<void> attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape,
+                           Tensor& out) override {
+        QS_CHECK(shapes::checkAttention(q, k, v, shape, out));
+        QS_CHECK(begin("attention", {&q, &k, &v, &shape.keyBias, &out}));
+        cuda::Attention a{};
+        a.q = data(q);
+        a.k = data(k);
+        a.v = data(v);
+        a.out = data(out);
+        a.keyBias = data(shape.keyBias);
+        a.windows = q.rows / shape.windowLength;
+        a.window = shape.windowLength;
+        a.heads = shape.heads;
+        a.kvHeads = shape.kvHeads;
+        a.headDim = q.cols / shape.heads;
+        a.reach = shape.reach;
+        a.scale = shape.scale;
+        a.softCap = shape.softCap;
+        a.causal = shape.causal;
+        return check("attention", cuda::attention(a, device_->stream()));
+    }
+
+    Result<void> activate(Activation f, Tensor& x) override {
+        QS_CHECK(begin("activate", {&x}));
+        return check("activate", cuda::activate(functionOf(f), data(x), x.rows * x.cols, device_->stream()));
+    }
+
+    Result<void> activateMultiply(Activation f, Tensor& gate, const Tensor& up) override {
+        QS_CHECK(shapes::checkSame("activateMultiply", gate, up));
+        QS_CHECK(begin("activateMultiply", {&gate, &up}));
+        return check("activateMultiply", cuda::activateMultiply(functionOf(f), data(gate), data(up),
+                                                                gate.rows * gate.cols, device_->stream()));
+    }
+
+    Result<void> softCap(Tensor& x, float cap) override {
+        QS_CHECK(shapes::checkSoftCap(cap));
+        QS_CHECK(begin("softCap", {&x}));
+        return check("softCap", cuda::softCap(data(x), cap, x.rows * x.cols, device_->stream()));
+    }
+
+    Result<void> gatherRows(const Tensor& x, std::span<const uint32_t> rows, Tensor& y) override {
+        QS_CHECK(shapes::checkRows("gatherRows", x, rows, y));
+        QS_CHECK(begin("gatherRows", {&x, &y}));
+        QS_TRY(const auto list, uploaded(rows));
+        return check("gatherRows", cuda::gatherRows(data(x), list->as<uint32_t>(), rows.size(), x.cols,
+                                                    data(y), device_->stream()));
+    }
+
+    Result<void> addScaledRows(Tensor& x, std::span<const uint32_t> rows, std::span<const float> weights,
+                               const Tensor& y) override {
+        QS_CHECK(shapes::checkScaledRows(x, rows, weights, y));
+        QS_CHECK(begin("addScaledRows", {&x, &y}));
+        QS_TRY(const auto list, uploaded(rows));
+        QS_TRY(const auto factors, uploaded(weights));
+        return check("addScaledRows", cuda::addScaledRows(data(x), list->as<uint32_t>(), factors->as<float>(),
+                                                          data(y), rows.size(), x.cols, device_->stream()));
+    }
+
+    Result<void> add(Tensor& x, const Tensor& y) override {
+        QS_CHECK(shapes::checkSame("add", x, y));
+        QS_CHECK(begin("add", {&x, &y}));
+        return check("add", cuda::add(data(x), data(y), x.rows * x.cols, device_->stream()));
+    }
+
+    Result<void> accumulateSigma(const Tensor& x, MatrixD& sigma) override {
+        QS_CHECK(shapes::checkSigma(x, sigma));
+        QS_CHECK(begin("accumulateSigma", {&x}));
+        return cuda::accumulateSigma(*device_, products_, data(x), x.rows, precision_, sigma);
+    }
+
+    Result<MatrixD> upperFactor(MatrixD h) override {
+        QS_CHECK(shapes::checkSquare(h));
+        QS_CHECK(device_->enter());
+        return cuda::upperFactor(*device_, products_, std::move(h));
+    }
+
+    Result<void> addProduct(float alpha, MatrixView c, ConstMatrixView a, ConstMatrixView b) override {
+        QS_CHECK(shapes::checkProduct(c, a, b));
+        QS_CHECK(device_->enter());
+        return cuda::addProduct(*device_, products_, alpha, c, a, b);
+    }
+
+    Result<void> gptqColumnBlock(const ColumnBlock& block) override {
+        QS_CHECK(device_->enter());
+        return cuda::gptqColumnBlock(*device_, products_, block);
+    }
+
+private:
+    Result<void> check(const char* operation, cudaError_t status) {
+        return device_->check(status, operation);
+    }
+
+    /// Before each operation: the device works, and its tensors (null: none) are float32.
+    Result<void> begin(const char* operation, std::initializer_list<const Tensor*> tensors) {
+        for (const Tensor* t : tensors)
+            if (t && isHalf(*t))
+                return shapes::error(operation, "weights in bf16 are for linear alone", shapes::text(*t));
+        return device_->enter();
+    }
+
+    /// Not initialized.
+    Result<Tensor> take(size_t rows, size_t cols, size_t valueBytes) {
+        if (cols != 0 && rows > SIZE_MAX / sizeof(float) / cols)
+            return Error{ErrorCode::OutOfMemory, fmt::format("[{}, {}] floats do not fit", rows, cols), {}};
+        QS_CHECK(device_->enter());
+        auto memory = device_->take(rows * cols * valueBytes);
+        if (!memory) return memory.takeError().at(fmt::format("[{}, {}] floats", rows, cols));
+        return Tensor{std::make_shared<DeviceMatrix>(std::move(*memory), valueBytes != sizeof(float)), rows,
+                      cols};
+    }
+
+    template<class T>
+    Result<std::shared_ptr<Memory>> uploaded(std::span<const T> values) {
+        QS_TRY(auto memory, device_->take(values.size_bytes()));
+        QS_CHECK(device_->upload(*memory, 1, values.size(), sizeof(T),
+                                 [&](size_t, size_t first, size_t count, void* to) {
+                                     std::memcpy(to, values.data() + first, count * sizeof(T));
+                                 }));
+        return memory;
+    }
+
+    int index_;
+    std::shared_ptr<Device> device_;
+    Products products_;
+    Precision precision_;
+};
+
+} // namespace
+
+Result<std::unique_ptr<Backend>> makeCudaBackend(int index, Precision precision) {
+    QS_TRY(const int count, cuda::deviceCount());
+    if (index < 0 || index >= count)
+        return Error{ErrorCode::Backend,
+                     fmt::format("there is no such device; this machine has {}: cuda:0{}", count,
+                                 count > 1 ? fmt::format(" to cuda:{}", count - 1) : ""),
+                     fmt::format("cuda:{}", index)};
+    QS_CHECK(cuda::checkUsable(index));
+    QS_TRY(auto device, Device::open(index));
+    return std::unique_ptr<Backend>(std::make_unique<CudaBackend>(index, std::move(device), precision));
+}
+
+} // namespace qs

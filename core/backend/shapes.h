@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every backend asks of the shapes that its operations are given. Error::InvalidArgument names the
+// operation, the rule and the shapes received.
+#pragma once
+
+#include "core/backend/backend.h"
+
+namespace qs::shapes {
+
+/// "[rows, cols]".
+std::string text(const Tensor& t);
+Result<void> error(const char* op, const std::string& rule, const std::string& got);
+
+Result<void> checkSame(const char* op, const Tensor& a, const Tensor& b);
+Result<void> checkLinear(const Tensor& x, const Tensor& w, const Tensor* bias, const Tensor& y);
+Result<void> checkNorm(const char* op, const Tensor& x, const Tensor& gain, const Tensor& y);
+/// checkNorm, and a bias shaped as the gain.
+Result<void> checkLayerNorm(const Tensor& x, const Tensor& gain, const Tensor& bias, const Tensor& y);
+Result<void> checkRope(const Tensor& x, size_t headDim, const RopeTable& table, size_t windowLength);
+Result<void> checkAttention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape,
+                            const Tensor& out);
+Result<void> checkSoftCap(float cap);
+/// y [rows.size(), x.cols]; each of `rows` is one of x.
+Result<void> checkRows(const char* op, const Tensor& x, std::span<const uint32_t> rows, const Tensor& y);
+/// checkRows, and a weight for every row.
+Result<void> checkScaledRows(const Tensor& x, std::span<const uint32_t> rows, std::span<const float> weights,
+                             const Tensor& y);
+Result<void> checkSigma(const Tensor& x, const MatrixD& sigma);
+Result<void> checkSquare(const MatrixD& h);
+Result<void> checkProduct(ConstMatrixView c, ConstMatrixView a, ConstMatrixView b);
+
+} // namespace qs::shapes
