@@ -4,19 +4,35 @@
 #include "core/linalg/parallel.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <fmt/format.h>
 
 namespace qs {
 
-Result<QuantizedTensor> beginTensor(const QuantizeInput& in, Needs needs) {
-    const ConstMatrixView& w = in.weight;
-    for (size_t r = 0; r < w.rows; ++r)
+namespace {
+
+Result<void> checkFinite(ConstMatrixView w) {
+    constexpr uint32_t kInfinity = 0x7f800000u;
+    for (size_t r = 0; r < w.rows; ++r) {
+        uint32_t bad = 0; // without a branch, so that it is vectorized
+        for (size_t c = 0; c < w.cols; ++c)
+            bad |= uint32_t((std::bit_cast<uint32_t>(w.row(r)[c]) & kInfinity) == kInfinity);
+        if (bad == 0) continue;
         for (size_t c = 0; c < w.cols; ++c)
             if (!std::isfinite(w(r, c)))
                 return Error::invalid(
                     fmt::format("weight [{}, {}] is {}; a tensor with NaN or infinity cannot be quantized", r,
                                 c, w(r, c)));
+    }
+    return {};
+}
+
+} // namespace
+
+Result<QuantizedTensor> beginTensor(const QuantizeInput& in, Needs needs) {
+    const ConstMatrixView& w = in.weight;
+    QS_CHECK(checkFinite(w));
     if (needs == Needs::Importance && !in.importance.empty()) {
         if (in.importance.size() != w.cols)
             return Error::invalid(
@@ -110,9 +126,11 @@ void roundToNearest(const Codec& format, ConstMatrixView weight, QuantizedTensor
         std::vector<float> scale(weight.cols), zero(weight.cols), rounded(weight.cols);
         for (size_t r = begin; r < end; ++r) {
             const size_t p = q.parameterRow(r);
-            for (size_t c = 0; c < weight.cols; ++c) {
-                scale[c] = q.scale(p, q.groupOf(c));
-                zero[c] = q.zero(p, q.groupOf(c));
+            for (size_t c = 0, next = 0; c < weight.cols; c = next) {
+                const size_t g = q.groupOf(c); // one division for a group that lies together
+                next = q.groupOfColumn.empty() ? std::min(weight.cols, c + q.layout.groupSize) : c + 1;
+                std::fill(scale.begin() + ptrdiff_t(c), scale.begin() + ptrdiff_t(next), q.scale(p, g));
+                std::fill(zero.begin() + ptrdiff_t(c), zero.begin() + ptrdiff_t(next), q.zero(p, g));
             }
             codec.round(weight.row(r), weight.cols, scale.data(), zero.data(), q.codes.data() + r * q.cols,
                         rounded.data());

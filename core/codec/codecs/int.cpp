@@ -10,6 +10,7 @@
 //   both ends are exact                                   [SmoothQuant] minmax      lo, hi without 0; s =
 //   max((hi - lo) / maxq, 1e-5); z = clamp(round(-lo / s), 0, maxq)                   [AWQ]
 #include "core/codec/bits_param.h"
+#include "core/codec/grid_kernels.h"
 #include "core/codec/level_codec.h"
 
 #include <algorithm>
@@ -117,16 +118,28 @@ public:
 
     void round(const float* values, size_t n, const float* scale, const float* zero, uint8_t* codes,
                float* out) const override {
-        const float maxq = float(levels() - 1);
-        for (size_t i = 0; i < n; ++i) {
-            const float q = std::min(std::max(std::nearbyint(values[i] / scale[i]) + zero[i], 0.0f), maxq);
-            codes[i] = uint8_t(q);
-            out[i] = scale[i] * (q - zero[i]);
-        }
+        roundToGrid(values, n, scale, zero, float(levels() - 1), codes, out);
     }
 
     float decode(uint8_t code, float scale, float zero) const override {
         return scale * (float(code) - zero);
+    }
+
+protected:
+    // As the general one, without a call and a division per value.
+    void decodeRows(const QuantizedTensor& q, size_t firstRow, MatrixView out) const override {
+        for (size_t r = 0; r < out.rows; ++r) {
+            const size_t row = firstRow + r, p = q.parameterRow(row);
+            const uint8_t* codes = q.codes.data() + row * q.cols;
+            for (size_t c = 0, next = 0; c < q.cols; c = next) {
+                const size_t g = q.groupOf(c);
+                next = q.groupOfColumn.empty() ? std::min(q.cols, c + q.layout.groupSize) : c + 1;
+                const float scale = q.scale(p, g), zero = q.zero(p, g);
+                float* to = out.row(r);
+                for (size_t i = c; i < next; ++i)
+                    to[i] = scale * (float(codes[i]) - zero);
+            }
+        }
     }
 
 private:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/quant/range/range_search.h"
 
+#include "core/codec/grid_kernels.h"
 #include "core/linalg/parallel.h"
 
 #include <algorithm>
@@ -55,19 +56,19 @@ double RangeSearch::loss(std::span<const float> values, float scale, float zero,
 }
 
 void RangeSearch::fit(std::span<const float> values, float& scale, float& zero, Importance importance) {
-    const auto [lo, hi] = std::minmax_element(values.begin(), values.end());
+    const auto [lo, hi] = minMaxOf(values.data(), values.size());
     if (range_.rule == RangeRule::MinMax) {
-        codec_.fitRange(range_.clip * *lo, range_.clip * *hi, scale, zero);
+        codec_.fitRange(range_.clip * lo, range_.clip * hi, scale, zero);
         return;
     }
-    codec_.fitRange(*lo, *hi, scale, zero);
-    if (range_.rule == RangeRule::Alternate) return alternate(values, *lo, *hi, scale, zero, importance);
+    codec_.fitRange(lo, hi, scale, zero);
+    if (range_.rule == RangeRule::Alternate) return alternate(values, lo, hi, scale, zero, importance);
     constexpr int kSteps = 80;
     double best = loss(values, scale, zero, importance);
     for (int i = 1; i < kSteps; ++i) {
         const float p = 1.0f - float(i) / 100.0f;
         float s = 0, z = 0;
-        codec_.fitRange(p * *lo, p * *hi, s, z);
+        codec_.fitRange(p * lo, p * hi, s, z);
         if (const double l = loss(values, s, z, importance); l < best) {
             best = l;
             scale = s;

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/codec/grid_kernels.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/codec/grid_kernels.cpp"
+#include <hwy/foreach_target.h> // compiles this file once per instruction set
+
+#include <algorithm>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace qs {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+template<class D>
+HWY_INLINE void RoundLanes(D d, const float* values, const float* scale, const float* zero, float maxCode,
+                           uint8_t* codes, float* out) {
+    const auto s = hn::LoadU(d, scale), z = hn::LoadU(d, zero);
+    const auto q = hn::Min(hn::Max(hn::Add(hn::Round(hn::Div(hn::LoadU(d, values), s)), z), hn::Zero(d)),
+                           hn::Set(d, maxCode));
+    hn::StoreU(hn::Mul(s, hn::Sub(q, z)), d, out);
+    HWY_ALIGN int32_t whole[HWY_MAX_BYTES / sizeof(int32_t)];
+    const hn::RebindToSigned<D> di;
+    hn::Store(hn::ConvertTo(di, q), di, whole);
+    for (size_t i = 0; i < hn::Lanes(d); ++i)
+        codes[i] = uint8_t(whole[i]);
+}
+
+void RoundToGrid(const float* values, size_t n, const float* scale, const float* zero, float maxCode,
+                 uint8_t* codes, float* out) {
+    const hn::ScalableTag<float> d;
+    const hn::CappedTag<float, 1> one;
+    const size_t lanes = hn::Lanes(d);
+    size_t i = 0;
+    for (; i + lanes <= n; i += lanes)
+        RoundLanes(d, values + i, scale + i, zero + i, maxCode, codes + i, out + i);
+    for (; i < n; ++i)
+        RoundLanes(one, values + i, scale + i, zero + i, maxCode, codes + i, out + i);
+}
+
+MinMax MinMaxOf(const float* values, size_t n) {
+    const hn::ScalableTag<float> d;
+    const size_t lanes = hn::Lanes(d);
+    auto low = hn::Set(d, values[0]), high = low;
+    size_t i = 0;
+    for (; i + lanes <= n; i += lanes) {
+        const auto v = hn::LoadU(d, values + i);
+        low = hn::Min(low, v);
+        high = hn::Max(high, v);
+    }
+    MinMax found{hn::GetLane(hn::MinOfLanes(d, low)), hn::GetLane(hn::MaxOfLanes(d, high))};
+    for (; i < n; ++i)
+        found = {std::min(found.min, values[i]), std::max(found.max, values[i])};
+    return found;
+}
+
+} // namespace HWY_NAMESPACE
+} // namespace qs
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace qs {
+HWY_EXPORT(RoundToGrid);
+HWY_EXPORT(MinMaxOf);
+
+void roundToGrid(const float* values, size_t n, const float* scale, const float* zero, float maxCode,
+                 uint8_t* codes, float* out) {
+    HWY_DYNAMIC_DISPATCH(RoundToGrid)(values, n, scale, zero, maxCode, codes, out);
+}
+MinMax minMaxOf(const float* values, size_t n) {
+    return HWY_DYNAMIC_DISPATCH(MinMaxOf)(values, n);
+}
+
+} // namespace qs
+#endif
