@@ -147,6 +147,13 @@ private:
     void saveRecipeAs(const RecipeFormatDescriptor& format);
     void cloneRecipe();
 
+    // MainWindowEngine.cpp
+    void makeEngineMenu(QMenu* runs);
+    QAction* addDevice(const QString& id, const QString& text, const QKeySequence& shortcut);
+    void addPrecision(Precision p, const QString& text, const QKeySequence& shortcut);
+    void findDevices(); ///< adds those that the menu lacks
+    void useEngine();   ///< as the settings have it
+
     // MainWindowCommands.cpp
     void describeActions();
     void makePalette();
@@ -194,6 +201,10 @@ private:
     QMenu* m_recent = nullptr;
     QMenu* m_dockMenu = nullptr;
     QMenu* m_recipeMenu = nullptr; ///< formats of other tools
+    QMenu* m_engineMenu = nullptr;
+    QActionGroup* m_devices = nullptr;
+    QActionGroup* m_precisions = nullptr;
+    bool m_devicesSought = false;
     Workspace m_workspace = Workspace::Inspect;
     std::array<QByteArray, 5> m_layouts; ///< dock states of the workspaces that are not shown
     QByteArray m_beforeMaximize;

@@ -74,6 +74,12 @@ void MainWindow::describeActions() {
         {QStringLiteral("distribution"), tr("Goes to the weights' histogram of the current tensor.")},
         {QStringLiteral("tokens"), tr("Goes to the activations of one window, token by token.")},
         {QStringLiteral("trace"), tr("Follows the marked channel through the residual stream.")},
+        {QStringLiteral("device-auto"), tr("Takes a GPU where there is one, else the processor.")},
+        {QStringLiteral("device-cpu"), tr("Computes on all processor cores.")},
+        {QStringLiteral("precision-f32"), tr("Exact to float32; what results are compared in.")},
+        {QStringLiteral("precision-bf16"),
+         tr("Rounds the factors of products to bfloat16: several times faster where the processor "
+            "multiplies them, with a slightly different loss.")},
         {QStringLiteral("exportReport"), tr("Writes what Judge shows as one HTML file.")},
         {QStringLiteral("resetLayout"), tr("Puts every dock back where it was at first.")},
         {QStringLiteral("maximize"),

@@ -245,6 +245,7 @@ void MainWindow::makeWorkMenus() {
         m_dialogs->ask(this, {FileQuestion::Kind::OpenFolder, tr("Open run folder")},
                        [this](const QString& path) { openPath(path); });
     });
+    makeEngineMenu(runs);
     QMenu* evaluation = menuBar()->addMenu(tr("Eval&uate"));
     addAction(evaluation, "evaluate", tr("&Evaluate…"), "verify", tr("Ctrl+J"), [this] { evaluate(); });
     addAction(evaluation, "klShare", tr("Measure &KL shares"), "", tr("Ctrl+Alt+K"), [this] {

@@ -3,6 +3,7 @@
 #include "app/cli/resources.h"
 #include "app/cli/scheme_flags.h"
 #include "app/cli/text.h"
+#include "core/allocate/plan_measure.h"
 #include "core/allocate/runtime_limits.h"
 #include "core/base/file.h"
 
@@ -35,6 +36,10 @@ struct AllocateCommand {
     double bitsPerWeight = 0, perplexity = 0;
     std::vector<std::string> locks;
     bool tieFused = false, noKeep = false;
+    size_t evaluations = 100;
+    std::string calibration;
+    TokenOptions tokens;
+    BackendOptions backend;
 };
 
 /// The schemes that the flags ask for: those of a recipe, or one at several bits.
@@ -97,10 +102,8 @@ Result<void> runSensitivity(Session& session, const SensitivityCommand& o) {
     QS_TRY(auto candidates, candidatesOf(o, seed));
     QS_TRY(SensitivityTable table, SensitivityTable::begin(*model, std::move(candidates), seed));
     SensitivityRequest request;
-    for (const std::string& m : o.measures) {
-        request.linearity = request.linearity || m == "linearity";
-        request.alone = request.alone || m == "alone";
-    }
+    for (const auto& [name, wanted] : namedMeasures(request))
+        *wanted = std::ranges::count(o.measures, name) > 0;
     std::shared_ptr<const Calibration> calibration;
     if (!o.calibration.empty()) {
         QS_TRY(calibration, Calibration::open(o.calibration));
@@ -108,18 +111,15 @@ Result<void> runSensitivity(Session& session, const SensitivityCommand& o) {
         request.calibration = calibration.get();
         table.calibrationFingerprint = calibration->info().fingerprint;
     }
+    QS_TRY(const auto backend, o.backend.make());
     TokenInput input;
-    if (request.linearity || request.alone) {
+    if (request.runs()) {
         QS_CHECK(model->requireForward());
         QS_TRY(input, TokenInput::load(o.tokens, *model));
         request.text = &input.windows;
-        table.textFingerprint = sha256Hex(std::as_bytes(input.windows.span()));
-        // Losses in another precision are other numbers: tables of the two do not mix.
-        if (o.backend.precision != precisionName(Precision::F32))
-            table.textFingerprint += "-" + o.backend.precision;
+        table.textFingerprint = sensitivityTextFingerprint(input.windows, backend->precision());
     }
     QS_CHECK(adoptFrom(o.output, table));
-    QS_TRY(const auto backend, o.backend.make());
     using Clock = std::chrono::steady_clock;
     auto saved = Clock::now();
     Result<void> write;
@@ -251,6 +251,33 @@ Result<AllocationRequest> requestFrom(const AllocateCommand& o, const Sensitivit
     return request;
 }
 
+/// The allocation, with the model run where the allocator asks for it.
+Result<SchemeAllocation> allocated(Session& session, const AllocateCommand& o, const Model& model,
+                                   const SensitivityTable& table, const AllocationRequest& request) {
+    QS_TRY(const AllocatorDescriptor* allocator, findAllocator(o.allocator));
+    if (!allocator->measures()) return allocateSchemes(table, request, session.job);
+    std::shared_ptr<const Calibration> calibration;
+    PlanMeasureOptions options;
+    if (!o.calibration.empty()) {
+        QS_TRY(calibration, Calibration::open(o.calibration));
+        QS_CHECK(calibration->requireFor(model));
+        options.calibration = calibration.get();
+    }
+    QS_CHECK(model.requireForward());
+    QS_TRY(const TokenInput input, TokenInput::load(o.tokens, model));
+    QS_TRY(const auto backend, o.backend.make());
+    QS_TRY(const auto measure,
+           PlanMeasure::create(model, table, input.windows, options, *backend, session.job.silent()));
+    SchemeMeasure whole;
+    whole.evaluations = o.evaluations;
+    whole.damage = [&](std::span<const std::optional<size_t>> candidate,
+                       const JobContext& job) -> Result<double> {
+        QS_TRY(const PlanDamage damage, measure->measure(candidate, job));
+        return damage.kl;
+    };
+    return allocateSchemes(table, request, session.job, &whole);
+}
+
 Result<void> runAllocate(Session& session, const AllocateCommand& o) {
     QS_TRY(const auto model, openModel(o.model));
     QS_TRY(const SensitivityTable table, SensitivityTable::load(o.table));
@@ -261,7 +288,7 @@ Result<void> runAllocate(Session& session, const AllocateCommand& o) {
                               o.table);
     QS_TRY(const RuntimeChoice runtime, RuntimeChoice::of(o));
     QS_TRY(const AllocationRequest request, requestFrom(o, table, *model, runtime));
-    QS_TRY(const SchemeAllocation a, allocateSchemes(table, request, session.job));
+    QS_TRY(const SchemeAllocation a, allocated(session, o, *model, table, request));
     const Recipe recipe = a.recipe(table, "allocated by " + o.score);
     const Plan plan = resolvePlan(recipe, *model);
     QS_CHECK(requirePlan(plan));
@@ -289,6 +316,9 @@ Result<void> runAllocate(Session& session, const AllocateCommand& o) {
     f.add("Predicted", fmt::format("{} {} (none within the budget below {})", number(a.cost),
                                    score->isLoss ? "nats per token" : "of the score", number(a.bound)));
     f.add("Valid for", score->validity);
+    if (a.evaluations > 0)
+        f.add("Measured",
+              fmt::format("{} nats per token, the best of {} assignments", number(a.damage), a.evaluations));
     bool loads = true;
     const std::string verdict = verdictText(runtime, *model, plan, loads);
     if (!verdict.empty()) f.add("Runtime", verdict);
@@ -305,6 +335,8 @@ Result<void> runAllocate(Session& session, const AllocateCommand& o) {
                             {"checkpoint_bytes", plan.totalBytesAfter},
                             {"predicted", a.cost},
                             {"bound", a.bound},
+                            {"measured", std::isnan(a.damage) ? json() : json(a.damage)},
+                            {"evaluations", a.evaluations},
                             {"remainder", a.remainder()},
                             {"unmeasured", a.unmeasured},
                             {"runtime", verdict},
@@ -333,12 +365,19 @@ void addSensitivity(Commands& commands) {
                    "The scheme at each of these bits, 2,3,4; without it the schemes of the recipe")
         ->delimiter(',')
         ->type_name("BITS");
+    SensitivityRequest request;
+    std::vector<std::string> measures = {"none"};
+    for (const auto& [name, wanted] : namedMeasures(request))
+        measures.push_back(name);
     app.add_option(
            "--measure", o->measures,
            "Beside the errors of weights and outputs: linearity (how steeply noise in a linear raises the "
-           "loss), alone (KL of the model with one linear quantized), none")
+           "loss), alone (KL of the model with one linear quantized), entropy (of the weights, before and "
+           "after), salience (errors weighted by the inverse of Sigma; needs --calibration), prune (KL with "
+           "half of a linear's weights 0), cca (correlation before and after each block), keep_alone (what "
+           "keeping one linear helps the quantized model), none")
         ->delimiter(',')
-        ->check(CLI::IsMember({"linearity", "alone", "none"}))
+        ->check(CLI::IsMember(measures))
         ->capture_default_str();
     app.add_option("--calibration", o->calibration, "For methods that need it, and for errors of outputs")
         ->type_name("FILE");
@@ -356,7 +395,9 @@ void addAllocate(Commands& commands) {
                       "--tie-fused -o recipe.json",
                       "allocate MODEL --table table.json --target-ppl 2 --score kl_alone -o recipe.json",
                       "allocate MODEL --table table.json --target-memory 8GiB --context 8192 --runtime vllm "
-                      "--tie-fused -o recipe.json"},
+                      "--tie-fused -o recipe.json",
+                      "allocate MODEL --table table.json --target-bpw 3.5 --allocator evolutionary "
+                      "--evaluations 200 --text held_out.txt -o recipe.json"},
                      [o](Session& session) { return runAllocate(session, *o); });
     app.add_option("model", o->model, "Model folder, or a weight file")->required();
     app.add_option("--table", o->table, "From the command sensitivity")->required()->type_name("FILE");
@@ -413,6 +454,17 @@ void addAllocate(Commands& commands) {
         ->type_name("PATTERN=CANDIDATE");
     app.add_flag("--tie-fused", o->tieFused, "Linears that runtimes fuse (q, k, v; gate, up) get one scheme");
     app.add_flag("--no-keep", o->noKeep, "Every linear gets a candidate");
+    std::string measuring;
+    for (const AllocatorDescriptor* a : allocators())
+        if (a->measures()) measuring += (measuring.empty() ? "" : ", ") + a->id;
+    app.add_option("--evaluations", o->evaluations,
+                   "How often " + measuring + " may run the model, each time with a whole assignment")
+        ->check(CLI::Range(size_t(1), size_t(1000000)))
+        ->capture_default_str();
+    app.add_option("--calibration", o->calibration, "For them, when methods of the table need it")
+        ->type_name("FILE");
+    o->tokens.add(app, kEvaluationText, kTextSamples);
+    o->backend.add(app);
 }
 
 } // namespace qs::cli

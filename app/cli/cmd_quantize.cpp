@@ -32,7 +32,7 @@ struct PlanCommand {
 };
 
 struct QuantizeCommand {
-    std::string model, output, calibration, imatrix;
+    std::string model, output, calibration, imatrix, reuse;
     SchemeFlags scheme;
     TokenOptions tokens;
     BackendOptions backend;
@@ -211,6 +211,7 @@ Result<void> runQuantize(Session& session, const QuantizeCommand& o) {
     QS_TRY(request.recipe, o.scheme.recipe());
     request.calibrationFile = o.calibration;
     request.imatrixFile = o.imatrix;
+    request.earlier = o.reuse;
     request.tokens = o.tokens;
     request.output = o.output;
     QS_TRY(const auto backend, o.backend.make());
@@ -279,13 +280,18 @@ void addQuantize(Commands& commands) {
          "quantize MODEL --method rtn --bits 8 --output runs/rtn8",
          "quantize MODEL --codec ggml --type q4_k --method imatrix --imatrix imatrix.gguf --output runs/q4k",
          "quantize MODEL --transform awq --method rtn --bits 4 --output runs/awq4",
-         "quantize MODEL --recipe recipe.json --output runs/mixed"},
+         "quantize MODEL --recipe recipe.json --output runs/mixed",
+         "quantize MODEL --recipe changed.json --reuse runs/mixed --output runs/changed"},
         [o](Session& session) { return runQuantize(session, *o); });
     app.add_option("model", o->model, "Model folder, or a weight file")->required();
     app.add_option("--output,-o", o->output,
                    "Run folder; made when missing, resumed when it holds the same run")
         ->required()
         ->type_name("FOLDER");
+    app.add_option("--reuse", o->reuse,
+                   "An earlier run of this model: what comes out alike is taken from it, block by block")
+        ->type_name("FOLDER")
+        ->check(CLI::ExistingDirectory);
     o->scheme.declare(app);
     o->tokens.add(app, kCalibrationText, kCalibrationSamples);
     CLI::Option* calibration = app.add_option("--calibration", o->calibration, "Use this calibration file")

@@ -73,10 +73,11 @@ Result<std::shared_ptr<const Calibration>> reuseOrCalibrate(const QuantizeReques
         calibrationFingerprint(input.windows, modelPrint, tokenizerPrint, backend.precision());
     QS_CHECK(requireSameRequest(r.output, plan, wanted));
     const fs::path file = r.output / "calibration.h5";
-    if (auto existing = Calibration::open(file); existing && (*existing)->info().fingerprint == wanted) {
-        console.note("Reusing " + file.string());
-        return std::move(existing).value();
-    }
+    for (const fs::path& known : {file, r.earlier.empty() ? file : r.earlier / "calibration.h5"})
+        if (auto existing = Calibration::open(known); existing && (*existing)->info().fingerprint == wanted) {
+            console.note("Reusing " + known.string());
+            return std::move(existing).value();
+        }
     CalibrateOptions options;
     options.source = input.source;
     options.seed = r.recipe.seed;
@@ -134,6 +135,7 @@ Result<QuantizeOutcome> quantizeSteps(const QuantizeRequest& r, Backend& backend
     if (ec) return Error::io("cannot make the folder: " + ec.message(), r.output.string());
     RunOptions options;
     options.directory = r.output;
+    options.earlier = r.earlier;
     double share = 0;
     if (!r.imatrixFile.empty()) {
         QS_TRY(options.importance, ImportanceFile::open(r.imatrixFile, *r.model));

@@ -16,6 +16,7 @@ struct QuantizeRequest {
     std::string imatrixFile;     ///< an importance matrix instead; "" = none
     TokenOptions tokens;
     std::filesystem::path output;
+    std::filesystem::path earlier; ///< a run of the model whose results are used where they come out alike
 };
 
 struct QuantizeOutcome {

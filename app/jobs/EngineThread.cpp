@@ -10,13 +10,13 @@ constexpr int kEngineNiceness = 12;
 /// Lives on the engine's thread, with the backend; its event queue is the job queue.
 class EngineThread::Worker : public QObject {
 public:
-    explicit Worker(BackendFactory factory) : m_factory(std::move(factory)) {}
-
     /// Makes the backend; returns its description or the reason for none.
-    QString start() {
+    QString start(const BackendFactory& factory) {
         yieldToWindow(kEngineNiceness);
+        m_backend.reset(); // its memory is free before the next one's is taken
+        m_error.reset();
         try {
-            auto made = m_factory();
+            auto made = factory();
             if (!made)
                 m_error = made.takeError();
             else
@@ -30,22 +30,25 @@ public:
     const Error* error() const { return m_error ? &*m_error : nullptr; }
 
 private:
-    BackendFactory m_factory;
     std::unique_ptr<Backend> m_backend;
     std::optional<Error> m_error;
 };
 
 EngineThread::EngineThread(BackendFactory factory, QObject* parent) : JobLane(parent) {
     m_thread.setObjectName(QStringLiteral("engine"));
-    m_worker = new Worker(std::move(factory));
+    m_worker = new Worker;
     m_worker->moveToThread(&m_thread);
     // The backend is freed on the thread that made it.
     connect(&m_thread, &QThread::finished, m_worker, &QObject::deleteLater);
     m_thread.start();
+    useBackend(std::move(factory));
+}
+
+void EngineThread::useBackend(BackendFactory factory) {
     QMetaObject::invokeMethod(
         m_worker,
-        [this, worker = m_worker] {
-            const QString text = worker->start();
+        [this, worker = m_worker, factory = std::move(factory)] {
+            const QString text = worker->start(factory);
             QMetaObject::invokeMethod(
                 this,
                 [this, text] {

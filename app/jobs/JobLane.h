@@ -77,6 +77,8 @@ public:
     explicit EngineThread(BackendFactory factory, QObject* parent = nullptr);
     ~EngineThread() override; ///< stops every job and joins the thread
 
+    /// For the jobs posted from now on; those before it end on the present one.
+    void useBackend(BackendFactory factory);
     /// "" until the backend is made.
     const QString& backendDescription() const { return m_description; }
 

@@ -146,8 +146,9 @@ std::vector<SessionState::Compared> comparedParts(const std::vector<MeasuredRun>
             c.run = {QString::fromStdString(fs::absolute(r.run->directory(), ec).generic_string()),
                      QString::fromStdString(r.run->manifest().planFingerprint)};
         if (const Evaluation* e = r.evaluation.get()) {
-            const fs::path file = evaluationFile(evaluationsFolder(cacheFolder), e->weightsFingerprint,
-                                                 e->referenceFingerprint, *e->text, e->maskSeed);
+            const fs::path file =
+                evaluationFile(evaluationsFolder(cacheFolder), e->weightsFingerprint, e->referenceFingerprint,
+                               *e->text, e->maskSeed, e->precision);
             if (fs::exists(file, ec)) // that of the original may follow from a run's
                 c.evaluation = {QString::fromStdString(fs::absolute(file, ec).generic_string()),
                                 QString::fromStdString(e->textFingerprint)};

@@ -28,7 +28,8 @@ Result<Evaluation> measured(const EvaluateWork& work, const WeightSource& weight
                             const WeightSource* reference, const TokenWindows& tokens, const JobScope& scope,
                             const JobContext& job) {
     const std::string against = reference ? reference->fingerprint() : std::string();
-    const auto file = evaluationFile(work.folder, weights.fingerprint(), against, tokens, 0);
+    const auto file =
+        evaluationFile(work.folder, weights.fingerprint(), against, tokens, 0, scope.backend().precision());
     if (auto known = loadEvaluation(file);
         known && known->weightsFingerprint == weights.fingerprint() && known->referenceFingerprint == against)
         return known;

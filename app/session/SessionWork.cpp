@@ -79,8 +79,8 @@ JobHandle* Session::calibrate(const CalibrateRequest& request) {
         if (!fingerprint) return fingerprint.takeError();
         fs::path file = request.output.toStdString();
         if (file.empty()) {
-            const std::string made =
-                calibrationFingerprint(*tokens, *fingerprint, model->tokenizer()->fingerprint());
+            const std::string made = calibrationFingerprint(
+                *tokens, *fingerprint, model->tokenizer()->fingerprint(), scope.backend().precision());
             file = fs::path(folder) / "calibrations" / (made.substr(0, 16) + ".h5");
             // The same tokens through the same model give the same file.
             if (auto known = Calibration::open(file); known && (*known)->requireFor(*model))
@@ -194,10 +194,11 @@ JobHandle* Session::startRun(const QString& directory) {
     const QString folder = directory.isEmpty() ? runFolder() : directory;
     const auto plan = std::make_shared<const Plan>(m_table.plan());
     // Also given to data-free methods: output errors are stated against it.
-    const auto body = [model = m_model, plan, calibration = m_calibration,
-                       folder](const JobScope& scope) -> Outcome {
+    const auto body = [model = m_model, plan, calibration = m_calibration, folder,
+                       earlier = m_run](const JobScope& scope) -> Outcome {
         RunOptions options;
         options.directory = folder.toStdString();
+        if (earlier) options.earlier = earlier->directory();
         std::error_code ec;
         fs::create_directories(options.directory.parent_path(), ec);
         options.unitFinished = [&](int unit, const std::vector<TensorResult>& results) {

@@ -21,25 +21,23 @@ struct MeasureInput {
     std::shared_ptr<const SensitivityTable> known;  ///< may be null
     std::vector<Scheme> candidates;
     quint64 seed = 0;
-    bool linearity = false, alone = false;
+    SensitivityRequest wanted; ///< which measures
     TextRequest text;
 };
 
 Outcome measured(const MeasureInput& in, const JobScope& scope) {
     auto table = SensitivityTable::begin(*in.model, in.candidates, in.seed);
     if (!table) return table.takeError();
-    SensitivityRequest request;
+    SensitivityRequest request = in.wanted;
     request.calibration = in.calibration.get();
-    request.linearity = in.linearity;
-    request.alone = in.alone;
     if (in.calibration) table->calibrationFingerprint = in.calibration->info().fingerprint;
     TokenWindows tokens;
-    if (in.linearity || in.alone) {
+    if (request.runs()) {
         auto cut = windowsFor(*in.model, in.text, false);
         if (!cut) return cut.takeError();
         tokens = std::move(*cut);
         request.text = &tokens;
-        table->textFingerprint = sha256Hex(std::as_bytes(tokens.span()));
+        table->textFingerprint = sensitivityTextFingerprint(tokens, scope.backend().precision());
     } else if (in.known) {
         table->textFingerprint = in.known->textFingerprint;
     }
@@ -123,11 +121,11 @@ std::vector<Scheme> TuneState::candidates() const {
 QString TuneState::measureBlocker() const {
     if (!m_session->model()) return tr("No model is open.");
     if (measuring()) return tr("Sensitivity is being measured.");
-    const bool runs = m_score->isLoss;
-    if (runs)
+    const SensitivityRequest request = requestFor(*m_score);
+    if (request.runs())
         if (const QString why = m_session->evaluateBlocker(); !why.isEmpty()) return why;
-    if (m_score->id == "output_error" && !m_session->calibration())
-        return tr("Errors of outputs need activations: calibrate first.");
+    if ((m_score->id == "output_error" || request.salience) && !m_session->calibration())
+        return tr("This score needs activations: calibrate first.");
     if (candidates().empty()) return tr("The format of most tensors comes at no other bits.");
     return {};
 }
@@ -150,9 +148,8 @@ JobHandle* TuneState::measure() {
     in.known = m_table;
     in.candidates = candidates();
     in.seed = m_session->table()->seed();
-    in.linearity = m_score->id == "linearity";
-    in.alone = m_score->id == "kl_alone";
-    if (in.linearity || in.alone) in.text = fewWindows(*in.model);
+    in.wanted = requestFor(*m_score);
+    if (in.wanted.runs()) in.text = fewWindows(*in.model);
     JobHandle* job = m_session->engine()->post(
         {QStringLiteral("sensitivity"), tr("Measure sensitivity of %1").arg(m_session->title())},
         [in](const JobScope& scope) { return measured(in, scope); });

@@ -9,6 +9,8 @@ namespace qs::app {
 namespace {
 const QString kRecent = QStringLiteral("recent/paths");
 const QString kTheme = QStringLiteral("window/theme");
+const QString kDevice = QStringLiteral("engine/device");
+const QString kPrecision = QStringLiteral("engine/precision");
 const QString kGeometry = QStringLiteral("window/geometry");
 const QString kLayout = QStringLiteral("window/layout");
 const QString kLayoutVersion = QStringLiteral("window/layoutVersion");
@@ -67,6 +69,21 @@ void Settings::setThemeMode(ui::ThemeMode mode) {
     m_settings->setValue(kTheme, mode == ui::ThemeMode::Light  ? QStringLiteral("light")
                                  : mode == ui::ThemeMode::Dark ? QStringLiteral("dark")
                                                                : QStringLiteral("system"));
+}
+
+QString Settings::device() const {
+    return m_settings->value(kDevice, QStringLiteral("auto")).toString();
+}
+void Settings::setDevice(const QString& id) {
+    m_settings->setValue(kDevice, id);
+}
+
+Precision Settings::precision() const {
+    const auto stored = precisionFromName(m_settings->value(kPrecision).toString().toStdString());
+    return stored ? *stored : Precision::F32;
+}
+void Settings::setPrecision(Precision p) {
+    m_settings->setValue(kPrecision, QString::fromLatin1(precisionName(p)));
 }
 
 QByteArray Settings::geometry() const {

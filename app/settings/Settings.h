@@ -2,6 +2,7 @@
 // What the program remembers between starts. A thin, typed layer over QSettings. GUI thread only.
 #pragma once
 
+#include "core/backend/backend.h"
 #include "widgets/theme/Theme.h"
 
 #include <QByteArray>
@@ -33,6 +34,12 @@ public:
 
     ui::ThemeMode themeMode() const;
     void setThemeMode(ui::ThemeMode mode);
+
+    /// What the engine computes with: "auto" (the default), "cpu", "cuda:N".
+    QString device() const;
+    void setDevice(const QString& id);
+    Precision precision() const;
+    void setPrecision(Precision p);
 
     /// Window geometry and dock state; empty when never saved or saved by another layout version.
     QByteArray geometry() const;

@@ -29,7 +29,7 @@ Result<const AllocatorDescriptor*> findAllocator(const std::string& id) {
 }
 
 Result<Allocation> allocate(const AllocatorDescriptor& allocator, std::span<const AllocatorItem> items,
-                            uint64_t budget, const JobContext& job) {
+                            uint64_t budget, const JobContext& job, const ChoiceMeasure* measure) {
     uint64_t least = 0;
     for (size_t i = 0; i < items.size(); ++i) {
         if (items[i].empty()) return Error::invalid(fmt::format("item {} has no option", i));
@@ -45,7 +45,13 @@ Result<Allocation> allocate(const AllocatorDescriptor& allocator, std::span<cons
         return Error::invalid(
             fmt::format("the smallest choices take {} bytes together, {} more than the budget of {}", least,
                         least - budget, budget));
-    return allocator.solve(items, budget, job);
+    if (!allocator.measures()) return allocator.solve(items, budget, job);
+    if (!measure || !measure->damage || measure->evaluations == 0)
+        return Error::invalid(fmt::format(
+            "the allocator {} runs the model with whole choices: it needs a text and at least one "
+            "evaluation",
+            allocator.id));
+    return allocator.search(items, budget, *measure, job);
 }
 
 } // namespace qs

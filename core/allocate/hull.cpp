@@ -51,4 +51,49 @@ std::vector<HullStep> hullSteps(std::span<const AllocatorItem> items) {
     return steps;
 }
 
+std::vector<size_t> paretoOptions(const AllocatorItem& item) {
+    std::vector<size_t> order(item.size()), out;
+    std::iota(order.begin(), order.end(), size_t(0));
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+        return item[a].bytes != item[b].bytes ? item[a].bytes < item[b].bytes : item[a].cost < item[b].cost;
+    });
+    for (const size_t k : order)
+        if (out.empty() || item[k].cost < item[out.back()].cost) out.push_back(k);
+    return out;
+}
+
+void useRest(std::span<const AllocatorItem> items, uint64_t budget, std::vector<size_t>& chosen) {
+    constexpr int kMostRounds = 8;
+    uint64_t left = budget - bytesOf(items, chosen);
+    bool changed = true;
+    for (int round = 0; round < kMostRounds && changed; ++round) {
+        changed = false;
+        for (size_t i = 0; i < items.size(); ++i) {
+            const AllocatorItem& item = items[i];
+            const uint64_t room = item[chosen[i]].bytes + left;
+            size_t best = chosen[i];
+            for (size_t k = 0; k < item.size(); ++k)
+                if (item[k].bytes <= room && item[k].cost < item[best].cost) best = k;
+            if (best == chosen[i]) continue;
+            left = room - item[best].bytes;
+            chosen[i] = best;
+            changed = true;
+        }
+    }
+}
+
+uint64_t bytesOf(std::span<const AllocatorItem> items, std::span<const size_t> chosen) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < items.size(); ++i)
+        bytes += items[i][chosen[i]].bytes;
+    return bytes;
+}
+
+double costOf(std::span<const AllocatorItem> items, std::span<const size_t> chosen) {
+    double cost = 0;
+    for (size_t i = 0; i < items.size(); ++i)
+        cost += items[i][chosen[i]].cost;
+    return cost;
+}
+
 } // namespace qs

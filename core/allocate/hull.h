@@ -21,4 +21,12 @@ size_t smallestOption(const AllocatorItem& item);
 /// O(n log n) of all options.
 std::vector<HullStep> hullSteps(std::span<const AllocatorItem> items);
 
+/// Options that are neither larger nor dearer than another one: ascending bytes, descending cost.
+std::vector<size_t> paretoOptions(const AllocatorItem& item);
+/// Items in turn take the option that lowers their cost most within what the choice leaves of the budget, and
+/// again, until none does. `chosen` is within the budget on entry.
+void useRest(std::span<const AllocatorItem> items, uint64_t budget, std::vector<size_t>& chosen);
+uint64_t bytesOf(std::span<const AllocatorItem> items, std::span<const size_t> chosen);
+double costOf(std::span<const AllocatorItem> items, std::span<const size_t> chosen);
+
 } // namespace qs

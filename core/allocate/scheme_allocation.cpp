@@ -41,17 +41,26 @@ public:
         return sum([](const AllocatorItem& i) { return bytesOf(i, std::greater<>()); });
     }
 
+    /// Of every row of the table.
+    std::vector<std::optional<size_t>> candidates(std::span<const size_t> chosen) const {
+        std::vector<std::optional<size_t>> out(table_->rows.size());
+        for (size_t i = 0; i < items_.size(); ++i)
+            for (const size_t row : rows_[i])
+                out[row] = choices_[i][chosen[i]];
+        return out;
+    }
+
     SchemeAllocation result(const Allocation& a, uint64_t budget) const {
         SchemeAllocation out;
-        out.candidate.resize(table_->rows.size());
         out.bytes = a.bytes;
         out.budget = budget;
         out.cost = a.cost;
         out.bound = a.bound;
+        out.damage = a.damage;
+        out.evaluations = a.evaluations;
         out.unmeasured = unmeasured_;
+        out.candidate = candidates(a.chosen);
         for (size_t i = 0; i < items_.size(); ++i) {
-            for (const size_t row : rows_[i])
-                out.candidate[row] = choices_[i][a.chosen[i]];
             const AllocatorOption& now = items_[i][a.chosen[i]];
             for (const AllocatorOption& o : items_[i])
                 if (o.cost < now.cost && o.bytes > now.bytes &&
@@ -299,7 +308,7 @@ Recipe SchemeAllocation::recipe(const SensitivityTable& table, std::string name)
 }
 
 Result<SchemeAllocation> allocateSchemes(const SensitivityTable& table, const AllocationRequest& request,
-                                         const JobContext& job) {
+                                         const JobContext& job, const SchemeMeasure* measure) {
     const AllocationTarget& t = request.target;
     if (int(t.bitsPerWeight.has_value()) + int(t.checkpointBytes.has_value()) + int(t.loss.has_value()) != 1)
         return Error::invalid("one target must be given: bits per weight, bytes or loss");
@@ -311,7 +320,17 @@ Result<SchemeAllocation> allocateSchemes(const SensitivityTable& table, const Al
     } else {
         QS_TRY(budget, budgetOf(table, t));
     }
-    QS_TRY(const Allocation allocation, allocate(*allocator, problem.items(), budget, job));
+    ChoiceMeasure choices;
+    if (measure) {
+        choices.evaluations = measure->evaluations;
+        choices.seed = table.seed;
+        if (measure->damage)
+            choices.damage = [&](std::span<const size_t> chosen, const JobContext& inner) {
+                return measure->damage(problem.candidates(chosen), inner);
+            };
+    }
+    QS_TRY(const Allocation allocation,
+           allocate(*allocator, problem.items(), budget, job, measure ? &choices : nullptr));
     return problem.result(allocation, budget);
 }
 

@@ -31,13 +31,24 @@ struct AllocationRequest {
     bool mayKeep = true;                        ///< whether linears may stay as the checkpoint stores them
 };
 
+/// What runs the model with a whole assignment, for allocators that search by it
+/// (AllocatorDescriptor::search): see PlanMeasure.
+struct SchemeMeasure {
+    /// Nats per token of a candidate for every row of the table; none: kept. Finite, >= 0. Deterministic.
+    std::function<Result<double>(std::span<const std::optional<size_t>> candidate, const JobContext& job)>
+        damage;
+    size_t evaluations = 0; ///< at most so many calls; >= 1
+};
+
 struct SchemeAllocation {
     std::vector<std::optional<size_t>> candidate; ///< per row of the table; none: kept
     uint64_t bytes = 0;                           ///< of all linears
     uint64_t budget = 0;                          ///< for them; with a target of loss what it came to
     double cost = 0;                              ///< predicted, of the score
-    double bound = 0;      ///< no allocation within the budget is predicted to cost less
-    uint64_t nextStep = 0; ///< bytes of the smallest step that would lower the cost; 0: there is none
+    double bound = 0;       ///< no allocation within the budget is predicted to cost less
+    double damage = NAN;    ///< measured, nats per token; NaN when nothing was
+    size_t evaluations = 0; ///< how many assignments were measured
+    uint64_t nextStep = 0;  ///< bytes of the smallest step that would lower the cost; 0: there is none
     std::vector<std::string> unmeasured; ///< linears that stay kept because their score is not known
 
     /// Why bytes of the budget are left, for people.
@@ -62,8 +73,9 @@ Result<std::vector<AllocationPoint>> allocationFrontier(const SensitivityTable& 
                                                         const AllocationRequest& request, size_t most);
 
 /// InvalidArgument when the target cannot be met (says the least there is), a locked or tied module is not in
-/// the table, tied linears have no candidate in common, or nothing is measured that the score needs.
+/// the table, tied linears have no candidate in common, nothing is measured that the score needs, or the
+/// allocator measures and `measure` is null.
 Result<SchemeAllocation> allocateSchemes(const SensitivityTable& table, const AllocationRequest& request,
-                                         const JobContext& job);
+                                         const JobContext& job, const SchemeMeasure* measure = nullptr);
 
 } // namespace qs

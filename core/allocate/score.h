@@ -12,8 +12,9 @@ struct ScoreDescriptor {
     std::string id; ///< stored on disk, never renamed
     std::string label, summary, citation;
     std::string validity; ///< where the sum can be trusted
-    std::string needs;    ///< what has to be measured, for error texts: "linearity"
-    bool isLoss = false;  ///< a sum of scores is an increase of the loss, nats per token
+    /// What has to be measured: a name of namedMeasures(), or words for error texts.
+    std::string needs;
+    bool isLoss = false; ///< a sum of scores is an increase of the loss, nats per token
     /// >= 0; NaN when what it needs is not measured.
     double (*cost)(const SensitivityRow& row, const SensitivityCell& cell) = nullptr;
     /// Standard error of the cost, from the measurement alone: that costs add up is another matter. NaN when
@@ -24,5 +25,10 @@ struct ScoreDescriptor {
 std::span<const ScoreDescriptor* const> scores();
 /// NotFound lists the known ids.
 Result<const ScoreDescriptor*> findScore(const std::string& id);
+
+/// What can be measured beside the errors of weights and outputs, by name, and where a request asks for it.
+std::vector<std::pair<std::string, bool*>> namedMeasures(SensitivityRequest& request);
+/// Asks for what the score needs, and nothing else.
+SensitivityRequest requestFor(const ScoreDescriptor& score);
 
 } // namespace qs

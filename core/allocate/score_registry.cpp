@@ -27,4 +27,17 @@ Result<const ScoreDescriptor*> findScore(const std::string& id) {
     return Error::notFound(fmt::format("no score '{}'; known: {}", id, known));
 }
 
+std::vector<std::pair<std::string, bool*>> namedMeasures(SensitivityRequest& request) {
+    return {{"linearity", &request.linearity}, {"alone", &request.alone}, {"entropy", &request.entropy},
+            {"salience", &request.salience},   {"prune", &request.prune}, {"cca", &request.cca},
+            {"keep_alone", &request.keepAlone}};
+}
+
+SensitivityRequest requestFor(const ScoreDescriptor& score) {
+    SensitivityRequest request;
+    for (const auto& [name, wanted] : namedMeasures(request))
+        *wanted = name == score.needs;
+    return request;
+}
+
 } // namespace qs

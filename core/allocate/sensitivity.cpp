@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/allocate/sensitivity.h"
 
+#include "core/allocate/block_cca.h"
+#include "core/allocate/cell_quantizer.h"
+#include "core/allocate/plan_measure.h"
 #include "core/base/file.h"
-#include "core/base/gaussian.h"
 #include "core/evaluate/changed_linears.h"
-#include "core/quant/quantize_common.h"
 #include "core/recipe/plan_rules.h"
 
 #include <array>
@@ -14,123 +15,13 @@ namespace qs {
 
 namespace {
 
-/// Relative sizes of the errors that alpha is fitted through.
-constexpr std::array<double, 5> kNoise = {0.04, 0.08, 0.12, 0.16, 0.2};
-
-/// Quantizes linears one at a time; the last site's Sigma is kept, which linears beside it share.
-class CellQuantizer {
-public:
-    CellQuantizer(const Model& model, const Calibration* calibration, SensitivityTable& table,
-                  Backend& backend)
-        : model_(model), calibration_(calibration), table_(table), backend_(backend) {}
-
-    /// Values of the quantized weight, [out, in]; the cell gets its errors.
-    Result<Matrix> quantize(size_t row, size_t candidate, const JobContext& job) {
-        const QuantTarget& target = model_.targets()[row];
-        const Scheme& scheme = table_.candidates[candidate];
-        QS_CHECK(readInputs(target, row));
-        QS_TRY(const auto codec, createCodec(scheme.codec, scheme.codecParams));
-        QS_TRY(const MethodDescriptor* method, findMethod(scheme.method));
-        QuantizeInput in;
-        in.weight = weight_.view();
-        in.codec = codec.get();
-        in.params = scheme.methodParams;
-        in.seed = table_.seed;
-        in.backend = &backend_;
-        if (method->needs != Needs::Nothing) {
-            if (sigma_.empty())
-                return Error::invalid(fmt::format("{} needs the inputs of {}, which no token of the "
-                                                  "calibration reached",
-                                                  method->label, target.module));
-            in.sigma = &sigma_;
-        }
-        QS_TRY(const QuantizedTensor q, method->quantize(in, job));
-        Matrix values = codec->dequantize(q);
-        QS_TRY(const QuantError error,
-               measureError(weight_.view(), values.view(), sigma_.empty() ? nullptr : &sigma_));
-        SensitivityCell& cell = table_.rows[row].cells[candidate];
-        cell.weightError = error.weight;
-        if (error.output >= 0) cell.outputError = error.output;
-        return values;
-    }
-
-    /// W + t ||W|| / ||E|| E, E the errors of a candidate in the middle; of standard normal values where no
-    /// candidate can be applied, or one makes no error.
-    Result<Matrix> withNoise(size_t row, size_t level, const JobContext& job) {
-        if (noiseRow_ != row) QS_CHECK(drawNoise(row, job));
-        Matrix weight = weight_.clone();
-        const auto norm = [](const Matrix& m) {
-            double sum = 0;
-            for (const float v : m.span())
-                sum += double(v) * double(v);
-            return sum;
-        };
-        const auto factor = float(kNoise[level] * std::sqrt(norm(weight) / norm(noise_)));
-        for (size_t i = 0; i < weight.size(); ++i)
-            weight.data()[i] += factor * noise_.data()[i];
-        return weight;
-    }
-
-private:
-    Result<void> drawNoise(size_t row, const JobContext& job) {
-        QS_CHECK(readInputs(model_.targets()[row], row));
-        noiseRow_ = row;
-        noise_ = Matrix();
-        if (const auto candidate = middleCandidate(row)) {
-            QS_TRY(Matrix values, quantize(row, *candidate, job));
-            noise_ = residual(weight_.view(), std::move(values));
-        }
-        const auto none = [](float v) { return v == 0; };
-        if (!noise_.empty() && !std::all_of(noise_.span().begin(), noise_.span().end(), none)) return {};
-        std::mt19937_64 random(table_.seed + row + 1);
-        noise_ = Matrix(weight_.rows(), weight_.cols());
-        for (float& v : noise_.span())
-            v = float(gaussian(random));
-        return {};
-    }
-
-    /// By bytes, of those that can be applied.
-    std::optional<size_t> middleCandidate(size_t row) const {
-        const auto& cells = table_.rows[row].cells;
-        std::vector<size_t> order;
-        for (size_t c = 0; c < cells.size(); ++c)
-            if (cells[c].legal()) order.push_back(c);
-        if (order.empty()) return std::nullopt;
-        std::stable_sort(order.begin(), order.end(),
-                         [&](size_t a, size_t b) { return cells[a].bytes < cells[b].bytes; });
-        return order[(order.size() - 1) / 2];
-    }
-
-    Result<void> readInputs(const QuantTarget& target, size_t row) {
-        if (row_ != row) {
-            QS_TRY(weight_, model_.readTarget(target));
-            row_ = row;
-        }
-        if (!calibration_ || site_ == target.site) return {};
-        sigma_ = MatrixD();
-        site_ = target.site;
-        const SiteRecord* record = calibration_->find(target.site);
-        if (!record || record->tokens == 0) return {};
-        QS_TRY(sigma_, calibration_->sigma(target.site));
-        return {};
-    }
-
-    const Model& model_;
-    const Calibration* calibration_;
-    SensitivityTable& table_;
-    Backend& backend_;
-    std::optional<size_t> row_;
-    Matrix weight_;
-    std::string site_;
-    MatrixD sigma_;
-    std::optional<size_t> noiseRow_;
-    Matrix noise_;
-};
+constexpr double kPruned = 0.5; ///< share of a linear's weights
 
 /// A change of one linear and where its effect goes.
 struct Wanted {
+    enum class Kind { Cell, Noise, Pruned };
     size_t row = 0, index = 0; ///< candidate, or noise level
-    bool isNoise = false;
+    Kind kind = Kind::Cell;
 };
 
 void fitAlpha(SensitivityRow& row, std::span<const double> kl) {
@@ -149,15 +40,6 @@ void fitAlpha(SensitivityRow& row, std::span<const double> kl) {
     row.alphaError = square > 0 ? std::sqrt(residual / square) : 0;
 }
 
-Result<void> checkCalibration(const SensitivityTable& table, const Calibration* calibration) {
-    for (const Scheme& s : table.candidates) {
-        QS_TRY(const MethodDescriptor* method, findMethod(s.method));
-        if (method->needs != Needs::Nothing && !calibration)
-            return Error::invalid(fmt::format("{} needs a calibration, and there is none", method->label));
-    }
-    return {};
-}
-
 /// Runs the model with each change alone.
 Result<void> measureEffects(const Model& model, const SensitivityRequest& request, SensitivityTable& table,
                             CellQuantizer& quantizer, Backend& backend, const JobContext& job,
@@ -171,15 +53,23 @@ Result<void> measureEffects(const Model& model, const SensitivityRequest& reques
         if (request.linearity && std::isnan(row.alpha)) {
             noiseKl[r].fill(NAN);
             for (size_t level = 0; level < kNoise.size(); ++level) {
-                wanted.push_back({r, level, true});
+                wanted.push_back({r, level, Wanted::Kind::Noise});
                 changes.push_back({row.module, [&quantizer, r, level](const JobContext& j) {
                                        return quantizer.withNoise(r, level, j);
                                    }});
             }
         }
+        if (request.prune && std::isnan(row.pruneKl)) {
+            wanted.push_back({r, 0, Wanted::Kind::Pruned});
+            changes.push_back({row.module, [&quantizer, &table, r](const JobContext&) -> Result<Matrix> {
+                                   QS_TRY(auto pruned, quantizer.pruned(r, kPruned));
+                                   table.rows[r].pruneError = pruned.second;
+                                   return std::move(pruned.first);
+                               }});
+        }
         for (size_t c = 0; request.alone && c < row.cells.size(); ++c) {
             if (row.cells[c].hasKl()) continue;
-            wanted.push_back({r, c, false});
+            wanted.push_back({r, c});
             QS_TRY(auto inputs, inputRounder(table.candidates[c]));
             changes.push_back(
                 {row.module, [&quantizer, r, c](const JobContext& j) { return quantizer.quantize(r, c, j); },
@@ -190,7 +80,9 @@ Result<void> measureEffects(const Model& model, const SensitivityRequest& reques
     const auto sink = [&](size_t change, const ChangeEffect& effect) {
         const Wanted& w = wanted[change];
         SensitivityRow& row = table.rows[w.row];
-        if (w.isNoise) {
+        if (w.kind == Wanted::Kind::Pruned) {
+            row.pruneKl = effect.kl;
+        } else if (w.kind == Wanted::Kind::Noise) {
             auto& kl = noiseKl[w.row];
             kl[w.index] = effect.kl;
             if (std::any_of(kl.begin(), kl.end(), [](double v) { return std::isnan(v); })) return;
@@ -210,7 +102,68 @@ Result<void> measureEffects(const Model& model, const SensitivityRequest& reques
     return {};
 }
 
+/// With every scheme in turn on all linears that can have it, each of them kept.
+Result<void> measureKept(const Model& model, const SensitivityRequest& request, SensitivityTable& table,
+                         Backend& backend, const JobContext& job, const SensitivitySink& measured) {
+    const auto isMissing = [&](size_t r, size_t c) {
+        const SensitivityCell& cell = table.rows[r].cells[c];
+        return cell.legal() && std::isnan(cell.keptGain);
+    };
+    PlanMeasureOptions options;
+    options.calibration = request.calibration;
+    options.activationBudgetBytes = request.activationBudgetBytes;
+    std::unique_ptr<PlanMeasure> measure;
+    const size_t rows = table.rows.size(), candidates = table.candidates.size();
+    for (size_t c = 0; c < candidates; ++c) {
+        std::vector<std::optional<size_t>> plan(rows);
+        std::vector<size_t> missing;
+        for (size_t r = 0; r < rows; ++r) {
+            if (table.rows[r].cells[c].legal()) plan[r] = c;
+            if (isMissing(r, c)) missing.push_back(r);
+        }
+        if (missing.empty()) continue;
+        if (!measure) {
+            QS_TRY(measure, PlanMeasure::create(model, table, *request.text, options, backend, job.silent()));
+        }
+        QS_TRY(const PlanDamage all, measure->measure(plan, job));
+        for (size_t i = 0; i < missing.size(); ++i) {
+            const size_t r = missing[i];
+            job.report("Keep each linear", double(c * rows + i), double(candidates * rows));
+            plan[r] = std::nullopt;
+            QS_TRY(const PlanDamage kept, measure->measure(plan, job));
+            plan[r] = c;
+            table.rows[r].cells[c].keptGain = std::max(0.0, all.kl - kept.kl);
+            if (measured) measured(table, r);
+        }
+    }
+    return {};
+}
+
+Result<void> measureCca(const Model& model, const SensitivityRequest& request, SensitivityTable& table,
+                        Backend& backend, const JobContext& job) {
+    const auto weights = modelWeights(model);
+    QS_TRY(const std::vector<double> blocks,
+           blockCca(model.spec(), *weights, *request.text, request.activationBudgetBytes, backend, job));
+    for (size_t r = 0; r < table.rows.size(); ++r)
+        if (const int block = model.targets()[r].block; block >= 0)
+            table.rows[r].blockCca = blocks[size_t(block)];
+    return {};
+}
+
+/// What is read from the weights alone.
+bool lacksError(const SensitivityCell& cell, const SensitivityRequest& request) {
+    if (!cell.hasError()) return true;
+    if (!cell.legal()) return false;
+    return (request.entropy && std::isnan(cell.entropyLoss)) ||
+           (request.salience && std::isnan(cell.salienceError));
+}
+
 } // namespace
+
+std::string sensitivityTextFingerprint(const TokenWindows& text, Precision precision) {
+    std::string hash = sha256Hex(std::as_bytes(text.span()));
+    return precision == Precision::F32 ? hash : hash + "-" + precisionName(precision);
+}
 
 Result<SensitivityTable> SensitivityTable::begin(const Model& model, std::vector<Scheme> candidates,
                                                  uint64_t seed) {
@@ -246,6 +199,9 @@ void SensitivityTable::adopt(const SensitivityTable& known) {
         if (sameText) {
             rows[r].alpha = known.rows[r].alpha;
             rows[r].alphaError = known.rows[r].alphaError;
+            rows[r].pruneKl = known.rows[r].pruneKl;
+            rows[r].pruneError = known.rows[r].pruneError;
+            rows[r].blockCca = known.rows[r].blockCca;
         }
         for (size_t c = 0; c < candidates.size() && sameInputs; ++c) {
             const auto same = std::find(known.candidates.begin(), known.candidates.end(), candidates[c]);
@@ -255,7 +211,10 @@ void SensitivityTable::adopt(const SensitivityTable& known) {
             if (!cell.legal() || !from.legal()) continue;
             cell.weightError = from.weightError;
             cell.outputError = from.outputError;
+            cell.entropyLoss = from.entropyLoss;
+            cell.salienceError = from.salienceError;
             if (!sameText) continue;
+            cell.keptGain = from.keptGain;
             cell.kl = from.kl;
             cell.klStderr = from.klStderr;
         }
@@ -266,18 +225,23 @@ Result<void> measureSensitivity(const Model& model, const SensitivityRequest& re
                                 SensitivityTable& table, Backend& backend, const JobContext& job,
                                 const SensitivitySink& measured) {
     QS_CHECK(checkCalibration(table, request.calibration));
-    if ((request.linearity || request.alone) && !request.text)
+    const bool runs = request.runs();
+    if (runs && !request.text)
         return Error::invalid("what a linear does to the model is measured on a text, and there is none");
+    if (request.salience && !request.calibration)
+        return Error::invalid("errors are weighted by the inputs of a calibration, and there is none");
     if (request.text) QS_CHECK(model.requireForward());
-    CellQuantizer quantizer(model, request.calibration, table, backend);
-    const bool runs = request.linearity || request.alone;
-    const JobContext errors = runs ? job.part(0, request.alone ? 0.05 : 0.3) : job;
+    CellQuantizer quantizer(model, request.calibration, table, backend, {request.entropy, request.salience});
+    const double weightsPart = request.alone || request.keepAlone ? 0.05 : 0.3,
+                 keptPart = request.keepAlone ? 0.5 : 1;
+    const JobContext errors = runs ? job.part(0, weightsPart) : job;
     for (size_t r = 0; r < table.rows.size(); ++r) {
         bool changed = false;
         for (size_t c = 0; c < table.candidates.size(); ++c) {
             const SensitivityCell& cell = table.rows[r].cells[c];
             // Cells that are run alone are quantized then.
-            if (cell.hasError() || (request.alone && model.targets()[r].block >= 0 && !cell.hasKl()))
+            if (!lacksError(cell, request) ||
+                (request.alone && model.targets()[r].block >= 0 && !cell.hasKl()))
                 continue;
             QS_CHECK(errors.checkpoint());
             QS_TRY(const Matrix values, quantizer.quantize(r, c, errors.silent()));
@@ -287,8 +251,11 @@ Result<void> measureSensitivity(const Model& model, const SensitivityRequest& re
         if (changed && measured) measured(table, r);
     }
     if (!runs) return {};
-    return measureEffects(model, request, table, quantizer, backend, job.part(request.alone ? 0.05 : 0.3, 1),
-                          measured);
+    if (request.cca) QS_CHECK(measureCca(model, request, table, backend, errors));
+    QS_CHECK(
+        measureEffects(model, request, table, quantizer, backend, job.part(weightsPart, keptPart), measured));
+    if (!request.keepAlone) return {};
+    return measureKept(model, request, table, backend, job.part(keptPart, 1), measured);
 }
 
 } // namespace qs

@@ -78,6 +78,9 @@ json cellJson(const SensitivityCell& cell) {
     put(out, "output_error", cell.outputError);
     put(out, "kl", cell.kl);
     put(out, "kl_stderr", cell.klStderr);
+    put(out, "entropy_loss", cell.entropyLoss);
+    put(out, "salience_error", cell.salienceError);
+    put(out, "kept_gain", cell.keptGain);
     return out;
 }
 
@@ -90,6 +93,9 @@ Result<SensitivityRow> rowFrom(const json& object, size_t candidates, const std:
     row.keptBytes = f.count("kept_bytes");
     row.alpha = f.number("alpha");
     row.alphaError = f.number("alpha_error");
+    row.pruneKl = f.number("prune_kl");
+    row.pruneError = f.number("prune_error");
+    row.blockCca = f.number("block_cca");
     const json& cells = f.list("cells");
     if (cells.size() != candidates)
         f.fail(fmt::format("has {} cells for {} candidates", cells.size(), candidates));
@@ -104,6 +110,9 @@ Result<SensitivityRow> rowFrom(const json& object, size_t candidates, const std:
         cell.outputError = part.number("output_error");
         cell.kl = part.number("kl");
         cell.klStderr = part.number("kl_stderr");
+        cell.entropyLoss = part.number("entropy_loss");
+        cell.salienceError = part.number("salience_error");
+        cell.keptGain = part.number("kept_gain");
         if (part.error()) return *part.error();
         row.cells.push_back(std::move(cell));
     }
@@ -133,6 +142,9 @@ json SensitivityTable::toJson() const {
                     {"cells", json::array()}};
         put(row, "alpha", r.alpha);
         put(row, "alpha_error", r.alphaError);
+        put(row, "prune_kl", r.pruneKl);
+        put(row, "prune_error", r.pruneError);
+        put(row, "block_cca", r.blockCca);
         for (const SensitivityCell& cell : r.cells)
             row["cells"].push_back(cellJson(cell));
         out["rows"].push_back(std::move(row));

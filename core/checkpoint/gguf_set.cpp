@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/checkpoint/gguf_set.h"
 
+#include "core/checkpoint/resident_ranges.h"
+
 #include <fmt/format.h>
 
 namespace qs {
@@ -112,9 +114,9 @@ Result<void> GgufSet::index() {
 
 Result<std::span<const std::byte>> GgufSet::bytes(size_t index) const {
     const Tensor& t = tensors_[index];
-    const MappedFile& file = *files_[t.file].map;
-    QS_CHECK(file.stillIntact()); // a page past the end of a shrunken file would kill the process
-    return file.bytes().subspan(t.info.offset, t.info.bytes);
+    const auto& file = files_[t.file].map;
+    QS_CHECK(file->stillIntact()); // a page past the end of a shrunken file would kill the process
+    return residentRange(file, t.info.offset, t.info.bytes);
 }
 
 Result<std::vector<float>> GgufSet::values(size_t index, size_t most) const {

@@ -2,6 +2,7 @@
 #include "core/checkpoint/mapped_tensors.h"
 
 #include "core/checkpoint/hf_folder.h"
+#include "core/checkpoint/resident_ranges.h"
 #include "core/checkpoint/safetensors_index.h"
 
 #include <algorithm>
@@ -61,7 +62,7 @@ public:
 
     Result<std::span<const std::byte>> rawBytes(size_t index) const override {
         QS_TRY(const Slot* s, slot(index));
-        if (s->strides.empty()) return files[s->file]->bytes().subspan(s->offset, s->bytes);
+        if (s->strides.empty()) return residentRange(files[s->file], s->offset, s->bytes);
         const std::lock_guard lock(gatheredMutex_);
         std::vector<std::byte>& kept = gathered_[index];
         if (kept.size() != s->bytes) {
@@ -91,7 +92,7 @@ public:
         const MappedFile& file = *files[s->file];
         if (!s->strides.empty()) return readStrided(*s, file, firstRow, rowBytes, out);
         const auto wanted =
-            file.bytes().subspan(s->offset + size_t(firstRow) * rowBytes, out.rows * rowBytes);
+            residentRange(files[s->file], s->offset + size_t(firstRow) * rowBytes, out.rows * rowBytes);
         if (wanted.size() >= kPrefetchBytes) file.willNeed(s->offset + firstRow * rowBytes, wanted.size());
         if (out.contiguous()) return toFloat(s->dtype, wanted, {out.data, out.size()});
         for (size_t r = 0; r < out.rows; ++r)

@@ -40,6 +40,7 @@ std::string whyNotComparable(const Evaluation& a, const Evaluation& b) {
     if (a.windowLength() != b.windowLength()) return "window length differs";
     if (a.windows() != b.windows()) return "number of windows differs";
     if (a.textFingerprint != b.textFingerprint) return "text differs";
+    if (a.precision != b.precision) return "precision of the products differs";
     if (a.maskSeed != b.maskSeed) return "masked tokens differ";
     if (a.tokenNll.size() != b.tokenNll.size()) return "number of scored tokens differs";
     if (a.hasReference && b.hasReference && a.referenceFingerprint != b.referenceFingerprint)

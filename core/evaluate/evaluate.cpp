@@ -80,6 +80,7 @@ Evaluation described(const ModelSpec& spec, const WeightSource& weights, const W
     for (const ScoredToken& s : windows.scored)
         e.tokenAt.push_back(int32_t(spec.causal ? s.row + 1 : s.row));
     e.protocol = windows.protocol;
+    e.precision = precision;
     if (precision != Precision::F32) e.protocol += fmt::format(", {} products", precisionName(precision));
     e.textFingerprint = sha256Hex(std::as_bytes(tokens.span()));
     e.weights = weights.label();
@@ -147,6 +148,7 @@ Evaluation evaluationOfReference(const Evaluation& compared) {
     e.tokenNll = compared.referenceTokenNll;
     e.tokenTop = compared.referenceTop;
     e.protocol = compared.protocol;
+    e.precision = compared.precision;
     e.textFingerprint = compared.textFingerprint;
     e.source = compared.source;
     e.weights = compared.reference;

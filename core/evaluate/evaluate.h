@@ -33,7 +33,8 @@ struct Evaluation {
     std::vector<float> referenceTokenNll;
     std::vector<int32_t> referenceTop;
 
-    std::string protocol;           ///< "256-token windows x 128, first token context"
+    std::string protocol; ///< "256-token windows x 128, first token context"; with a precision other than f32
+    Precision precision = Precision::F32;
     std::string textFingerprint;    ///< SHA-256 of the tokens
     std::string source;             ///< name of the text, for people; set by the caller
     std::string weights, reference; ///< labels

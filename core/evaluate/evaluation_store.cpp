@@ -21,15 +21,17 @@ constexpr uint64_t kMaxTokens = uint64_t(1) << 31;
 constexpr size_t kKeyDigits = 16;
 
 json metaOf(const Evaluation& e) {
-    return {{"masked_tokens", e.maskedTokens},
-            {"mask_seed", e.maskSeed},
-            {"protocol", e.protocol},
-            {"source", e.source},
-            {"weights", e.weights},
-            {"weights_fingerprint", e.weightsFingerprint},
-            {"reference", e.hasReference ? json(e.reference) : json()},
-            {"reference_fingerprint", e.hasReference ? json(e.referenceFingerprint) : json()},
-            {"app_version", QS_VERSION}};
+    json j = {{"masked_tokens", e.maskedTokens},
+              {"mask_seed", e.maskSeed},
+              {"protocol", e.protocol},
+              {"source", e.source},
+              {"weights", e.weights},
+              {"weights_fingerprint", e.weightsFingerprint},
+              {"reference", e.hasReference ? json(e.reference) : json()},
+              {"reference_fingerprint", e.hasReference ? json(e.referenceFingerprint) : json()},
+              {"app_version", QS_VERSION}};
+    if (e.precision != Precision::F32) j["precision"] = precisionName(e.precision);
+    return j;
 }
 
 Result<void> readMeta(const std::string& text, const std::string& where, Evaluation& e) {
@@ -42,6 +44,10 @@ Result<void> readMeta(const std::string& text, const std::string& where, Evaluat
         e.source = j.at("source").get<std::string>();
         e.weights = j.at("weights").get<std::string>();
         e.weightsFingerprint = j.at("weights_fingerprint").get<std::string>();
+        const auto precision =
+            precisionFromName(j.value("precision", std::string(precisionName(Precision::F32))));
+        if (!precision) return Error::corrupt(precision.error().message, where);
+        e.precision = *precision;
         e.hasReference = !j.at("reference").is_null();
         if (!e.hasReference) return {};
         e.reference = j.at("reference").get<std::string>();
@@ -169,11 +175,12 @@ Result<Evaluation> loadEvaluation(const fs::path& file) {
 }
 
 fs::path evaluationFile(const fs::path& folder, const std::string& weightsFingerprint,
-                        const std::string& referenceFingerprint, const TokenWindows& text,
-                        uint64_t maskSeed) {
-    const std::string protocol = fmt::format(
+                        const std::string& referenceFingerprint, const TokenWindows& text, uint64_t maskSeed,
+                        Precision precision) {
+    std::string protocol = fmt::format(
         "{} {}\nreference {}\ntext {} [{}, {}]\nmask seed {}\n", kSchema, kSchemaVersion,
         referenceFingerprint, sha256Hex(std::as_bytes(text.span())), text.rows(), text.cols(), maskSeed);
+    if (precision != Precision::F32) protocol += fmt::format("precision {}\n", precisionName(precision));
     return folder / (weightsFingerprint.substr(0, kKeyDigits) + "-" +
                      sha256Hex(protocol).substr(0, kKeyDigits) + ".h5");
 }

@@ -2,7 +2,8 @@
 // Evaluations on disk, so that they need not be measured again. HDF5 (see hdf5/h5_file.h):
 //   attributes of /   schema = "quantoscope-evaluation", schema_version = 1
 //   /meta             JSON: masked_tokens, mask_seed, protocol, source, weights, reference,
-//                     weights_fingerprint, reference_fingerprint (null without a reference), app_version
+//                     weights_fingerprint, reference_fingerprint (null without a reference), app_version,
+//                     precision when it is not "f32"
 //   /text             int32 [windows, length]
 //   /token_at, /token_top                int32 [scored]; /token_nll float32 [scored]
 //   /token_kl, /reference_nll float32, /reference_top int32 [scored], with a reference
@@ -24,7 +25,7 @@ Result<Evaluation> loadEvaluation(const std::filesystem::path& file);
 std::filesystem::path evaluationFile(const std::filesystem::path& folder,
                                      const std::string& weightsFingerprint,
                                      const std::string& referenceFingerprint, const TokenWindows& text,
-                                     uint64_t maskSeed);
+                                     uint64_t maskSeed, Precision precision);
 /// The newest readable evaluation of these weights against that reference ("" = none); NotFound when there is
 /// none.
 Result<Evaluation> newestEvaluation(const std::filesystem::path& folder,

@@ -5,7 +5,9 @@
 #include "core/linalg/second_moment.h"
 #include "core/model/forward.h"
 #include "core/recipe/stored_bytes.h"
+#include "core/run/earlier_run.h"
 #include "core/run/run.h"
+#include "core/run/run_checks.h"
 #include "core/run/run_findings.h"
 #include "core/run/run_journal.h"
 #include "core/run/token_weights.h"
@@ -28,18 +30,6 @@ uint64_t seedFor(uint64_t seed, const std::string& module) {
     for (unsigned char c : module)
         h = (h ^ c) * 1099511628211ull;
     return h;
-}
-
-/// Its method must see the inputs, or be told how active they are.
-bool needsInputs(const PlanEntry& e) {
-    auto m = findMethod(e.scheme->method);
-    return m && (*m)->needs != Needs::Nothing;
-}
-
-/// The calibration was made from activations that another program recorded: there are no tokens to run, so
-/// every block sees the inputs that the original model had.
-bool isRecorded(const Calibration* calibration) {
-    return calibration && !calibration->info().activations.empty();
 }
 
 /// Some tensors with other values.
@@ -92,32 +82,59 @@ public:
             QS_TRY(BlockTransformer t, BlockTransformer::create(model_, plan_, *calibration_, *weights_));
             transformer_.emplace(std::move(t));
         }
-        for (size_t u = 0; u < units_.size(); ++u)
-            if (!sitesWithSigma(u).empty()) lastWithSigma_ = int(u);
         return {};
     }
 
     int unitCount() const { return int(units_.size()); }
 
+    /// Finds the units of options.earlier that stand for those not done yet.
+    void look(const RunJournal& journal, const RunManifest& manifest) {
+        taken_.assign(units_.size(), -1);
+        if (options_.earlier.empty() || options_.earlier == options_.directory) return;
+        earlier_ = EarlierRun::open(options_.earlier, manifest);
+        bool same = true; // so far: what a block is given depends on all before it
+        for (int u = 0; u < unitCount(); ++u) {
+            const auto entries = entriesOf(u);
+            same = same && earlier_.sameSchemes(entries);
+            const bool alone = sitesWithSigma(size_t(u)).empty() || isRecorded(calibration_);
+            const bool alike = same || (alone && !transformer_ && earlier_.sameSchemes(entries));
+            const int there = u >= journal.unitsDone() && alike ? earlier_.unitOf(units_[size_t(u)]) : -1;
+            if (there >= 0 && earlier_.journal().isIntact(there)) taken_[size_t(u)] = there;
+        }
+    }
+
     Result<void> run(RunJournal& journal) {
         QS_CHECK(beginRounding());
-        const bool runs = lastWithSigma_ >= journal.unitsDone() && !isRecorded(calibration_);
-        const int forwardUntil = runs ? lastWithSigma_ : -1;
-        if (forwardUntil >= 0) QS_CHECK(beginForward());
+        for (int u = journal.unitsDone(); u < unitCount() && !isRecorded(calibration_); ++u)
+            if (taken_[size_t(u)] < 0 && !sitesWithSigma(size_t(u)).empty()) forwardUntil_ = u;
+        if (forwardUntil_ >= 0) QS_CHECK(beginForward());
         for (int u = 0; u < unitCount(); ++u) {
             const double count = double(unitCount());
             const JobContext part = job_.part(double(u) / count, double(u + 1) / count);
             QS_CHECK(part.checkpoint());
+            if (taken_[size_t(u)] >= 0) {
+                QS_CHECK(journal.takeUnit(earlier_.journal(), taken_[size_t(u)]));
+                if (options_.unitFinished) options_.unitFinished(u, journal.results(u));
+            }
             if (journal.isDone(u)) {
-                if (u < forwardUntil) QS_CHECK(replayUnit(journal, u, part));
+                if (u < forwardUntil_) QS_CHECK(replayUnit(journal, u, part));
             } else {
-                QS_CHECK(doUnit(journal, u, u < forwardUntil, part));
+                QS_CHECK(doUnit(journal, u, u < forwardUntil_, part));
             }
         }
         return {};
     }
 
 private:
+    /// Every linear of a unit's block, the kept ones too; the one tensor of a unit at tensor level.
+    std::vector<const PlanEntry*> entriesOf(int unit) const {
+        if (!model_.hasForward()) return units_[size_t(unit)];
+        std::vector<const PlanEntry*> out;
+        for (const PlanEntry& e : plan_.entries)
+            if (e.target.block == unit) out.push_back(&e);
+        return out;
+    }
+
     /// Inputs are measured for it, rather than read from an importance matrix.
     bool needsSigma(const PlanEntry& e) const { return !options_.importance && needsInputs(e); }
 
@@ -280,7 +297,7 @@ private:
         const auto& entries = units_[size_t(unit)];
         std::optional<DeviceBlock> block;
         SigmaBySite sigma;
-        if (forward_ && unit <= lastWithSigma_) {
+        if (forward_ && unit <= forwardUntil_) {
             QS_TRY(DeviceBlock b, forward_->loadBlock(size_t(unit), *weights_));
             block.emplace(std::move(b));
             QS_TRY(sigma, collectSigma(unit, *block, job.part(0.0, 0.4)));
@@ -396,7 +413,9 @@ private:
     const JobContext& job_;
     std::shared_ptr<const WeightSource> weights_;
     std::vector<std::vector<const PlanEntry*>> units_;
-    int lastWithSigma_ = -1;
+    int forwardUntil_ = -1;  ///< the last unit whose inputs are measured
+    std::vector<int> taken_; ///< the earlier run's unit that stands for each; -1: none
+    EarlierRun earlier_;
     RunFindings findings_;
     std::vector<BlockRounders> rounders_; ///< of finished blocks
     std::optional<BlockTransformer> transformer_;
@@ -426,52 +445,6 @@ Result<RunManifest> manifestFor(const Model& model, const Plan& plan, const Cali
     return m;
 }
 
-Result<void> requireNoErrors(const std::vector<LintIssue>& issues) {
-    constexpr size_t kShown = 5;
-    std::string text;
-    size_t count = 0;
-    for (const LintIssue& i : issues) {
-        if (i.severity != Severity::Error || ++count > kShown) continue;
-        text += (text.empty() ? "" : "; ") + (i.where.empty() ? "" : i.where + ": ") + i.message;
-    }
-    if (count == 0) return {};
-    if (count > kShown) text += fmt::format("; and {} more", count - kShown);
-    return Error::invalid("the plan has errors: " + text);
-}
-
-Result<void> checkPlan(const Model& model, const Plan& plan, const Calibration* calibration,
-                       const ImportanceFile* importance) {
-    QS_CHECK(requireNoErrors(plan.issues));
-    if (plan.tokenWeights && (importance || isRecorded(calibration)))
-        return Error::invalid(
-            "tokens cannot be weighted by their attention: an importance matrix and recorded "
-            "activations have no tokens to run. Calibrate on text, or leave token_weights "
-            "out of the recipe");
-    if (needsFindings(plan) && (importance || isRecorded(calibration)))
-        return Error::invalid("activations that are rounded cannot be measured: an importance matrix and "
-                              "recorded activations have no tokens to run. Calibrate on text, or leave "
-                              "keys_static, smooth_channels, key_codebook and search_base out of the recipe");
-    if (importance && calibration)
-        return Error::invalid(
-            "give a calibration or an importance matrix, not both: which of them would weigh "
-            "the errors?");
-    if (importance) return requireNoErrors(lintImportance(plan, *importance));
-    if (plan.needsCalibration() && !calibration)
-        return Error::invalid("a method, a transform, the KV cache or a searched base of the plan needs "
-                              "calibration, and none was given");
-    if (!calibration) return {};
-    QS_CHECK(calibration->requireFor(model));
-    QS_CHECK(requireNoErrors(lintCalibration(plan, *calibration)));
-    if (!isRecorded(calibration)) return {};
-    for (const PlanEntry& e : plan.entries)
-        if (e.scheme && needsInputs(e) && !calibration->find(e.target.site))
-            return Error::invalid(
-                fmt::format("{} needs the inputs of {}, and no activation of site {} was recorded",
-                            e.scheme->method, e.target.module, e.target.site),
-                calibration->file().string());
-    return {};
-}
-
 } // namespace
 
 Result<std::shared_ptr<const Run>> executePlan(const Model& model, const Plan& plan,
@@ -487,6 +460,7 @@ Result<std::shared_ptr<const Run>> executePlan(const Model& model, const Plan& p
     Executor executor(model, plan, calibration, options, backend, job);
     QS_CHECK(executor.prepare());
     QS_TRY(RunJournal journal, RunJournal::createOrResume(options.directory, manifest, executor.unitCount()));
+    executor.look(journal, manifest);
     if (options.unitFinished)
         for (int u = 0; u < journal.unitsDone(); ++u)
             options.unitFinished(u, journal.results(u));

@@ -48,6 +48,8 @@ struct RunOptions {
     size_t activationBudgetBytes = size_t(2) << 30;
     /// Instead of a calibration, for methods that need Importance and no more (lintImportance).
     std::shared_ptr<const ImportanceFile> importance;
+    /// Folder of an earlier run of the model, or "": units that come out alike are taken from it.
+    std::filesystem::path earlier;
     UnitSink unitFinished;
 };
 

@@ -105,7 +105,7 @@ std::string foldedName(int unit) {
     return fmt::format("units/{:04}.fold.h5", unit);
 }
 
-bool isIntact(const fs::path& directory, const std::string& file, const std::string& sha256) {
+bool fileIntact(const fs::path& directory, const std::string& file, const std::string& sha256) {
     if (file.empty()) return true;
     const auto hash = sha256OfFile(directory / file);
     return hash && *hash == sha256;
@@ -179,7 +179,8 @@ Result<RunJournal> RunJournal::createOrResume(const fs::path& directory, const R
     int storedTotal = 0;
     QS_TRY(std::vector<Unit> units, load(directory, storedTotal));
     for (Unit& u : units) {
-        if (!isIntact(directory, u.file, u.sha256) || !isIntact(directory, u.folded, u.foldedSha256)) break;
+        if (!fileIntact(directory, u.file, u.sha256) || !fileIntact(directory, u.folded, u.foldedSha256))
+            break;
         journal.units_.push_back(std::move(u));
     }
     return journal;
@@ -262,6 +263,43 @@ Result<void> RunJournal::finishUnit(bool hasFile, const std::vector<TensorResult
     if (hasFile) {
         u.file = unitName(unitsDone());
         QS_TRY(u.sha256, sha256OfFile(directory_ / u.file));
+    }
+    units_.push_back(std::move(u));
+    return save();
+}
+
+Result<RunJournal> RunJournal::read(const fs::path& directory) {
+    RunJournal journal;
+    journal.directory_ = directory;
+    QS_TRY(journal.units_, load(directory, journal.unitsTotal_));
+    return journal;
+}
+
+bool RunJournal::isIntact(int unit) const {
+    const Unit& u = units_.at(size_t(unit));
+    return fileIntact(directory_, u.file, u.sha256) && fileIntact(directory_, u.folded, u.foldedSha256);
+}
+
+Result<void> RunJournal::takeUnit(const RunJournal& from, int unit) {
+    const Unit& there = from.units_.at(size_t(unit));
+    const auto take = [&](const std::string& name, const std::string& as) -> Result<void> {
+        return commitByRename(directory_ / as, [&](const fs::path& temporary) -> Result<void> {
+            std::error_code ec;
+            fs::create_hard_link(from.directory_ / name, temporary, ec);
+            if (!ec) return {};
+            fs::copy_file(from.directory_ / name, temporary, ec);
+            if (ec) return Error::io("cannot copy: " + ec.message(), (from.directory_ / name).string());
+            return {};
+        });
+    };
+    Unit u = there;
+    if (!u.folded.empty()) {
+        u.folded = foldedName(unitsDone());
+        QS_CHECK(take(there.folded, u.folded));
+    }
+    if (!u.file.empty()) {
+        u.file = unitName(unitsDone());
+        QS_CHECK(take(there.file, u.file));
     }
     units_.push_back(std::move(u));
     return save();

@@ -48,6 +48,14 @@ public:
 
     static Result<std::shared_ptr<const Run>> openRun(const std::filesystem::path& directory);
 
+    /// What is done in a folder, to take units from.
+    static Result<RunJournal> read(const std::filesystem::path& directory);
+    /// Records unit `unit` of another journal as the next one here, with its files (links to them where the
+    /// file system has links), which are as they were (isIntact).
+    Result<void> takeUnit(const RunJournal& from, int unit);
+    /// The files of a done unit are there and unaltered. Reads them.
+    bool isIntact(int unit) const;
+
 private:
     struct Unit {
         std::string file, sha256;

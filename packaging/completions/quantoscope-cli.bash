@@ -26,6 +26,10 @@ _quantoscope_cli() {
         mapfile -t COMPREPLY < <(compgen -W "$word" -- "$current")
         return
         ;;
+    --precision)
+        mapfile -t COMPREPLY < <(compgen -W "f32 bf16" -- "$current")
+        return
+        ;;
     --device)
         mapfile -t COMPREPLY < <(compgen -W "auto cpu" -- "$current")
         return

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Allocating bits, per second, for as many linears as models have.
-#include "core/allocate/allocator.h"
+#include "core/allocate/glpk.h"
 #include "tests/bench/bench.h"
 
 #include <cmath>
@@ -49,4 +49,5 @@ QS_BENCH(allocate) {
     show("greedy", 300, 5);
     show("greedy", 10000, 50);
     show("exact", 300, 500);
+    if (glpk()) show("ilp", 300, 2000);
 }

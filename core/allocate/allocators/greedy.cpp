@@ -9,11 +9,10 @@ namespace qs {
 
 namespace {
 
-constexpr int kMostRounds = 8; ///< of exchanges
-
 class Greedy {
 public:
-    Greedy(std::span<const AllocatorItem> items, uint64_t budget) : items_(items), left_(budget) {
+    Greedy(std::span<const AllocatorItem> items, uint64_t budget)
+        : items_(items), budget_(budget), left_(budget) {
         for (const AllocatorItem& item : items) {
             out_.chosen.push_back(smallestOption(item));
             left_ -= item[out_.chosen.back()].bytes;
@@ -22,13 +21,9 @@ public:
 
     Allocation solve() {
         climb();
-        for (int round = 0; round < kMostRounds && exchange(); ++round) {
-        }
-        double cost = 0;
-        for (size_t i = 0; i < items_.size(); ++i) {
-            cost += items_[i][out_.chosen[i]].cost;
-            out_.bytes += items_[i][out_.chosen[i]].bytes;
-        }
+        useRest(items_, budget_, out_.chosen);
+        const double cost = costOf(items_, out_.chosen);
+        out_.bytes = bytesOf(items_, out_.chosen);
         out_.cost = cost;
         out_.bound = std::min(out_.bound, cost);
         return std::move(out_);
@@ -57,25 +52,8 @@ private:
         out_.bound = std::max(0.0, relaxed);
     }
 
-    /// Items in turn take the option that lowers their cost most with the bytes that are left.
-    bool exchange() {
-        bool changed = false;
-        for (size_t i = 0; i < items_.size(); ++i) {
-            const AllocatorItem& item = items_[i];
-            const uint64_t room = item[out_.chosen[i]].bytes + left_;
-            size_t best = out_.chosen[i];
-            for (size_t k = 0; k < item.size(); ++k)
-                if (item[k].bytes <= room && item[k].cost < item[best].cost) best = k;
-            if (best == out_.chosen[i]) continue;
-            left_ = room - item[best].bytes;
-            out_.chosen[i] = best;
-            changed = true;
-        }
-        return changed;
-    }
-
     std::span<const AllocatorItem> items_;
-    uint64_t left_;
+    uint64_t budget_, left_;
     Allocation out_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/allocate/sensitivity.h"
 #include "core/evaluate/evaluate.h"
+#include "core/quant/rounding/gptq_solver.h"
 #include "tests/support/qs_test.h"
 #include "tests/support/small_model.h"
 
@@ -162,6 +163,88 @@ private slots:
             QVERIFY2(predicted > 0.7 * kl && predicted < 1.4 * kl,
                      qPrintable(QString("%1: %2 against %3").arg(row).arg(predicted).arg(kl)));
         }
+    }
+    /// Salience, entropy and pruning by their definitions, and what keeping a linear helps by evaluate().
+    void moreMeasuresByOtherMeans() {
+        SensitivityTable table = begin({schemeOf("rtn", 2)});
+        SensitivityRequest wanted{calibration_.get(), &tokens_};
+        wanted.entropy = wanted.salience = wanted.prune = wanted.cca = wanted.keepAlone = true;
+        QS_VERIFY_OK(measureSensitivity(*model_, wanted, table, *backend_, {}));
+        const size_t row = 5;
+        const QuantTarget& target = model_->targets()[row];
+        const Matrix weight = *model_->readTarget(target);
+        const auto quantized = [&](const QuantTarget& t) {
+            const auto codec = *createCodec("int", table.candidates[0].codecParams);
+            const Matrix w = *model_->readTarget(t);
+            QuantizeInput in;
+            in.weight = w.view();
+            in.codec = codec.get();
+            in.params = table.candidates[0].methodParams;
+            return codec->dequantize(*(*findMethod("rtn"))->quantize(in, {}));
+        };
+        const Matrix values = quantized(target);
+        const SensitivityCell& cell = table.rows[row].cells[0];
+        QVERIFY(cell.weightError > 0);
+        QVERIFY(cell.entropyLoss > 0.2 && cell.entropyLoss < 1); // 2 bits are left of about 7
+        // sum_j R_jj^2 sum_i e_ij^2, R of Sigma + 1 % = R R^T upper: the last pivot is its last diagonal.
+        const MatrixD sigma = *calibration_->sigma(target.site);
+        const auto cost = gptqErrorCosts(sigma, {}, *backend_);
+        QS_VERIFY_OK(cost);
+        double error = 0, norm = 0;
+        for (size_t r = 0; r < weight.rows(); ++r)
+            for (size_t c = 0; c < weight.cols(); ++c) {
+                error += (*cost)[c] * std::pow(double(weight(r, c)) - double(values(r, c)), 2);
+                norm += (*cost)[c] * std::pow(double(weight(r, c)), 2);
+            }
+        QVERIFY(std::fabs(cell.salienceError / (error / norm) - 1) < 1e-5);
+
+        std::vector<float> sizes;
+        for (const float v : weight.span())
+            sizes.push_back(std::fabs(v));
+        std::ranges::sort(sizes);
+        const float limit = sizes[sizes.size() / 2];
+        Matrix pruned = weight.clone();
+        double lost = 0, all = 0;
+        for (float& v : pruned.span()) {
+            all += double(v) * double(v);
+            if (std::fabs(v) >= limit) continue;
+            lost += double(v) * double(v);
+            v = 0;
+        }
+        const auto original = modelWeights(*model_);
+        const auto klOf = [&](const WeightSource& weights) {
+            return evaluate(model_->spec(), weights, original.get(), tokens_, {}, *backend_, {})->kl;
+        };
+        const SensitivityRow& r = table.rows[row];
+        QVERIFY(std::fabs(r.pruneError / (lost / all) - 1) < 1e-5);
+        const double kl = klOf(Replaced(original, target.weight, pruned));
+        QVERIFY(std::fabs(r.pruneKl - kl) <= 1e-3 * kl + 1e-9);
+        QVERIFY(r.blockCca > 0 && r.blockCca < 1);
+        QCOMPARE(r.blockCca, table.rows[row + 1].blockCca); // of one block
+
+        std::shared_ptr<const WeightSource> whole = original, kept = original;
+        for (const QuantTarget& t : model_->targets()) {
+            if (!table.rows[size_t(&t - model_->targets().data())].cells[0].legal()) continue;
+            const Matrix q = quantized(t);
+            whole = std::make_shared<Replaced>(whole, t.weight, q);
+            if (&t != &target) kept = std::make_shared<Replaced>(kept, t.weight, q);
+        }
+        const double gain = std::max(0.0, klOf(*whole) - klOf(*kept));
+        QVERIFY2(std::fabs(cell.keptGain - gain) <= 1e-3 * gain + 1e-8,
+                 qPrintable(QString("%1 against %2").arg(cell.keptGain).arg(gain)));
+
+        const auto back = SensitivityTable::fromJson(table.toJson(), "t");
+        QS_VERIFY_OK(back);
+        QCOMPARE(back->rows[row].pruneKl, r.pruneKl);
+        QCOMPARE(back->rows[row].blockCca, r.blockCca);
+        QCOMPARE(back->rows[row].cells[0].keptGain, cell.keptGain);
+        QCOMPARE(back->rows[row].cells[0].salienceError, cell.salienceError);
+        SensitivityTable again = begin({schemeOf("rtn", 2)});
+        again.adopt(table);
+        int calls = 0;
+        QS_VERIFY_OK(measureSensitivity(*model_, wanted, again, *backend_, {},
+                                        [&](const SensitivityTable&, size_t) { ++calls; }));
+        QCOMPARE(calls, 0);
     }
     /// What is known is not measured again, and what was changed is.
     void knownCellsAreAdopted() {

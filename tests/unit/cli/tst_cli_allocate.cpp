@@ -103,6 +103,35 @@ private slots:
         QVERIFY(o.json().at("predicted").get<double>() <= std::log1p(0.02));
     }
 
+    /// Allocators that run the model: within the budget, as often as allowed, the same twice, and measured as
+    /// the run of the recipe is.
+    void measuredAllocations_data() {
+        QTest::addColumn<QString>("allocator");
+        for (const char* id : {"bisection", "evolutionary", "boosted_trees"})
+            QTest::newRow(id) << QString(id);
+    }
+    void measuredAllocations() {
+        QFETCH(QString, allocator);
+        const QString recipe = text(m_folder / "measured.json"),
+                      run = text(m_folder / ("run-" + allocator.toStdString()));
+        const QStringList text = {"--window", "64", "--samples", "3"};
+        const QStringList arguments =
+            QStringList{"--target-bpw",  "3.5", "--no-keep", "--allocator", allocator,
+                        "--evaluations", "12",  "--output",  recipe} +
+            text;
+        const Outcome o = cli(allocate(arguments));
+        QS_EXIT(o, 0);
+        const json a = o.json();
+        QVERIFY(a.at("bytes") <= a.at("budget"));
+        QVERIFY(a.at("evaluations").get<int>() >= 1 && a.at("evaluations").get<int>() <= 12);
+        QCOMPARE(cli(allocate(arguments)).json().at("recipe").dump(), a.at("recipe").dump());
+        QS_EXIT(cli({"quantize", model(), "--recipe", recipe, "--output", run, "--json"}), 0);
+        const Outcome e = cli(QStringList{"evaluate", run, "--json"} + text);
+        QS_EXIT(e, 0);
+        const double kl = e.json().at("kl").get<double>(), measured = a.at("measured").get<double>();
+        QVERIFY2(std::fabs(measured - kl) <= 1e-3 * kl, qPrintable(QString("%1, %2").arg(measured).arg(kl)));
+    }
+
     void refusals_data() {
         QTest::addColumn<QStringList>("arguments");
         QTest::addColumn<int>("code");
@@ -117,6 +146,9 @@ private slots:
         row("lock nothing", {"--target-bpw", "4", "--lock", "head.*=4"}, 1, "matches no linear");
         row("lock to nothing", {"--target-bpw", "4", "--lock", "*=5"}, 1, "int8 g64");
         row("not measured", {"--target-bpw", "4", "--score", "kl_alone"}, 1, "is not measured: alone");
+        row("no entropy", {"--target-bpw", "4", "--score", "entropy"}, 1, "is not measured: entropy");
+        row("no evaluation", {"--target-bpw", "4", "--allocator", "bisection", "--evaluations", "0"}, 2,
+            "--evaluations");
         row("no loss", {"--target-ppl", "2", "--score", "weight_error"}, 1, "is no loss");
     }
     void refusals() {

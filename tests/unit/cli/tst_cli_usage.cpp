@@ -17,10 +17,10 @@ using nlohmann::json;
 
 namespace {
 
-const QStringList kCommands = {"inspect", "calibrate",   "plan",       "quantize", "evaluate",
-                               "compare", "report",      "export",     "verify",   "generate",
-                               "logits",  "tokenize",    "detokenize", "list",     "demo",
-                               "imatrix", "sensitivity", "allocate",   "rotate",   "recipe"};
+const QStringList kCommands = {"inspect",    "calibrate", "plan",     "quantize", "evaluate",    "compare",
+                               "report",     "export",    "verify",   "generate", "logits",      "tokenize",
+                               "detokenize", "list",      "demo",     "imatrix",  "sensitivity", "allocate",
+                               "rotate",     "recipe",    "selftest", "bench"};
 
 template<class Entries>
 std::vector<std::string> idsOf(const Entries& entries) {

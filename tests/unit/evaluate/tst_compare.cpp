@@ -118,8 +118,8 @@ private slots:
         const fs::path folder = scratchDir("evaluations");
         Evaluation e = made(0.25f, "run \xff<&>");
         e.source = "a text";
-        const fs::path file =
-            evaluationFile(folder, e.weightsFingerprint, e.referenceFingerprint, *e.text, e.maskSeed);
+        const fs::path file = evaluationFile(folder, e.weightsFingerprint, e.referenceFingerprint, *e.text,
+                                             e.maskSeed, e.precision);
         QS_VERIFY_OK(saveEvaluation(file, e));
         const auto back = loadEvaluation(file);
         QS_VERIFY_OK(back);
@@ -137,8 +137,8 @@ private slots:
         QCOMPARE(whyNotComparable(*back, e), std::string());
         // Another protocol has another place; the newest of the same weights is found.
         const Evaluation longer = withText(e, 2, 10);
-        QVERIFY(evaluationFile(folder, e.weightsFingerprint, e.referenceFingerprint, *longer.text, 0) !=
-                file);
+        QVERIFY(evaluationFile(folder, e.weightsFingerprint, e.referenceFingerprint, *longer.text, 0,
+                               Precision::F32) != file);
         const auto newest = newestEvaluation(folder, e.weightsFingerprint, e.referenceFingerprint);
         QS_VERIFY_OK(newest);
         QCOMPARE(newest->kl, e.kl);

@@ -21,6 +21,18 @@ private slots:
         QVERIFY(std::isnan(score().cost(row, cell)));
         QVERIFY(score().isLoss);
     }
+    /// Of every score: what it needs is asked for, and what reads weights alone needs no text.
+    void whatScoresNeed() {
+        for (const ScoreDescriptor* s : scores()) {
+            SensitivityRequest request = requestFor(*s);
+            size_t asked = 0;
+            for (const auto& [name, wanted] : namedMeasures(request))
+                asked += *wanted;
+            QCOMPARE(asked, size_t(s->id != "weight_error" && s->id != "output_error"));
+            const bool weightsAlone = asked == 0 || s->id == "entropy" || s->id == "salience";
+            QCOMPARE(request.runs(), !weightsAlone);
+        }
+    }
     void described() {
         const ScoreDescriptor& d = score();
         QCOMPARE(d.id, std::string("linearity"));
