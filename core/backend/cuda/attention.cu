@@ -175,7 +175,7 @@ __device__ void writeOut(const Attention& a, const Place& p, const State<Groups>
 /// x: tiles of queries of all windows; y: heads times runs of Groups * kTile output columns, which share no
 /// work (heads of more than 128 values compute their scores once per run).
 template<int Groups>
-__global__ void __launch_bounds__(kThreads) attentionKernel(Attention a, unsigned runs) {
+__global__ void __launch_bounds__(kThreads, 2) attentionKernel(Attention a, unsigned runs) {
     __shared__ __align__(16) float queries[kDepth][kPitch], keys[kDepth][kPitch];
     __shared__ __align__(16) float weights[kTile][kPitch], values[kDepth][Groups * kTile + 4];
     static_assert(sizeof(float) * (2 * kDepth * kPitch + kTile * kPitch + kDepth * (Groups * kTile + 4)) <=

@@ -132,7 +132,7 @@ __device__ void writeSums(const Product& p, size_t firstRow, size_t firstColumn,
 
 /// Blocks are numbered along the rows of c first, so that those that run together share columns of b.
 template<Stored A, Stored B, bool TransposeA, bool TransposeB, int Tile>
-__global__ void __launch_bounds__(kThreads) productKernel(Product p) {
+__global__ void __launch_bounds__(kThreads, 2) productKernel(Product p) {
     using SliceA = Slice<A, Tile>;
     using SliceB = Slice<B, Tile>;
     using T = typename SliceA::T;
