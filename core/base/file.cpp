@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 namespace qs {
 
@@ -183,8 +185,17 @@ std::string sha256Hex(const std::string& text) {
 }
 
 Result<std::string> sha256OfFile(const fs::path& path) {
+    constexpr size_t kPiece = size_t(1) << 20; // read, not mapped: files are larger than memory
     QS_TRY(auto map, MappedFile::open(path));
-    return sha256Hex(map->bytes());
+    const size_t size = map->bytes().size();
+    std::vector<std::byte> piece(std::min(kPiece, size));
+    Sha256 hash;
+    for (size_t done = 0; done < size; done += piece.size()) {
+        const std::span<std::byte> part(piece.data(), std::min(piece.size(), size - done));
+        QS_CHECK(map->readAt(done, part));
+        hash.update(part);
+    }
+    return hash.hex();
 }
 
 } // namespace qs
