@@ -131,6 +131,7 @@ void MainWindow::makePages() {
                        [this](const QString& path) { m_judge->runs()->addRun(path); });
     });
     connect(m_judge->runs(), &JudgeSet::changed, this, &MainWindow::updateActions);
+    m_tune->prediction()->setRuns(m_judge->runs());
     connect(m_judge, &JudgePage::targetActivated, this, [this](int target) {
         m_session.selection()->selectOne(target);
         setWorkspace(Workspace::Inspect);

@@ -98,6 +98,8 @@ void MainWindow::describeActions() {
         {QStringLiteral("evaluate"), tr("Measures perplexity and divergence from the original on a text.")},
         {QStringLiteral("klShare"),
          tr("Measures what each layer alone costs in KL divergence, and colours the map by it.")},
+        {QStringLiteral("predictions"),
+         tr("Shows how well the score of the Tune page predicts what recipes do to the model.")},
         {QStringLiteral("export"), tr("Goes to the export formats.")},
         {QStringLiteral("exportNow"), tr("Writes the chosen format and compares the file with the run.")},
         {QStringLiteral("about"), tr("Version, device and licences.")}};

@@ -12,6 +12,7 @@
 #include "app/pages/RunPage.h"
 #include "app/pages/TensorsPane.h"
 #include "app/pages/TransformsPane.h"
+#include "app/pages/TunePage.h"
 #include "core/checkpoint/reader.h"
 #include "core/linalg/blas.h"
 #include "widgets/theme/Icons.h"
@@ -252,6 +253,10 @@ void MainWindow::makeWorkMenus() {
         setWorkspace(Workspace::Inspect);
         m_inspect->showKlShares();
     });
+    addAction(evaluation, "predictions", tr("&Predicted against measured"), "", tr("Ctrl+Alt+P"), [this] {
+        setWorkspace(Workspace::Tune);
+        m_tune->showPrediction();
+    });
     QMenu* exporting = menuBar()->addMenu(tr("E&xport"));
     addAction(exporting, "export", tr("&Export…"), "export", QKeySequence(tr("Ctrl+E")),
               [this] { setWorkspace(Workspace::Export); });
@@ -353,6 +358,7 @@ void MainWindow::updateActions() {
     allow("run", m_session.runBlocker());
     allow("evaluate", m_session.evaluateBlocker());
     allow("klShare", m_session.evaluateBlocker());
+    allow("predictions", m_session.evaluateBlocker());
     allow("exportNow", m_export->blocker());
     allow("exportReport", m_judge->reportBlocker());
     allow("stop", m_session.engine()->activeCount() > 0 ? QString() : tr("Nothing is running."));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "app/cli/prediction_report.h"
 #include "app/cli/quantize_steps.h"
 #include "app/cli/resources.h"
 #include "app/cli/scheme_flags.h"
@@ -36,7 +37,7 @@ struct AllocateCommand {
     double bitsPerWeight = 0, perplexity = 0;
     std::vector<std::string> locks;
     bool tieFused = false, noKeep = false;
-    size_t evaluations = 100;
+    size_t evaluations = 100, check = 0;
     std::string calibration;
     TokenOptions tokens;
     BackendOptions backend;
@@ -251,31 +252,52 @@ Result<AllocationRequest> requestFrom(const AllocateCommand& o, const Sensitivit
     return request;
 }
 
+/// What runs the model with whole assignments, and what it works with.
+struct WholeMeasure {
+    std::shared_ptr<const Calibration> calibration;
+    TokenInput input;
+    std::unique_ptr<Backend> backend;
+    std::unique_ptr<PlanMeasure> plan; ///< last: lets go of the others first
+
+    static Result<WholeMeasure> make(const Session& session, const AllocateCommand& o, const Model& model,
+                                     const SensitivityTable& table) {
+        WholeMeasure out;
+        PlanMeasureOptions options;
+        if (!o.calibration.empty()) {
+            QS_TRY(out.calibration, Calibration::open(o.calibration));
+            QS_CHECK(out.calibration->requireFor(model));
+            options.calibration = out.calibration.get();
+        }
+        QS_CHECK(model.requireForward());
+        QS_TRY(out.input, TokenInput::load(o.tokens, model));
+        QS_TRY(out.backend, o.backend.make());
+        QS_TRY(out.plan, PlanMeasure::create(model, table, out.input.windows, options, *out.backend,
+                                             session.job.silent()));
+        return out;
+    }
+};
+
 /// The allocation, with the model run where the allocator asks for it.
 Result<SchemeAllocation> allocated(Session& session, const AllocateCommand& o, const Model& model,
                                    const SensitivityTable& table, const AllocationRequest& request) {
     QS_TRY(const AllocatorDescriptor* allocator, findAllocator(o.allocator));
     if (!allocator->measures()) return allocateSchemes(table, request, session.job);
-    std::shared_ptr<const Calibration> calibration;
-    PlanMeasureOptions options;
-    if (!o.calibration.empty()) {
-        QS_TRY(calibration, Calibration::open(o.calibration));
-        QS_CHECK(calibration->requireFor(model));
-        options.calibration = calibration.get();
-    }
-    QS_CHECK(model.requireForward());
-    QS_TRY(const TokenInput input, TokenInput::load(o.tokens, model));
-    QS_TRY(const auto backend, o.backend.make());
-    QS_TRY(const auto measure,
-           PlanMeasure::create(model, table, input.windows, options, *backend, session.job.silent()));
+    QS_TRY(const WholeMeasure measure, WholeMeasure::make(session, o, model, table));
     SchemeMeasure whole;
     whole.evaluations = o.evaluations;
     whole.damage = [&](std::span<const std::optional<size_t>> candidate,
                        const JobContext& job) -> Result<double> {
-        QS_TRY(const PlanDamage damage, measure->measure(candidate, job));
+        QS_TRY(const PlanDamage damage, measure.plan->measure(candidate, job));
         return damage.kl;
     };
     return allocateSchemes(table, request, session.job, &whole);
+}
+
+Result<void> runCheck(Session& session, const AllocateCommand& o, const Model& model,
+                      const SensitivityTable& table) {
+    QS_TRY(const ScoreDescriptor* score, findScore(o.score));
+    QS_TRY(const WholeMeasure measure, WholeMeasure::make(session, o, model, table));
+    return reportPredictions(session, table, *score, *measure.plan, o.check);
 }
 
 Result<void> runAllocate(Session& session, const AllocateCommand& o) {
@@ -286,6 +308,7 @@ Result<void> runAllocate(Session& session, const AllocateCommand& o) {
         return Error::invalid(fmt::format("was measured on the model {:.16}, this one is {:.16}",
                                           table.modelFingerprint, fingerprint),
                               o.table);
+    if (o.check > 0) return runCheck(session, o, *model, table);
     QS_TRY(const RuntimeChoice runtime, RuntimeChoice::of(o));
     QS_TRY(const AllocationRequest request, requestFrom(o, table, *model, runtime));
     QS_TRY(const SchemeAllocation a, allocated(session, o, *model, table, request));
@@ -397,7 +420,8 @@ void addAllocate(Commands& commands) {
                       "allocate MODEL --table table.json --target-memory 8GiB --context 8192 --runtime vllm "
                       "--tie-fused -o recipe.json",
                       "allocate MODEL --table table.json --target-bpw 3.5 --allocator evolutionary "
-                      "--evaluations 200 --text held_out.txt -o recipe.json"},
+                      "--evaluations 200 --text held_out.txt -o recipe.json",
+                      "allocate MODEL --table table.json --score kl_alone --check 20"},
                      [o](Session& session) { return runAllocate(session, *o); });
     app.add_option("model", o->model, "Model folder, or a weight file")->required();
     app.add_option("--table", o->table, "From the command sensitivity")->required()->type_name("FILE");
@@ -417,6 +441,12 @@ void addAllocate(Commands& commands) {
                          "Memory for weights, KV cache and buffers of a pass at --context, like 24GiB; needs "
                          "--runtime")
             ->type_name("SIZE");
+    target
+        ->add_option("--check", o->check,
+                     "No allocation: measures so many random recipes beside what --score predicts of them, "
+                     "with their rank correlation")
+        ->check(CLI::Range(size_t(2), size_t(10000)))
+        ->type_name("N");
     target->require_option(1);
     std::vector<std::string> runtimes, caches;
     for (const RuntimeProfile& p : runtimeProfiles())

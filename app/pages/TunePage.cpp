@@ -61,8 +61,10 @@ TunePage::TunePage(Session* session, QWidget* parent)
           new ui::CostChart(QStringLiteral("damage-against-size"), tr("Damage against size of the model")))
     , m_tensorChart(
           new ui::CostChart(QStringLiteral("tensor-damage"), tr("Damage against bits of the tensor")))
+    , m_prediction(new PredictionPane(session, &m_state))
     , m_target(new ui::SegmentedButtons)
     , m_lists(new ui::SegmentedButtons)
+    , m_views(new ui::SegmentedButtons)
     , m_budget(new QDoubleSpinBox)
     , m_context(new QSpinBox)
     , m_tie(new QCheckBox(tr("Tie fused")))
@@ -108,7 +110,13 @@ TunePage::TunePage(Session* session, QWidget* parent)
 QWidget* TunePage::makeModel() {
     auto* box = new QWidget;
     auto* layout = plainColumn(box);
-    m_modelRow->addTitle(tr("Model: damage against size"));
+    m_modelRow->addTitle(tr("Model"));
+    m_views->setObjectName(QStringLiteral("tuneViews"));
+    m_views->addSegment(tr("Damage against size"), tr("What could be had at every size, as predicted"));
+    m_views->addSegment(tr("Predicted against measured"),
+                        tr("How well the score predicts: random recipes, measured"));
+    m_views->setCurrentIndex(0);
+    m_modelRow->addWidget(m_views);
     m_modelRow->addStretch();
     m_modelRow->addOptional(m_note);
     m_score->setObjectName(QStringLiteral("tuneScore"));
@@ -124,7 +132,11 @@ QWidget* TunePage::makeModel() {
     m_measure->setObjectName(QStringLiteral("tuneMeasure"));
     m_modelRow->addWidget(m_measure);
     layout->addWidget(m_modelRow);
-    layout->addWidget(m_modelChart, 1);
+    auto* stack = new QStackedWidget;
+    stack->addWidget(m_modelChart);
+    stack->addWidget(m_prediction);
+    layout->addWidget(stack, 1);
+    connect(m_views, &ui::SegmentedButtons::currentChanged, stack, &QStackedWidget::setCurrentIndex);
     connect(m_score, &QComboBox::currentIndexChanged, this,
             [this] { m_state.setScore(m_score->currentData().toString().toStdString()); });
     connect(m_measure, &QPushButton::clicked, this, [this] {
@@ -134,6 +146,10 @@ QWidget* TunePage::makeModel() {
             m_state.measure();
     });
     return box;
+}
+
+void TunePage::showPrediction() {
+    m_views->setCurrentIndex(1);
 }
 
 QWidget* TunePage::makeTensor() {

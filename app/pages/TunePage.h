@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The Tune workspace: damage against size of the whole model and of the current tensor, a budget, and what a
-// solve changed. The tensor table stands beside it as a dock.
+// The Tune workspace: damage against size of the whole model and of the current tensor, how well damage is
+// predicted, a budget, and what a solve changed. The tensor table stands beside it as a dock.
 #pragma once
 
+#include "app/pages/PredictionPane.h"
 #include "app/pages/TuneChanges.h"
 #include "app/pages/TuneSteps.h"
 #include "app/session/TuneState.h"
@@ -33,6 +34,9 @@ public:
 
     TuneState* state() { return &m_state; }
     ui::CostChart* modelChart() const { return m_modelChart; }
+    PredictionPane* prediction() const { return m_prediction; }
+    /// Predicted against measured, in place of damage against size.
+    void showPrediction();
     ui::CostChart* tensorChart() const { return m_tensorChart; }
     QPushButton* measureButton() const { return m_measure; }
     QPushButton* solveButton() const { return m_solve; }
@@ -82,7 +86,9 @@ private:
     QComboBox *m_score, *m_runtime;
     QPushButton *m_measure, *m_solve, *m_lock, *m_take;
     ui::CostChart *m_modelChart, *m_tensorChart;
-    ui::SegmentedButtons *m_target, *m_lists; ///< m_lists: the last solve, or next steps
+    PredictionPane* m_prediction;
+    /// m_lists: the last solve, or next steps; m_views: damage against size, or predicted against measured.
+    ui::SegmentedButtons *m_target, *m_lists, *m_views;
     QDoubleSpinBox* m_budget;
     QSpinBox* m_context; ///< tokens, beside a budget of memory
     QCheckBox *m_tie, *m_keep;

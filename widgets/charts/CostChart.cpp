@@ -29,14 +29,16 @@ QColor colorOf(CostMark::Kind kind) {
         return theme().predicted;
     case CostMark::Measured:
         return theme().ok;
+    case CostMark::Run:
+        return theme().data;
     case CostMark::Current:
         return theme().accent;
     }
     return theme().text;
 }
 
-/// Diamonds for presets, hollow circles for options, discs for what was measured, a disc in a ring for the
-/// place where one is: told apart without colour.
+/// Diamonds for presets, hollow circles for options, discs for what was measured, squares for runs among
+/// them, a disc in a ring for the place where one is: told apart without colour.
 void paintMark(QPainter& p, CostMark::Kind kind, const QPointF& at) {
     const QColor color = colorOf(kind);
     p.setPen(QPen(color, 1.6));
@@ -52,6 +54,10 @@ void paintMark(QPainter& p, CostMark::Kind kind, const QPointF& at) {
     case CostMark::Measured:
         p.setBrush(color);
         p.drawEllipse(at, 3.6, 3.6);
+        break;
+    case CostMark::Run:
+        p.setBrush(color);
+        p.drawRect(QRectF(at.x() - 4, at.y() - 4, 8, 8));
         break;
     case CostMark::Current:
         p.drawEllipse(at, 7.5, 7.5);
@@ -125,6 +131,19 @@ void paintTarget(QPainter& p, const CostChartData& data, const PlotAxes& axes) {
                left ? Qt::AlignRight : Qt::AlignLeft, data.targetLabel);
 }
 
+QPen diagonalPen() {
+    return QPen(theme().text3, 1.4, Qt::DashLine);
+}
+
+/// y = x, as far as both axes show it.
+void paintDiagonal(QPainter& p, const PlotAxes& axes) {
+    const double low = std::max(axes.x.lo, axes.y.lo), high = std::min(axes.x.hi, axes.y.hi);
+    if (!(low < high)) return;
+    p.setPen(diagonalPen());
+    p.drawLine(QPointF(axes.x.toPixel(low), axes.y.toPixel(low)),
+               QPointF(axes.x.toPixel(high), axes.y.toPixel(high)));
+}
+
 void paintLegendRow(QPainter& p, const CostChartData& data, const QRectF& row) {
     const QFontMetricsF fm(chartFont());
     p.setFont(chartFont());
@@ -139,7 +158,12 @@ void paintLegendRow(QPainter& p, const CostChartData& data, const QRectF& row) {
         mark(QPointF(x + 6, row.center().y()));
         x -= 14;
     };
-    for (const auto kind : {CostMark::Measured, CostMark::Option, CostMark::Preset})
+    if (!data.diagonalLabel.isEmpty())
+        entry(data.diagonalLabel, [&](const QPointF& at) {
+            p.setPen(diagonalPen());
+            p.drawLine(at - QPointF(8, 0), at + QPointF(6, 0));
+        });
+    for (const auto kind : {CostMark::Run, CostMark::Measured, CostMark::Option, CostMark::Preset})
         if (std::any_of(data.marks.begin(), data.marks.end(),
                         [&](const CostMark& m) { return m.kind == kind && isShown(m); }))
             entry(data.markLabels[kind], [&](const QPointF& at) { paintMark(p, kind, at); });
@@ -156,6 +180,7 @@ void paintCost(QPainter& p, const CostChartData& data, const PlotAxes& axes) {
     p.setRenderHint(QPainter::Antialiasing);
     paintTarget(p, data, axes);
     p.setClipRect(axes.plot.adjusted(-9, -9, 9, 9));
+    if (!data.diagonalLabel.isEmpty()) paintDiagonal(p, axes);
     QPolygonF line;
     for (const QPointF& at : data.line)
         if (at.y() > 0) line << QPointF(axes.x.toPixel(at.x()), axes.y.toPixel(at.y()));
@@ -171,13 +196,15 @@ void paintCost(QPainter& p, const CostChartData& data, const PlotAxes& axes) {
         for (int k = 0; k <= parts; ++k)
             labels.keepClear(line[i - 1] + step * (double(k) / parts), 2);
     }
-    for (const auto kind : {CostMark::Option, CostMark::Preset, CostMark::Measured, CostMark::Current})
+    for (const auto kind :
+         {CostMark::Option, CostMark::Preset, CostMark::Measured, CostMark::Run, CostMark::Current})
         for (const CostMark& m : data.marks) {
             if (m.kind != kind || !isShown(m)) continue;
             if (m.high > m.low && m.low > 0) paintWhisker(p, axes, m);
             paintMark(p, kind, at(m));
         }
-    for (const auto kind : {CostMark::Current, CostMark::Measured, CostMark::Preset, CostMark::Option})
+    for (const auto kind :
+         {CostMark::Current, CostMark::Run, CostMark::Measured, CostMark::Preset, CostMark::Option})
         for (const CostMark& m : data.marks)
             if (m.kind == kind && isShown(m)) labels.write(at(m), m.label, kind == CostMark::Current);
     p.setClipping(false);
@@ -225,20 +252,27 @@ PlotAxes CostChart::axesFor(const QSizeF& size) const {
         left = low = 0.1;
         right = high = 1;
     }
-    const double room = right > left ? 0.04 * (right - left) : std::max(1e-6, 0.1 * std::fabs(left));
-    left -= room;
-    right += room;
+    if (m_data->xLog) {
+        const double room = std::max(1.1, std::pow(right / left, 0.04));
+        left /= room;
+        right *= room;
+    } else {
+        const double room = right > left ? 0.04 * (right - left) : std::max(1e-6, 0.1 * std::fabs(left));
+        left -= room;
+        right += room;
+    }
     low /= 2.2; // room for labels
     high *= 2.4;
     PlotAxes axes;
     axes.yTicks = logTicks(low, high, std::max(2, int(size.height() / 42)));
-    axes.xTicks = linearTicks(left, right, std::max(4, int(size.width() / 80)));
+    const int xTicks = std::max(4, int(size.width() / 80));
+    axes.xTicks = m_data->xLog ? logTicks(left, right, xTicks) : linearTicks(left, right, xTicks);
     axes.xTitle = m_data->xTitle;
     axes.yTitle = m_data->yTitle;
     const double axis = leftAxisWidth(axes.yTicks, true), top = kLegendHeight + 6;
     axes.plot = QRectF(axis, top, std::max(40.0, size.width() - axis - kMargin),
                        std::max(30.0, size.height() - top - bottomAxisHeight(true)));
-    axes.x = {left, right, axes.plot.left(), axes.plot.right(), false};
+    axes.x = {left, right, axes.plot.left(), axes.plot.right(), m_data->xLog};
     axes.y = {low, high, axes.plot.bottom(), axes.plot.top(), true};
     return axes;
 }
@@ -353,7 +387,7 @@ void CostChart::renderTo(QPainter& painter, const QSize& size) const {
 
 QString CostChart::toCsv() const {
     if (isEmpty()) return {};
-    static const char* const kinds[] = {"preset", "option", "measured", "current"};
+    static const char* const kinds[] = {"preset", "option", "measured", "run", "current"};
     QString csv =
         QStringLiteral("kind,label,%1,%2\n").arg(csvField(m_data->xTitle), csvField(m_data->yTitle));
     const auto row = [&](const char* kind, const QString& label, double x, double y) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// CostChart: damage against size on a logarithmic scale: a line of the best that can be had, marks beside it,
-// the place where one is and a target. Mouse: hover reads a mark, click activates it. Keys: Left and Right
-// walk through the marks, Return activates.
+// CostChart: damage on a logarithmic scale, against size or against what was predicted: a line of the best
+// that can be had, marks beside it, the place where one is and a target. Mouse: hover reads a mark, click
+// activates it. Keys: Left and Right walk through the marks, Return activates.
 #pragma once
 
 #include "widgets/charts/ChartAxis.h"
@@ -15,7 +15,7 @@
 namespace qs::ui {
 
 struct CostMark {
-    enum Kind { Preset, Option, Measured, Current };
+    enum Kind { Preset, Option, Measured, Run, Current };
     Kind kind = Preset;
     double x = 0, y = 0;      ///< y > 0: others cannot be shown on this scale and are left out
     QString label;            ///< beside the mark; may be empty
@@ -29,9 +29,11 @@ struct CostChartData {
     QVector<QPointF> line; ///< ascending x
     QString lineLabel;
     QVector<CostMark> marks;
-    QString markLabels[4];         ///< legend, by kind; "" leaves it out
+    QString markLabels[5];         ///< legend, by kind; "" leaves it out
     std::optional<double> targetX; ///< a vertical line
     QString targetLabel;
+    bool xLog = false;     ///< every x > 0
+    QString diagonalLabel; ///< draws y = x with this in the legend; "": does not
 
     bool isEmpty() const { return line.isEmpty() && marks.isEmpty(); }
 };

@@ -341,9 +341,31 @@ private:
         page->findChild<ui::SegmentedButtons*>("tuneLists")->setCurrentIndex(0);
         page->targetButtons()->setCurrentIndex(0);
         settle();
+        predictions();
         m_window->action(QStringLiteral("undo"))->trigger();
         page->state()->setLocked({3, 4}, false);
         m_dock.clear();
+    }
+
+    /// Predicted against measured: before, under way, and of two scores.
+    void predictions() {
+        TunePage* page = m_window->tunePage();
+        m_window->action(QStringLiteral("predictions"))->trigger();
+        settle();
+        shoot("4-tune-unchecked");
+        PredictionState* state = page->prediction()->state();
+        page->prediction()->measureButton()->click();
+        waitFor("random recipes", [state] { return !state->measuring(); });
+        settle();
+        shoot("4-tune-check");
+        page->scoreBox()->setCurrentIndex(page->scoreBox()->findData(QStringLiteral("weight_error")));
+        page->prediction()->chart()->setFocus();
+        QTest::keyClick(page->prediction()->chart(), Qt::Key_Right);
+        settle();
+        shoot("4-tune-check-errors");
+        page->scoreBox()->setCurrentIndex(page->scoreBox()->findData(QStringLiteral("linearity")));
+        page->findChild<ui::SegmentedButtons*>("tuneViews")->setCurrentIndex(0);
+        settle();
     }
 
     /// A second run at fewer bits, a token's card, greedy texts, and one under another protocol.

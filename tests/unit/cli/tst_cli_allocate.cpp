@@ -132,6 +132,41 @@ private slots:
         QVERIFY2(std::fabs(measured - kl) <= 1e-3 * kl, qPrintable(QString("%1, %2").arg(measured).arg(kl)));
     }
 
+    /// Random recipes, predicted by hand from the table's numbers.
+    void checksPredictions() {
+        const QStringList check = {"--check", "4", "--window", "64", "--samples", "4"};
+        const Outcome o = cli(allocate(check));
+        QS_EXIT(o, 0);
+        QFile file(m_table);
+        QVERIFY(file.open(QIODevice::ReadOnly));
+        const json table = json::parse(file.readAll().toStdString()), result = o.json();
+        QCOMPARE(result.at("points").size(), size_t(4));
+        double logRatio = 0;
+        for (const json& p : result.at("points")) {
+            double predicted = 0;
+            for (size_t r = 0; r < table.at("rows").size(); ++r) {
+                const json& row = table.at("rows")[r];
+                predicted +=
+                    row.at("alpha").get<double>() *
+                    row.at("cells")[p.at("candidates")[r].get<size_t>()].at("weight_error").get<double>();
+            }
+            QVERIFY(std::fabs(p.at("predicted").get<double>() / predicted - 1) < 1e-9);
+            QVERIFY(p.at("kl").get<double>() > 0 && p.at("kl_stderr").get<double>() > 0);
+            logRatio += std::log(p.at("kl").get<double>() / predicted) / 4;
+        }
+        QVERIFY(std::fabs(result.at("ratio").get<double>() / std::exp(logRatio) - 1) < 1e-9);
+        QVERIFY(std::fabs(result.at("rank_correlation").get<double>()) <= 1);
+        const Outcome people = cli(QStringList{"allocate", model(), "--table", m_table} + check);
+        QS_EXIT(people, 0);
+        QVERIFY2(people.out.contains("Rank correlation") && people.out.contains("Measured / predicted"),
+                 people.out.constData());
+        const Outcome errors = cli(allocate(check + QStringList{"--score", "weight_error"}));
+        QS_EXIT(errors, 0);
+        QVERIFY(errors.json().at("ratio").is_null());
+        // The recipes do not depend on the score.
+        QVERIFY(errors.json().at("points")[3].at("kl") == result.at("points")[3].at("kl"));
+    }
+
     void refusals_data() {
         QTest::addColumn<QStringList>("arguments");
         QTest::addColumn<int>("code");
@@ -149,6 +184,9 @@ private slots:
         row("no entropy", {"--target-bpw", "4", "--score", "entropy"}, 1, "is not measured: entropy");
         row("no evaluation", {"--target-bpw", "4", "--allocator", "bisection", "--evaluations", "0"}, 2,
             "--evaluations");
+        row("check what is not measured", {"--check", "4", "--score", "kl_alone"}, 1,
+            "is not measured: alone");
+        row("check one", {"--check", "1"}, 2, "--check");
         row("no loss", {"--target-ppl", "2", "--score", "weight_error"}, 1, "is no loss");
     }
     void refusals() {
