@@ -55,6 +55,9 @@ PredictionPane::PredictionPane(Session* session, const TuneState* tune, QWidget*
     layout->setSpacing(0);
     m_summary = m_row->addLabel({});
     m_summary->setObjectName(QStringLiteral("predictionSummary"));
+    m_summary->setToolTip(
+        tr("1: the score orders recipes as the model does. Measured / predicted is the geometric "
+           "mean over the recipes; runs do not count."));
     m_row->addStretch();
     m_measure->setObjectName(QStringLiteral("predictionMeasure"));
     m_row->addWidget(m_measure);
@@ -122,13 +125,11 @@ QString PredictionPane::summaryText(const PredictionCheck& check) const {
     if (m_state.measuring() && check.known < 2) return tr("Measuring recipes…");
     if (check.points.empty()) return {};
     if (check.known == 0) return tr("The score of these recipes is not measured.");
-    const QString recipes = tr("%n recipes", nullptr, int(check.known));
-    QString text =
-        std::isfinite(check.rankCorrelation)
-            ? tr("Rank correlation %1 (Spearman, %2)").arg(ui::formatFixed(check.rankCorrelation, 3), recipes)
-            : tr("Rank correlation not defined (%1)").arg(recipes);
+    if (!std::isfinite(check.rankCorrelation)) return tr("Too few recipes for a rank correlation.");
+    QString text = tr("Rank correlation %1 (Spearman, %n recipes)", nullptr, int(check.known))
+                       .arg(ui::formatFixed(check.rankCorrelation, 3));
     if (std::isfinite(check.ratio))
-        text += tr(" · measured / predicted %1 (geometric mean)").arg(ui::formatNumber(check.ratio));
+        text += tr(" · measured / predicted %1").arg(ui::formatNumber(check.ratio));
     return text;
 }
 
