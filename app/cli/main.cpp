@@ -3,7 +3,6 @@
 #include "app/cli/command.h"
 #include "app/cli/help.h"
 #include "app/cli/interrupt.h"
-#include "core/base/large_blocks.h"
 
 #include <cstring>
 
@@ -88,7 +87,6 @@ int run(int argc, char** argv) {
 } // namespace
 
 int main(int argc, char** argv) {
-    qs::keepLargeBlocks();
     try {
         return run(argc, argv);
     } catch (const std::bad_alloc&) {
