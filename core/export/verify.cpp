@@ -36,7 +36,9 @@ Result<std::string> hashOf(const fs::path& file, const JobContext& job) {
     Sha256 hash;
     for (size_t at = 0; at < bytes.size(); at += kPiece) {
         QS_CHECK(job.checkpoint());
-        hash.update(bytes.subspan(at, std::min(kPiece, bytes.size() - at)));
+        const size_t n = std::min(kPiece, bytes.size() - at);
+        hash.update(bytes.subspan(at, n));
+        map->doneWith(at, n); // the file may be larger than memory
     }
     return hash.hex();
 }
