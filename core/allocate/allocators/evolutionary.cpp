@@ -118,8 +118,9 @@ private:
     static std::vector<Individual> survivors(std::vector<Individual> all) {
         // Twins would crowd out the rest.
         std::ranges::stable_sort(all, {}, &Individual::chosen);
-        const auto twins = std::ranges::unique(all, {}, &Individual::chosen);
-        all.erase(twins.begin(), twins.end());
+        all.erase(std::unique(all.begin(), all.end(),
+                              [](const Individual& a, const Individual& b) { return a.chosen == b.chosen; }),
+                  all.end());
         std::vector<Objectives> objectives;
         for (const Individual& i : all)
             objectives.push_back(i.objectives);

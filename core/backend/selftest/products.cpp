@@ -142,19 +142,19 @@ void addProducts(Cases& cases, Precision precision) {
                                   {1, 520, 2100},
                                   {300, 96, 2100}})
         cases.push_back({"linear" + suffix, fmt::format("x [{0}, {1}], w [{2}, {1}]", t, k, n), 1e-4,
-                         [t, k, n](Backend& be) { return linear(be, t, k, n); }});
+                         [t = t, k = k, n = n](Backend& be) { return linear(be, t, k, n); }});
     for (const auto& [t, n] : {std::array<size_t, 2>{1500, 77}, {2500, 20}, {3, 300}, {60, 1400}})
         cases.push_back({"Sigma" + suffix, fmt::format("x [{}, {}]", t, n), 1e-5,
-                         [t, n](Backend& be) { return sigma(be, t, n); }});
+                         [t = t, n = n](Backend& be) { return sigma(be, t, n); }});
     for (const size_t n : {1, 83, 200})
         cases.push_back({"upper factor", fmt::format("H [{0}, {0}]", n), 1e-9,
                          [n](Backend& be) { return upperFactor(be, n); }});
     for (const auto& [k, m, n] : {std::array<size_t, 3>{13, 21, 17}, {128, 200, 130}})
         cases.push_back({"add product", fmt::format("a [{0}, {1}], b [{0}, {2}]", k, m, n), 1e-5,
-                         [k, m, n](Backend& be) { return addProduct(be, k, m, n); }});
+                         [k = k, m = m, n = n](Backend& be) { return addProduct(be, k, m, n); }});
     for (const auto& [c, r] : {std::array<size_t, 2>{1, 1}, {16, 70}, {128, 33}})
         cases.push_back({"GPTQ columns", fmt::format("w [{}, {}]", c, r), 1e-4,
-                         [c, r](Backend& be) { return gptqColumns(be, c, r); }});
+                         [c = c, r = r](Backend& be) { return gptqColumns(be, c, r); }});
 }
 
 } // namespace qs::selftest
