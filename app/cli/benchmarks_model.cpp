@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 namespace qs::cli {
 
@@ -123,62 +124,80 @@ Result<double> gptqSeconds(Backend& backend, size_t rows, size_t cols, const Mat
     });
 }
 
-/// 2 x factor and inverse (n^3 / 3 each, as METHODS counts them) and the updates.
+/// Factor and inverse, n^3 / 3 each, and the updates.
 double gptqFlops(size_t rows, size_t cols) {
     const double n = double(cols), m = double(rows);
     return 2.0 / 3.0 * n * n * n + m * n * n;
 }
 
-} // namespace
+using Sites = std::map<std::string, Collected>;
 
-Result<Figures> benchModel(Backend& backend, const Ceilings& ceilings, const JobContext& job) {
-    Figures out;
-    RandomWeights weights;
-    const ModelSpec spec = llamaShape(weights);
-    const double ceiling = backend.precision() == Precision::BF16 ? ceilings.bf16 : ceilings.f32;
-    const std::string of = fmt::format("{} product rate", precisionName(backend.precision()));
-    QS_TRY(Forward forward, Forward::create(spec, backend, kWindow));
-    QS_TRY(const DeviceBlock block, forward.loadBlock(0, weights));
-    const Matrix hidden = randomMatrix(kTokens, kHidden, 5);
-    Tensor x;
-    const auto run = [&](const SiteHook& hook) -> Result<void> {
-        QS_CHECK(backend.upload(hidden.view(), x));
-        QS_CHECK(forward.runBlock(0, block, x, hook));
+/// One block of the shape with random hidden states, run forward.
+class BlockBench {
+public:
+    static Result<std::unique_ptr<BlockBench>> create(Backend& backend) {
+        std::unique_ptr<BlockBench> b(new BlockBench(backend));
+        QS_TRY(Forward forward, Forward::create(b->spec_, backend, kWindow));
+        b->forward_.emplace(std::move(forward));
+        QS_TRY(b->block_, b->forward_->loadBlock(0, b->weights_));
+        return b;
+    }
+
+    Result<void> run(const SiteHook& hook) {
+        QS_CHECK(backend_.upload(hidden_.view(), x_));
+        QS_CHECK(forward_->runBlock(0, block_, x_, hook));
         Matrix done(kTokens, kHidden);
-        return backend.download(x, done.view());
-    };
-    QS_TRY(const double forwardSeconds, seconds([&] { return run({}); }));
-    QS_CHECK(job.checkpoint());
-    const double blockWeights =
+        return backend_.download(x_, done.view());
+    }
+
+    /// A run that collects what calibration does.
+    Result<void> calibrate(Sites& sites) {
+        return run([&](const std::string& site, const Tensor& at) -> Result<void> {
+            Collected& c = sites.at(site);
+            QS_CHECK(backend_.accumulateSigma(at, c.sigma));
+            Matrix storage;
+            QS_TRY(const ConstMatrixView host, backend_.hostView(at, storage));
+            c.stats.add(host);
+            return {};
+        });
+    }
+
+    Sites sites() const {
+        Sites out;
+        for (const LinearSpec* l : spec_.blocks[0].linears())
+            out.try_emplace(l->site, l->in);
+        return out;
+    }
+
+    Result<double> headSeconds() {
+        QS_TRY(Head head, Head::create(spec_, weights_, backend_));
+        return seconds([&]() -> Result<void> {
+            QS_CHECK(head.logits(hidden_.view()));
+            return {};
+        });
+    }
+
+private:
+    explicit BlockBench(Backend& backend) : backend_(backend), spec_(llamaShape(weights_)) {}
+
+    Backend& backend_;
+    RandomWeights weights_; ///< before spec_, which declares them
+    ModelSpec spec_;
+    std::optional<Forward> forward_;
+    DeviceBlock block_;
+    Matrix hidden_ = randomMatrix(kTokens, kHidden, 5);
+    Tensor x_;
+};
+
+/// Of the forward pass of a block over kTokens tokens; half of the scores are causal.
+double blockFlops() {
+    const double weights =
         double(kHidden) * (2.0 * kHidden + 2.0 * kKvHeads * kHeadDim + 3.0 * kIntermediate);
-    const double flops = kTokens * (2 * blockWeights + 2.0 * kWindow * kHidden);
-    out.push_back({fmt::format("forward of a block, {} tokens in windows of {}", kTokens, kWindow),
-                   flops / forwardSeconds * kGiga, "GFLOP/s", ceiling, of});
-    std::map<std::string, Collected> sites;
-    for (const LinearSpec* l : spec.blocks[0].linears())
-        sites.try_emplace(l->site, l->in);
-    const SiteHook collect = [&](const std::string& site, const Tensor& at) -> Result<void> {
-        Collected& c = sites.at(site);
-        QS_CHECK(backend.accumulateSigma(at, c.sigma));
-        Matrix storage;
-        QS_TRY(const ConstMatrixView host, backend.hostView(at, storage));
-        c.stats.add(host);
-        return {};
-    };
-    QS_TRY(const double calibrationSeconds, seconds([&] { return run(collect); }));
-    QS_CHECK(job.checkpoint());
-    out.push_back(
-        {"calibration of a block, times its forward", calibrationSeconds / forwardSeconds, "x", 0, ""});
-    QS_TRY(Head head, Head::create(spec, weights, backend));
-    QS_TRY(const double headSeconds, seconds([&]() -> Result<void> {
-               QS_CHECK(head.logits(hidden.view()));
-               return {};
-           }));
-    QS_CHECK(job.checkpoint());
-    out.push_back({fmt::format("forward of {} such blocks and the head", kBlocks),
-                   kTokens / (kBlocks * forwardSeconds + headSeconds), "tokens/s", 0, ""});
-    for (auto& site : sites)
-        linalg::mirrorUpper(site.second.sigma.view());
+    return kTokens * (2 * weights + 2.0 * kWindow * kHidden);
+}
+
+Result<void> benchGptq(Backend& backend, const Sites& sites, const Ceilings& ceilings, const JobContext& job,
+                       Figures& out) {
     for (const auto& [rows, cols, site] : {std::tuple<size_t, size_t, const char*>{kHidden, kHidden, "attn"},
                                            {kIntermediate, kHidden, "mlp"},
                                            {kHidden, kIntermediate, "down"}}) {
@@ -187,6 +206,32 @@ Result<Figures> benchModel(Backend& backend, const Ceilings& ceilings, const Job
                        gptqFlops(rows, cols) / s * kGiga, "GFLOP/s", ceilings.f32, "f32 product rate"});
         QS_CHECK(job.checkpoint());
     }
+    return {};
+}
+
+} // namespace
+
+Result<Figures> benchModel(Backend& backend, const Ceilings& ceilings, const JobContext& job) {
+    Figures out;
+    QS_TRY(const auto bench, BlockBench::create(backend));
+    QS_TRY(const double forwardSeconds, seconds([&] { return bench->run({}); }));
+    QS_CHECK(job.checkpoint());
+    out.push_back({fmt::format("forward of a block, {} tokens in windows of {}", kTokens, kWindow),
+                   blockFlops() / forwardSeconds * kGiga, "GFLOP/s",
+                   backend.precision() == Precision::BF16 ? ceilings.bf16 : ceilings.f32,
+                   fmt::format("{} product rate", precisionName(backend.precision()))});
+    Sites sites = bench->sites();
+    QS_TRY(const double calibrationSeconds, seconds([&] { return bench->calibrate(sites); }));
+    QS_CHECK(job.checkpoint());
+    out.push_back(
+        {"calibration of a block, times its forward", calibrationSeconds / forwardSeconds, "x", 0, ""});
+    QS_TRY(const double headSeconds, bench->headSeconds());
+    QS_CHECK(job.checkpoint());
+    out.push_back({fmt::format("forward of {} such blocks and the head", kBlocks),
+                   kTokens / (kBlocks * forwardSeconds + headSeconds), "tokens/s", 0, ""});
+    for (auto& site : sites)
+        linalg::mirrorUpper(site.second.sigma.view());
+    QS_CHECK(benchGptq(backend, sites, ceilings, job, out));
     return out;
 }
 

@@ -15,7 +15,8 @@ namespace qs::linalg {
 
 namespace {
 
-constexpr int kRowMajor = 101, kNoTranspose = 111, kTranspose = 112;
+constexpr int kRowMajor = 101, kNoTranspose = 111, kTranspose = 112, kLower = 122, kNonUnit = 131,
+              kRight = 142;
 
 std::atomic<int>& threadCount() {
     static std::atomic<int> count{hardwareThreads()};
@@ -28,13 +29,6 @@ using ConstMapF = Eigen::Map<const RowMajorF, 0, Strided>;
 using MapF = Eigen::Map<RowMajorF, 0, Strided>;
 using MapD = Eigen::Map<Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>, 0,
                         Eigen::OuterStride<>>;
-
-/// OpenBLAS runs on one thread but for the factorizations, which it cuts better than a caller can.
-struct BlasThreads {
-    BlasThreads(const OpenBlas& blas, int n) : blas_(blas) { blas_.setNumThreads(n); }
-    ~BlasThreads() { blas_.setNumThreads(1); }
-    const OpenBlas& blas_;
-};
 
 ConstMapF mapConst(ConstMatrixView m) {
     return ConstMapF(m.data, Eigen::Index(m.rows), Eigen::Index(m.cols), Strided(Eigen::Index(m.stride)));
@@ -120,15 +114,58 @@ void gemm(bool ta, bool tb, float alpha, ConstMatrixView a, ConstMatrixView b, f
     });
 }
 
-// LAPACK is column-major: our row-major lower triangle is its upper one, so "U" with h = U^T U gives exactly
-// our L = U^T.
+namespace {
+
+// Blocked and right-looking (Golub and Van Loan, Matrix Computations, 4.2.9), tiles on our own threads as for
+// products. LAPACK is column-major: our row-major lower triangle is its upper one, so "U" with h = U^T U
+// gives exactly our L = U^T. Returns the 1-based pivot that failed, or 0.
+int choleskyTiles(const OpenBlas& blas, MatrixViewT<double> h) {
+    constexpr size_t kBlock = 256;
+    const size_t n = h.rows;
+    const int stride = int(h.stride);
+    for (size_t first = 0; first < n; first += kBlock) {
+        const size_t count = std::min(kBlock, n - first), rest = first + count;
+        const int size = int(count);
+        double* diagonal = h.row(first) + first;
+        int info = 0;
+        blas.dpotrf("U", &size, diagonal, &stride, &info);
+        if (info != 0) return int(first) + info;
+        const size_t tiles = (n - rest + kBlock - 1) / kBlock;
+        const auto tileRows = [&](size_t t) { return int(std::min(kBlock, n - rest - t * kBlock)); };
+        const auto panel = [&](size_t t) { return h.row(rest + t * kBlock) + first; };
+        parallelFor(tiles, 1, [&](size_t begin, size_t end) {
+            for (size_t t = begin; t < end; ++t)
+                blas.dtrsm(kRowMajor, kRight, kLower, kTranspose, kNonUnit, tileRows(t), size, 1.0, diagonal,
+                           stride, panel(t), stride);
+        });
+        // Tile (r, c) of the rest, c <= r, is number r (r + 1) / 2 + c.
+        parallelFor(tiles * (tiles + 1) / 2, 1, [&](size_t begin, size_t end) {
+            for (size_t i = begin; i < end; ++i) {
+                size_t r = 0;
+                while ((r + 1) * (r + 2) / 2 <= i)
+                    ++r;
+                const size_t c = i - r * (r + 1) / 2;
+                double* to = h.row(rest + r * kBlock) + rest + c * kBlock;
+                if (r == c) // leaves what is above the diagonal
+                    blas.dsyrk(kRowMajor, kLower, kNoTranspose, tileRows(r), size, -1.0, panel(r), stride,
+                               1.0, to, stride);
+                else
+                    blas.dgemm(kRowMajor, kNoTranspose, kTranspose, tileRows(r), tileRows(c), size, -1.0,
+                               panel(r), stride, panel(c), stride, 1.0, to, stride);
+            }
+        });
+    }
+    return 0;
+}
+
+} // namespace
+
 Result<void> choleskyLower(MatrixViewT<double> h) {
     assert(h.rows == h.cols);
     const int n = int(h.rows), stride = int(h.stride);
     int info = 0;
     if (const OpenBlas* blas = openBlas()) {
-        const BlasThreads all(*blas, threads());
-        blas->dpotrf("U", &n, h.data, &stride, &info);
+        info = choleskyTiles(*blas, h);
     } else {
         MapD map(h.data, n, n, Strided(stride));
         Eigen::LLT<Eigen::Ref<Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>> llt(
@@ -147,7 +184,6 @@ Result<void> invertLower(MatrixViewT<double> l) {
     const int n = int(l.rows), stride = int(l.stride);
     if (const OpenBlas* blas = openBlas()) {
         int info = 0;
-        const BlasThreads all(*blas, threads());
         blas->dtrtri("U", "N", &n, l.data, &stride, &info);
         if (info != 0)
             return Error{

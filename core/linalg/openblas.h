@@ -13,6 +13,12 @@ struct OpenBlas {
     // CBLAS with its 32-bit integer interface; 101 row-major, 111 no transpose, 112 transpose.
     void (*sgemm)(int, int, int, int, int, int, float, const float*, int, const float*, int, float, float*,
                   int);
+    void (*dgemm)(int, int, int, int, int, int, double, const double*, int, const double*, int, double,
+                  double*, int);
+    // 121 upper, 122 lower triangle.
+    void (*dsyrk)(int, int, int, int, int, double, const double*, int, double, double*, int);
+    // 141 left, 142 right; 131 a diagonal that is not all ones.
+    void (*dtrsm)(int, int, int, int, int, int, int, double, const double*, int, double*, int);
     // LAPACK (Fortran, column-major).
     void (*dpotrf)(const char*, const int*, double*, const int*, int*);
     void (*dtrtri)(const char*, const char*, const int*, double*, const int*, int*);

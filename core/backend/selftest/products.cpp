@@ -146,7 +146,7 @@ void addProducts(Cases& cases, Precision precision) {
     for (const auto& [t, n] : {std::array<size_t, 2>{1500, 77}, {2500, 20}, {3, 300}, {60, 1400}})
         cases.push_back({"Sigma" + suffix, fmt::format("x [{}, {}]", t, n), 1e-5,
                          [t = t, n = n](Backend& be) { return sigma(be, t, n); }});
-    for (const size_t n : {1, 83, 200})
+    for (const size_t n : {1, 83, 200, 600})
         cases.push_back({"upper factor", fmt::format("H [{0}, {0}]", n), 1e-9,
                          [n](Backend& be) { return upperFactor(be, n); }});
     for (const auto& [k, m, n] : {std::array<size_t, 3>{13, 21, 17}, {128, 200, 130}})
