@@ -65,7 +65,8 @@ void ExportSizes::refresh() {
         return Payload::of(std::move(sizes));
     };
     JobHandle* job = m_session->pool()->post({QStringLiteral("export-sizes"), tr("Sizes"), false, 4}, body);
-    job->then(this, [this](const Outcome& outcome) {
+    job->then(this, [this, run](const Outcome& outcome) {
+        if (m_session->run() != run) return; // the model was closed, or another run opened, meanwhile
         if (const auto sizes = outcome.as<Sizes>()) showSizes(*sizes);
     });
 }
