@@ -5,7 +5,7 @@
 #include "core/backend/backend.h"
 #include "core/base/job.h"
 
-#include <optional>
+#include <functional>
 
 namespace qs::cli {
 
@@ -24,6 +24,9 @@ struct Ceilings {
     double f32 = 0, bf16 = 0; ///< GFLOP/s
     double readBytes = 0;     ///< GB/s, a sum of float32 in host memory
 };
+
+/// Best wall seconds of a call that may fail.
+Result<double> secondsOf(const std::function<Result<void>()>& call);
 
 Result<Ceilings> measureCeilings(const std::string& device, int threads, const JobContext& job);
 /// Operations of one backend at the shapes of a 1.1 B-parameter Llama.

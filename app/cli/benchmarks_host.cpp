@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/cli/benchmarks.h"
 #include "core/backend/selftest/cases.h"
-#include "core/base/timing.h"
 #include "core/codec/codec.h"
 #include "core/codec/ggml_encode.h"
 #include "core/metrics/channel_stats.h"
@@ -10,7 +9,6 @@
 #include "core/tensor/ggml_blocks.h"
 
 #include <fmt/format.h>
-#include <functional>
 #include <nlohmann/json.hpp>
 
 namespace qs::cli {
@@ -22,12 +20,8 @@ constexpr double kGiga = 1e-9;
 
 /// GB/s of `bytes` that a call works on.
 Result<double> rate(double bytes, const std::function<Result<void>()>& call) {
-    Result<void> failed;
-    const Timing t = bestTiming([&] {
-        if (auto r = call(); !r) failed = std::move(r);
-    });
-    if (!failed) return failed.takeError();
-    return bytes / t.wall * kGiga;
+    QS_TRY(const double seconds, secondsOf(call));
+    return bytes / seconds * kGiga;
 }
 
 /// float16 weights to blocks of llama.cpp.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/cli/benchmarks.h"
 #include "core/backend/selftest/cases.h"
-#include "core/base/timing.h"
 #include "core/linalg/second_moment.h"
 #include "core/metrics/channel_stats.h"
 #include "core/model/forward.h"
@@ -88,17 +87,6 @@ ModelSpec llamaShape(RandomWeights& weights) {
     return spec;
 }
 
-/// Best wall seconds of a call that may fail.
-template<class F>
-Result<double> seconds(const F& call) {
-    Result<void> failed;
-    const Timing t = bestTiming([&] {
-        if (auto r = call(); !r) failed = std::move(r);
-    });
-    if (!failed) return failed.takeError();
-    return t.wall;
-}
-
 /// What calibration collects of a site: Sigma and channel statistics.
 struct Collected {
     MatrixD sigma;
@@ -118,7 +106,7 @@ Result<double> gptqSeconds(Backend& backend, size_t rows, size_t cols, const Mat
     in.sigma = &sigma;
     in.params = Params::defaults(method->params);
     in.backend = &backend;
-    return seconds([&]() -> Result<void> {
+    return secondsOf([&]() -> Result<void> {
         QS_CHECK(method->quantize(in, {}));
         return {};
     });
@@ -171,7 +159,7 @@ public:
 
     Result<double> headSeconds() {
         QS_TRY(Head head, Head::create(spec_, weights_, backend_));
-        return seconds([&]() -> Result<void> {
+        return secondsOf([&]() -> Result<void> {
             QS_CHECK(head.logits(hidden_.view()));
             return {};
         });
@@ -214,14 +202,14 @@ Result<void> benchGptq(Backend& backend, const Sites& sites, const Ceilings& cei
 Result<Figures> benchModel(Backend& backend, const Ceilings& ceilings, const JobContext& job) {
     Figures out;
     QS_TRY(const auto bench, BlockBench::create(backend));
-    QS_TRY(const double forwardSeconds, seconds([&] { return bench->run({}); }));
+    QS_TRY(const double forwardSeconds, secondsOf([&] { return bench->run({}); }));
     QS_CHECK(job.checkpoint());
     out.push_back({fmt::format("forward of a block, {} tokens in windows of {}", kTokens, kWindow),
                    blockFlops() / forwardSeconds * kGiga, "GFLOP/s",
                    backend.precision() == Precision::BF16 ? ceilings.bf16 : ceilings.f32,
                    fmt::format("{} product rate", precisionName(backend.precision()))});
     Sites sites = bench->sites();
-    QS_TRY(const double calibrationSeconds, seconds([&] { return bench->calibrate(sites); }));
+    QS_TRY(const double calibrationSeconds, secondsOf([&] { return bench->calibrate(sites); }));
     QS_CHECK(job.checkpoint());
     out.push_back(
         {"calibration of a block, times its forward", calibrationSeconds / forwardSeconds, "x", 0, ""});

@@ -19,17 +19,6 @@ constexpr size_t kTokens = 2048, kWindow = 512, kHidden = 2048, kIntermediate = 
                  kKvHeads = 4;
 constexpr double kGiga = 1e-9;
 
-/// Best wall time of an operation that may fail; the last call's download waits for the device.
-template<class F>
-Result<double> seconds(const F& operation) {
-    Result<void> failed;
-    const Timing t = bestTiming([&] {
-        if (auto r = operation(); !r) failed = std::move(r);
-    });
-    if (!failed) return failed.takeError();
-    return t.wall;
-}
-
 /// Waits until what was queued before is done.
 Result<void> finish(Backend& be, const Tensor& t) {
     const Tensor one{t.buffer, 1, 1};
@@ -42,7 +31,7 @@ Result<double> linearRate(Backend& be, size_t tokens, size_t in, size_t out) {
     Tensor w;
     QS_CHECK(be.uploadWeight(randomMatrix(out, in, 2).view(), w));
     QS_TRY(Tensor y, be.allocate(tokens, out));
-    QS_TRY(const double s, seconds([&]() -> Result<void> {
+    QS_TRY(const double s, secondsOf([&]() -> Result<void> {
                QS_CHECK(be.linear(x, w, nullptr, y));
                return finish(be, y);
            }));
@@ -79,7 +68,7 @@ Result<void> benchProducts(Backend& be, const Ceilings& c, Figures& out) {
     }
     QS_TRY(const Tensor x, up(be, randomMatrix(kTokens, kIntermediate, 3)));
     MatrixD sigma(kIntermediate, kIntermediate);
-    QS_TRY(const double s, seconds([&] { return be.accumulateSigma(x, sigma); }));
+    QS_TRY(const double s, secondsOf([&] { return be.accumulateSigma(x, sigma); }));
     out.push_back({fmt::format("Sigma, x [{}, {}]", kTokens, kIntermediate),
                    double(kTokens) * kIntermediate * kIntermediate / s * kGiga, "GFLOP/s", ceiling, of});
     return {};
@@ -93,7 +82,7 @@ Result<void> benchAttention(Backend& be, const Ceilings& c, Figures& out) {
     QS_TRY(Tensor y, be.allocate(kTokens, kHidden));
     const AttentionShape shape{
         .heads = kHeads, .kvHeads = kKvHeads, .windowLength = kWindow, .scale = 0.125f, .keyBias = {}};
-    QS_TRY(const double s, seconds([&]() -> Result<void> {
+    QS_TRY(const double s, secondsOf([&]() -> Result<void> {
                QS_CHECK(be.attention(q, k, v, shape, y));
                return finish(be, y);
            }));
@@ -110,7 +99,7 @@ Result<void> benchRows(Backend& be, const Ceilings& c, Figures& out) {
     QS_TRY(const Tensor gain, up(be, randomMatrix(1, kIntermediate, 9)));
     const double bytes = double(kTokens) * kIntermediate * sizeof(float);
     const auto add = [&](const char* what, double moved, const auto& operation) -> Result<void> {
-        QS_TRY(const double s, seconds([&]() -> Result<void> {
+        QS_TRY(const double s, secondsOf([&]() -> Result<void> {
                    QS_CHECK(operation());
                    return finish(be, x);
                }));
@@ -127,6 +116,15 @@ Result<void> benchRows(Backend& be, const Ceilings& c, Figures& out) {
 }
 
 } // namespace
+
+Result<double> secondsOf(const std::function<Result<void>()>& call) {
+    Result<void> failed;
+    const Timing t = bestTiming([&] {
+        if (auto r = call(); !r) failed = std::move(r);
+    });
+    if (!failed) return failed.takeError();
+    return t.wall;
+}
 
 Result<Ceilings> measureCeilings(const std::string& device, int threads, const JobContext& job) {
     Ceilings c;

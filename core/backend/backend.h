@@ -144,7 +144,8 @@ struct BackendInfo {
 };
 /// Every backend this build knows, with the reason for the absent ones.
 std::vector<BackendInfo> listBackends();
-/// "auto", "cpu", "cuda:N". Error::Backend with the reason when it cannot be had.
+/// "auto" (the first GPU that can be used, else the CPU), "cpu", "cuda:N". Error::Backend with the reason
+/// when it cannot be had.
 Result<std::unique_ptr<Backend>> makeBackend(const std::string& device, int threads = 0,
                                              Precision precision = Precision::F32);
 

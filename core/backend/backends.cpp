@@ -21,8 +21,10 @@ Result<std::unique_ptr<Backend>> makeBackend(const std::string& device, int thre
     if (device == "cpu") return makeCpuBackend(threads, precision);
     if (device == "cuda") return makeCudaBackend(0, precision);
     if (device == "auto") {
-        auto gpu = makeCudaBackend(0, precision);
-        return gpu ? std::move(gpu) : makeCpuBackend(threads, precision);
+        // A GPU that is there and cannot be opened is an error: the processor would be a silent surprise.
+        for (const BackendInfo& gpu : listCudaBackends())
+            if (gpu.available) return makeBackend(gpu.id, threads, precision);
+        return makeCpuBackend(threads, precision);
     }
     if (device.rfind(cuda, 0) == 0) {
         int index = -1;

@@ -20,16 +20,6 @@ void roundRow(const float* from, uint16_t* to, size_t n) {
     floatToBfloatBulk(from, reinterpret_cast<std::byte*>(to), n);
 }
 
-/// y = x w^T of one tile.
-Result<void> multiplyTile(Bf16View x, Bf16View w, MatrixView y) {
-    const OneDnn* library = x.cols > 0 ? oneDnn() : nullptr;
-    if (library)
-        return library->multiply(
-            {y.rows, y.cols, x.cols, x.data, x.stride, 1, w.data, 1, w.stride, y.data, y.stride});
-    gemm(false, true, 1.0f, toFloat(x).view(), toFloat(w).view(), 0.0f, y);
-    return {};
-}
-
 } // namespace
 
 std::string bf16ProviderDescription() {
@@ -58,14 +48,19 @@ Result<void> gemmBf16(ConstMatrixView x, Bf16View w, MatrixView y) {
     assert(x.cols == w.cols && y.rows == x.rows && y.cols == w.rows);
     if (y.size() == 0) return {};
     const MatrixBf16 rounded = toBf16(x);
+    const OneDnn* library = x.cols > 0 ? oneDnn() : nullptr;
+    if (!library) {
+        gemm(false, true, 1.0f, toFloat(rounded.view()).view(), toFloat(w).view(), 0.0f, y);
+        return {};
+    }
     const size_t down = (y.rows + kTileRows - 1) / kTileRows, across = (y.cols + kTileCols - 1) / kTileCols;
     FirstError errors;
     parallelFor(down * across, 1, [&](size_t begin, size_t end) {
         for (size_t t = begin; t < end && !errors.failed(); ++t) {
             const size_t r = t / across * kTileRows, c = t % across * kTileCols,
                          rows = std::min(kTileRows, y.rows - r), cols = std::min(kTileCols, y.cols - c);
-            errors.note(multiplyTile(rounded.view().block(r, rows, 0, x.cols), w.block(c, cols, 0, w.cols),
-                                     y.block(r, rows, c, cols)));
+            errors.note(library->multiply({rows, cols, x.cols, rounded.row(r), rounded.cols(), 1, w.row(c), 1,
+                                           w.stride, y.row(r) + c, y.stride}));
         }
     });
     return errors.result();

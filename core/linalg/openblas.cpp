@@ -131,7 +131,6 @@ Result<OpenBlas> loadOpenBlas(const std::vector<std::string>& libraries) {
     QS_CHECK(resolve(handle, "openblas_get_config", library, api.getConfig));
     QS_CHECK(resolve(handle, "openblas_get_corename", library, api.getCoreName));
     QS_CHECK(resolve(handle, "openblas_set_num_threads", library, api.setNumThreads));
-    QS_CHECK(resolve(handle, "openblas_get_num_threads", library, api.getNumThreads));
     QS_CHECK(resolve(handle, "cblas_sgemm", library, api.sgemm));
     QS_CHECK(resolve(handle, "cblas_dgemm", library, api.dgemm));
     QS_CHECK(resolve(handle, "cblas_dsyrk", library, api.dsyrk));

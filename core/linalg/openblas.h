@@ -23,7 +23,6 @@ struct OpenBlas {
     void (*dpotrf)(const char*, const int*, double*, const int*, int*);
     void (*dtrtri)(const char*, const char*, const int*, double*, const int*, int*);
     void (*setNumThreads)(int);
-    int (*getNumThreads)();
     char* (*getCoreName)();
     char* (*getConfig)();
 };

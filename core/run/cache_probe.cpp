@@ -15,12 +15,6 @@ namespace {
 
 constexpr size_t kMostSamples = 16384;
 
-Result<Matrix> hostOf(const Tensor& x, Backend& backend) {
-    Matrix host(x.rows, x.cols);
-    QS_CHECK(backend.download(x, host.view()));
-    return host;
-}
-
 } // namespace
 
 CacheRows::CacheRows(size_t channels, size_t window, size_t exact, size_t total)
@@ -90,8 +84,9 @@ Result<void> CacheProbe::input(const DeviceAttention& w, const Tensor& x) {
 Result<void> CacheProbe::rotated(const Tensor& q, const Tensor& k) {
     if (scheme_.keyCodebook && !scheme_.windowedRope) QS_CHECK(addQueries(q));
     if (scheme_.keysBeforeRope) return {};
-    QS_TRY(const Matrix host, hostOf(k, backend_));
-    return keys_.add(host.view());
+    Matrix storage;
+    QS_TRY(const ConstMatrixView host, backend_.hostView(k, storage));
+    return keys_.add(host);
 }
 
 Result<CacheFindings> CacheProbe::result(const JobContext& job) const {
@@ -121,17 +116,19 @@ Result<Tensor> CacheProbe::project(const DeviceLinear& linear, const Tensor& x,
 Result<void> CacheProbe::addProjected(const DeviceLinear& linear, const Tensor& x, const DeviceNorm* norm,
                                       CacheRows& rows) const {
     QS_TRY(const Tensor y, project(linear, x, norm));
-    QS_TRY(const Matrix host, hostOf(y, backend_));
-    return rows.add(host.view());
+    Matrix storage;
+    QS_TRY(const ConstMatrixView host, backend_.hostView(y, storage));
+    return rows.add(host);
 }
 
 Result<void> CacheProbe::addQueries(const Tensor& q) {
     const size_t d = attention_.headDim;
-    QS_TRY(const Matrix host, hostOf(q, backend_));
+    Matrix storage;
+    QS_TRY(const ConstMatrixView host, backend_.hostView(q, storage));
     for (size_t h = 0; h < attention_.heads; ++h) {
         const size_t kv = h * attention_.kvHeads / attention_.heads;
         const MatrixViewT<double> metric = metric_.view().block(kv * d, d, 0, d);
-        linalg::addSecondMoment(host.view().block(0, host.rows(), h * d, d), metric);
+        linalg::addSecondMoment(host.block(0, host.rows, h * d, d), metric);
         linalg::mirrorUpper(metric);
     }
     return {};

@@ -87,13 +87,14 @@ public:
 
     int unitCount() const { return int(units_.size()); }
 
-    /// Finds the units of options.earlier that stand for those not done yet.
-    void look(const RunJournal& journal, const RunManifest& manifest) {
+    /// Finds the units of options.earlier that stand for those not done yet. Reads their files.
+    Result<void> look(const RunJournal& journal, const RunManifest& manifest) {
         taken_.assign(units_.size(), -1);
-        if (options_.earlier.empty() || options_.earlier == options_.directory) return;
+        if (options_.earlier.empty() || options_.earlier == options_.directory) return {};
         earlier_ = EarlierRun::open(options_.earlier, manifest);
         bool same = true; // so far: what a block is given depends on all before it
         for (int u = 0; u < unitCount(); ++u) {
+            QS_CHECK(job_.checkpoint());
             const auto entries = entriesOf(u);
             same = same && earlier_.sameSchemes(entries);
             const bool alone = sitesWithSigma(size_t(u)).empty() || isRecorded(calibration_);
@@ -101,6 +102,7 @@ public:
             const int there = u >= journal.unitsDone() && alike ? earlier_.unitOf(units_[size_t(u)]) : -1;
             if (there >= 0 && earlier_.journal().isIntact(there)) taken_[size_t(u)] = there;
         }
+        return {};
     }
 
     Result<void> run(RunJournal& journal) {
@@ -271,8 +273,8 @@ private:
 
     /// Adds the rows of x to `sum`.
     Result<void> addRows(const Tensor& x, std::vector<double>& sum) const {
-        Matrix values(x.rows, x.cols);
-        QS_CHECK(backend_.download(x, values.view()));
+        Matrix storage;
+        QS_TRY(const ConstMatrixView values, backend_.hostView(x, storage));
         sum.resize(x.cols);
         for (size_t r = 0; r < x.rows; ++r)
             for (size_t c = 0; c < x.cols; ++c)
@@ -460,7 +462,7 @@ Result<std::shared_ptr<const Run>> executePlan(const Model& model, const Plan& p
     Executor executor(model, plan, calibration, options, backend, job);
     QS_CHECK(executor.prepare());
     QS_TRY(RunJournal journal, RunJournal::createOrResume(options.directory, manifest, executor.unitCount()));
-    executor.look(journal, manifest);
+    QS_CHECK(executor.look(journal, manifest));
     if (options.unitFinished)
         for (int u = 0; u < journal.unitsDone(); ++u)
             options.unitFinished(u, journal.results(u));

@@ -72,9 +72,9 @@ public:
         if (cache_ && site == spec_->attention.q.site) QS_CHECK(cache_->input(block.attention, x));
         for (InputSearch& s : inputs_) {
             if (s.target->site != site) continue;
-            Matrix host(x.rows, x.cols);
-            QS_CHECK(backend_->download(x, host.view()));
-            const Matrix rows = everyNth(host.view(), std::max<size_t>(1, totalTokens_ / kInputRows));
+            Matrix storage;
+            QS_TRY(const ConstMatrixView host, backend_->hostView(x, storage));
+            const Matrix rows = everyNth(host, std::max<size_t>(1, totalTokens_ / kInputRows));
             QS_CHECK(s.search->add(rows.view(), s.importance));
         }
         return {};

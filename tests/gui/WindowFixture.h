@@ -6,6 +6,7 @@
 #include "app/bench/StallWatch.h"
 #include "app/dialogs/TextDialogs.h"
 #include "app/pages/MessageBar.h"
+#include "tests/support/forwarding_backend.h"
 #include "tests/support/qs_test.h"
 
 #include <QSpinBox>
@@ -17,60 +18,15 @@ namespace qs::test {
 
 /// The CPU backend, with every factorization held up for a moment: a run of the small sample would be over
 /// before a test could press Stop.
-class SlowBackend : public Backend {
+class SlowBackend : public ForwardingBackend {
 public:
-    explicit SlowBackend(int milliseconds) : m_inner(makeCpuBackend(2)), m_pause(milliseconds) {}
-    std::string id() const override { return m_inner->id(); }
-    std::string description() const override { return m_inner->description(); }
-    Result<Tensor> allocate(size_t r, size_t c) override { return m_inner->allocate(r, c); }
-    Result<void> upload(ConstMatrixView from, Tensor& to) override { return m_inner->upload(from, to); }
-    Result<void> download(const Tensor& from, MatrixView to) override { return m_inner->download(from, to); }
-    Result<void> linear(const Tensor& x, const Tensor& w, const Tensor* b, Tensor& y) override {
-        return m_inner->linear(x, w, b, y);
-    }
-    Result<void> rmsNorm(const Tensor& x, const Tensor& g, double eps, Tensor& y) override {
-        return m_inner->rmsNorm(x, g, eps, y);
-    }
-    Result<void> layerNorm(const Tensor& x, const Tensor& g, const Tensor& b, double eps,
-                           Tensor& y) override {
-        return m_inner->layerNorm(x, g, b, eps, y);
-    }
-    Result<void> rope(Tensor& x, size_t d, const RopeTable& t, size_t n) override {
-        return m_inner->rope(x, d, t, n);
-    }
-    Result<void> attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape,
-                           Tensor& out) override {
-        return m_inner->attention(q, k, v, shape, out);
-    }
-    Result<void> activate(Activation f, Tensor& x) override { return m_inner->activate(f, x); }
-    Result<void> activateMultiply(Activation f, Tensor& gate, const Tensor& up) override {
-        return m_inner->activateMultiply(f, gate, up);
-    }
-    Result<void> softCap(Tensor& x, float cap) override { return m_inner->softCap(x, cap); }
-    Result<void> gatherRows(const Tensor& x, std::span<const uint32_t> rows, Tensor& y) override {
-        return m_inner->gatherRows(x, rows, y);
-    }
-    Result<void> addScaledRows(Tensor& x, std::span<const uint32_t> rows, std::span<const float> weights,
-                               const Tensor& y) override {
-        return m_inner->addScaledRows(x, rows, weights, y);
-    }
-    Result<void> add(Tensor& x, const Tensor& y) override { return m_inner->add(x, y); }
-    Result<void> accumulateSigma(const Tensor& x, MatrixD& sigma) override {
-        return m_inner->accumulateSigma(x, sigma);
-    }
+    explicit SlowBackend(int milliseconds) : ForwardingBackend(2), m_pause(milliseconds) {}
     Result<MatrixD> upperFactor(MatrixD h) override {
         std::this_thread::sleep_for(std::chrono::milliseconds(m_pause));
-        return m_inner->upperFactor(std::move(h));
-    }
-    Result<void> addProduct(float alpha, MatrixView c, ConstMatrixView a, ConstMatrixView b) override {
-        return m_inner->addProduct(alpha, c, a, b);
-    }
-    Result<void> gptqColumnBlock(const ColumnBlock& block) override {
-        return m_inner->gptqColumnBlock(block);
+        return ForwardingBackend::upperFactor(std::move(h));
     }
 
 private:
-    std::unique_ptr<Backend> m_inner;
     int m_pause;
 };
 
