@@ -67,7 +67,7 @@ QString SchemeTable::edit(const QVector<int>& targets, const SchemeEdit& edit, i
     auto known = answers.end(); // neighbours share most often
     for (const int t : targets) {
         if (t < 0 || t >= count()) continue;
-        if (const auto& packed = m_model->targets()[size_t(t)].packed)
+        if (const PackedInfo* packed = m_live.packed(size_t(t)))
             return tr("%1 is already quantized in the checkpoint (%2). Open the original model.")
                 .arg(row(t).module, QString::fromStdString(packed->label));
         const SchemePtr& before = schemes()[size_t(t)];

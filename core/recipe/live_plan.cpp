@@ -39,14 +39,14 @@ LivePlan::LivePlan(std::shared_ptr<const Model> model, std::vector<SchemePtr> sc
 }
 
 void LivePlan::findKinds() {
-    using Kind = std::tuple<size_t, size_t, const PackedInfo*, bool>;
-    std::map<Kind, uint32_t> kinds; // few
+    std::map<std::tuple<size_t, size_t, const PackedInfo*, bool>, uint32_t> known; // few
     kindOf_.reserve(model_->targets().size());
-    for (const QuantTarget& t : model_->targets())
-        kindOf_.push_back(
-            kinds.try_emplace({t.rows, t.cols, t.packed.get(), !t.site.empty()}, uint32_t(kinds.size()))
-                .first->second);
-    kinds_ = kinds.size();
+    for (const QuantTarget& t : model_->targets()) {
+        const auto [kind, fresh] =
+            known.try_emplace({t.rows, t.cols, t.packed.get(), !t.site.empty()}, uint32_t(kinds_.size()));
+        if (fresh) kinds_.push_back({uint64_t(t.rows) * t.cols, t.packed.get()});
+        kindOf_.push_back(kind->second);
+    }
 }
 
 void LivePlan::findGroups() {
@@ -67,7 +67,7 @@ const LivePlan::Answer* LivePlan::answerFor(size_t target) {
     if (!scheme) return nullptr;
     if (lastAsked_.first != scheme.get()) {
         Answers& answers = known_[scheme.get()];
-        answers.resize(kinds_);
+        answers.resize(kinds_.size());
         lastAsked_ = {scheme.get(), &answers};
     }
     std::optional<Answer>& known = (*lastAsked_.second)[kindOf_[target]];
@@ -91,10 +91,9 @@ void LivePlan::count(size_t target, int sign) {
     if (!a) return;
     // Unsigned arithmetic wraps, and back.
     const auto add = [sign](auto& total, uint64_t n) { total += sign > 0 ? n : ~n + 1; };
-    const QuantTarget& t = model_->targets()[target];
     add(summary_.totalBytesAfter, bytesAfter(target) - bytesBefore_[target]);
     add(summary_.quantizedBytes, bytesAfter(target));
-    add(summary_.quantizedWeights, uint64_t(t.rows) * t.cols);
+    add(summary_.quantizedWeights, kinds_[kindOf_[target]].weights);
     add(summary_.quantized, 1);
     add(summary_.errors, a->issue.has_value());
     add(summary_.needCalibration, a->needsCalibration);

@@ -44,6 +44,8 @@ public:
     const PlanSummary& summary() const { return summary_; }
     uint64_t bytesBefore(size_t target) const { return bytesBefore_[target]; }
     uint64_t bytesAfter(size_t target) const;
+    /// How the checkpoint stores a target that is quantized already, else nullptr.
+    const PackedInfo* packed(size_t target) const { return kinds_[kindOf_[target]].packed; }
     /// The worst issue that speaks about a target, its own or its fused group's; nullptr when there is none.
     const LintIssue* issueOf(size_t target) const;
 
@@ -62,6 +64,12 @@ private:
         uint64_t bytesAfter = 0;
         bool needsCalibration = false;
         std::optional<LintIssue> issue; ///< `where` is empty
+    };
+    /// Targets of one kind get one answer. Kept here because a model's targets are large and 100k of them
+    /// cold.
+    struct Kind {
+        uint64_t weights = 0;
+        const PackedInfo* packed = nullptr; ///< belongs to the model
     };
     struct Group {
         std::string name;
@@ -82,8 +90,8 @@ private:
     std::vector<const Answer*> answers_; ///< nullptr: kept
     std::vector<Group> groups_;          ///< by name
     std::vector<int> groupOf_;           ///< -1: fused with nothing
-    std::vector<uint32_t> kindOf_; ///< targets of one kind get one answer: same shape, source, activations
-    size_t kinds_ = 0;
+    std::vector<uint32_t> kindOf_;       ///< same shape, source, activations
+    std::vector<Kind> kinds_;
     std::unordered_map<const Scheme*, Answers> known_;
     std::pair<const Scheme*, Answers*> lastAsked_{}; ///< an edit asks about one scheme over and over
     PlanSummary summary_;
