@@ -143,6 +143,7 @@ void MainWindow::showWorkspaceLayout() {
     if (wanted == m_shownLayout) return;
     if (m_shownLayout >= 0) m_layouts[size_t(m_shownLayout)] = saveState(kLayoutVersion);
     m_shownLayout = wanted;
+    m_tensors->setBeside(wanted == int(Workspace::Tune));
     if (wanted < 0) {
         for (const Dock& d : m_docks)
             d.dock->hide();

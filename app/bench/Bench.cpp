@@ -2,7 +2,9 @@
 #include "app/bench/Bench.h"
 
 #include "app/MainWindow.h"
+#include "app/bench/BenchInputs.h"
 #include "app/bench/BenchScript.h"
+#include "app/bench/BenchTune.h"
 #include "app/bench/GptqLoop.h"
 #include "app/bench/LargeModel.h"
 #include "app/dialogs/CommandPalette.h"
@@ -21,13 +23,11 @@
 #include <QDockWidget>
 #include <QJsonDocument>
 #include <QListView>
-#include <QMouseEvent>
 #include <QScrollBar>
 #include <QSplitter>
 #include <QTableView>
 #include <QTemporaryDir>
 #include <QTreeView>
-#include <QWheelEvent>
 #include <cstdio>
 #include <numeric>
 
@@ -37,40 +37,6 @@ namespace {
 
 const QSize kWindow(1600, 1000);
 constexpr int kIdleMs = 700; ///< until nothing moves any more in an empty window
-
-// --- Inputs ---
-
-void postMouse(QWidget* to, QEvent::Type type, const QPointF& at, Qt::MouseButton button,
-               Qt::MouseButtons held) {
-    QCoreApplication::postEvent(to,
-                                new QMouseEvent(type, at, to->mapToGlobal(at), button, held, Qt::NoModifier));
-}
-void postMove(QWidget* to, const QPointF& at, bool held = false) {
-    postMouse(to, QEvent::MouseMove, at, Qt::NoButton, held ? Qt::LeftButton : Qt::NoButton);
-}
-void postPress(QWidget* to, const QPointF& at) {
-    postMouse(to, QEvent::MouseButtonPress, at, Qt::LeftButton, Qt::LeftButton);
-}
-void postRelease(QWidget* to, const QPointF& at) {
-    postMouse(to, QEvent::MouseButtonRelease, at, Qt::LeftButton, Qt::NoButton);
-}
-void postWheel(QWidget* to, const QPointF& at, int delta) {
-    QCoreApplication::postEvent(to, new QWheelEvent(at, to->mapToGlobal(at), {}, {0, delta}, Qt::NoButton,
-                                                    Qt::NoModifier, Qt::NoScrollPhase, false));
-}
-void postKey(QWidget* to, int key) {
-    const QString text = key < 0x80 ? QString(QChar(key)) : QString();
-    QCoreApplication::postEvent(to, new QKeyEvent(QEvent::KeyPress, key, Qt::NoModifier, text));
-    QCoreApplication::postEvent(to, new QKeyEvent(QEvent::KeyRelease, key, Qt::NoModifier, text));
-}
-
-/// There and back again: `count` positions over [0, 1].
-double sweep(int i, int count) {
-    const double t = 2.0 * i / count;
-    return t < 1 ? t : 2 - t;
-}
-
-// --- The script ---
 
 class Bench : public QObject {
 public:
@@ -94,6 +60,10 @@ public:
         firstWindow();
         m_script.call([this] { makeLargeModel(); });
         large();
+        m_tune = std::make_unique<BenchTune>(m_window.get(), &m_script, &m_report,
+                                             m_home.filePath(QStringLiteral("tune")));
+        m_tune->add();
+        m_script.call([this] { stopBackground(); });
         sample();
         m_script.start();
     }
@@ -169,14 +139,15 @@ private:
         filterAndSort();
         palette();
         m_script.rest();
-        m_script.call([this] {
-            m_report.rssLargeMib = residentMib();
-            m_report.backgroundRuns += m_loop->runs();
-            m_report.backgroundBlocks += m_loop->blocks();
-            m_loop->stop();
-            m_loop.reset();
-            m_background.reset();
-        });
+        m_script.call([this] { m_report.rssLargeMib = residentMib(); });
+    }
+
+    void stopBackground() {
+        m_report.backgroundRuns += m_loop->runs();
+        m_report.backgroundBlocks += m_loop->blocks();
+        m_loop->stop();
+        m_loop.reset();
+        m_background.reset();
     }
 
     void sample() {
@@ -355,6 +326,7 @@ private:
     BenchReport m_report;
     BenchScript m_script;
     std::unique_ptr<MainWindow> m_window;
+    std::unique_ptr<BenchTune> m_tune;
     std::unique_ptr<Session> m_background;
     std::unique_ptr<GptqLoop> m_loop;
     std::shared_ptr<const Model> m_before;
@@ -373,7 +345,8 @@ QString benchHelp() {
                           "ready but another one had the processor (longest_stall_wall_ms counts that too). "
                           "first_window_ms runs\n"
                           "from the start of the process to the end of the first paint, rss_mib is the idle "
-                          "window without a model.\n");
+                          "window without a model.\n"
+                          "solve_ms_max: from pressing Solve for 10,000 linears to their new schemes.\n");
 }
 
 int runBench(int argc, char** argv, const BenchOptions& options) {

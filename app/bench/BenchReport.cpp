@@ -86,7 +86,7 @@ QByteArray Scenario::line() const {
 QJsonObject BenchReport::toJson() const {
     std::vector<Frame> all;
     QJsonObject each, json;
-    double stall = 0, stallWall = 0, event = 0, filter = 0, sort = 0, palette = 0;
+    double stall = 0, stallWall = 0, event = 0, filter = 0, sort = 0, palette = 0, drag = 0;
     for (const Scenario& s : scenarios) {
         all.insert(all.end(), s.frames.begin(), s.frames.end());
         each[QString::fromLatin1(s.name)] = s.toJson();
@@ -97,6 +97,7 @@ QJsonObject BenchReport::toJson() const {
         if (s.name == "large.filter") filter = slowest;
         if (s.name == "large.sort") sort = slowest;
         if (s.name == "large.palette") palette = slowest;
+        if (s.name.startsWith("tune.drag")) drag = std::max(drag, slowest);
     }
     addFrames(json, all, QStringLiteral("frame_"));
     json[QStringLiteral("frames")] = int(all.size());
@@ -110,6 +111,8 @@ QJsonObject BenchReport::toJson() const {
     json[QStringLiteral("filter_ms_max")] = rounded(filter);
     json[QStringLiteral("sort_ms_max")] = rounded(sort);
     json[QStringLiteral("palette_ms_max")] = rounded(palette);
+    json[QStringLiteral("drag_ms_max")] = rounded(drag);
+    json[QStringLiteral("solve_ms_max")] = rounded(solveMs);
     json[QStringLiteral("tensors")] = tensors;
     json[QStringLiteral("background_runs")] = backgroundRuns;
     json[QStringLiteral("background_blocks")] = backgroundBlocks;

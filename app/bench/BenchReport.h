@@ -26,7 +26,7 @@ struct Scenario {
 
 struct BenchReport {
     std::vector<Scenario> scenarios;
-    double firstWindowMs = 0, rssMib = 0, rssLargeMib = 0, openLargeMs = 0;
+    double firstWindowMs = 0, rssMib = 0, rssLargeMib = 0, openLargeMs = 0, solveMs = 0;
     int tensors = 0, backgroundRuns = 0, backgroundBlocks = 0;
 
     /// Percentiles over the frames of every scenario; the longest stall of all.

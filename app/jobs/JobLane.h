@@ -97,7 +97,8 @@ private:
 class LightPool : public JobLane {
     Q_OBJECT
 public:
-    explicit LightPool(int threads = 2, QObject* parent = nullptr);
+    /// Three: one scan of weights and one check of formats leave one for what somebody waits for.
+    explicit LightPool(int threads = 3, QObject* parent = nullptr);
     ~LightPool() override;
 
 private:

@@ -60,7 +60,7 @@ ExportPage::ExportPage(Session* session, FileDialogs* files, QWidget* parent)
     , m_carried(new CarriedList)
     , m_memory(new MemoryControls)
     , m_sizes(new ExportSizes(session))
-    , m_bar(new ui::StackedBar)
+    , m_bar(new ui::StackedBar(QStringLiteral("memory"), tr("Memory")))
     , m_lint(new ExportLint(session, &m_exporters))
     , m_progress(new ExportProgress)
     , m_receipt(new ReceiptPane) {

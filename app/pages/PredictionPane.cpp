@@ -68,6 +68,7 @@ PredictionPane::PredictionPane(Session* session, const TuneState* tune, QWidget*
     m_later.setInterval(kRefreshMs);
     connect(&m_later, &QTimer::timeout, this, &PredictionPane::refresh);
     connect(&m_state, &PredictionState::changed, this, &PredictionPane::later);
+    connect(&m_state, &PredictionState::predicted, this, &PredictionPane::later);
     connect(session, &Session::modelChanged, this, &PredictionPane::later);
     connect(m_measure, &QPushButton::clicked, this, [this] {
         if (m_state.measuring())
@@ -78,9 +79,7 @@ PredictionPane::PredictionPane(Session* session, const TuneState* tune, QWidget*
 }
 
 void PredictionPane::setRuns(const JudgeSet* runs) {
-    m_runs = runs;
-    connect(runs, &JudgeSet::changed, this, &PredictionPane::later);
-    later();
+    m_state.setRuns(runs);
 }
 
 void PredictionPane::later() {
@@ -95,7 +94,7 @@ void PredictionPane::showEvent(QShowEvent* event) {
 
 void PredictionPane::refresh() {
     m_dirty = false;
-    const PredictionCheck check = m_state.check();
+    const PredictionCheck& check = m_state.check();
     showButton();
     showChart(check);
     m_summary->setText(summaryText(check));
@@ -153,14 +152,13 @@ void PredictionPane::showChart(const PredictionCheck& check) {
         if (auto mark =
                 markOf(check.points[k], ui::CostMark::Measured, tr("random recipe %1").arg(k + 1), score))
             data->marks.push_back(std::move(*mark));
-    if (m_runs)
-        for (const PredictedRun& run : m_state.runs(*m_runs))
-            if (auto mark = markOf(run.at, ui::CostMark::Run,
-                                   tr("%1 · %2").arg(QChar::fromLatin1(run.letter), run.name), score)) {
-                mark->label = QChar::fromLatin1(run.letter);
-                mark->readout += tr("measured on %1").arg(run.protocol);
-                data->marks.push_back(std::move(*mark));
-            }
+    for (const PredictedRun& run : m_state.runs())
+        if (auto mark = markOf(run.at, ui::CostMark::Run,
+                               tr("%1 · %2").arg(QChar::fromLatin1(run.letter), run.name), score)) {
+            mark->label = QChar::fromLatin1(run.letter);
+            mark->readout += tr("measured on %1").arg(run.protocol);
+            data->marks.push_back(std::move(*mark));
+        }
     m_chart->setData(std::move(data));
 }
 

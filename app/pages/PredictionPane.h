@@ -43,7 +43,6 @@ private:
 
     const TuneState* m_tune;
     PredictionState m_state;
-    const JudgeSet* m_runs = nullptr;
     ui::ToolRow* m_row;
     QLabel* m_summary;
     QPushButton* m_measure;

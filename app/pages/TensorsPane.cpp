@@ -18,7 +18,7 @@ namespace qs::app {
 namespace {
 using Column = ui::TensorTableModel::Column;
 constexpr int kVisibleDelayMs = 150;
-const auto kHeaderKey = QStringLiteral("tensors/header3");
+const auto kHeaderKey = QStringLiteral("tensors/header3"), kBesideKey = QStringLiteral("tensors/beside1");
 
 constexpr std::pair<Column, int> kWidths[] = {
     {Column::Tensor, 196},        {Column::Block, 46},
@@ -31,6 +31,11 @@ constexpr std::pair<Column, int> kWidths[] = {
     {Column::Kurtosis, 72},       {Column::WeightError, 92},
     {Column::OutputError, 92},    {Column::KlShare, 92},
     {Column::State, 120},
+};
+/// In this order.
+constexpr std::pair<Column, int> kBesideWidths[] = {
+    {Column::Tensor, 180}, {Column::Bits, 70},        {Column::Format, 106}, {Column::Method, 58},
+    {Column::Size, 72},    {Column::OutputError, 86}, {Column::KlShare, 92},
 };
 } // namespace
 
@@ -91,11 +96,44 @@ void TensorsPane::setupView() {
     m_view->hideColumn(Column::Kurtosis);
     const QByteArray header = m_settings->value(kHeaderKey).toByteArray();
     if (!header.isEmpty()) m_view->horizontalHeader()->restoreState(header);
+    m_otherHeader = m_settings->value(kBesideKey).toByteArray();
+    if (m_otherHeader.isEmpty()) m_otherHeader = besideByDefault();
     ui::bindSelection(m_view, &m_model, m_session->selection());
 }
 
+QByteArray TensorsPane::besideByDefault() const {
+    QHeaderView* header = m_view->horizontalHeader();
+    const QByteArray present = header->saveState();
+    for (int c = 0; c < Column::ColumnCount; ++c)
+        header->setSectionHidden(c, true);
+    int place = 0;
+    for (const auto& [column, width] : kBesideWidths) {
+        header->setSectionHidden(column, false);
+        header->moveSection(header->visualIndex(column), place++);
+        header->resizeSection(column, width);
+    }
+    QByteArray out = header->saveState();
+    header->restoreState(present);
+    return out;
+}
+
+void TensorsPane::setBeside(bool beside) {
+    if (beside == m_beside) return;
+    m_beside = beside;
+    QHeaderView* header = m_view->horizontalHeader();
+    const int sorted = header->sortIndicatorSection();
+    const Qt::SortOrder order = header->sortIndicatorOrder();
+    const QByteArray next = std::exchange(m_otherHeader, header->saveState());
+    m_view->setSortingEnabled(false); // states hold the order of their own time
+    header->restoreState(next);
+    header->setSortIndicator(sorted, order);
+    m_view->setSortingEnabled(true);
+}
+
 void TensorsPane::saveState() {
-    m_settings->setValue(kHeaderKey, m_view->horizontalHeader()->saveState());
+    const QByteArray present = m_view->horizontalHeader()->saveState();
+    m_settings->setValue(kHeaderKey, m_beside ? m_otherHeader : present);
+    m_settings->setValue(kBesideKey, m_beside ? present : m_otherHeader);
 }
 
 void TensorsPane::focusFilter() {

@@ -26,12 +26,16 @@ public:
     ui::TensorTableModel* model() { return &m_model; }
     void focusFilter();
     void saveState();
+    /// Below everything with many columns, or beside a page with those that tuning looks at. Users arrange
+    /// both.
+    void setBeside(bool beside);
 
 signals:
     void editRefused(const QString& reason);
 
 private:
     void setupView();
+    QByteArray besideByDefault() const;
     void applyFilter();
     void showCounts();
     void tellVisible();
@@ -43,7 +47,9 @@ private:
     ui::SearchLineEdit* m_filter;
     QLabel* m_counts = nullptr;
     QTableView* m_view;
-    QTimer m_visible; ///< scrolling comes in bursts
+    bool m_beside = false;
+    QByteArray m_otherHeader; ///< of the arrangement that is not shown
+    QTimer m_visible;         ///< scrolling comes in bursts
 };
 
 } // namespace qs::app

@@ -2,6 +2,7 @@
 #include "app/pages/TunePage.h"
 
 #include "app/pages/TunePictures.h"
+#include "widgets/charts/StackedBar.h"
 #include "widgets/models/Metric.h"
 #include "widgets/theme/Style.h"
 #include "widgets/views/SectionHeader.h"
@@ -20,6 +21,7 @@
 #include <QSplitter>
 #include <QStackedWidget>
 #include <QTableView>
+#include <QUndoStack>
 #include <cmath>
 
 namespace qs::app {
@@ -27,6 +29,7 @@ namespace qs::app {
 namespace {
 
 constexpr int kRefreshMs = 30;
+constexpr int kBarFrom = 600; ///< pixels of height that leave room for the budget's bar
 
 QVBoxLayout* plainColumn(QWidget* box) {
     auto* layout = new QVBoxLayout(box);
@@ -44,10 +47,7 @@ TunePage::TunePage(Session* session, QWidget* parent)
     , m_changes(session)
     , m_steps(session)
     , m_modelRow(new ui::ToolRow)
-    , m_tensorRow(new ui::ToolRow)
     , m_note(new QLabel)
-    , m_tensorTitle(nullptr)
-    , m_tensorFacts(nullptr)
     , m_solvedText(new QLabel)
     , m_message(new QLabel)
     , m_unit(new QLabel)
@@ -55,12 +55,11 @@ TunePage::TunePage(Session* session, QWidget* parent)
     , m_runtime(new QComboBox)
     , m_measure(new QPushButton)
     , m_solve(new QPushButton(tr("Solve")))
-    , m_lock(new QPushButton(tr("Lock")))
     , m_take(new QPushButton(tr("Take step")))
     , m_modelChart(
           new ui::CostChart(QStringLiteral("damage-against-size"), tr("Damage against size of the model")))
-    , m_tensorChart(
-          new ui::CostChart(QStringLiteral("tensor-damage"), tr("Damage against bits of the tensor")))
+    , m_bar(new ui::StackedBar(QStringLiteral("budget"), tr("Bytes of the checkpoint")))
+    , m_tensor(new TuneTensorPane(session, &m_state))
     , m_prediction(new PredictionPane(session, &m_state))
     , m_target(new ui::SegmentedButtons)
     , m_lists(new ui::SegmentedButtons)
@@ -70,12 +69,13 @@ TunePage::TunePage(Session* session, QWidget* parent)
     , m_tie(new QCheckBox(tr("Tie fused")))
     , m_keep(new QCheckBox(tr("May keep")))
     , m_table(new QTableView)
-    , m_stepTable(new QTableView) {
+    , m_stepTable(new QTableView)
+    , m_editTable(new QTableView) {
     setObjectName(QStringLiteral("tunePage"));
     auto* below = new QSplitter(Qt::Horizontal);
     below->setObjectName(QStringLiteral("tuneBelow"));
     below->setChildrenCollapsible(false);
-    below->addWidget(makeTensor());
+    below->addWidget(m_tensor);
     below->addWidget(makeChanges());
     below->setSizes({430, 480});
     auto* split = new QSplitter(Qt::Vertical);
@@ -87,20 +87,24 @@ TunePage::TunePage(Session* session, QWidget* parent)
     auto* layout = plainColumn(this);
     layout->addWidget(makeBudget());
     layout->addWidget(makeLimits());
+    m_bar->setObjectName(QStringLiteral("tuneBar"));
+    layout->addWidget(m_bar);
     layout->addWidget(split, 1);
     m_later.setSingleShot(true);
-    m_later.setInterval(kRefreshMs);
     connect(&m_later, &QTimer::timeout, this, &TunePage::refresh);
     connect(&m_state, &TuneState::changed, this, &TunePage::later);
     connect(&m_state, &TuneState::curveChanged, this, &TunePage::later);
+    connect(m_prediction->state(), &PredictionState::predicted, this, &TunePage::later);
     connect(&m_state, &TuneState::stepsChanged, this, &TunePage::fillSteps);
     connect(&m_state, &TuneState::solved, this, &TunePage::showSolved);
     connect(&m_state, &TuneState::refused, m_message, &QLabel::setText);
     connect(session->selection(), &ui::TargetSelection::changed, this, &TunePage::later);
     connect(session->selection(), &ui::TargetSelection::currentChanged, this, &TunePage::later);
     connect(session, &Session::evaluationChanged, this, &TunePage::later);
+    connect(m_tensor, &TuneTensorPane::editRefused, this, &TunePage::editRefused);
     connect(session, &Session::modelChanged, this, [this] {
         m_budgetTouched = false;
+        m_edit.clear();
         m_message->clear();
         m_solvedText->clear();
     });
@@ -152,47 +156,46 @@ void TunePage::showPrediction() {
     m_views->setCurrentIndex(1);
 }
 
-QWidget* TunePage::makeTensor() {
-    auto* box = new QWidget;
-    auto* layout = plainColumn(box);
-    m_tensorTitle = m_tensorRow->addTitle(tr("Tensor"));
-    m_tensorFacts = m_tensorRow->addLabel({});
-    m_tensorRow->addStretch();
-    m_lock->setObjectName(QStringLiteral("tuneLock"));
-    m_lock->setCheckable(true);
-    m_tensorRow->addWidget(m_lock);
-    layout->addWidget(m_tensorRow);
-    layout->addWidget(m_tensorChart, 1);
-    connect(m_tensorChart, &ui::CostChart::markActivated, this,
-            [this](int mark) { setScheme(size_t(mark)); });
-    connect(m_lock, &QPushButton::clicked, this,
-            [this](bool on) { m_state.setLocked(m_session->selection()->targets(), on); });
-    return box;
-}
-
 QWidget* TunePage::makeChanges() {
     auto* box = new QWidget;
     auto* all = plainColumn(box);
     auto* row = new ui::ToolRow;
     m_lists->setObjectName(QStringLiteral("tuneLists"));
+    m_lists->addSegment(tr("Last edit"), tr("What the last step changed, before and now"));
     m_lists->addSegment(tr("Last solve"), tr("What the last solve changed"));
     m_lists->addSegment(tr("Next steps"), tr("What more bytes would recover, linear by linear"));
-    m_lists->setCurrentIndex(0);
+    m_lists->setCurrentIndex(LastEdit);
     row->addWidget(m_lists);
     row->addStretch();
     m_take->setObjectName(QStringLiteral("tuneTake"));
     row->addWidget(m_take);
     all->addWidget(row);
     auto* stack = new QStackedWidget;
-    auto* last = new QWidget;
-    auto* layout = plainColumn(last);
-    stack->addWidget(last);
-    stack->addWidget(makeSteps());
+    for (QWidget* list : {makeEdit(), makeSolved(), makeSteps()})
+        stack->addWidget(list);
     all->addWidget(stack, 1);
     connect(m_lists, &ui::SegmentedButtons::currentChanged, this, [this, stack](int index) {
         stack->setCurrentIndex(index);
         showSteps();
     });
+    return box;
+}
+
+QWidget* TunePage::makeEdit() {
+    m_editTable->setObjectName(QStringLiteral("tuneEdit"));
+    m_editTable->setAccessibleName(tr("What the last step changed"));
+    ui::setupTable(m_editTable);
+    m_editTable->setModel(&m_edit);
+    m_editTable->setSelectionMode(QAbstractItemView::NoSelection);
+    m_editTable->verticalHeader()->show();
+    m_editTable->verticalHeader()->setMinimumWidth(170);
+    m_editTable->horizontalHeader()->setSectionResizeMode(QHeaderView::Stretch);
+    return m_editTable;
+}
+
+QWidget* TunePage::makeSolved() {
+    auto* box = new QWidget;
+    auto* layout = plainColumn(box);
     m_solvedText->setObjectName(QStringLiteral("tuneSolved"));
     m_solvedText->setWordWrap(true);
     m_solvedText->setContentsMargins(10, 6, 10, 6);
@@ -231,7 +234,7 @@ QWidget* TunePage::makeSteps() {
 }
 
 void TunePage::showSteps() {
-    const bool shown = m_lists->currentIndex() == 1;
+    const bool shown = m_lists->currentIndex() == NextSteps;
     m_take->setVisible(shown);
     if (!shown) return;
     m_state.requestSteps();
@@ -344,7 +347,9 @@ QWidget* TunePage::makeBudget() {
 
 void TunePage::later() {
     m_dirty = true;
-    if (isVisible() && !m_later.isActive()) m_later.start();
+    // A drag is followed at once.
+    if (isVisible() && (!m_later.isActive() || m_tensor->dragging()))
+        m_later.start(m_tensor->dragging() ? 0 : kRefreshMs);
 }
 
 void TunePage::showEvent(QShowEvent* event) {
@@ -356,10 +361,15 @@ void TunePage::refresh() {
     m_dirty = false;
     showBudget();
     showMeasure();
-    showLock();
     showModel();
-    showTensor();
+    m_tensor->refresh();
+    showEdit();
     showSteps();
+}
+
+void TunePage::resizeEvent(QResizeEvent* event) {
+    QWidget::resizeEvent(event);
+    m_bar->setVisible(height() >= kBarFrom);
 }
 
 void TunePage::showTarget() {
@@ -428,38 +438,28 @@ void TunePage::showMeasure() {
                                : tr("%1 of %n linears measured", nullptr, count).arg(count - missing));
 }
 
-void TunePage::showLock() {
-    const QVector<int>& selected = m_session->selection()->targets();
-    const bool allLocked = !selected.isEmpty() && std::all_of(selected.begin(), selected.end(),
-                                                              [&](int t) { return m_state.isLocked(t); });
-    m_lock->setEnabled(!selected.isEmpty());
-    m_lock->setChecked(allLocked);
-    m_lock->setText(allLocked ? tr("Locked") : tr("Lock"));
-    m_lock->setToolTip(tr("Solving leaves the selected tensors as they are. %n are locked.", nullptr,
-                          m_state.lockedCount()));
+std::optional<double> TunePage::budgetMib() const {
+    if (m_target->currentIndex() != int(TuneTarget::CheckpointMiB) || m_session->table()->count() == 0)
+        return std::nullopt;
+    return m_budget->value();
 }
 
 void TunePage::showModel() {
-    std::optional<double> target;
-    if (m_target->currentIndex() == 0 && m_session->table()->count() > 0) target = m_budget->value();
-    m_modelChart->setData(modelPicture(m_state, *m_session, target));
+    m_modelChart->setData(modelPicture(m_state, *m_session, m_prediction->state()->check(), budgetMib()));
+    m_bar->setData(budgetPicture(m_state, *m_session, budgetMib()));
 }
 
-void TunePage::showTensor() {
+void TunePage::showEdit() {
+    if (!m_session->model()) return;
     const int current = m_session->selection()->current();
-    const bool any = current >= 0 && current < m_session->table()->count();
-    m_tensorTitle->setText(any ? m_session->table()->row(current).module : tr("Tensor"));
-    m_tensorFacts->setText(any ? tensorFacts(*m_session, current) : QString());
-    m_tensorChart->setData(tensorPicture(m_state, any ? current : -1));
-}
-
-void TunePage::setScheme(size_t mark) {
-    const int current = m_session->selection()->current();
-    const auto candidate = candidateOfMark(m_state, current, mark);
-    if (!candidate) return;
-    const QString why =
-        m_session->table()->edit({current}, ui::SchemeEdit::replace(m_state.table()->candidates[*candidate]));
-    if (!why.isEmpty()) emit editRefused(why);
+    TuneSnapshot now;
+    now.step = m_session->undoStack()->index();
+    now.target = current;
+    if (current >= 0 && current < m_session->table()->count())
+        now.format = m_session->table()->row(current).info->format;
+    now.present = m_state.present();
+    now.budgetMib = budgetMib();
+    m_edit.note(std::move(now), m_state.score());
 }
 
 void TunePage::solve() {
@@ -475,6 +475,7 @@ void TunePage::solve() {
 void TunePage::showSolved() {
     const TuneSolved& s = m_state.lastSolved();
     m_changes.set(s);
+    if (m_lists->currentIndex() == LastEdit) m_lists->setCurrentIndex(LastSolve);
     QString text = tr("%1 up, %2 down, %3 unchanged, %4 locked. %5. Predicted: %6 %7, in %8 ms.")
                        .arg(s.up)
                        .arg(s.down)

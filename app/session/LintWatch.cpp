@@ -27,7 +27,10 @@ LintWatch::LintWatch(Session* session) : QObject(session), m_session(session) {
     m_later.setInterval(kDelayMs);
     connect(&m_later, &QTimer::timeout, this, &LintWatch::ask);
     const auto later = qOverload<>(&QTimer::start);
-    connect(session->table(), &SchemeTable::planChanged, &m_later, later);
+    connect(session->table(), &SchemeTable::planChanged, this, [this] {
+        if (m_job) m_job->cancel(); // about another plan: what the edit asks for must not wait for it
+        m_later.start();
+    });
     connect(session, &Session::runChanged, &m_later, later);
     connect(session, &Session::modelChanged, this, [this] {
         replaceAnswer({});
@@ -56,14 +59,16 @@ void LintWatch::ask() {
             if (scope.job().stopRequested()) return Outcome::cancelled();
             answer.issues.insert(QString::fromStdString(e->id), e->lint(*model, *answer.plan));
         }
-        for (const RuntimeProfile& p : runtimeProfiles())
+        for (const RuntimeProfile& p : runtimeProfiles()) {
+            if (scope.job().stopRequested()) return Outcome::cancelled();
             answer.verdicts.insert(QString::fromStdString(p.id),
                                    checkRuntime(p, *answer.plan, [&](const ExporterDescriptor& e) {
                                        return answer.issues.value(QString::fromStdString(e.id));
                                    }));
+        }
         return Payload::of(std::move(answer));
     };
-    JobHandle* job =
+    JobHandle* job = m_job =
         m_session->pool()->post({QStringLiteral("lint"), tr("Check the export formats"), false, 3}, body);
     job->then(this, [this, model](const Outcome& outcome) {
         const auto answer = outcome.as<Answer>();

@@ -4,10 +4,12 @@
 // takes its time.
 #pragma once
 
+#include "app/jobs/JobHandle.h"
 #include "core/export/runtime_profiles.h"
 
 #include <QHash>
 #include <QObject>
+#include <QPointer>
 #include <QTimer>
 
 namespace qs::app {
@@ -40,6 +42,7 @@ private:
     void replaceAnswer(Answer answer);
 
     Session* m_session;
+    QPointer<JobHandle> m_job;
     QTimer m_later; ///< edits come in bursts
     Answer m_answer;
 };

@@ -45,6 +45,45 @@ bool sameCandidates(const SensitivityTable& a, const SensitivityTable& b) {
            (a.calibrationFingerprint == b.calibrationFingerprint || !needsCalibration(a));
 }
 
+std::optional<Assignment> assignmentOf(const Plan& plan, const SensitivityTable& table) {
+    if (plan.entries.size() != table.rows.size()) return std::nullopt;
+    // Transforms, a rounded cache and weighted tokens change the damage, and no table knows by how much.
+    if (static_cast<const ModelSettings&>(plan) != ModelSettings{}) return std::nullopt;
+    Assignment out;
+    size_t last = 0; // neighbours share most often
+    for (const PlanEntry& e : plan.entries) {
+        if (!e.scheme) {
+            out.push_back(std::nullopt);
+            continue;
+        }
+        if (last >= table.candidates.size() || table.candidates[last] != *e.scheme)
+            last = size_t(std::ranges::find(table.candidates, *e.scheme) - table.candidates.begin());
+        if (last == table.candidates.size()) return std::nullopt;
+        out.push_back(last);
+    }
+    return out;
+}
+
+std::vector<PredictedRun> predictedRuns(const std::vector<ComparedRun>& runs, const SensitivityTable& table,
+                                        const ScoreDescriptor& score) {
+    std::vector<PredictedRun> out;
+    for (const ComparedRun& run : runs) {
+        if (!run.plan || !run.evaluation || !run.evaluation->hasReference) continue;
+        const auto assignment = assignmentOf(*run.plan, table);
+        if (!assignment) continue;
+        const PredictionPoint at{bitsPerWeight(table, *assignment), predictedCost(table, score, *assignment),
+                                 run.evaluation->kl, run.evaluation->klStderr};
+        if (std::isfinite(at.predicted))
+            out.push_back({run.letter, run.name, QString::fromStdString(run.evaluation->protocol), at});
+    }
+    return out;
+}
+
+struct Predicted {
+    PredictionCheck check;
+    std::vector<PredictedRun> runs;
+};
+
 } // namespace
 
 PredictionState::PredictionState(Session* session, const TuneState* tune, QObject* parent)
@@ -60,7 +99,42 @@ void PredictionState::onTuneChanged() {
         m_measured.clear();
         m_table.reset();
     }
+    if (m_asked != std::pair(table, &m_tune->score())) predict();
     emit changed();
+}
+
+void PredictionState::setRuns(const JudgeSet* runs) {
+    m_runs = runs;
+    connect(runs, &JudgeSet::changed, this, &PredictionState::predict);
+    predict();
+}
+
+void PredictionState::predict() {
+    const auto table = m_tune->table();
+    const ScoreDescriptor* score = &m_tune->score();
+    m_asked = {table, score};
+    const quint64 question = ++m_question;
+    if (!table) {
+        m_check = {};
+        m_predicted.clear();
+        emit predicted();
+        return;
+    }
+    JobRequest request{QStringLiteral("predict"), tr("Predictions")};
+    request.listed = false;
+    const auto body = [table, score, measured = m_measured,
+                       runs =
+                           m_runs ? m_runs->runs() : std::vector<ComparedRun>()](const JobScope&) -> Outcome {
+        return Payload::of(
+            Predicted{checkPredictions(*table, *score, measured), predictedRuns(runs, *table, *score)});
+    };
+    m_session->pool()->post(request, body)->then(this, [this, question](const Outcome& outcome) {
+        const auto done = outcome.as<Predicted>();
+        if (!done || m_question != question) return;
+        m_check = done->check;
+        m_predicted = done->runs;
+        emit predicted();
+    });
 }
 
 QString PredictionState::blocker() const {
@@ -97,6 +171,7 @@ JobHandle* PredictionState::measure(int count) {
         if (m_job != job) return;
         for (const Payload& p : partials)
             if (const auto m = p.as<MeasuredAssignment>()) m_measured.push_back(*m);
+        predict();
         emit changed();
     });
     job->then(this, [this, job](const Outcome& outcome) {
@@ -114,45 +189,6 @@ void PredictionState::stop() {
 
 double PredictionState::progress() const {
     return measuring() ? std::max(0.0, m_job->fraction()) : -1;
-}
-
-PredictionCheck PredictionState::check() const {
-    const auto table = m_tune->table();
-    return table ? checkPredictions(*table, m_tune->score(), m_measured) : PredictionCheck{};
-}
-
-std::optional<Assignment> PredictionState::assignmentOf(const Plan& plan) const {
-    const auto table = m_tune->table();
-    if (!table || plan.entries.size() != table->rows.size()) return std::nullopt;
-    // Transforms, a rounded cache and weighted tokens change the damage, and no table knows by how much.
-    if (static_cast<const ModelSettings&>(plan) != ModelSettings{}) return std::nullopt;
-    Assignment out;
-    for (const PlanEntry& e : plan.entries) {
-        if (!e.scheme) {
-            out.push_back(std::nullopt);
-            continue;
-        }
-        const auto at = std::ranges::find(table->candidates, *e.scheme);
-        if (at == table->candidates.end()) return std::nullopt;
-        out.push_back(size_t(at - table->candidates.begin()));
-    }
-    return out;
-}
-
-std::vector<PredictedRun> PredictionState::runs(const JudgeSet& judge) const {
-    std::vector<PredictedRun> out;
-    for (const ComparedRun& run : judge.runs()) {
-        if (!run.plan || !run.evaluation || !run.evaluation->hasReference) continue;
-        const auto assignment = assignmentOf(*run.plan);
-        if (!assignment) continue;
-        const SensitivityTable& table = *m_tune->table();
-        const PredictionPoint at{bitsPerWeight(table, *assignment),
-                                 predictedCost(table, m_tune->score(), *assignment), run.evaluation->kl,
-                                 run.evaluation->klStderr};
-        if (std::isfinite(at.predicted))
-            out.push_back({run.letter, run.name, QString::fromStdString(run.evaluation->protocol), at});
-    }
-    return out;
 }
 
 QString PredictionState::protocol() const {

@@ -8,6 +8,7 @@
 
 namespace qs::app {
 
+struct ComparedRun;
 class JudgeSet;
 
 /// A run whose linears all have schemes of the table.
@@ -33,26 +34,34 @@ public:
     bool measuring() const { return m_job && !m_job->isEnded(); }
     double progress() const; ///< 0..1, negative when idle
     const std::vector<MeasuredAssignment>& measured() const { return m_measured; }
-    /// By the present score; empty without a table.
-    PredictionCheck check() const;
-    /// Those of `judge` that are measured against the original, change nothing beside the linears' schemes,
-    /// and whose prediction is known.
-    std::vector<PredictedRun> runs(const JudgeSet& judge) const;
+    void setRuns(const JudgeSet* runs);
+    /// By the present score; empty without a table. As of the last predicted().
+    const PredictionCheck& check() const { return m_check; }
+    /// Those that are measured against the original, change nothing beside the linears' schemes, and whose
+    /// prediction is known. As of the last predicted().
+    const std::vector<PredictedRun>& runs() const { return m_predicted; }
     /// "8 windows of 256 tokens of the built-in evaluation text"; "" without a model.
     QString protocol() const;
 
 signals:
-    void changed(); ///< measuring or not, progress, what is measured, the score
+    void changed();   ///< measuring or not, progress, what is measured, the score
+    void predicted(); ///< check() and runs(): summed on a worker, 100,000 linears for each recipe
 
 private:
     void onTuneChanged();
-    std::optional<Assignment> assignmentOf(const Plan& plan) const;
+    void predict();
 
     Session* m_session;
     const TuneState* m_tune;
     QPointer<JobHandle> m_job;
     std::vector<MeasuredAssignment> m_measured;
     std::shared_ptr<const SensitivityTable> m_table; ///< that m_measured is of
+    const JudgeSet* m_runs = nullptr;
+    PredictionCheck m_check;
+    std::vector<PredictedRun> m_predicted;
+    /// What the last predict() was asked for.
+    std::pair<std::shared_ptr<const SensitivityTable>, const ScoreDescriptor*> m_asked;
+    quint64 m_question = 0; ///< counts them: an answer to an earlier one may come late
 };
 
 } // namespace qs::app

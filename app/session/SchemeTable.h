@@ -84,6 +84,9 @@ public:
     /// One scheme per target, as one undo step. `notes` are problems until the next edit.
     void applySchemes(const std::vector<std::optional<Scheme>>& schemes,
                       const std::vector<std::string>& notes, const QString& undoText);
+    /// Those that share() gave, or the table's own.
+    void applySchemes(const std::vector<SchemePtr>& schemes, const QString& undoText);
+    SchemePtr share(const Scheme& scheme) { return m_book.share(scheme); }
     /// The schemes of a plan for the same model, as one undo step.
     void applyPlan(const Plan& plan, const QString& undoText);
 

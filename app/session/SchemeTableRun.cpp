@@ -61,6 +61,10 @@ void SchemeTable::setModelSettings(const ModelSettings& settings, const QString&
     m_undo.push(new SetSchemesCommand(this, undoText, {}, {}, std::move(all), 0));
 }
 
+void SchemeTable::applySchemes(const std::vector<SchemePtr>& schemes, const QString& undoText) {
+    push(undoText, schemes, m_settings);
+}
+
 void SchemeTable::applySchemes(const std::vector<std::optional<Scheme>>& schemes,
                                const std::vector<std::string>& notes, const QString& undoText) {
     if (!m_model || schemes.size() != m_rows.size()) return;

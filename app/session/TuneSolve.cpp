@@ -4,6 +4,7 @@
 #include <QElapsedTimer>
 #include <algorithm>
 #include <cmath>
+#include <unordered_map>
 
 namespace qs::app {
 
@@ -15,32 +16,50 @@ constexpr size_t kMostExact = 1000; ///< linears that are solved exactly
 /// What allocators are asked. A locked linear whose scheme is no candidate counts as kept at the bytes that
 /// it has.
 struct Constrained {
-    SensitivityTable table;
+    std::shared_ptr<const SensitivityTable> table;
     AllocationRequest request;
 };
 
 Result<Constrained> constrained(const TuneConstraints& in) {
-    Constrained out{*in.table, {}};
+    Constrained out{in.table, {}};
     out.request.score = in.score->id;
     for (const auto& [row, candidate] : in.locked)
-        out.request.locked[out.table.rows[row].module] = candidate;
-    for (const auto& [row, bytes] : in.bytesNow) {
-        SensitivityRow& r = out.table.rows[row];
-        out.table.checkpointBytes = out.table.checkpointBytes - r.keptBytes + bytes;
-        r.keptBytes = bytes;
+        out.request.locked[in.table->rows[row].module] = candidate;
+    if (!in.bytesNow.empty()) {
+        SensitivityTable changed(*in.table);
+        for (const auto& [row, bytes] : in.bytesNow) {
+            SensitivityRow& r = changed.rows[row];
+            changed.checkpointBytes = changed.checkpointBytes - r.keptBytes + bytes;
+            r.keptBytes = bytes;
+        }
+        out.table = std::make_shared<const SensitivityTable>(std::move(changed));
     }
-    if (in.tieFused) out.request.tied = fusedTies(out.table);
+    if (in.tieFused) out.request.tied = fusedTies(*out.table);
     QS_TRY(const auto* refused, in.runtime->refused(*in.table, *in.model));
     out.request.refused = *refused;
     return out;
 }
 
-/// The format, and the method where it is not that of the other one.
-QString changeLabel(const Scheme* scheme, const Scheme* other) {
-    if (!scheme) return {};
-    const QString text = schemeLabel(*scheme);
-    return other && other->method == scheme->method ? text.section(QStringLiteral(" · "), 0, 0) : text;
-}
+/// What changes say of schemes. Thousands of linears share few.
+class ChangeLabels {
+public:
+    /// The format, and the method where it is not that of the other one.
+    QString of(const Scheme* scheme, const Scheme* other) {
+        if (!scheme) return {};
+        auto [at, fresh] = m_known.try_emplace(scheme);
+        if (fresh) {
+            at->second.whole = schemeLabel(*scheme);
+            at->second.format = at->second.whole.section(QStringLiteral(" · "), 0, 0);
+        }
+        return other && other->method == scheme->method ? at->second.format : at->second.whole;
+    }
+
+private:
+    struct Label {
+        QString whole, format;
+    };
+    std::unordered_map<const Scheme*, Label> m_known;
+};
 
 } // namespace
 
@@ -76,13 +95,14 @@ Result<TuneCurve> curveOf(const TuneConstraints& constraints) {
     QS_TRY(Constrained in, constrained(constraints));
     in.request.mayKeep = false;
     TuneCurve out;
-    QS_TRY(const auto frontier, allocationFrontier(in.table, in.request, kCurvePoints));
+    QS_TRY(const auto frontier, allocationFrontier(*in.table, in.request, kCurvePoints));
     for (const AllocationPoint& p : frontier)
-        out.frontier.push_back({p.checkpointBytes, p.cost});
-    for (size_t c = 0; c < in.table.candidates.size(); ++c) {
-        TunePoint at{in.table.checkpointBytes, 0};
+        out.frontier.push_back({p.checkpointBytes, p.cost, p.uncertainty});
+    out.locked = int(constraints.locked.size());
+    for (size_t c = 0; c < in.table->candidates.size(); ++c) {
+        TunePoint at{in.table->checkpointBytes, 0, 0};
         bool any = false;
-        for (const SensitivityRow& row : in.table.rows) {
+        for (const SensitivityRow& row : in.table->rows) {
             const SensitivityCell& cell = row.cells[c];
             const double cost = constraints.score->cost(row, cell);
             if (!cell.legal() || !std::isfinite(cost)) continue;
@@ -104,36 +124,33 @@ Result<SolveOutcome> solvedFor(const SolveInput& in, const JobContext& job) {
     problem.request.allocator = table.rows.size() > kMostExact ? "greedy" : "exact";
     QElapsedTimer clock;
     clock.start();
-    QS_TRY(const SchemeAllocation a, allocateSchemes(problem.table, problem.request, job));
+    QS_TRY(const SchemeAllocation a, allocateSchemes(*problem.table, problem.request, job));
     SolveOutcome out;
     out.solved.milliseconds = double(clock.nsecsElapsed()) * 1e-6;
-    std::vector<std::optional<Scheme>> schemes;
+    ChangeLabels labels;
     for (size_t r = 0; r < in.before.size(); ++r) {
-        const Scheme* before = in.before[r].get();
-        std::optional<Scheme> after;
-        if (in.locked[r])
-            after = before ? std::optional(*before) : std::nullopt;
-        else if (a.candidate[r])
-            after = table.candidates[*a.candidate[r]];
-        out.solved.locked += in.locked[r];
-        const SensitivityRow& row = table.rows[r];
-        if ((before && after && *before == *after) || (!before && !after)) {
-            out.solved.unchanged += !in.locked[r];
-        } else {
-            const quint64 bytes = after ? row.cells[*a.candidate[r]].bytes : row.keptBytes;
-            const qint64 more = qint64(bytes) - qint64(in.bytesBefore[r]);
-            (more > 0 ? out.solved.up : out.solved.down) += 1;
-            out.solved.changes.push_back({int(r), changeLabel(before, after ? &*after : nullptr),
-                                          changeLabel(after ? &*after : nullptr, before), more});
+        if (in.locked[r]) {
+            ++out.solved.locked;
+            continue;
         }
-        schemes.push_back(std::move(after));
+        const Scheme* before = in.before[r].get();
+        const Scheme* after = a.candidate[r] ? &table.candidates[*a.candidate[r]] : nullptr;
+        if ((before && after && *before == *after) || (!before && !after)) {
+            ++out.solved.unchanged;
+            continue;
+        }
+        const SensitivityRow& row = table.rows[r];
+        const quint64 bytes = after ? row.cells[*a.candidate[r]].bytes : row.keptBytes;
+        const qint64 more = qint64(bytes) - qint64(in.bytesBefore[r]);
+        (more > 0 ? out.solved.up : out.solved.down) += 1;
+        out.solved.changes.push_back({int(r), labels.of(before, after), labels.of(after, before), more});
     }
     auto& changes = out.solved.changes;
     std::stable_sort(changes.begin(), changes.end(),
                      [](const auto& x, const auto& y) { return std::abs(x.bytes) > std::abs(y.bytes); });
-    out.plan = std::make_shared<const Plan>(planFromSchemes(schemes, *in.model, in.seed, in.settings));
+    out.candidate = a.candidate;
     out.solved.unmeasured = int(a.unmeasured.size());
-    out.solved.at = {out.plan->totalBytesAfter, a.cost};
+    out.solved.at.cost = a.cost;
     out.solved.remainder = QString::fromStdString(a.remainder());
     return out;
 }

@@ -13,12 +13,14 @@ namespace qs::app {
 /// The whole checkpoint with some schemes in place.
 struct TunePoint {
     quint64 bytes = 0;
-    double cost = 0; ///< of the score
+    double cost = 0;        ///< of the score
+    double uncertainty = 0; ///< of the cost: standard errors of its parts, as far as the score has them
 };
 
 /// What could be had, for the present score, locks and ties.
 struct TuneCurve {
     std::vector<TunePoint> frontier; ///< ascending bytes
+    int locked = 0;                  ///< linears that the frontier leaves as they are
     struct Uniform {
         size_t candidate;
         TunePoint at;
@@ -73,13 +75,11 @@ struct SolveInput {
     std::vector<SchemeTable::SchemePtr> before;
     std::vector<quint64> bytesBefore;
     std::vector<char> locked;
-    quint64 seed = 0;
-    PlanSettings settings;
 };
 
 struct SolveOutcome {
-    std::shared_ptr<const Plan> plan;
-    TuneSolved solved;
+    std::vector<std::optional<size_t>> candidate; ///< of every linear; none: kept. Of no meaning where locked
+    TuneSolved solved;                            ///< without the bytes of `at`
 };
 
 /// "int4 g64 asym · GPTQ"

@@ -14,6 +14,8 @@ namespace {
 
 constexpr int kOfferedBits[] = {2, 3, 4, 5, 6, 8};
 constexpr int kPublishMs = 400;
+constexpr int kSolvePriority = 30; ///< somebody waits for it
+constexpr int kSaveMs = 60000;     ///< what a crash may cost
 
 struct MeasureInput {
     std::shared_ptr<const Model> model;
@@ -23,7 +25,19 @@ struct MeasureInput {
     quint64 seed = 0;
     SensitivityRequest wanted; ///< which measures
     TextRequest text;
+    std::filesystem::path file; ///< keeps the table from one opening of the model to the next
 };
+
+/// The last table of a model, beside its other results.
+std::filesystem::path tableFile(const Session& session) {
+    return std::filesystem::path(session.cacheFolder().toStdString()) / "sensitivity.json";
+}
+
+Result<void> keep(const SensitivityTable& table, const std::filesystem::path& file) {
+    std::error_code ec;
+    std::filesystem::create_directories(file.parent_path(), ec); // the write says what went wrong
+    return table.save(file);
+}
 
 Outcome measured(const MeasureInput& in, const JobScope& scope) {
     auto table = SensitivityTable::begin(*in.model, in.candidates, in.seed);
@@ -42,17 +56,22 @@ Outcome measured(const MeasureInput& in, const JobScope& scope) {
         table->textFingerprint = in.known->textFingerprint;
     }
     if (in.known) table->adopt(*in.known);
-    QElapsedTimer sincePublished;
+    QElapsedTimer sincePublished, sinceKept;
     sincePublished.start();
+    sinceKept.start();
     const auto sink = [&](const SensitivityTable& now, size_t) {
         if (sincePublished.elapsed() < kPublishMs) return;
         sincePublished.restart();
         scope.publish(Payload::of(SensitivityTable(now)));
+        if (sinceKept.elapsed() < kSaveMs) return;
+        (void)keep(now, in.file); // the last one of the job is what errors are told of
+        sinceKept.restart();
     };
     const auto done = measureSensitivity(*in.model, request, *table, scope.backend(), scope.job(), sink);
+    const auto kept = keep(*table, in.file);
     scope.publish(Payload::of(std::move(*table)));
     if (!done) return done.error();
-    return Payload();
+    return Outcome::from(kept);
 }
 
 } // namespace
@@ -80,6 +99,26 @@ void TuneState::startOver() {
     emit changed();
     emit curveChanged();
     emit stepsChanged();
+    loadKept();
+}
+
+/// What was measured when the model was open before. A file that cannot be read is one that is not there: it
+/// is written anew.
+void TuneState::loadKept() {
+    if (!m_session->model()) return;
+    JobRequest request{QStringLiteral("tune-table"), tr("Sensitivity measured before")};
+    request.listed = false;
+    const auto body = [file = tableFile(*m_session), fingerprint = m_session->fingerprint().toStdString(),
+                       linears = m_session->model()->targets().size()](const JobScope&) -> Outcome {
+        auto table = SensitivityTable::load(file);
+        if (!table || table->modelFingerprint != fingerprint || table->rows.size() != linears)
+            return Payload();
+        return Payload::of(std::move(*table));
+    };
+    m_session->pool()->post(request, body)->then(this, [this, model = m_session->model()](const Outcome& o) {
+        const auto table = o.as<SensitivityTable>();
+        if (table && !m_table && !measuring() && m_session->model() == model) adopt(table);
+    });
 }
 
 void TuneState::setScore(const std::string& id) {
@@ -149,6 +188,7 @@ JobHandle* TuneState::measure() {
     in.candidates = candidates();
     in.seed = m_session->table()->seed();
     in.wanted = requestFor(*m_score);
+    in.file = tableFile(*m_session);
     if (in.wanted.runs()) in.text = fewWindows(*in.model);
     JobHandle* job = m_session->engine()->post(
         {QStringLiteral("sensitivity"), tr("Measure sensitivity of %1").arg(m_session->title())},
@@ -217,7 +257,7 @@ TunePresent TuneState::present() const {
         if (!std::isfinite(cost) || !m_score->uncertainty) continue;
         const SensitivityRow& row = m_table->rows[size_t(t)];
         if (const double e = m_score->uncertainty(row, row.cells[*candidate]); std::isfinite(e))
-            out.uncertainty = std::hypot(out.uncertainty, e);
+            out.at.uncertainty = std::hypot(out.at.uncertainty, e);
     }
     return out;
 }
@@ -321,8 +361,6 @@ JobHandle* TuneState::solve(const TuneRequest& request) {
     in->constraints = constraints();
     in->mayKeep = request.mayKeep;
     in->before = schemes.schemes();
-    in->seed = schemes.seed();
-    in->settings = schemes.settings();
     in->locked.resize(in->before.size());
     for (size_t r = 0; r < in->before.size(); ++r) {
         in->bytesBefore.push_back(schemes.row(int(r)).bytesAfter);
@@ -361,6 +399,7 @@ JobHandle* TuneState::solve(const TuneRequest& request) {
     }
     JobRequest job{QStringLiteral("tune-solve"), tr("Solve for %1").arg(what)};
     job.listed = false;
+    job.priority = kSolvePriority;
     JobHandle* handle = m_session->pool()->post(job, [in](const JobScope& scope) -> Outcome {
         auto solved = solvedFor(*in, scope.job());
         if (!solved) return solved.takeError();
@@ -373,8 +412,17 @@ JobHandle* TuneState::solve(const TuneRequest& request) {
             return;
         }
         const auto answer = outcome.as<SolveOutcome>();
-        m_session->table()->applyPlan(*answer->plan, tr("Solve for %1").arg(what));
+        SchemeTable& table = *m_session->table();
+        std::vector<SchemeTable::SchemePtr> candidates, after;
+        for (const Scheme& s : in->constraints.table->candidates)
+            candidates.push_back(table.share(s));
+        for (size_t r = 0; r < answer->candidate.size(); ++r) {
+            const auto& c = answer->candidate[r];
+            after.push_back(in->locked[r] ? table.schemes()[r] : c ? candidates[*c] : nullptr);
+        }
+        table.applySchemes(after, tr("Solve for %1").arg(what));
         m_solved = answer->solved;
+        m_solved.at.bytes = table.summary().totalBytesAfter;
         emit solved();
     });
     return handle;

@@ -17,8 +17,7 @@ namespace qs::app {
 /// The present schemes in the table's terms.
 struct TunePresent {
     TunePoint at;
-    double uncertainty = 0; ///< of `cost`: standard errors of the parts, as far as the score has them
-    int unknown = 0;        ///< linears whose scheme, or whose cost, is not in the table: not in `cost`
+    int unknown = 0; ///< linears whose scheme, or whose cost, is not in the table: not in `cost`
 };
 
 enum class TuneTarget { CheckpointMiB, BitsPerWeight, PerplexityPercent, MemoryMiB };
@@ -89,6 +88,7 @@ signals:
 
 private:
     void startOver();
+    void loadKept();
     void adopt(std::shared_ptr<const SensitivityTable> table);
     void requestCurve();
     TuneConstraints constraints() const;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <numeric>
+#include <unordered_map>
 
 namespace qs {
 
@@ -33,6 +34,18 @@ public:
 
     std::span<const AllocatorItem> items() const { return items_; }
     const ScoreDescriptor& score() const { return *score_; }
+    /// Of the cost of an option, by the score's standard errors; what it does not know counts as none.
+    double variance(size_t item, size_t option) const {
+        const std::optional<size_t> candidate = choices_[item][option];
+        if (!candidate || !score_->uncertainty) return 0;
+        double out = 0;
+        for (const size_t row : rows_[item]) {
+            const SensitivityRow& r = table_->rows[row];
+            const double e = score_->uncertainty(r, r.cells[*candidate]);
+            if (std::isfinite(e)) out += e * e;
+        }
+        return out;
+    }
 
     uint64_t smallest() const {
         return sum([](const AllocatorItem& i) { return bytesOf(i, std::less<>()); });
@@ -203,7 +216,7 @@ private:
 
     const SensitivityTable* table_;
     const ScoreDescriptor* score_;
-    std::map<std::string, size_t> rowOf_;
+    std::unordered_map<std::string, size_t> rowOf_;
     std::vector<size_t> groupOf_; ///< of each row, a row of its group, in the end the first
     std::vector<AllocatorItem> items_;
     std::vector<std::vector<std::optional<size_t>>> choices_; ///< what the options of each item are
@@ -270,18 +283,26 @@ Result<std::vector<AllocationPoint>> allocationFrontier(const SensitivityTable& 
     uint64_t kept = 0;
     for (const SensitivityRow& r : table.rows)
         kept += r.keptBytes;
-    AllocationPoint at{table.checkpointBytes - std::min(kept, table.checkpointBytes), 0};
+    AllocationPoint at{table.checkpointBytes - std::min(kept, table.checkpointBytes), 0, 0};
+    std::vector<double> variance; // of each item as it stands
     for (const AllocatorItem& item : problem.items()) {
-        const AllocatorOption& o = item[smallestOption(item)];
-        at.checkpointBytes += o.bytes;
-        at.cost += o.cost;
+        const size_t smallest = smallestOption(item);
+        at.checkpointBytes += item[smallest].bytes;
+        at.cost += item[smallest].cost;
+        variance.push_back(problem.variance(variance.size(), smallest));
     }
+    double total = std::accumulate(variance.begin(), variance.end(), 0.0);
+    at.uncertainty = std::sqrt(total);
     const std::vector<HullStep> steps = hullSteps(problem.items());
     const size_t stride = std::max<size_t>(1, steps.size() / std::max<size_t>(1, most));
     std::vector<AllocationPoint> out = {at};
     for (size_t i = 0; i < steps.size(); ++i) {
         at.checkpointBytes += steps[i].bytes;
         at.cost = std::max(0.0, at.cost - steps[i].gain);
+        double& own = variance[steps[i].item];
+        total -= own;
+        total += own = problem.variance(steps[i].item, steps[i].option);
+        at.uncertainty = std::sqrt(std::max(0.0, total));
         if ((i + 1) % stride == 0 || i + 1 == steps.size()) out.push_back(at);
     }
     return out;

@@ -64,6 +64,7 @@ std::vector<std::vector<std::string>> fusedTies(const SensitivityTable& table);
 struct AllocationPoint {
     uint64_t checkpointBytes = 0;
     double cost = 0;
+    double uncertainty = 0; ///< of the cost: standard errors of its parts, as far as the score has them
 };
 
 /// What could be had at every size, from the smallest on: the ends of the steps that the greedy allocator

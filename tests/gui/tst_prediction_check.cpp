@@ -160,6 +160,35 @@ private slots:
         QVERIFY(std::fabs(mark.x / predicted - 1) < 1e-9);
     }
 
+    /// Enough recipes say how far the frontier can be trusted: the middle nine tenths of measured /
+    /// predicted.
+    void bandOfTheFrontier() {
+        const int more = 12 - int(state()->measured().size());
+        if (more > 0) {
+            QVERIFY(state()->measure(more));
+            QTRY_VERIFY_WITH_TIMEOUT(!state()->measuring(), kLong);
+        }
+        const size_t recipes = state()->measured().size();
+        QTRY_VERIFY(page()->modelChart()->data()->bandLabel.contains(QString::number(recipes)));
+        std::vector<double> ratios;
+        const SensitivityTable& table = *tune()->table();
+        for (const MeasuredAssignment& m : state()->measured()) {
+            double predicted = 0;
+            for (size_t r = 0; r < table.rows.size(); ++r)
+                predicted += table.rows[r].alpha * table.rows[r].cells[*m.candidate[r]].weightError;
+            ratios.push_back(m.damage.kl / predicted);
+        }
+        std::sort(ratios.begin(), ratios.end());
+        const size_t aside = recipes / 20;
+        const auto data = page()->modelChart()->data();
+        QCOMPARE(data->band.size(), data->line.size());
+        for (qsizetype i = 0; i < data->line.size(); ++i) {
+            QVERIFY(std::fabs(data->band[i].low / (data->line[i].y() * ratios[aside]) - 1) < 1e-9);
+            QVERIFY(std::fabs(data->band[i].high / (data->line[i].y() * ratios[recipes - 1 - aside]) - 1) <
+                    1e-9);
+        }
+    }
+
     void closedModel() {
         session()->closeModel();
         QTRY_VERIFY(state()->measured().empty() && chart()->data()->isEmpty());

@@ -2,6 +2,8 @@
 // The Tune workspace on the sample model: measure, see, solve, lock, choose by a click, undo.
 #include "app/pages/TunePage.h"
 #include "tests/gui/WindowFixture.h"
+#include "widgets/charts/StackedBar.h"
+#include "widgets/editors/StopSlider.h"
 #include "widgets/views/SegmentedButtons.h"
 
 #include <QCheckBox>
@@ -11,6 +13,7 @@
 #include <QPushButton>
 #include <QSpinBox>
 #include <QTableView>
+#include <QUndoStack>
 
 using namespace qs;
 using namespace qs::test;
@@ -154,7 +157,7 @@ private slots:
         auto* table = page()->findChild<QTableView*>("tuneSteps");
         auto* take = page()->findChild<QPushButton*>("tuneTake");
         QVERIFY(!take->isVisible());
-        lists->setCurrentIndex(1);
+        lists->setCurrentIndex(2);
         QTRY_COMPARE(page()->steps().rowCount(), session()->table()->count());
         QVERIFY(!take->isEnabled());
         QVERIFY(take->toolTip().contains(u"Choose"));
@@ -262,6 +265,114 @@ private slots:
         QVERIFY(chart->toCsv().contains(u"option,"));
     }
 
+    /// The slider moves every selected tensor; a drag over several schemes is one undo step.
+    void slideTheSelection() {
+        setAll(2);
+        session()->selection()->set({1, 4}, 4);
+        ui::StopSlider* slider = page()->tensor()->slider();
+        QTRY_COMPARE(slider->stops().size(), 7); // six candidates and the checkpoint's own type
+        QTRY_COMPARE(slider->currentStop(), 2);
+        QCOMPARE(slider->stops()[2].label, QStringLiteral("int4"));
+        QCOMPARE(slider->stops().back().label, QStringLiteral("F16"));
+        const int steps = session()->undoStack()->index();
+        const auto before = session()->table()->schemes();
+        const double damage = present().y;
+        const auto at = [&](int stop) { return slider->stopPosition(stop).toPoint(); };
+        QTest::mousePress(slider, Qt::LeftButton, {}, at(3));
+        for (const int stop : {1, 0}) {
+            QTest::mouseMove(slider, at(stop));
+            for (const int t : {1, 4})
+                QVERIFY(*session()->table()->schemes()[size_t(t)] ==
+                        state()->table()->candidates[size_t(stop)]);
+            // What it costs is seen while it is dragged.
+            QTRY_COMPARE(present().y, state()->present().at.cost);
+        }
+        QVERIFY(present().y > damage);
+        QTest::mouseRelease(slider, Qt::LeftButton, {}, at(0));
+        QCOMPARE(session()->undoStack()->index(), steps + 1);
+        QVERIFY(session()->table()->schemes()[0] == before[0]);
+        m_window->trigger("undo");
+        QVERIFY(session()->table()->schemes() == before);
+        QTRY_COMPARE(slider->currentStop(), 2);
+        // A drag that comes back is no step; the last stop keeps the tensor as it is stored.
+        QTest::mousePress(slider, Qt::LeftButton, {}, at(3));
+        QTest::mouseMove(slider, at(2));
+        QTest::mouseRelease(slider, Qt::LeftButton, {}, at(2));
+        QCOMPARE(session()->undoStack()->index(), steps);
+        slider->setFocus();
+        QTest::keyClick(slider, Qt::Key_End);
+        QVERIFY(!session()->table()->schemes()[4] && !session()->table()->schemes()[1]);
+        m_window->trigger("undo");
+    }
+
+    /// Before and now of the last step, from the sums of the plan.
+    void lastEditByHand() {
+        setAll(2);
+        page()->targetButtons()->setCurrentIndex(0);
+        page()->budget()->setValue(3.0);
+        session()->selection()->selectOne(6);
+        ui::StopSlider* slider = page()->tensor()->slider();
+        QTRY_COMPARE(slider->currentStop(), 2);
+        const app::TuneEdit& edit = page()->lastEdit();
+        const auto text = [&](int row, int column) {
+            return edit.data(edit.index(row, column), Qt::DisplayRole).toString();
+        };
+        QTRY_COMPARE(
+            text(app::TuneEdit::Left, app::TuneEdit::Now),
+            ui::formatFixed(3.0 - double(session()->table()->summary().totalBytesAfter) / 0x1p20, 2));
+        const double mib = double(session()->table()->summary().totalBytesAfter) / 0x1p20;
+        const SensitivityRow row = state()->table()->rows[6];
+        slider->setFocus();
+        QTest::keyClick(slider, Qt::Key_Right);
+        const double after = mib + double(row.cells[3].bytes - row.cells[2].bytes) / 0x1p20;
+        QTRY_COMPARE(text(app::TuneEdit::Size, app::TuneEdit::Now), ui::formatFixed(after, 2));
+        QCOMPARE(text(app::TuneEdit::Size, app::TuneEdit::Before), ui::formatFixed(mib, 2));
+        QVERIFY(text(app::TuneEdit::Size, app::TuneEdit::Difference).startsWith(u'+'));
+        QVERIFY(text(app::TuneEdit::Format, app::TuneEdit::Before).startsWith(u"int4"));
+        QVERIFY(text(app::TuneEdit::Format, app::TuneEdit::Now).startsWith(u"int5"));
+        const double less = row.alpha * (row.cells[3].weightError - row.cells[2].weightError);
+        QCOMPARE(text(app::TuneEdit::Damage, app::TuneEdit::Difference), ui::formatNumber(less, 3));
+        m_window->trigger("undo");
+    }
+
+    /// Parts of the bar are sums over the plan's own rows, and all of it together.
+    void bytesByPart() {
+        setAll(2);
+        quint64 gate = 0;
+        for (int t = 0; t < session()->table()->count(); ++t)
+            if (session()->table()->row(t).role == u"gate") gate += session()->table()->row(t).bytesAfter;
+        QVERIFY(gate > 0);
+        QTRY_VERIFY(page()->budgetBar()->data() && !page()->budgetBar()->data()->parts.isEmpty());
+        const auto data = page()->budgetBar()->data();
+        QVERIFY(std::fabs(data->total() * 0x1p20 - double(session()->table()->summary().totalBytesAfter)) <
+                1e-3);
+        bool found = false;
+        for (const ui::StackedBarPart& p : data->parts)
+            if (p.name == u"gate") {
+                found = true;
+                QVERIFY(std::fabs(p.value * 0x1p20 - double(gate)) < 1e-3);
+                QVERIFY(p.help.contains(u"0 of 4"));
+            }
+        QVERIFY(found);
+    }
+
+    /// The frontier has a band where the score has standard errors, and says what it leaves alone.
+    void bandAndLocks() {
+        setAll(2);
+        auto data = page()->modelChart()->data();
+        QCOMPARE(data->band.size(), data->line.size());
+        for (qsizetype i = 0; i < data->band.size(); ++i) {
+            QCOMPARE(data->band[i].x, data->line[i].x());
+            QVERIFY(data->band[i].low > 0 && data->band[i].low < data->line[i].y() &&
+                    data->band[i].high > data->line[i].y());
+        }
+        QVERIFY(!data->lineLabel.contains(u"locked"));
+        state()->setLocked({2, 3}, true);
+        QTRY_VERIFY(page()->modelChart()->data()->lineLabel.contains(u"2 locked"));
+        state()->setLocked({2, 3}, false);
+        QTRY_VERIFY(!page()->modelChart()->data()->lineLabel.contains(u"locked"));
+    }
+
     /// Another score is another measurement; data-free here.
     void otherScore() {
         chooseScore("weight_error");
@@ -279,6 +390,16 @@ private slots:
         session()->closeModel();
         QVERIFY(!state()->table());
         QTRY_VERIFY(page()->modelChart()->data()->isEmpty());
+    }
+
+    /// What was measured is there when the model is opened again, whatever was closed meanwhile.
+    void measuredBefore() {
+        m_window->trigger("openSample");
+        QTRY_VERIFY_WITH_TIMEOUT(state()->table(), kLong);
+        QCOMPARE(state()->unmeasured(), 0);
+        QTRY_VERIFY_WITH_TIMEOUT(!page()->modelChart()->data()->isEmpty(), kLong);
+        QVERIFY(page()->solveButton()->isEnabled());
+        QCOMPARE(page()->measureButton()->text(), QStringLiteral("Measured"));
     }
 
 private:

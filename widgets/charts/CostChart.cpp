@@ -167,11 +167,27 @@ void paintLegendRow(QPainter& p, const CostChartData& data, const QRectF& row) {
         if (std::any_of(data.marks.begin(), data.marks.end(),
                         [&](const CostMark& m) { return m.kind == kind && isShown(m); }))
             entry(data.markLabels[kind], [&](const QPointF& at) { paintMark(p, kind, at); });
+    if (!data.band.isEmpty())
+        entry(data.bandLabel, [&](const QPointF& at) {
+            p.fillRect(QRectF(at - QPointF(8, 5), QSizeF(14, 10)), theme().predictedFill);
+        });
     if (!data.line.isEmpty())
         entry(data.lineLabel, [&](const QPointF& at) {
             p.setPen(QPen(theme().predicted, 2));
             p.drawLine(at - QPointF(8, 0), at + QPointF(6, 0));
         });
+}
+
+void paintBand(QPainter& p, const CostChartData& data, const PlotAxes& axes) {
+    QPolygonF outline;
+    for (const CostBandPoint& b : data.band)
+        outline << QPointF(axes.x.toPixel(b.x), axes.y.toPixel(b.high));
+    for (auto b = data.band.crbegin(); b != data.band.crend(); ++b)
+        outline << QPointF(axes.x.toPixel(b->x), axes.y.toPixel(b->low));
+    p.setPen(Qt::NoPen);
+    p.setBrush(theme().predictedFill);
+    p.drawPolygon(outline);
+    p.setBrush(Qt::NoBrush);
 }
 
 void paintCost(QPainter& p, const CostChartData& data, const PlotAxes& axes) {
@@ -181,6 +197,7 @@ void paintCost(QPainter& p, const CostChartData& data, const PlotAxes& axes) {
     paintTarget(p, data, axes);
     p.setClipRect(axes.plot.adjusted(-9, -9, 9, 9));
     if (!data.diagonalLabel.isEmpty()) paintDiagonal(p, axes);
+    paintBand(p, data, axes);
     QPolygonF line;
     for (const QPointF& at : data.line)
         if (at.y() > 0) line << QPointF(axes.x.toPixel(at.x()), axes.y.toPixel(at.y()));
@@ -243,6 +260,10 @@ PlotAxes CostChart::axesFor(const QSizeF& size) const {
     };
     for (const QPointF& at : m_data->line)
         widen(at.x(), at.y());
+    for (const CostBandPoint& b : m_data->band) {
+        widen(b.x, b.low);
+        widen(b.x, b.high);
+    }
     for (const CostMark& m : m_data->marks) {
         widen(m.x, m.y);
         if (m.high > m.low) widen(m.x, m.high);
@@ -398,6 +419,10 @@ QString CostChart::toCsv() const {
         row("line", {}, at.x(), at.y());
     for (const CostMark& m : m_data->marks)
         row(kinds[m.kind], m.label, m.x, m.y);
+    for (const CostBandPoint& b : m_data->band) {
+        row("band_low", {}, b.x, b.low);
+        row("band_high", {}, b.x, b.high);
+    }
     return csv;
 }
 

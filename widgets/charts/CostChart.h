@@ -23,11 +23,17 @@ struct CostMark {
     double low = 0, high = 0; ///< a whisker where high > low > 0
 };
 
+struct CostBandPoint {
+    double x = 0, low = 0, high = 0; ///< 0 < low <= high
+};
+
 struct CostChartData {
     QString emptyText;
     QString xTitle, yTitle;
     QVector<QPointF> line; ///< ascending x
     QString lineLabel;
+    QVector<CostBandPoint> band; ///< ascending x, filled behind the line
+    QString bandLabel;
     QVector<CostMark> marks;
     QString markLabels[5];         ///< legend, by kind; "" leaves it out
     std::optional<double> targetX; ///< a vertical line

@@ -20,12 +20,13 @@ constexpr double kMargin = 10, kBarHeight = 22, kGap = 4, kTickSpacing = 80;
 
 QColor colorOf(int part) {
     const Theme& t = theme();
-    const QColor colors[StackedBar::kMostParts] = {t.data, t.runs[3], t.runs[2]};
+    const QColor colors[StackedBar::kMostParts] = {t.data,      t.runs[3], t.runs[2],
+                                                   t.predicted, t.text3,   t.outlier};
     return colors[part % StackedBar::kMostParts];
 }
 
-QString valueText(const StackedBarPart& part) {
-    const QString value = formatFixed(part.value, 1);
+QString valueText(const StackedBarPart& part, const StackedBarData& data) {
+    const QString value = formatFixed(part.value, data.total() < 10 ? 2 : 1);
     return part.uncertainty > 0 ? StackedBar::tr("%1 ± %2").arg(value, formatNumber(part.uncertainty, 2))
                                 : value;
 }
@@ -39,8 +40,9 @@ double StackedBarData::total() const {
     return sum;
 }
 
-StackedBar::StackedBar(QWidget* parent) : QWidget(parent) {
-    setAccessibleName(tr("Memory"));
+StackedBar::StackedBar(const QString& name, const QString& accessibleName, QWidget* parent)
+    : QWidget(parent), m_name(name) {
+    setAccessibleName(accessibleName);
     setMouseTracking(true);
     setFocusPolicy(Qt::StrongFocus);
     setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Fixed);
@@ -54,7 +56,7 @@ void StackedBar::setData(StackedBarDataPtr data) {
     QStringList words;
     if (m_data)
         for (const StackedBarPart& p : m_data->parts)
-            words << tr("%1 %2 %3").arg(p.name, valueText(p), m_data->unit);
+            words << tr("%1 %2 %3").arg(p.name, valueText(p, *m_data), m_data->unit);
     setAccessibleDescription(words.isEmpty()
                                  ? (m_data ? m_data->emptyText : QString())
                                  : m_data->title + QStringLiteral(": ") + words.join(QStringLiteral(", ")));
@@ -72,6 +74,8 @@ PlotAxes StackedBar::axesFor(const QSizeF& size) const {
     axes.plot = QRectF(kMargin, top, std::max(40.0, size.width() - 2 * kMargin), kBarHeight);
     double most = m_data->total();
     if (!m_data->parts.isEmpty()) most += m_data->parts.back().uncertainty;
+    if (m_data->target)
+        most = std::max(most, std::min(*m_data->target, 3 * most)); // a far one is off the axis
     axes.x = {0, most > 0 ? most * 1.04 : 1, axes.plot.left(), axes.plot.right()};
     axes.xTicks = linearTicks(axes.x.lo, axes.x.hi, std::max(2, int(axes.plot.width() / kTickSpacing)));
     if (!axes.xTicks.isEmpty()) axes.xTicks.back().label += QLatin1Char(' ') + m_data->unit;
@@ -116,6 +120,13 @@ void StackedBar::paintParts(QPainter& p, const PlotAxes& axes) const {
     }
 }
 
+void StackedBar::paintTarget(QPainter& p, const PlotAxes& axes) const {
+    if (!m_data->target || !axes.x.contains(*m_data->target)) return;
+    const double x = axes.x.toPixel(*m_data->target);
+    p.setPen(QPen(theme().outlier, 2));
+    p.drawLine(QPointF(x, axes.plot.top() - 3), QPointF(x, axes.plot.bottom() + 3));
+}
+
 void StackedBar::renderTo(QPainter& p, const QSize& size) const {
     const Theme& t = theme();
     p.save();
@@ -132,14 +143,15 @@ void StackedBar::renderTo(QPainter& p, const QSize& size) const {
     const PlotAxes axes = axesFor(size);
     QVector<LegendEntry> legend;
     for (int i = 0; i < m_data->parts.size(); ++i)
-        legend.push_back({tr("%1 %2").arg(m_data->parts[i].name, valueText(m_data->parts[i])), colorOf(i),
-                          LegendEntry::Fill});
+        legend.push_back({tr("%1 %2").arg(m_data->parts[i].name, valueText(m_data->parts[i], *m_data)),
+                          colorOf(i), LegendEntry::Fill});
     const QRectF line(kMargin, kMargin, axes.plot.width(), fm.height());
     const double used = paintLegend(p, line, legend);
     p.setPen(t.text);
     p.drawText(line, Qt::AlignLeft | Qt::AlignVCenter,
                fm.elidedText(m_data->title, Qt::ElideRight, std::max(0.0, line.width() - used - 12)));
     paintParts(p, axes);
+    paintTarget(p, axes);
     paintAxes(p, axes);
     p.restore();
 }
@@ -159,7 +171,7 @@ void StackedBar::paintEvent(QPaintEvent*) {
 
 QStringList StackedBar::readout(int part) const {
     const StackedBarPart& p = m_data->parts[part];
-    return {tr("%1: %2 %3").arg(p.name, valueText(p), m_data->unit)};
+    return {tr("%1: %2 %3").arg(p.name, valueText(p, *m_data), m_data->unit)};
 }
 
 void StackedBar::setCurrent(int part) {

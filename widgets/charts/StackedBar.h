@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// StackedBar: parts of one sum beside each other on an axis, with a legend that says each value. Mouse: hover
-// reads a part. Keys: Left and Right go through the parts.
+// StackedBar: parts of one sum beside each other on an axis, with a legend that says each value, and what the
+// sum is to keep to. Mouse: hover reads a part. Keys: Left and Right go through the parts.
 #pragma once
 
 #include "widgets/charts/ChartAxis.h"
@@ -8,6 +8,7 @@
 
 #include <QWidget>
 #include <memory>
+#include <optional>
 
 namespace qs::ui {
 
@@ -23,6 +24,7 @@ struct StackedBarData {
     QString unit;                  ///< "MiB"
     QString emptyText;             ///< shown when there are no parts: what to do
     QVector<StackedBarPart> parts; ///< at most kMostParts
+    std::optional<double> target;  ///< a line across
     double total() const;
 };
 using StackedBarDataPtr = std::shared_ptr<const StackedBarData>;
@@ -30,9 +32,10 @@ using StackedBarDataPtr = std::shared_ptr<const StackedBarData>;
 class StackedBar : public QWidget, public Picture {
     Q_OBJECT
 public:
-    static constexpr int kMostParts = 3;
+    static constexpr int kMostParts = 6;
 
-    explicit StackedBar(QWidget* parent = nullptr);
+    /// `name`: of the file of a saved picture.
+    explicit StackedBar(const QString& name, const QString& accessibleName, QWidget* parent = nullptr);
     void setData(StackedBarDataPtr data);
     StackedBarDataPtr data() const { return m_data; }
     /// -1 for none.
@@ -43,7 +46,7 @@ public:
 
     void renderTo(QPainter& painter, const QSize& size) const override;
     QString toCsv() const override;
-    QString pictureName() const override { return QStringLiteral("memory"); }
+    QString pictureName() const override { return m_name; }
     QSize sizeHint() const override;
     QSize minimumSizeHint() const override { return {160, sizeHint().height()}; }
 
@@ -58,9 +61,11 @@ protected:
 private:
     PlotAxes axesFor(const QSizeF& size) const;
     void paintParts(QPainter& painter, const PlotAxes& axes) const;
+    void paintTarget(QPainter& painter, const PlotAxes& axes) const;
     void setCurrent(int part);
     QStringList readout(int part) const;
 
+    QString m_name;
     StackedBarDataPtr m_data;
     int m_current = -1;
 };

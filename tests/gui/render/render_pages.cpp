@@ -332,13 +332,13 @@ private:
         m_window->session()->selection()->selectOne(8);
         settle();
         shoot("4-tune");
-        page->findChild<ui::SegmentedButtons*>("tuneLists")->setCurrentIndex(1);
+        page->findChild<ui::SegmentedButtons*>("tuneLists")->setCurrentIndex(2);
         page->targetButtons()->setCurrentIndex(3);
         settle();
         page->findChild<QTableView*>("tuneSteps")->selectRow(2);
         settle();
         shoot("4-tune-steps");
-        page->findChild<ui::SegmentedButtons*>("tuneLists")->setCurrentIndex(0);
+        page->findChild<ui::SegmentedButtons*>("tuneLists")->setCurrentIndex(1);
         page->targetButtons()->setCurrentIndex(0);
         settle();
         predictions();

@@ -225,6 +225,24 @@ private slots:
         request.target = {};
         QCOMPARE(allocationFrontier(table(3), request, 3)->size(), size_t(4));
     }
+    /// Relative standard errors of alpha 10, 20 and 30 % at 2 bits everywhere and at 8 bits everywhere.
+    void frontierUncertainty() {
+        SensitivityTable t = table(3);
+        for (size_t r = 0; r < 3; ++r)
+            t.rows[r].alphaError = 0.1 * double(r + 1);
+        AllocationRequest request;
+        request.mayKeep = false;
+        const auto points = allocationFrontier(t, request, 100);
+        QS_VERIFY_OK(points);
+        const double each = std::sqrt(0.1 * 0.1 + 2.0 * 2.0 + 30.0 * 30.0); // alpha times its error
+        QVERIFY(std::fabs(points->front().uncertainty - 0.3 * each) < 1e-12);
+        QVERIFY(std::fabs(points->back().uncertainty - 0.0001 * each) < 1e-12);
+        request.score = "weight_error"; // has no standard errors
+        const auto plain = allocationFrontier(t, request, 100);
+        QS_VERIFY_OK(plain);
+        for (const AllocationPoint& p : *plain)
+            QCOMPARE(p.uncertainty, 0.0);
+    }
     void oneTargetOnly() {
         QVERIFY(!allocateSchemes(table(2), {}, {}));
         AllocationRequest request;
