@@ -34,8 +34,8 @@ constexpr std::pair<Column, int> kWidths[] = {
 };
 /// In this order.
 constexpr std::pair<Column, int> kBesideWidths[] = {
-    {Column::Tensor, 180}, {Column::Bits, 70},        {Column::Format, 106}, {Column::Method, 58},
-    {Column::Size, 72},    {Column::OutputError, 86}, {Column::KlShare, 92},
+    {Column::Tensor, 196}, {Column::Bits, 68},        {Column::Format, 106}, {Column::Method, 68},
+    {Column::Size, 72},    {Column::OutputError, 96}, {Column::KlShare, 92},
 };
 } // namespace
 
