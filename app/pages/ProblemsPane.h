@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What the plan and the chosen exporter object to.
+// What the recipe, the export formats and a runtime object to while it is edited, and what would mend it.
 #pragma once
 
 #include "app/session/Session.h"
+#include "core/export/runtime_profiles.h"
 #include "widgets/models/LintModel.h"
 
 #include <QTimer>
 #include <QWidget>
 
+class QComboBox;
+class QPushButton;
 class QStackedWidget;
 class QTableView;
 
@@ -22,6 +25,9 @@ class ProblemsPane : public QWidget {
 public:
     explicit ProblemsPane(Session* session, QWidget* parent = nullptr);
     QTableView* view() const { return m_view; }
+    /// Whose objections are listed; "": every format's.
+    QComboBox* runtimeBox() const { return m_runtime; }
+    QPushButton* fixButton() const { return m_fix; }
     int count() const { return m_model.rowCount(); }
 
 signals:
@@ -29,12 +35,20 @@ signals:
 
 private:
     void refresh();
+    void listFormats();
+    void listRuntime(const QString& id);
+    /// What mends the current problem, else the first that something mends; null when nothing does.
+    const SchemeFix* offeredFix() const;
+    void showFix();
+    void applyFix();
 
     Session* m_session;
     ui::LintModel m_model;
     QStackedWidget* m_stack;
     ui::EmptyState* m_empty;
     QTableView* m_view;
+    QComboBox* m_runtime;
+    QPushButton* m_fix;
     QTimer m_later; ///< edits come in bursts
 };
 

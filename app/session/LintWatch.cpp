@@ -20,6 +20,24 @@ Plan planOf(const std::vector<SchemeTable::SchemePtr>& schemes, const Model& mod
     return planFromSchemes(values, model, settings.seed, settings);
 }
 
+/// Null when the job is stopped.
+LintWatch::CheckedPtr check(std::shared_ptr<const Plan> plan, const Model& model, const JobContext& job) {
+    auto out = std::make_shared<LintWatch::Checked>();
+    out->plan = std::move(plan);
+    for (const ExporterDescriptor* e : exporters()) {
+        if (job.stopRequested()) return nullptr;
+        out->issues.insert(QString::fromStdString(e->id), e->lint(model, *out->plan));
+    }
+    for (const RuntimeProfile& p : runtimeProfiles()) {
+        if (job.stopRequested()) return nullptr;
+        out->verdicts.insert(QString::fromStdString(p.id),
+                             checkRuntime(p, *out->plan, [&](const ExporterDescriptor& e) {
+                                 return out->issues.value(QString::fromStdString(e.id));
+                             }));
+    }
+    return out;
+}
+
 } // namespace
 
 LintWatch::LintWatch(Session* session) : QObject(session), m_session(session) {
@@ -51,21 +69,15 @@ void LintWatch::ask() {
     // One copy, however often the job is passed on: those of 100k tensors take milliseconds.
     const auto schemes =
         std::make_shared<const std::vector<SchemeTable::SchemePtr>>(m_session->table()->schemes());
-    const auto body = [model, run = m_session->runPlan(), schemes,
+    const auto run = m_session->runPlan();
+    const bool alike = run && !m_session->table()->runIsStale();
+    const auto body = [model, run, alike, schemes,
                        settings = m_session->table()->settings()](const JobScope& scope) -> Outcome {
         Answer answer;
-        answer.plan = run ? run : std::make_shared<const Plan>(planOf(*schemes, *model, settings));
-        for (const ExporterDescriptor* e : exporters()) {
-            if (scope.job().stopRequested()) return Outcome::cancelled();
-            answer.issues.insert(QString::fromStdString(e->id), e->lint(*model, *answer.plan));
-        }
-        for (const RuntimeProfile& p : runtimeProfiles()) {
-            if (scope.job().stopRequested()) return Outcome::cancelled();
-            answer.verdicts.insert(QString::fromStdString(p.id),
-                                   checkRuntime(p, *answer.plan, [&](const ExporterDescriptor& e) {
-                                       return answer.issues.value(QString::fromStdString(e.id));
-                                   }));
-        }
+        answer.recipe = check(alike ? run : std::make_shared<const Plan>(planOf(*schemes, *model, settings)),
+                              *model, scope.job());
+        answer.exported = answer.recipe && run && !alike ? check(run, *model, scope.job()) : answer.recipe;
+        if (!answer.exported) return Outcome::cancelled();
         return Payload::of(std::move(answer));
     };
     JobHandle* job = m_job =

@@ -3,11 +3,13 @@
 #include "app/pages/ExportPage.h"
 #include "app/session/LintWatch.h"
 #include "tests/gui/WindowFixture.h"
+#include "widgets/models/LintModel.h"
 
 #include <QComboBox>
 #include <QListView>
 #include <QPushButton>
 #include <QTableView>
+#include <QUndoStack>
 
 #include <nlohmann/json.hpp>
 
@@ -139,6 +141,62 @@ private slots:
         settle();
         QVERIFY2(status("compressed_tensors").startsWith(QStringLiteral("loads")),
                  qPrintable(status("compressed_tensors")));
+    }
+
+    /// The Problems list of a runtime, and its button: about the recipe, also while a run says otherwise.
+    void problemsAreMended() {
+        auto* view = m_window->find<QTableView>("problemTable");
+        auto* runtime = m_window->find<QComboBox>("problemRuntime");
+        auto* mend = m_window->find<QPushButton>("problemFix");
+        QVERIFY(view && runtime && mend);
+        setIntegers(4, "symmetric");
+        QVERIFY(m_window->session()->startRun());
+        QTRY_VERIFY_WITH_TIMEOUT(m_window->session()->run() && m_window->session()->run()->complete(), 60000);
+        const auto rows = [&](const char* rule) {
+            QModelIndexList out;
+            for (int r = 0; r < view->model()->rowCount(); ++r) {
+                const QModelIndex i = view->model()->index(r, 0);
+                if (i.data(ui::LintModel::RuleRole).toString() == QLatin1String(rule)) out << i;
+            }
+            return out;
+        };
+        const LintWatch* watch = m_window->session()->lint();
+        const auto about = [&](const LintWatch::Checked& c) { return c.plan ? c.plan->fingerprint() : ""; };
+        const std::string ran = m_window->session()->runPlan()->fingerprint();
+        QTRY_COMPARE_WITH_TIMEOUT(about(watch->exported()), ran, 20000);
+        QVERIFY(rows("fused-group").isEmpty());
+        // Edited since: the list follows the recipe, the export what was run.
+        QVector<int> values;
+        for (int t = 0; t < m_window->table()->count(); ++t)
+            if (m_window->table()->row(t).role == u"v") values << t;
+        QVERIFY(m_window->table()->edit(values, ui::SchemeEdit::codecParam("bits", 8LL)).isEmpty());
+        QTRY_COMPARE_WITH_TIMEOUT(about(watch->recipe()), m_window->table()->plan().fingerprint(), 20000);
+        QCOMPARE(about(watch->exported()), ran);
+        runtime->setCurrentIndex(runtime->findData(QStringLiteral("vllm")));
+        QTRY_VERIFY(!rows("fused-group").isEmpty());
+        // Another edit meanwhile is not taken back by the fix.
+        const int other = m_window->table()->indexOf(QStringLiteral("layers.0.mlp.down_proj"));
+        QVERIFY(other >= 0);
+        view->setCurrentIndex(rows("fused-group").front());
+        QTRY_VERIFY(mend->isEnabled());
+        QCOMPARE(mend->text(), QStringLiteral("Make them alike"));
+        QVERIFY(m_window->table()->edit({other}, ui::SchemeEdit::codecParam("bits", 3LL)).isEmpty());
+        const int steps = m_window->table()->undoStack()->index();
+        mend->click();
+        QCOMPARE(m_window->table()->undoStack()->index(), steps + 1);
+        for (const int t : values)
+            QCOMPARE(m_window->table()->schemes()[size_t(t)]->codecParams.integer("bits"), 4LL);
+        QCOMPARE(m_window->table()->schemes()[size_t(other)]->codecParams.integer("bits"), 3LL);
+        QTRY_VERIFY(rows("fused-group").isEmpty());
+        // llama.cpp fuses nothing and loads none of it but as GGUF.
+        runtime->setCurrentIndex(runtime->findData(QStringLiteral("llama.cpp")));
+        QTRY_VERIFY(view->model()->rowCount() > 0);
+        for (int r = 0; r < view->model()->rowCount(); ++r) {
+            const QString source =
+                view->model()->index(r, ui::LintModel::Source).data(Qt::DisplayRole).toString();
+            QVERIFY2(source == u"recipe" || source.contains(u"GGUF"), qPrintable(source));
+        }
+        runtime->setCurrentIndex(0);
     }
 };
 
