@@ -4,12 +4,11 @@
 #include "app/cli/resources.h"
 #include "app/cli/scheme_flags.h"
 #include "app/cli/text.h"
+#include "core/allocate/file_target.h"
 #include "core/allocate/plan_measure.h"
 #include "core/allocate/runtime_limits.h"
-#include "core/base/file.h"
 
 #include <charconv>
-#include <chrono>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -21,17 +20,8 @@ namespace {
 
 constexpr size_t kTextSamples = 16;
 
-struct SensitivityCommand {
-    std::string model, output, calibration;
-    std::vector<int> bits;
-    std::vector<std::string> measures = {"linearity"};
-    SchemeFlags scheme;
-    TokenOptions tokens;
-    BackendOptions backend;
-};
-
 struct AllocateCommand {
-    std::string model, table, output, score = "linearity", allocator = "exact", size;
+    std::string model, table, output, score = "linearity", allocator = "exact", size, file;
     std::string runtime, format, memory, cache = "f16";
     size_t context = 4096;
     double bitsPerWeight = 0, perplexity = 0;
@@ -43,104 +33,8 @@ struct AllocateCommand {
     BackendOptions backend;
 };
 
-/// The schemes that the flags ask for: those of a recipe, or one at several bits.
-Result<std::vector<Scheme>> candidatesOf(const SensitivityCommand& o, uint64_t& seed) {
-    QS_TRY(const Recipe recipe, o.scheme.recipe());
-    seed = recipe.seed;
-    std::vector<Scheme> out;
-    for (const Rule& rule : recipe.rules) {
-        if (!rule.scheme) continue;
-        if (o.bits.empty()) {
-            if (std::find(out.begin(), out.end(), *rule.scheme) == out.end()) out.push_back(*rule.scheme);
-            continue;
-        }
-        QS_TRY(const CodecDescriptor* codec, findCodec(rule.scheme->codec));
-        for (const int bits : o.bits) {
-            Scheme s = *rule.scheme;
-            QS_TRY(s.codecParams, codec->withBits(s.codecParams, bits));
-            if (std::find(out.begin(), out.end(), s) == out.end()) out.push_back(std::move(s));
-        }
-    }
-    if (out.empty()) return Error::invalid("there is no scheme to measure: the recipe keeps everything");
-    return out;
-}
-
-/// What the file holds already, if it is of the same model, inputs and seed.
-Result<void> adoptFrom(const std::filesystem::path& file, SensitivityTable& table) {
-    if (!std::filesystem::exists(file)) return {};
-    QS_TRY(const SensitivityTable known, SensitivityTable::load(file));
-    const auto same = [&](const char* what, const std::string& a, const std::string& b) -> Result<void> {
-        if (a == b) return {};
-        return Error::invalid(
-            fmt::format("holds a table of another {}. Choose another file, or remove this one", what),
-            file.string());
-    };
-    QS_CHECK(same("model", known.modelFingerprint, table.modelFingerprint));
-    QS_CHECK(same("calibration", known.calibrationFingerprint, table.calibrationFingerprint));
-    QS_CHECK(same("text", known.textFingerprint, table.textFingerprint));
-    QS_CHECK(same("seed", std::to_string(known.seed), std::to_string(table.seed)));
-    table.adopt(known);
-    return {};
-}
-
-std::string tableText(const SensitivityTable& table) {
-    std::vector<Table::Column> columns = {{"module"}, {"alpha", true}};
-    for (const Scheme& s : table.candidates)
-        columns.push_back({schemeText(s), true});
-    Table t(std::move(columns));
-    for (const SensitivityRow& r : table.rows) {
-        std::vector<std::string> cells = {r.module, number(r.alpha)};
-        for (const SensitivityCell& c : r.cells)
-            cells.push_back(!c.legal() ? "refused" : number(std::isnan(c.kl) ? c.weightError : c.kl));
-        t.add(std::move(cells));
-    }
-    return t.text();
-}
-
-Result<void> runSensitivity(Session& session, const SensitivityCommand& o) {
-    QS_TRY(const auto model, openModel(o.model));
-    uint64_t seed = 0;
-    QS_TRY(auto candidates, candidatesOf(o, seed));
-    QS_TRY(SensitivityTable table, SensitivityTable::begin(*model, std::move(candidates), seed));
-    SensitivityRequest request;
-    for (const auto& [name, wanted] : namedMeasures(request))
-        *wanted = std::ranges::count(o.measures, name) > 0;
-    std::shared_ptr<const Calibration> calibration;
-    if (!o.calibration.empty()) {
-        QS_TRY(calibration, Calibration::open(o.calibration));
-        QS_CHECK(calibration->requireFor(*model));
-        request.calibration = calibration.get();
-        table.calibrationFingerprint = calibration->info().fingerprint;
-    }
-    QS_TRY(const auto backend, o.backend.make());
-    TokenInput input;
-    if (request.runs()) {
-        QS_CHECK(model->requireForward());
-        QS_TRY(input, TokenInput::load(o.tokens, *model));
-        request.text = &input.windows;
-        table.textFingerprint = sensitivityTextFingerprint(input.windows, backend->precision());
-    }
-    QS_CHECK(adoptFrom(o.output, table));
-    using Clock = std::chrono::steady_clock;
-    auto saved = Clock::now();
-    Result<void> write;
-    const auto measured = [&](const SensitivityTable& now, size_t) {
-        if (Clock::now() - saved < std::chrono::seconds(10) || !write) return;
-        write = now.save(o.output);
-        saved = Clock::now();
-    };
-    const auto done = measureSensitivity(*model, request, table, *backend, session.job, measured);
-    QS_CHECK(table.save(o.output)); // a cancelled measurement too: the same command goes on from there
-    QS_CHECK(done);
-    session.console.text(tableText(table) + fmt::format("\n{}; written to {}\n",
-                                                        request.alone
-                                                            ? "KL of each linear alone, nats per token"
-                                                            : "Relative squared error of the weights",
-                                                        o.output));
-    json result = table.toJson();
-    result["file"] = o.output;
-    session.console.result(std::move(result));
-    return {};
+std::string recipeName(const AllocateCommand& o) {
+    return "allocated by " + o.score;
 }
 
 /// "700MiB", "3.2 GB", "1200000".
@@ -222,6 +116,13 @@ struct RuntimeChoice {
     }
 };
 
+/// Exact bytes of the file that --format writes, when the run uses the calibration of the table.
+Result<uint64_t> fileBytes(const AllocateCommand& o, const Model& model, const SensitivityTable& table,
+                           const Plan& plan) {
+    QS_TRY(const ExporterDescriptor* exporter, findExporter(o.format));
+    return plannedBytes(*exporter, model, plan, table.calibrationFingerprint);
+}
+
 /// What the runtime makes of the plan, "" without one.
 std::string verdictText(const RuntimeChoice& runtime, const Model& model, const Plan& plan, bool& loads) {
     if (!runtime.profile) return "";
@@ -277,10 +178,25 @@ struct WholeMeasure {
     }
 };
 
+Result<SchemeAllocation> allocatedForFile(Session& session, const AllocateCommand& o, const Model& model,
+                                          const SensitivityTable& table, const AllocationRequest& request) {
+    QS_TRY(const uint64_t bytes, bytesFrom(o.file, "--target-file"));
+    return allocateForFile(
+        request, bytes, [&](const AllocationRequest& r) { return allocateSchemes(table, r, session.job); },
+        [&](const SchemeAllocation& a) {
+            return fileBytes(o, model, table, resolvePlan(a.recipe(table, recipeName(o)), model));
+        });
+}
+
 /// The allocation, with the model run where the allocator asks for it.
 Result<SchemeAllocation> allocated(Session& session, const AllocateCommand& o, const Model& model,
                                    const SensitivityTable& table, const AllocationRequest& request) {
     QS_TRY(const AllocatorDescriptor* allocator, findAllocator(o.allocator));
+    if (allocator->measures() && !o.file.empty())
+        return Error::invalid(allocator->id + " runs the model for one budget of payloads: --target-file "
+                                              "needs an allocator that works from scores alone",
+                              "--allocator");
+    if (!o.file.empty()) return allocatedForFile(session, o, model, table, request);
     if (!allocator->measures()) return allocateSchemes(table, request, session.job);
     QS_TRY(const WholeMeasure measure, WholeMeasure::make(session, o, model, table));
     SchemeMeasure whole;
@@ -300,6 +216,76 @@ Result<void> runCheck(Session& session, const AllocateCommand& o, const Model& m
     return reportPredictions(session, table, *score, *measure.plan, o.check);
 }
 
+/// The scheme of every linear, as text and JSON.
+struct Entries {
+    Table text{{{"module"}, {"scheme"}, {"bytes", true}}};
+    json list = json::array();
+    uint64_t weights = 0;
+
+    Entries(const SensitivityTable& table, const SchemeAllocation& a, const Plan& plan) {
+        for (size_t r = 0; r < table.rows.size(); ++r) {
+            const SensitivityRow& row = table.rows[r];
+            weights += row.weights;
+            const std::string scheme =
+                a.candidate[r] ? schemeText(table.candidates[*a.candidate[r]]) : "kept";
+            text.add({row.module, scheme, humanBytes(plan.entries[r].bytesAfter)});
+            list.push_back({{"module", row.module},
+                            {"candidate", a.candidate[r] ? json(*a.candidate[r]) : json()},
+                            {"bytes", plan.entries[r].bytesAfter}});
+        }
+    }
+};
+
+/// What the allocation comes to, as text and JSON.
+Result<void> reportAllocation(Session& session, const AllocateCommand& o, const Model& model,
+                              const SensitivityTable& table, const SchemeAllocation& a, const Plan& plan) {
+    QS_TRY(const RuntimeChoice runtime, RuntimeChoice::of(o));
+    QS_TRY(const ScoreDescriptor* score, findScore(o.score));
+    Entries entries(table, a, plan);
+    const double bits = entries.weights > 0 ? 8.0 * double(a.bytes) / double(entries.weights) : 0;
+    Fields f;
+    f.add("Linears",
+          fmt::format("{} of {}, {:.4f} bits per weight", humanBytes(a.bytes), humanBytes(a.budget), bits));
+    f.add("Checkpoint", fmt::format("{} ({} bytes)", humanBytes(plan.totalBytesAfter), plan.totalBytesAfter));
+    uint64_t file = 0;
+    if (!o.file.empty()) {
+        QS_TRY(file, fileBytes(o, model, table, plan));
+        f.add("File", fmt::format("{} ({} bytes), {}", humanBytes(file), file, o.format));
+    }
+    f.add("Left", a.remainder());
+    f.add("Predicted", fmt::format("{} {} (none within the budget below {})", number(a.cost),
+                                   score->isLoss ? "nats per token" : "of the score", number(a.bound)));
+    f.add("Valid for", score->validity);
+    if (a.evaluations > 0)
+        f.add("Measured",
+              fmt::format("{} nats per token, the best of {} assignments", number(a.damage), a.evaluations));
+    bool loads = true;
+    const std::string verdict = verdictText(runtime, model, plan, loads);
+    if (!verdict.empty()) f.add("Runtime", verdict);
+    if (!loads) session.exitCode = kFailed;
+    if (!a.unmeasured.empty())
+        f.add("Not measured",
+              fmt::format("{} linears stay kept, {} first", a.unmeasured.size(), a.unmeasured.front()));
+    if (!o.output.empty()) f.add("Recipe", o.output);
+    session.console.text(entries.text.text() + "\n" + f.text() + issuesText(plan.issues));
+    session.console.result({{"entries", std::move(entries.list)},
+                            {"bytes", a.bytes},
+                            {"budget", a.budget},
+                            {"bits_per_weight", bits},
+                            {"checkpoint_bytes", plan.totalBytesAfter},
+                            {"file_bytes", o.file.empty() ? json() : json(file)},
+                            {"predicted", a.cost},
+                            {"bound", a.bound},
+                            {"measured", std::isnan(a.damage) ? json() : json(a.damage)},
+                            {"evaluations", a.evaluations},
+                            {"remainder", a.remainder()},
+                            {"unmeasured", a.unmeasured},
+                            {"runtime", verdict},
+                            {"loads", loads},
+                            {"recipe", a.recipe(table, recipeName(o)).toJson()}});
+    return {};
+}
+
 Result<void> runAllocate(Session& session, const AllocateCommand& o) {
     QS_TRY(const auto model, openModel(o.model));
     QS_TRY(const SensitivityTable table, SensitivityTable::load(o.table));
@@ -309,105 +295,106 @@ Result<void> runAllocate(Session& session, const AllocateCommand& o) {
                                           table.modelFingerprint, fingerprint),
                               o.table);
     if (o.check > 0) return runCheck(session, o, *model, table);
+    if (!o.format.empty() && o.runtime.empty() && o.file.empty())
+        return Error::invalid("says something with --runtime or --target-file only", "--format");
     QS_TRY(const RuntimeChoice runtime, RuntimeChoice::of(o));
     QS_TRY(const AllocationRequest request, requestFrom(o, table, *model, runtime));
     QS_TRY(const SchemeAllocation a, allocated(session, o, *model, table, request));
-    const Recipe recipe = a.recipe(table, "allocated by " + o.score);
+    const Recipe recipe = a.recipe(table, recipeName(o));
     const Plan plan = resolvePlan(recipe, *model);
     QS_CHECK(requirePlan(plan));
     if (!o.output.empty()) QS_CHECK(recipe.save(o.output));
+    return reportAllocation(session, o, *model, table, a, plan);
+}
 
-    Table t({{"module"}, {"scheme"}, {"bytes", true}});
-    json entries = json::array();
-    uint64_t weights = 0;
-    for (size_t r = 0; r < table.rows.size(); ++r) {
-        const SensitivityRow& row = table.rows[r];
-        weights += row.weights;
-        const std::string scheme = a.candidate[r] ? schemeText(table.candidates[*a.candidate[r]]) : "kept";
-        t.add({row.module, scheme, humanBytes(plan.entries[r].bytesAfter)});
-        entries.push_back({{"module", row.module},
-                           {"candidate", a.candidate[r] ? json(*a.candidate[r]) : json()},
-                           {"bytes", plan.entries[r].bytesAfter}});
-    }
-    const double bits = weights > 0 ? 8.0 * double(a.bytes) / double(weights) : 0;
-    QS_TRY(const ScoreDescriptor* score, findScore(o.score));
-    Fields f;
-    f.add("Linears",
-          fmt::format("{} of {}, {:.4f} bits per weight", humanBytes(a.bytes), humanBytes(a.budget), bits));
-    f.add("Checkpoint", fmt::format("{} ({} bytes)", humanBytes(plan.totalBytesAfter), plan.totalBytesAfter));
-    f.add("Left", a.remainder());
-    f.add("Predicted", fmt::format("{} {} (none within the budget below {})", number(a.cost),
-                                   score->isLoss ? "nats per token" : "of the score", number(a.bound)));
-    f.add("Valid for", score->validity);
-    if (a.evaluations > 0)
-        f.add("Measured",
-              fmt::format("{} nats per token, the best of {} assignments", number(a.damage), a.evaluations));
-    bool loads = true;
-    const std::string verdict = verdictText(runtime, *model, plan, loads);
-    if (!verdict.empty()) f.add("Runtime", verdict);
-    if (!loads) session.exitCode = kFailed;
-    if (!a.unmeasured.empty())
-        f.add("Not measured",
-              fmt::format("{} linears stay kept, {} first", a.unmeasured.size(), a.unmeasured.front()));
-    if (!o.output.empty()) f.add("Recipe", o.output);
-    session.console.text(t.text() + "\n" + f.text() + issuesText(plan.issues));
-    session.console.result({{"entries", std::move(entries)},
-                            {"bytes", a.bytes},
-                            {"budget", a.budget},
-                            {"bits_per_weight", bits},
-                            {"checkpoint_bytes", plan.totalBytesAfter},
-                            {"predicted", a.cost},
-                            {"bound", a.bound},
-                            {"measured", std::isnan(a.damage) ? json() : json(a.damage)},
-                            {"evaluations", a.evaluations},
-                            {"remainder", a.remainder()},
-                            {"unmeasured", a.unmeasured},
-                            {"runtime", verdict},
-                            {"loads", loads},
-                            {"recipe", recipe.toJson()}});
-    return {};
+/// Options that others need.
+struct Targets {
+    CLI::Option *memory, *file;
+};
+
+Targets addTargets(CLI::App& app, AllocateCommand& o) {
+    CLI::Option_group* target = app.add_option_group("Target", "One of these");
+    target->add_option("--target-bpw", o.bitsPerWeight, "Stored bits per weight of all linears together")
+        ->check(CLI::PositiveNumber);
+    target->add_option("--target-size", o.size, "Size of the whole checkpoint, like 700MiB")
+        ->type_name("SIZE");
+    CLI::Option* file = target
+                            ->add_option("--target-file", o.file,
+                                         "Size of the file that the export --format writes, like 700MiB")
+                            ->type_name("SIZE");
+    target
+        ->add_option("--target-ppl", o.perplexity, "Perplexity at most so many percent higher, as predicted")
+        ->check(CLI::PositiveNumber)
+        ->type_name("PERCENT");
+    CLI::Option* memory =
+        target
+            ->add_option("--target-memory", o.memory,
+                         "Memory for weights, KV cache and buffers of a pass at --context, like 24GiB; needs "
+                         "--runtime")
+            ->type_name("SIZE");
+    target
+        ->add_option("--check", o.check,
+                     "No allocation: measures so many random recipes beside what --score predicts of them, "
+                     "with their rank correlation")
+        ->check(CLI::Range(size_t(2), size_t(10000)))
+        ->type_name("N");
+    target->require_option(1);
+    return {memory, file};
+}
+
+void addLimits(CLI::App& app, AllocateCommand& o, const Targets& targets) {
+    std::vector<std::string> runtimes, caches;
+    for (const RuntimeProfile& p : runtimeProfiles())
+        runtimes.push_back(p.id);
+    for (const CacheType& c : cacheTypes())
+        caches.push_back(c.id);
+    CLI::Option* runtime =
+        app.add_option("--runtime", o.runtime,
+                       "Only candidates that it loads; fused linears still need --tie-fused")
+            ->check(CLI::IsMember(runtimes));
+    targets.memory->needs(runtime);
+    CLI::Option* format =
+        app.add_option(
+               "--format", o.format,
+               "Of the export: for --runtime, without this the one it supports best; for --target-file")
+            ->type_name("EXPORTER");
+    targets.file->needs(format);
+    app.add_option("--context", o.context, "Tokens of the sequence that --target-memory is for")
+        ->check(CLI::Range(size_t(1), kMostContext))
+        ->needs(targets.memory)
+        ->capture_default_str();
+    app.add_option("--cache", o.cache, "How its KV cache is stored")
+        ->check(CLI::IsMember(caches))
+        ->needs(targets.memory)
+        ->capture_default_str();
+}
+
+void addMethod(CLI::App& app, AllocateCommand& o) {
+    std::vector<std::string> ids;
+    for (const ScoreDescriptor* s : scores())
+        ids.push_back(s->id);
+    app.add_option("--score", o.score, "What is minimized")->check(CLI::IsMember(ids))->capture_default_str();
+    ids.clear();
+    for (const AllocatorDescriptor* a : allocators())
+        ids.push_back(a->id);
+    app.add_option("--allocator", o.allocator, "How")->check(CLI::IsMember(ids))->capture_default_str();
+    app.add_option("--lock", o.locks,
+                   "Linears that match PATTERN get this candidate: keep, its bits or its name")
+        ->type_name("PATTERN=CANDIDATE");
+    app.add_flag("--tie-fused", o.tieFused, "Linears that runtimes fuse (q, k, v; gate, up) get one scheme");
+    app.add_flag("--no-keep", o.noKeep, "Every linear gets a candidate");
+    std::string measuring;
+    for (const AllocatorDescriptor* a : allocators())
+        if (a->measures()) measuring += (measuring.empty() ? "" : ", ") + a->id;
+    app.add_option("--evaluations", o.evaluations,
+                   "How often " + measuring + " may run the model, each time with a whole assignment")
+        ->check(CLI::Range(size_t(1), size_t(1000000)))
+        ->capture_default_str();
+    app.add_option("--calibration", o.calibration, "For them, when methods of the table need it")
+        ->type_name("FILE");
 }
 
 } // namespace
-
-void addSensitivity(Commands& commands) {
-    auto o = std::make_shared<SensitivityCommand>();
-    CLI::App& app = commands.add(
-        "sensitivity", "Measure what every scheme costs on every linear; the same command again goes on",
-        {"sensitivity MODEL --method rtn --group 64 --candidates 2,3,4,6,8 --output table.json",
-         "sensitivity MODEL --method gptq --group 64 --candidates 2,3,4 --calibration c.h5 --measure alone "
-         "--output table.json",
-         "sensitivity MODEL --recipe schemes.json --output table.json"},
-        [o](Session& session) { return runSensitivity(session, *o); });
-    app.add_option("model", o->model, "Model folder, or a weight file")->required();
-    app.add_option("--output,-o", o->output,
-                   "Table to write (JSON); values that it holds are not measured again")
-        ->required()
-        ->type_name("FILE");
-    app.add_option("--candidates", o->bits,
-                   "The scheme at each of these bits, 2,3,4; without it the schemes of the recipe")
-        ->delimiter(',')
-        ->type_name("BITS");
-    SensitivityRequest request;
-    std::vector<std::string> measures = {"none"};
-    for (const auto& [name, wanted] : namedMeasures(request))
-        measures.push_back(name);
-    app.add_option(
-           "--measure", o->measures,
-           "Beside the errors of weights and outputs: linearity (how steeply noise in a linear raises the "
-           "loss), alone (KL of the model with one linear quantized), entropy (of the weights, before and "
-           "after), salience (errors weighted by the inverse of Sigma; needs --calibration), prune (KL with "
-           "half of a linear's weights 0), cca (correlation before and after each block), keep_alone (what "
-           "keeping one linear helps the quantized model), none")
-        ->delimiter(',')
-        ->check(CLI::IsMember(measures))
-        ->capture_default_str();
-    app.add_option("--calibration", o->calibration, "For methods that need it, and for errors of outputs")
-        ->type_name("FILE");
-    o->scheme.declare(app);
-    o->tokens.add(app, kCalibrationText, kTextSamples);
-    o->backend.add(app);
-}
 
 void addAllocate(Commands& commands) {
     auto o = std::make_shared<AllocateCommand>();
@@ -416,6 +403,7 @@ void addAllocate(Commands& commands) {
                      {"allocate MODEL --table table.json --target-bpw 3.5 --output recipe.json",
                       "allocate MODEL --table table.json --target-size 700MiB --lock 'lm_head=keep' "
                       "--tie-fused -o recipe.json",
+                      "allocate MODEL --table table.json --target-file 700MiB --format gguf -o recipe.json",
                       "allocate MODEL --table table.json --target-ppl 2 --score kl_alone -o recipe.json",
                       "allocate MODEL --table table.json --target-memory 8GiB --context 8192 --runtime vllm "
                       "--tie-fused -o recipe.json",
@@ -426,73 +414,8 @@ void addAllocate(Commands& commands) {
     app.add_option("model", o->model, "Model folder, or a weight file")->required();
     app.add_option("--table", o->table, "From the command sensitivity")->required()->type_name("FILE");
     app.add_option("--output,-o", o->output, "Recipe to write")->type_name("FILE");
-    CLI::Option_group* target = app.add_option_group("Target", "One of these");
-    target->add_option("--target-bpw", o->bitsPerWeight, "Stored bits per weight of all linears together")
-        ->check(CLI::PositiveNumber);
-    target->add_option("--target-size", o->size, "Size of the whole checkpoint, like 700MiB")
-        ->type_name("SIZE");
-    target
-        ->add_option("--target-ppl", o->perplexity, "Perplexity at most so many percent higher, as predicted")
-        ->check(CLI::PositiveNumber)
-        ->type_name("PERCENT");
-    CLI::Option* memory =
-        target
-            ->add_option("--target-memory", o->memory,
-                         "Memory for weights, KV cache and buffers of a pass at --context, like 24GiB; needs "
-                         "--runtime")
-            ->type_name("SIZE");
-    target
-        ->add_option("--check", o->check,
-                     "No allocation: measures so many random recipes beside what --score predicts of them, "
-                     "with their rank correlation")
-        ->check(CLI::Range(size_t(2), size_t(10000)))
-        ->type_name("N");
-    target->require_option(1);
-    std::vector<std::string> runtimes, caches;
-    for (const RuntimeProfile& p : runtimeProfiles())
-        runtimes.push_back(p.id);
-    for (const CacheType& c : cacheTypes())
-        caches.push_back(c.id);
-    CLI::Option* runtime =
-        app.add_option("--runtime", o->runtime,
-                       "Only candidates that it loads; fused linears still need --tie-fused")
-            ->check(CLI::IsMember(runtimes));
-    memory->needs(runtime);
-    app.add_option("--format", o->format, "Of the export for it; without this the one it supports best")
-        ->needs(runtime)
-        ->type_name("EXPORTER");
-    app.add_option("--context", o->context, "Tokens of the sequence that --target-memory is for")
-        ->check(CLI::Range(size_t(1), kMostContext))
-        ->needs(memory)
-        ->capture_default_str();
-    app.add_option("--cache", o->cache, "How its KV cache is stored")
-        ->check(CLI::IsMember(caches))
-        ->needs(memory)
-        ->capture_default_str();
-    std::vector<std::string> ids;
-    for (const ScoreDescriptor* s : scores())
-        ids.push_back(s->id);
-    app.add_option("--score", o->score, "What is minimized")
-        ->check(CLI::IsMember(ids))
-        ->capture_default_str();
-    ids.clear();
-    for (const AllocatorDescriptor* a : allocators())
-        ids.push_back(a->id);
-    app.add_option("--allocator", o->allocator, "How")->check(CLI::IsMember(ids))->capture_default_str();
-    app.add_option("--lock", o->locks,
-                   "Linears that match PATTERN get this candidate: keep, its bits or its name")
-        ->type_name("PATTERN=CANDIDATE");
-    app.add_flag("--tie-fused", o->tieFused, "Linears that runtimes fuse (q, k, v; gate, up) get one scheme");
-    app.add_flag("--no-keep", o->noKeep, "Every linear gets a candidate");
-    std::string measuring;
-    for (const AllocatorDescriptor* a : allocators())
-        if (a->measures()) measuring += (measuring.empty() ? "" : ", ") + a->id;
-    app.add_option("--evaluations", o->evaluations,
-                   "How often " + measuring + " may run the model, each time with a whole assignment")
-        ->check(CLI::Range(size_t(1), size_t(1000000)))
-        ->capture_default_str();
-    app.add_option("--calibration", o->calibration, "For them, when methods of the table need it")
-        ->type_name("FILE");
+    addLimits(app, *o, addTargets(app, *o));
+    addMethod(app, *o);
     o->tokens.add(app, kEvaluationText, kTextSamples);
     o->backend.add(app);
 }

@@ -28,6 +28,7 @@ struct CalibrateCommand {
 
 struct PlanCommand {
     std::string model, output, calibration, runtime;
+    bool sizes = false;
     SchemeFlags scheme;
 };
 
@@ -180,14 +181,32 @@ void showRuntime(Console& out, const RuntimeProfile& profile, const Model& model
     result["runtime"] = {{"id", profile.id}, {"version", profile.version}, {"formats", std::move(formats)}};
 }
 
+void showSizes(Console& out, const Model& model, const Plan& plan, const std::string& calibration,
+               json& result) {
+    Table t({{"format"}, {"file", true}, {"bytes", true}});
+    json sizes = json::array();
+    for (const ExporterDescriptor* e : exporters()) {
+        const auto bytes = plannedBytes(*e, model, plan, calibration);
+        t.add({e->id, bytes ? humanBytes(*bytes) : "-",
+               bytes ? std::to_string(*bytes) : bytes.error().describe()});
+        sizes.push_back({{"format", e->id},
+                         {"bytes", bytes ? json(*bytes) : json()},
+                         {"why", bytes ? json() : json(bytes.error().describe())}});
+    }
+    out.text("\n" + t.text());
+    result["sizes"] = std::move(sizes);
+}
+
 /// A plan with errors is still an answer and is shown whole; the exit code says that it cannot be run.
 Result<void> runPlan(Session& session, const PlanCommand& o) {
     QS_TRY(const auto model, openModel(o.model));
     QS_TRY(const Recipe recipe, o.scheme.recipe());
     Plan plan = resolvePlan(recipe, *model);
+    std::string fingerprint;
     if (!o.calibration.empty()) {
         QS_TRY(const auto calibration, Calibration::open(o.calibration));
         QS_CHECK(calibration->requireFor(*model));
+        fingerprint = calibration->info().fingerprint;
         for (LintIssue& i : lintCalibration(plan, *calibration))
             plan.issues.push_back(std::move(i));
     }
@@ -199,6 +218,7 @@ Result<void> runPlan(Session& session, const PlanCommand& o) {
         QS_TRY(const RuntimeProfile* profile, findRuntimeProfile(o.runtime));
         showRuntime(session.console, *profile, *model, plan, result);
     }
+    if (o.sizes && !plan.hasErrors()) showSizes(session.console, *model, plan, fingerprint, result);
     session.console.result(std::move(result));
     if (!o.output.empty()) session.console.text("Recipe written to " + o.output + "\n");
     if (plan.hasErrors()) session.exitCode = kFailed;
@@ -264,6 +284,8 @@ void addPlan(Commands& commands) {
     std::vector<std::string> runtimes;
     for (const RuntimeProfile& p : runtimeProfiles())
         runtimes.push_back(p.id);
+    app.add_flag("--sizes", o->sizes,
+                 "Also say the exact size of the file that each export format would write");
     app.add_option("--lint", o->runtime, "Also say in which formats this runtime would load the result")
         ->check(CLI::IsMember(runtimes))
         ->type_name("RUNTIME");

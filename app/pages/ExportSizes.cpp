@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/pages/ExportSizes.h"
 
+#include "app/session/LintWatch.h"
+#include "core/run/run.h"
 #include "widgets/models/Metric.h"
 #include "widgets/views/ViewSetup.h"
 
@@ -47,8 +49,10 @@ ExportSizes::ExportSizes(Session* session, QWidget* parent)
 }
 
 void ExportSizes::refresh() {
-    const auto run = m_session->run();
-    if (!m_session->model() || !run || !run->complete()) {
+    auto run = m_session->run();
+    if (run && !run->complete()) run = nullptr;
+    const auto recipe = m_session->lint()->recipe().plan;
+    if (!m_session->model() || (!run && !recipe)) {
         showSizes({});
         return;
     }
@@ -56,17 +60,27 @@ void ExportSizes::refresh() {
     ExportRequest request;
     request.model = m_session->model();
     request.run = run;
-    const auto body = [request](const JobScope&) -> Outcome {
+    const auto calibration = m_session->calibration();
+    const auto body = [request, recipe, calibration](const JobScope& scope) -> Outcome {
+        Sizes sizes;
+        if (!request.run) {
+            for (const ExporterDescriptor* e : exporters()) {
+                if (scope.job().stopRequested()) return Outcome::cancelled();
+                sizes.push_back(plannedBytes(*e, *request.model, *recipe,
+                                             calibration ? calibration->info().fingerprint : ""));
+            }
+            return Payload::of(std::move(sizes));
+        }
         const auto plan = planOfRun(*request.run, *request.model);
         if (!plan) return plan.error();
-        Sizes sizes;
         for (const ExporterDescriptor* e : exporters())
             sizes.push_back(sizeIn(*e, request, *plan));
         return Payload::of(std::move(sizes));
     };
     JobHandle* job = m_session->pool()->post({QStringLiteral("export-sizes"), tr("Sizes"), false, 4}, body);
-    job->then(this, [this, run](const Outcome& outcome) {
-        if (m_session->run() != run) return; // the model was closed, or another run opened, meanwhile
+    job->then(this, [this, model = request.model, before = m_session->run()](const Outcome& outcome) {
+        // The model was closed, or another run opened, meanwhile.
+        if (m_session->model() != model || m_session->run() != before) return;
         if (const auto sizes = outcome.as<Sizes>()) showSizes(*sizes);
     });
 }
@@ -83,7 +97,7 @@ ui::StackedBarDataPtr ExportSizes::barOf(const QString& exporter) const {
         if (!m_sizes[i]) return emptyMemoryBar(QString::fromStdString(m_sizes[i].error().message));
         return memoryBar(*m_session->model(), e, *m_sizes[i], m_choice);
     }
-    return emptyMemoryBar(tr("Memory is known once a run is complete."));
+    return emptyMemoryBar(tr("Sizes are being found."));
 }
 
 void ExportSizes::showSizes(std::vector<Result<uint64_t>> sizes) {
@@ -117,7 +131,7 @@ void ExportSizes::addRow(size_t exporter) {
     const bool asked = exporter < m_sizes.size(), known = asked && m_sizes[exporter];
     QString why;
     if (asked && !known) why = QString::fromStdString(m_sizes[exporter].error().describe());
-    if (!asked && m_session->model()) why = tr("known once a run is complete");
+    if (!asked && m_session->model()) why = tr("being found");
     const RuntimeProfile* runtime = memoryRuntime(e.id, m_choice);
     const QString none = QStringLiteral("–");
     QList<QStandardItem*> items;

@@ -51,6 +51,15 @@ void compareHashes(const Receipt& recorded, Receipt& now) {
 
 } // namespace
 
+Result<uint64_t> plannedBytes(const ExporterDescriptor& exporter, const Model& model, const Plan& plan,
+                              const std::string& calibration) {
+    for (const LintIssue& issue : exporter.lint(model, plan))
+        if (issue.severity == Severity::Error) return Error::unsupported(issue.message);
+    if (!plan.transforms.empty())
+        return Error::unsupported("what transforms add is known once the recipe is run");
+    return exporter.plannedBytes(model, plan, Params::defaults(exporter.params), calibration);
+}
+
 Result<Receipt> exportRun(const std::string& exporterId, const ExportRequest& request,
                           const JobContext& job) {
     if (!request.model || !request.run) return Error::invalid("an export needs a model and a run");

@@ -14,6 +14,16 @@ using nlohmann::json;
 
 namespace {
 
+std::map<std::string, std::string> metadataOf(const ExporterDescriptor& exporter, const std::string& version,
+                                              const std::string& model, const std::string& plan,
+                                              const std::string& calibration) {
+    return {{"quantoscope", version},
+            {"quantoscope_exporter", exporter.id},
+            {"quantoscope_source", model},
+            {"quantoscope_plan", plan},
+            {"quantoscope_calibration", calibration}};
+}
+
 Result<void> checkBelongs(const Run& run, const Model& model) {
     if (!run.complete())
         return Error::invalid(fmt::format("the run is not complete ({} of {} units): resume it first",
@@ -157,12 +167,25 @@ Result<ExportSource> exportSource(const ExportRequest& request, const ExporterDe
     s.scaling = [run = request.run](const QuantTarget& target) { return run->scalingOf(target); };
     QS_TRY(s.params, Params::fromJson(exporter.params, request.params.toJson(), exporter.id));
     const RunManifest& m = request.run->manifest();
-    s.metadata = {{"quantoscope", m.appVersion},
-                  {"quantoscope_exporter", exporter.id},
-                  {"quantoscope_source", m.modelFingerprint},
-                  {"quantoscope_plan", m.planFingerprint},
-                  {"quantoscope_calibration", m.calibrationFingerprint}};
+    s.metadata =
+        metadataOf(exporter, m.appVersion, m.modelFingerprint, m.planFingerprint, m.calibrationFingerprint);
     s.sidecar = sidecarText(request, exporter, s.params);
+    return s;
+}
+
+Result<ExportSource> plannedSource(const Model& model, const Plan& plan, const ExporterDescriptor& exporter,
+                                   const Params& params, const std::string& calibration) {
+    ExportSource s;
+    s.model = &model;
+    s.plan = plan;
+    s.load = [](const std::string& module) -> Result<QuantizedTensor> {
+        return Error::notFound("is not run yet", module);
+    };
+    // Its size does not depend on it.
+    s.largestInput = [](const QuantTarget&) -> Result<float> { return 1.0f; };
+    QS_TRY(s.params, Params::fromJson(exporter.params, params.toJson(), exporter.id));
+    QS_TRY(const std::string fingerprint, model.checkpoint().fingerprint());
+    s.metadata = metadataOf(exporter, QS_VERSION, fingerprint, plan.fingerprint(), calibration);
     return s;
 }
 

@@ -38,6 +38,11 @@ struct ExportSource {
 /// InvalidArgument when the run is incomplete, belongs to another model, or a parameter is out of range.
 Result<ExportSource> exportSource(const ExportRequest& request, const ExporterDescriptor& exporter);
 
+/// Of a plan that is not run yet: all but its tensors, which load() refuses. InvalidArgument when a parameter
+/// is out of range.
+Result<ExportSource> plannedSource(const Model& model, const Plan& plan, const ExporterDescriptor& exporter,
+                                   const Params& params, const std::string& calibration);
+
 /// The functions of an exporter, from those that work on its source.
 template<const ExporterDescriptor& (*Self)(), Result<uint64_t> (*bytes)(const ExportSource&),
          Result<void> (*write)(const ExportSource&, const std::filesystem::path&, const JobContext&),
@@ -45,6 +50,11 @@ template<const ExporterDescriptor& (*Self)(), Result<uint64_t> (*bytes)(const Ex
 void exportBy(ExporterDescriptor& d) {
     d.weightBytes = [](const ExportRequest& request) -> Result<uint64_t> {
         QS_TRY(const ExportSource source, exportSource(request, Self()));
+        return bytes(source);
+    };
+    d.plannedBytes = [](const Model& model, const Plan& plan, const Params& params,
+                        const std::string& calibration) -> Result<uint64_t> {
+        QS_TRY(const ExportSource source, plannedSource(model, plan, Self(), params, calibration));
         return bytes(source);
     };
     d.write = [](const ExportRequest& request, const std::filesystem::path& into,

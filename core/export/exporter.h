@@ -48,6 +48,9 @@ struct ExporterDescriptor {
     std::vector<LintIssue> (*lint)(const Model& model, const Plan& plan) = nullptr;
     /// Exact size of the weight file(s) that `write` will produce.
     Result<uint64_t> (*weightBytes)(const ExportRequest& request) = nullptr;
+    /// The same of a plan that is not run yet; see plannedBytes().
+    Result<uint64_t> (*plannedBytes)(const Model& model, const Plan& plan, const Params& params,
+                                     const std::string& calibration) = nullptr;
     /// Writes into an empty temporary folder `into`; the caller renames it.
     Result<void> (*write)(const ExportRequest& request, const std::filesystem::path& into,
                           const JobContext& job) = nullptr;
@@ -58,6 +61,13 @@ struct ExporterDescriptor {
 
 std::span<const ExporterDescriptor* const> exporters();
 Result<const ExporterDescriptor*> findExporter(const std::string& id);
+
+/// Exact size of the weight file(s) that an exporter with its default parameters will write for a plan once
+/// it is run. `calibration`: fingerprint of the one that the run will use, "" without. Unsupported when the
+/// format cannot hold the plan, and for plans with transforms: what these add to which tensor follows from
+/// data.
+Result<uint64_t> plannedBytes(const ExporterDescriptor& exporter, const Model& model, const Plan& plan,
+                              const std::string& calibration);
 
 /// Lint, free space, write to a temporary sibling folder, verify there, rename, save receipt.json. On error
 /// or cancel nothing remains. A receipt that is not `verified` is an error that carries the first difference.

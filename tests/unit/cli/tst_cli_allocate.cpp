@@ -82,6 +82,37 @@ private slots:
                 QCOMPARE(bytes.at(e.at("module")), e.at("bytes").get<uint64_t>());
     }
 
+    /// The file that is written for the recipe has the bytes that were planned, and not one above the target.
+    void sizeOfTheFile() {
+        const QString recipe = text(m_folder / "file.json"), run = text(m_folder / "file-run"),
+                      made = text(m_folder / "file-made");
+        const Outcome o =
+            cli(allocate({"--target-file", "2300kB", "--format", "gptq", "--no-keep", "-o", recipe}));
+        QS_EXIT(o, 0);
+        const json a = o.json();
+        const uint64_t bytes = a.at("file_bytes").get<uint64_t>();
+        QVERIFY2(bytes <= 2300000 && bytes > 2250000, std::to_string(bytes).c_str());
+        QVERIFY(bytes != a.at("checkpoint_bytes").get<uint64_t>()); // payloads alone are another size
+        const Outcome plan = cli({"plan", model(), "--recipe", recipe, "--sizes", "--json"});
+        QS_EXIT(plan, 0);
+        bool found = false;
+        for (const json& s : plan.json().at("sizes"))
+            if (s.at("format") == "gptq") {
+                found = true;
+                QCOMPARE(s.at("bytes").get<uint64_t>(), bytes);
+            }
+        QVERIFY(found);
+        QS_EXIT(cli({"quantize", model(), "--recipe", recipe, "--output", run}), 0);
+        QS_EXIT(cli({"export", run, "--format", "gptq", "--output", made}), 0);
+        QCOMPARE(uint64_t(fs::file_size(fs::path(made.toStdString()) / "model.safetensors")), bytes);
+        // What no scheme reaches says how small it gets.
+        const Outcome small = cli(allocate({"--target-file", "700kB", "--format", "gptq"}));
+        QS_EXIT(small, 1);
+        QVERIFY2(small.err.contains("bytes"), small.err.constData());
+        QS_EXIT(cli(allocate({"--target-file", "2MB"})), 2); // of which format?
+        QS_EXIT(cli(allocate({"--target-bpw", "4", "--format", "gguf"})), 1);
+    }
+
     void fusedLinearsAgree() {
         const Outcome o = cli(allocate({"--target-bpw", "3.5", "--tie-fused", "--no-keep"}));
         QS_EXIT(o, 0);

@@ -50,6 +50,9 @@ Result<fs::path> exported(const std::shared_ptr<const Model>& model, const char*
         const Receipt receipt,
         exportRun(exporter, {model, run, target, Params::defaults((*findExporter(exporter))->params)}, {}));
     if (!receipt.verified) return Error::corrupt(receipt.summary());
+    QS_TRY(const uint64_t planned, plannedBytes(**findExporter(exporter), *model, plan, ""));
+    if (planned != receipt.bytesWritten)
+        return Error::corrupt(fmt::format("planned {} bytes, written {}", planned, receipt.bytesWritten));
     return target;
 }
 

@@ -149,7 +149,7 @@ private slots:
     void described() {
         const ExporterDescriptor& e = entry();
         QVERIFY(!e.label.empty() && !e.summary.empty() && !e.citation.empty() && !e.runtimes.empty());
-        QVERIFY(e.lint && e.weightBytes && e.write && e.verify);
+        QVERIFY(e.lint && e.weightBytes && e.plannedBytes && e.write && e.verify);
         for (const ParamSpec& s : e.params)
             QVERIFY2(!s.label.empty() && !s.help.empty(), s.key.c_str());
     }
@@ -206,6 +206,10 @@ private slots:
         QCOMPARE(receipt->exporter, entry().id);
         QCOMPARE(receipt->bytesWritten, receipt->bytesPlanned);
         QVERIFY(receipt->bytesWritten > 0 && !receipt->lines.empty());
+        // Known to the byte before it was run.
+        const auto planned = plannedBytes(entry(), *model_, *plan(), "");
+        QS_VERIFY_OK(planned);
+        QCOMPARE(*planned, receipt->bytesWritten);
         QCOMPARE(names(parent_), std::vector<std::string>{"made"});
         // Every file but the receipt itself has its hash in it.
         std::vector<std::string> hashed = {"receipt.json"};
