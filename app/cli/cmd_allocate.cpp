@@ -7,6 +7,7 @@
 #include "core/allocate/file_target.h"
 #include "core/allocate/plan_measure.h"
 #include "core/allocate/runtime_limits.h"
+#include "core/run/planned_manifest.h"
 
 #include <charconv>
 #include <fmt/format.h>
@@ -116,11 +117,17 @@ struct RuntimeChoice {
     }
 };
 
-/// Exact bytes of the file that --format writes, when the run uses the calibration of the table.
-Result<uint64_t> fileBytes(const AllocateCommand& o, const Model& model, const SensitivityTable& table,
-                           const Plan& plan) {
+/// Exact bytes of the file that --format writes when the recipe is run with --calibration.
+Result<uint64_t> fileBytes(const AllocateCommand& o, const Model& model, const Plan& plan) {
     QS_TRY(const ExporterDescriptor* exporter, findExporter(o.format));
-    return plannedBytes(*exporter, model, plan, table.calibrationFingerprint);
+    std::shared_ptr<const Calibration> calibration;
+    if (!o.calibration.empty()) {
+        QS_TRY(calibration, Calibration::open(o.calibration));
+    }
+    QS_TRY(const auto backend, o.backend.make());
+    QS_TRY(const RunManifest manifest,
+           plannedManifest(model, plan, calibration.get(), nullptr, backend->description()));
+    return plannedBytes(*exporter, model, plan, manifest);
 }
 
 /// What the runtime makes of the plan, "" without one.
@@ -184,7 +191,7 @@ Result<SchemeAllocation> allocatedForFile(Session& session, const AllocateComman
     return allocateForFile(
         request, bytes, [&](const AllocationRequest& r) { return allocateSchemes(table, r, session.job); },
         [&](const SchemeAllocation& a) {
-            return fileBytes(o, model, table, resolvePlan(a.recipe(table, recipeName(o)), model));
+            return fileBytes(o, model, resolvePlan(a.recipe(table, recipeName(o)), model));
         });
 }
 
@@ -249,7 +256,7 @@ Result<void> reportAllocation(Session& session, const AllocateCommand& o, const 
     f.add("Checkpoint", fmt::format("{} ({} bytes)", humanBytes(plan.totalBytesAfter), plan.totalBytesAfter));
     uint64_t file = 0;
     if (!o.file.empty()) {
-        QS_TRY(file, fileBytes(o, model, table, plan));
+        QS_TRY(file, fileBytes(o, model, plan));
         f.add("File", fmt::format("{} ({} bytes), {}", humanBytes(file), file, o.format));
     }
     f.add("Left", a.remainder());
@@ -390,7 +397,8 @@ void addMethod(CLI::App& app, AllocateCommand& o) {
                    "How often " + measuring + " may run the model, each time with a whole assignment")
         ->check(CLI::Range(size_t(1), size_t(1000000)))
         ->capture_default_str();
-    app.add_option("--calibration", o.calibration, "For them, when methods of the table need it")
+    app.add_option("--calibration", o.calibration,
+                   "For them, when methods of the table need it; for --target-file, what the run will use")
         ->type_name("FILE");
 }
 

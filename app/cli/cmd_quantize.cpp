@@ -5,6 +5,7 @@
 #include "app/cli/scheme_flags.h"
 #include "app/cli/text.h"
 #include "core/export/runtime_profiles.h"
+#include "core/run/planned_manifest.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -181,12 +182,15 @@ void showRuntime(Console& out, const RuntimeProfile& profile, const Model& model
     result["runtime"] = {{"id", profile.id}, {"version", profile.version}, {"formats", std::move(formats)}};
 }
 
-void showSizes(Console& out, const Model& model, const Plan& plan, const std::string& calibration,
-               json& result) {
+Result<void> showSizes(Console& out, const Model& model, const Plan& plan, const Calibration* calibration,
+                       json& result) {
+    QS_TRY(const auto backend, makeBackend("cpu"));
+    QS_TRY(const RunManifest manifest,
+           plannedManifest(model, plan, calibration, nullptr, backend->description()));
     Table t({{"format"}, {"file", true}, {"bytes", true}});
     json sizes = json::array();
     for (const ExporterDescriptor* e : exporters()) {
-        const auto bytes = plannedBytes(*e, model, plan, calibration);
+        const auto bytes = plannedBytes(*e, model, plan, manifest);
         t.add({e->id, bytes ? humanBytes(*bytes) : "-",
                bytes ? std::to_string(*bytes) : bytes.error().describe()});
         sizes.push_back({{"format", e->id},
@@ -195,6 +199,7 @@ void showSizes(Console& out, const Model& model, const Plan& plan, const std::st
     }
     out.text("\n" + t.text());
     result["sizes"] = std::move(sizes);
+    return {};
 }
 
 /// A plan with errors is still an answer and is shown whole; the exit code says that it cannot be run.
@@ -202,11 +207,10 @@ Result<void> runPlan(Session& session, const PlanCommand& o) {
     QS_TRY(const auto model, openModel(o.model));
     QS_TRY(const Recipe recipe, o.scheme.recipe());
     Plan plan = resolvePlan(recipe, *model);
-    std::string fingerprint;
+    std::shared_ptr<const Calibration> calibration;
     if (!o.calibration.empty()) {
-        QS_TRY(const auto calibration, Calibration::open(o.calibration));
+        QS_TRY(calibration, Calibration::open(o.calibration));
         QS_CHECK(calibration->requireFor(*model));
-        fingerprint = calibration->info().fingerprint;
         for (LintIssue& i : lintCalibration(plan, *calibration))
             plan.issues.push_back(std::move(i));
     }
@@ -218,7 +222,8 @@ Result<void> runPlan(Session& session, const PlanCommand& o) {
         QS_TRY(const RuntimeProfile* profile, findRuntimeProfile(o.runtime));
         showRuntime(session.console, *profile, *model, plan, result);
     }
-    if (o.sizes && !plan.hasErrors()) showSizes(session.console, *model, plan, fingerprint, result);
+    if (o.sizes && !plan.hasErrors())
+        QS_CHECK(showSizes(session.console, *model, plan, calibration.get(), result));
     session.console.result(std::move(result));
     if (!o.output.empty()) session.console.text("Recipe written to " + o.output + "\n");
     if (plan.hasErrors()) session.exitCode = kFailed;

@@ -2,7 +2,7 @@
 #include "app/pages/ExportSizes.h"
 
 #include "app/session/LintWatch.h"
-#include "core/run/run.h"
+#include "core/run/planned_manifest.h"
 #include "widgets/models/Metric.h"
 #include "widgets/views/ViewSetup.h"
 
@@ -61,13 +61,16 @@ void ExportSizes::refresh() {
     request.model = m_session->model();
     request.run = run;
     const auto calibration = m_session->calibration();
-    const auto body = [request, recipe, calibration](const JobScope& scope) -> Outcome {
+    const std::string backend = m_session->engine()->backendDescription().toStdString();
+    const auto body = [request, recipe, calibration, backend](const JobScope& scope) -> Outcome {
         Sizes sizes;
         if (!request.run) {
+            const auto manifest =
+                plannedManifest(*request.model, *recipe, calibration.get(), nullptr, backend);
+            if (!manifest) return manifest.error();
             for (const ExporterDescriptor* e : exporters()) {
                 if (scope.job().stopRequested()) return Outcome::cancelled();
-                sizes.push_back(plannedBytes(*e, *request.model, *recipe,
-                                             calibration ? calibration->info().fingerprint : ""));
+                sizes.push_back(plannedBytes(*e, *request.model, *recipe, *manifest));
             }
             return Payload::of(std::move(sizes));
         }

@@ -14,14 +14,19 @@ Result<SchemeAllocation> allocateForFile(AllocationRequest request, uint64_t byt
                                          const FileSize& size) {
     std::optional<SchemeAllocation> best;
     std::set<uint64_t> asked;
-    // Budgets: those from `tooMuch` on give files that are too large, those up to `low` fit, or cannot be met.
+    // Budgets: those from `tooMuch` on give files that are too large, those up to `low` fit, or cannot be
+    // met.
     uint64_t budget = bytes, smallest = ~uint64_t(0), tooMuch = ~uint64_t(0), low = 0;
+    std::optional<uint64_t> last; // file
     for (int k = 0; k < kMostBudgets && asked.insert(budget).second; ++k) {
         request.target = {};
         request.target.checkpointBytes = budget;
         auto a = allocate(request);
+        bool stuck = false; // a correction that is smaller than a step of the payloads
         if (a) {
             QS_TRY(const uint64_t file, size(*a));
+            stuck = last == file;
+            last = file;
             smallest = std::min(smallest, file);
             if (file <= bytes) {
                 low = std::max(low, budget);
@@ -37,7 +42,7 @@ Result<SchemeAllocation> allocateForFile(AllocationRequest request, uint64_t byt
             low = std::max(low, budget);
         }
         // A correction may lead past what is known: between the two then.
-        if (budget >= tooMuch || budget <= low) {
+        if (stuck || budget >= tooMuch || budget <= low) {
             if (tooMuch == ~uint64_t(0) || tooMuch - low < 2) break;
             budget = low + (tooMuch - low) / 2;
         }

@@ -52,12 +52,12 @@ void compareHashes(const Receipt& recorded, Receipt& now) {
 } // namespace
 
 Result<uint64_t> plannedBytes(const ExporterDescriptor& exporter, const Model& model, const Plan& plan,
-                              const std::string& calibration) {
+                              const RunManifest& manifest) {
     for (const LintIssue& issue : exporter.lint(model, plan))
         if (issue.severity == Severity::Error) return Error::unsupported(issue.message);
     if (!plan.transforms.empty())
         return Error::unsupported("what transforms add is known once the recipe is run");
-    return exporter.plannedBytes(model, plan, Params::defaults(exporter.params), calibration);
+    return exporter.plannedBytes(model, plan, Params::defaults(exporter.params), manifest);
 }
 
 Result<Receipt> exportRun(const std::string& exporterId, const ExportRequest& request,

@@ -14,16 +14,6 @@ using nlohmann::json;
 
 namespace {
 
-std::map<std::string, std::string> metadataOf(const ExporterDescriptor& exporter, const std::string& version,
-                                              const std::string& model, const std::string& plan,
-                                              const std::string& calibration) {
-    return {{"quantoscope", version},
-            {"quantoscope_exporter", exporter.id},
-            {"quantoscope_source", model},
-            {"quantoscope_plan", plan},
-            {"quantoscope_calibration", calibration}};
-}
-
 Result<void> checkBelongs(const Run& run, const Model& model) {
     if (!run.complete())
         return Error::invalid(fmt::format("the run is not complete ({} of {} units): resume it first",
@@ -39,9 +29,8 @@ Result<void> checkBelongs(const Run& run, const Model& model) {
     return {};
 }
 
-std::string sidecarText(const ExportRequest& request, const ExporterDescriptor& exporter,
+std::string sidecarText(const Model& model, const RunManifest& m, const ExporterDescriptor& exporter,
                         const Params& params) {
-    const RunManifest& m = request.run->manifest();
     json
         calibration; // null when data-free; the file's name without its folder, which means nothing elsewhere
     if (!m.calibrationFingerprint.empty())
@@ -53,8 +42,7 @@ std::string sidecarText(const ExportRequest& request, const ExporterDescriptor& 
         {"app_version", QS_VERSION},
         {"exporter", exporter.id},
         {"exporter_params", params.toJson()},
-        {"source",
-         {{"name", request.model->checkpoint().displayName()}, {"fingerprint", m.modelFingerprint}}},
+        {"source", {{"name", model.checkpoint().displayName()}, {"fingerprint", m.modelFingerprint}}},
         {"calibration", calibration},
         {"run", {{"app_version", m.appVersion}, {"created_utc", m.createdUtc}, {"backend", m.backend}}},
         {"plan", m.plan()},
@@ -65,6 +53,19 @@ std::string sidecarText(const ExportRequest& request, const ExporterDescriptor& 
     if (const json plan = m.plan(); plan.contains("transforms"))
         sidecar["transforms"] = plan.at("transforms");
     return sidecar.dump(2) + "\n";
+}
+
+/// What the files say of the run.
+Result<void> describe(ExportSource& s, const RunManifest& m, const ExporterDescriptor& exporter,
+                      const Params& params) {
+    QS_TRY(s.params, Params::fromJson(exporter.params, params.toJson(), exporter.id));
+    s.metadata = {{"quantoscope", m.appVersion},
+                  {"quantoscope_exporter", exporter.id},
+                  {"quantoscope_source", m.modelFingerprint},
+                  {"quantoscope_plan", m.planFingerprint},
+                  {"quantoscope_calibration", m.calibrationFingerprint}};
+    s.sidecar = sidecarText(*s.model, m, exporter, s.params);
+    return {};
 }
 
 Error badTensor(const PlanEntry& entry, std::string message) {
@@ -144,6 +145,7 @@ std::vector<std::vector<const PlanEntry*>> ExportSource::entriesOfTensor() const
 }
 
 Result<QuantizedTensor> ExportSource::tensor(const PlanEntry& entry) const {
+    if (!load) return Error::notFound("is not run yet", entry.target.module);
     QS_TRY(QuantizedTensor q, load(entry.target.module));
     if (q.codec != entry.scheme->codec || !(q.codecParams == entry.scheme->codecParams))
         return badTensor(entry,
@@ -165,27 +167,18 @@ Result<ExportSource> exportSource(const ExportRequest& request, const ExporterDe
     s.largestInput = largestInputs(request.run);
     s.load = [run = request.run](const std::string& module) { return run->tensor(module); };
     s.scaling = [run = request.run](const QuantTarget& target) { return run->scalingOf(target); };
-    QS_TRY(s.params, Params::fromJson(exporter.params, request.params.toJson(), exporter.id));
-    const RunManifest& m = request.run->manifest();
-    s.metadata =
-        metadataOf(exporter, m.appVersion, m.modelFingerprint, m.planFingerprint, m.calibrationFingerprint);
-    s.sidecar = sidecarText(request, exporter, s.params);
+    QS_CHECK(describe(s, request.run->manifest(), exporter, request.params));
     return s;
 }
 
 Result<ExportSource> plannedSource(const Model& model, const Plan& plan, const ExporterDescriptor& exporter,
-                                   const Params& params, const std::string& calibration) {
+                                   const Params& params, const RunManifest& manifest) {
     ExportSource s;
     s.model = &model;
     s.plan = plan;
-    s.load = [](const std::string& module) -> Result<QuantizedTensor> {
-        return Error::notFound("is not run yet", module);
-    };
     // Its size does not depend on it.
     s.largestInput = [](const QuantTarget&) -> Result<float> { return 1.0f; };
-    QS_TRY(s.params, Params::fromJson(exporter.params, params.toJson(), exporter.id));
-    QS_TRY(const std::string fingerprint, model.checkpoint().fingerprint());
-    s.metadata = metadataOf(exporter, QS_VERSION, fingerprint, plan.fingerprint(), calibration);
+    QS_CHECK(describe(s, manifest, exporter, params));
     return s;
 }
 

@@ -16,7 +16,8 @@ struct ExportSource {
     /// Where kept tensors come from: the model's own when null (see run_checkpoint.h).
     std::shared_ptr<const Checkpoint> weights;
     Plan plan; ///< entries with a scheme are quantized
-    std::function<Result<QuantizedTensor>(const std::string& module)> load; ///< NotFound when not in the run
+    /// NotFound when not in the run; null: there is no run yet.
+    std::function<Result<QuantizedTensor>(const std::string& module)> load;
     /// What the run's transforms did to a weight before it was quantized; null: nothing.
     std::function<Result<TensorScaling>(const QuantTarget& target)> scaling;
     Params params; ///< of the exporter
@@ -38,10 +39,10 @@ struct ExportSource {
 /// InvalidArgument when the run is incomplete, belongs to another model, or a parameter is out of range.
 Result<ExportSource> exportSource(const ExportRequest& request, const ExporterDescriptor& exporter);
 
-/// Of a plan that is not run yet: all but its tensors, which load() refuses. InvalidArgument when a parameter
-/// is out of range.
+/// Of a plan that is not run yet, with the manifest that its run will have: all but its tensors.
+/// InvalidArgument when a parameter is out of range.
 Result<ExportSource> plannedSource(const Model& model, const Plan& plan, const ExporterDescriptor& exporter,
-                                   const Params& params, const std::string& calibration);
+                                   const Params& params, const RunManifest& manifest);
 
 /// The functions of an exporter, from those that work on its source.
 template<const ExporterDescriptor& (*Self)(), Result<uint64_t> (*bytes)(const ExportSource&),
@@ -53,8 +54,8 @@ void exportBy(ExporterDescriptor& d) {
         return bytes(source);
     };
     d.plannedBytes = [](const Model& model, const Plan& plan, const Params& params,
-                        const std::string& calibration) -> Result<uint64_t> {
-        QS_TRY(const ExportSource source, plannedSource(model, plan, Self(), params, calibration));
+                        const RunManifest& manifest) -> Result<uint64_t> {
+        QS_TRY(const ExportSource source, plannedSource(model, plan, Self(), params, manifest));
         return bytes(source);
     };
     d.write = [](const ExportRequest& request, const std::filesystem::path& into,

@@ -50,7 +50,7 @@ struct ExporterDescriptor {
     Result<uint64_t> (*weightBytes)(const ExportRequest& request) = nullptr;
     /// The same of a plan that is not run yet; see plannedBytes().
     Result<uint64_t> (*plannedBytes)(const Model& model, const Plan& plan, const Params& params,
-                                     const std::string& calibration) = nullptr;
+                                     const RunManifest& manifest) = nullptr;
     /// Writes into an empty temporary folder `into`; the caller renames it.
     Result<void> (*write)(const ExportRequest& request, const std::filesystem::path& into,
                           const JobContext& job) = nullptr;
@@ -63,11 +63,11 @@ std::span<const ExporterDescriptor* const> exporters();
 Result<const ExporterDescriptor*> findExporter(const std::string& id);
 
 /// Exact size of the weight file(s) that an exporter with its default parameters will write for a plan once
-/// it is run. `calibration`: fingerprint of the one that the run will use, "" without. Unsupported when the
-/// format cannot hold the plan, and for plans with transforms: what these add to which tensor follows from
-/// data.
+/// it is run. `manifest`: of that run (plannedManifest()); some formats hold it, so another name of a
+/// calibration is another size. Unsupported when the format cannot hold the plan, and for plans with
+/// transforms: what these add to which tensor follows from data.
 Result<uint64_t> plannedBytes(const ExporterDescriptor& exporter, const Model& model, const Plan& plan,
-                              const std::string& calibration);
+                              const RunManifest& manifest);
 
 /// Lint, free space, write to a temporary sibling folder, verify there, rename, save receipt.json. On error
 /// or cancel nothing remains. A receipt that is not `verified` is an error that carries the first difference.

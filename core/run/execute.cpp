@@ -6,6 +6,7 @@
 #include "core/model/forward.h"
 #include "core/recipe/stored_bytes.h"
 #include "core/run/earlier_run.h"
+#include "core/run/planned_manifest.h"
 #include "core/run/run.h"
 #include "core/run/run_checks.h"
 #include "core/run/run_findings.h"
@@ -425,36 +426,15 @@ private:
     std::optional<ActivationStore> hidden_;
 };
 
-Result<RunManifest> manifestFor(const Model& model, const Plan& plan, const Calibration* calibration,
-                                const ImportanceFile* importance, const Backend& backend) {
-    RunManifest m;
-    m.modelPath = std::filesystem::absolute(model.checkpoint().root()).lexically_normal();
-    QS_TRY(m.modelFingerprint, model.checkpoint().fingerprint());
-    if (calibration) {
-        m.calibrationFile = std::filesystem::absolute(calibration->file()).lexically_normal().string();
-        m.calibrationFingerprint = calibration->info().fingerprint;
-    }
-    if (importance) {
-        m.importanceFile = std::filesystem::absolute(importance->file).lexically_normal().string();
-        m.importanceFingerprint = importance->fingerprint;
-    }
-    m.planText = plan.toJson().dump();
-    m.planFingerprint = plan.fingerprint();
-    m.appVersion = QS_VERSION;
-    m.createdUtc = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::now()));
-    m.backend = backend.description();
-    m.precision = backend.precision();
-    return m;
-}
-
 } // namespace
 
 Result<std::shared_ptr<const Run>> executePlan(const Model& model, const Plan& plan,
                                                const Calibration* calibration, const RunOptions& options,
                                                Backend& backend, const JobContext& job) {
     QS_CHECK(checkPlan(model, plan, calibration, options.importance.get()));
-    QS_TRY(const RunManifest manifest,
-           manifestFor(model, plan, calibration, options.importance.get(), backend));
+    QS_TRY(RunManifest manifest,
+           plannedManifest(model, plan, calibration, options.importance.get(), backend.description()));
+    manifest.precision = backend.precision();
     std::error_code ec;
     std::filesystem::create_directories(options.directory, ec);
     if (ec) return Error::io("cannot create the run folder: " + ec.message(), options.directory.string());

@@ -4,6 +4,7 @@
 #include "core/base/named_files.h"
 #include "core/checkpoint/gguf_set.h"
 #include "core/export/exporter.h"
+#include "core/run/planned_manifest.h"
 #include "tests/unit/exporter/export_fixture.h"
 
 using namespace qs;
@@ -50,7 +51,9 @@ Result<fs::path> exported(const std::shared_ptr<const Model>& model, const char*
         const Receipt receipt,
         exportRun(exporter, {model, run, target, Params::defaults((*findExporter(exporter))->params)}, {}));
     if (!receipt.verified) return Error::corrupt(receipt.summary());
-    QS_TRY(const uint64_t planned, plannedBytes(**findExporter(exporter), *model, plan, ""));
+    QS_TRY(const RunManifest manifest,
+           plannedManifest(*model, plan, nullptr, nullptr, backend->description()));
+    QS_TRY(const uint64_t planned, plannedBytes(**findExporter(exporter), *model, plan, manifest));
     if (planned != receipt.bytesWritten)
         return Error::corrupt(fmt::format("planned {} bytes, written {}", planned, receipt.bytesWritten));
     return target;

@@ -2,6 +2,7 @@
 // What every exporter of the registry promises, on the sample model quantized by the first scheme of the
 // registries that the exporter has no objection to.
 #include "core/export/exporter.h"
+#include "core/run/planned_manifest.h"
 #include "tests/support/qs_test.h"
 
 #include <fstream>
@@ -207,7 +208,10 @@ private slots:
         QCOMPARE(receipt->bytesWritten, receipt->bytesPlanned);
         QVERIFY(receipt->bytesWritten > 0 && !receipt->lines.empty());
         // Known to the byte before it was run.
-        const auto planned = plannedBytes(entry(), *model_, *plan(), "");
+        const auto manifest =
+            plannedManifest(*model_, *plan(), nullptr, nullptr, makeCpuBackend()->description());
+        QS_VERIFY_OK(manifest);
+        const auto planned = plannedBytes(entry(), *model_, *plan(), *manifest);
         QS_VERIFY_OK(planned);
         QCOMPARE(*planned, receipt->bytesWritten);
         QCOMPARE(names(parent_), std::vector<std::string>{"made"});
