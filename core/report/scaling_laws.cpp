@@ -18,9 +18,16 @@ Result<void> requirePositive(const char* field, double value) {
     return Error::invalid(fmt::format("must be a number above 0, not {:g}", value), field);
 }
 
+/// "3.15 M", "300 B": how parameters and tokens are usually quoted.
+std::string quoted(double value) {
+    const char* unit = value >= 1e12 ? " T" : value >= 1e9 ? " B" : value >= 1e6 ? " M" : "";
+    const double scale = value >= 1e12 ? 1e12 : value >= 1e9 ? 1e9 : value >= 1e6 ? 1e6 : 1;
+    return fmt::format("{:.3g}{}", value / scale, unit);
+}
+
 void noteOutside(std::vector<std::string>& out, const char* what, double value, double least, double most) {
-    if (value < least) out.push_back(fmt::format("{:.3g} {} are below {:.3g}", value, what, least));
-    if (value > most) out.push_back(fmt::format("{:.3g} {} are above {:.3g}", value, what, most));
+    if (value < least) out.push_back(fmt::format("{} {} are below {}", quoted(value), what, quoted(least)));
+    if (value > most) out.push_back(fmt::format("{} {} are above {}", quoted(value), what, quoted(most)));
 }
 
 std::vector<char> frontier(const std::vector<SizedQuality>& points) {

@@ -28,7 +28,7 @@ struct QidFit {
 
 struct QidEstimate {
     double nats = 0;                  ///< added to the loss, nats per token
-    std::vector<std::string> outside; ///< "3e12 training tokens are above 2.06e11"; empty within the fit
+    std::vector<std::string> outside; ///< "3 T training tokens are above 206 B"; empty within the fit
 };
 
 /// InvalidArgument, naming the field, unless all three are finite and above 0.

@@ -49,10 +49,10 @@ private slots:
         const auto e = estimateQid(7e10, 1.5e13, 8);
         QS_VERIFY_OK(e);
         QCOMPARE(e->outside.size(), size_t(3));
-        QCOMPARE(e->outside[0], std::string("7e+10 parameters are above 1.13e+10"));
-        QCOMPARE(e->outside[1], std::string("1.5e+13 training tokens are above 2.06e+11"));
+        QCOMPARE(e->outside[0], std::string("70 B parameters are above 11.3 B"));
+        QCOMPARE(e->outside[1], std::string("15 T training tokens are above 206 B"));
         QCOMPARE(e->outside[2], std::string("8 bits are above 4"));
-        QCOMPARE(estimateQid(1e6, 1e10, 3)->outside[0], std::string("1e+06 parameters are below 8.51e+07"));
+        QCOMPARE(estimateQid(1e6, 1e10, 3)->outside[0], std::string("1 M parameters are below 85.1 M"));
         QVERIFY(estimateQid(85056000, 1e9, 2)->outside.empty()); // the corners belong to it
         QVERIFY(estimateQid(11327027200, 206e9, 4)->outside.empty());
         for (const double bad : {0.0, -1.0, double(NAN), double(INFINITY)}) {
