@@ -124,14 +124,14 @@ void MethodsBrowser::fill() {
         if (newKind) kind = new QTreeWidgetItem(m_tree, {kindTitle(e.kind)});
         if (newKind || entries[i - 1].family != e.family)
             family = new QTreeWidgetItem(kind, {text(e.family)});
-        auto* item = new QTreeWidgetItem(family, {text(e.label), text(e.id), text(e.needs), exportsOf(i)});
+        auto* item = new QTreeWidgetItem(family, {text(e.label), text(e.id), text(e.needs), shortExports(i)});
         item->setData(Name, kEntryRole, int(i));
         item->setToolTip(Name, text(e.summary));
         item->setToolTip(NeedsColumn, text(e.needs));
         m_items.push_back(item);
     }
     m_tree->expandAll();
-    constexpr int widths[] = {230, 120, 200};
+    constexpr int widths[] = {250, 120, 240};
     for (int c = 0; c < ExportsColumn; ++c)
         m_tree->setColumnWidth(c, widths[c]);
     applyFilter({});
@@ -145,7 +145,7 @@ void MethodsBrowser::findExports(LightPool* pool) {
         m_exports = outcome.as<CatalogueExports>();
         if (outcome.failed()) m_problem = QString::fromStdString(outcome.error().describe());
         for (size_t i = 0; i < m_items.size(); ++i) {
-            m_items[i]->setText(ExportsColumn, exportsOf(i));
+            m_items[i]->setText(ExportsColumn, shortExports(i));
             m_items[i]->setToolTip(ExportsColumn, exportsOf(i));
         }
         applyFilter(m_filter->text());
@@ -160,8 +160,12 @@ QString MethodsBrowser::exportsOf(size_t entry) const {
     QStringList out;
     for (const std::string& id : m_exports->exporters[entry])
         out << text(id);
-    if (out.size() == qsizetype(exporters().size())) return tr("all: %1").arg(out.join(QStringLiteral(", ")));
     return out.isEmpty() ? tr("none") : out.join(QStringLiteral(", "));
+}
+
+QString MethodsBrowser::shortExports(size_t entry) const {
+    const bool all = m_exports && m_exports->exporters[entry].size() == exporters().size();
+    return all ? tr("all") : exportsOf(entry);
 }
 
 QString MethodsBrowser::textOf(size_t entry) const {

@@ -41,7 +41,8 @@ private:
     void applyFilter(const QString& text);
     void showDetails();
     QString exportsOf(size_t entry) const;
-    QString textOf(size_t entry) const; ///< all that the filter looks at
+    QString shortExports(size_t entry) const; ///< "all" where all do
+    QString textOf(size_t entry) const;       ///< all that the filter looks at
 
     std::shared_ptr<const CatalogueExports> m_exports;
     QString m_problem; ///< why exports are not known

@@ -11,6 +11,7 @@
 #include <QDoubleSpinBox>
 #include <QHeaderView>
 #include <QLabel>
+#include <QRegularExpression>
 #include <QSplitter>
 #include <QStackedWidget>
 #include <QStandardItemModel>
@@ -82,6 +83,31 @@ QString verdictText(FourBitVerdict verdict) {
     return {};
 }
 
+/// Under a title that says what it is about.
+QString shortVerdict(FourBitVerdict verdict) {
+    switch (verdict) {
+    case FourBitVerdict::AsItIs:
+        return ScalingPane::tr("as it is");
+    case FourBitVerdict::Smoothed:
+        return ScalingPane::tr("smoothed");
+    case FourBitVerdict::Rotated:
+        return ScalingPane::tr("rotated");
+    case FourBitVerdict::RotatedInRun:
+        return ScalingPane::tr("rotated in the run");
+    case FourBitVerdict::NotInFour:
+        return ScalingPane::tr("not: 8 bits");
+    case FourBitVerdict::NotKnown:
+        return ScalingPane::tr("not known");
+    }
+    return {};
+}
+
+/// A number stays with its unit where the line breaks.
+QString unbroken(const std::string& text) {
+    static const QRegularExpression unit(QStringLiteral("(\\d) ([MBT])\\b"));
+    return QString::fromStdString(text).replace(unit, QStringLiteral("\\1\u00a0\\2"));
+}
+
 ui::Chip::Tone toneOf(FourBitVerdict verdict) {
     return verdict == FourBitVerdict::AsItIs      ? ui::Chip::Tone::Ok
            : verdict == FourBitVerdict::NotInFour ? ui::Chip::Tone::Error
@@ -114,6 +140,18 @@ QString rangesText(const KBitLaw& law) {
                    .arg(ui::formatFixed(mib(r.leastBits), 2), ui::formatFixed(mib(r.mostBits), 2))
                    .arg(r.width);
     return out.isEmpty() ? QString() : QLatin1Char(' ') + out.join(QStringLiteral("; ")) + QLatin1Char('.');
+}
+
+/// In order of use; of too many for a table those with most to lose, worst first.
+std::vector<const FourBitSite*> shownSites(const FourBitReport& report) {
+    std::vector<const FourBitSite*> out;
+    for (const FourBitSite& s : report.sites)
+        if (report.sites.size() <= ScalingPane::kShown || s.verdict != FourBitVerdict::NotKnown)
+            out.push_back(&s);
+    if (out.size() <= ScalingPane::kShown) return out;
+    std::ranges::stable_sort(out, std::greater(), [](const FourBitSite* s) { return s->plain; });
+    out.resize(ScalingPane::kShown);
+    return out;
 }
 
 ui::CostMark markOf(const ScalingPoint& p, bool onFrontier) {
@@ -308,7 +346,7 @@ void ScalingPane::showDegradation() {
     for (const auto& [bits, e] : estimates) {
         QStringList outside;
         for (const std::string& why : e.outside)
-            outside << QString::fromStdString(why);
+            outside << unbroken(why);
         const QString range =
             outside.isEmpty() ? tr("holds") : tr("does not reach: %1").arg(outside.join("; "));
         m_degradationModel->appendRow({cell(QString::number(bits), true),
@@ -334,25 +372,32 @@ void ScalingPane::showInputs() {
     m_inputsChip->setText(report ? verdictText(report->verdict) : QString());
     if (!report) return;
     m_inputsChip->setTone(toneOf(report->verdict));
-    setHeaders(m_inputsModel,
-               {tr("site"), tr("max / median"), tr("lost, %"), tr("smoothed"), tr("rotated"), tr("verdict")},
-               1, 4);
-    for (const FourBitSite& s : report->sites) {
+    setHeaders(
+        m_inputsModel,
+        {tr("site"), tr("max / median"), tr("lost, %"), tr("smoothed"), tr("rotated"), tr("in 4 bits")}, 1,
+        4);
+    const std::vector<const FourBitSite*> sites = shownSites(*report);
+    for (const FourBitSite* site : sites) {
+        const FourBitSite& s = *site;
         const QString rule = QString::fromStdString(s.rule);
         const QString name = QString::fromStdString(s.site);
         m_inputsModel->appendRow(
             {cell(name, false, tr("%1, read by %2").arg(name, QString::fromStdString(s.linears))),
              cell(ui::numberText(s.outlierRatio, 3), true), cell(percent(s.plain), true),
              cell(s.folds ? percent(s.smoothed) : tr("no fold"), true), cell(percent(s.rotated), true),
-             cell(verdictText(s.verdict), false, rule)});
+             cell(shortVerdict(s.verdict), false, verdictText(s.verdict) + QStringLiteral(": ") + rule)});
     }
-    constexpr int widths[] = {0, 102, 60, 82, 66, 172};
+    constexpr int widths[] = {0, 102, 60, 82, 66, 124};
     for (int c = 1; c < 6; ++c)
         m_inputs->setColumnWidth(c, widths[c]);
     m_inputs->horizontalHeader()->setStretchLastSection(false);
     m_inputs->horizontalHeader()->setSectionResizeMode(0, QHeaderView::Stretch);
     QString note = tr("Published: %1 (Wu et al. 2023, arXiv:2301.12017).")
                        .arg(QString::fromStdString(report->published));
+    if (sites.size() < report->sites.size())
+        note += QLatin1Char(' ') + tr("%1 of %2 sites are shown, those with most to lose.")
+                                       .arg(sites.size())
+                                       .arg(report->sites.size());
     if (!report->noRotation.empty())
         note += QLatin1Char(' ') +
                 tr("No rotation can be folded in: %1").arg(QString::fromStdString(report->noRotation));

@@ -24,6 +24,9 @@ namespace qs::app {
 class ScalingPane : public QWidget {
     Q_OBJECT
 public:
+    /// Sites in the table; of more, those with most to lose.
+    static constexpr size_t kShown = 400;
+
     ScalingPane(Session* session, const JudgeSet* set, QWidget* parent = nullptr);
     ScalingState* state() { return &m_state; }
     ui::CostChart* chart() const { return m_chart; }

@@ -265,6 +265,29 @@ private slots:
         QVERIFY(report->verdict == FourBitVerdict::RotatedInRun);
     }
 
+    /// An encoder whose norms stand behind the halves: nothing takes factors or a rotation up in front of q.
+    void encoder() {
+        const auto folder = sourceDir() / "tests/golden/arch/bert";
+        const auto model = openModel(folder);
+        QS_VERIFY_OK(model);
+        TokenWindows tokens(4, 16);
+        for (size_t i = 0; i < tokens.size(); ++i)
+            tokens.data()[i] = int32_t(i * 7 % (*model)->spec().vocabulary);
+        const auto backend = makeCpuBackend(1);
+        const auto c = calibrate(**model, tokens, {}, scratchDir("four-bit-bert") / "c.h5", *backend, {});
+        QS_VERIFY_OK(c);
+        const auto report = fourBitInputs(**model, **c, {});
+        QS_VERIFY_OK(report);
+        QVERIFY(!report->causal && report->published.starts_with("encoders"));
+        QVERIFY(report->noRotation.find("LayerNorm") != std::string::npos);
+        QVERIFY(!report->sites[0].folds && report->sites[1].folds); // v takes up what o asks for
+        for (const FourBitSite& s : report->sites) {
+            QVERIFY2(s.plain > 0 && s.plain < kFourBitLimit, s.rule.c_str()); // random weights: near normal
+            QVERIFY(!s.rotates);
+        }
+        QCOMPARE(report->sites[3].activation, std::string("gelu"));
+    }
+
     void refusals() {
         const std::vector<std::string> sites = sitesInOrder();
         std::map<std::string, Matrix> named;
