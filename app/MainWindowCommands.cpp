@@ -100,6 +100,10 @@ void MainWindow::describeActions() {
          tr("Measures what each layer alone costs in KL divergence, and colours the map by it.")},
         {QStringLiteral("predictions"),
          tr("Shows how well the score of the Tune page predicts what recipes do to the model.")},
+        {QStringLiteral("scaling"),
+         tr("Shows how good runs are for their size, and what published laws say of the model.")},
+        {QStringLiteral("methods"),
+         tr("Lists methods, formats, transforms, scores and allocators: sources, needs and exports.")},
         {QStringLiteral("export"), tr("Goes to the export formats.")},
         {QStringLiteral("exportNow"), tr("Writes the chosen format and compares the file with the run.")},
         {QStringLiteral("about"), tr("Version, device and licences.")}};

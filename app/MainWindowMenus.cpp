@@ -4,6 +4,7 @@
 
 #include "app/WindowSession.h"
 #include "app/dialogs/CommandPalette.h"
+#include "app/dialogs/MethodsBrowser.h"
 #include "app/pages/ExportPage.h"
 #include "app/pages/InspectPage.h"
 #include "app/pages/JudgePage.h"
@@ -82,6 +83,8 @@ void MainWindow::makeMenus() {
     makeViewMenu();
     makeWorkMenus();
     QMenu* help = menuBar()->addMenu(tr("&Help"));
+    addAction(help, "methods", tr("&Methods and formats"), "", tr("Ctrl+Alt+M"),
+              [this] { MethodsBrowser::popUp(m_session.pool(), this); });
     addAction(help, "about", tr("&About Quantoscope"), "info", tr("F1"), [this] { about(); });
     for (QMenu* m : menuBar()->findChildren<QMenu*>())
         m->setToolTipsVisible(true);
@@ -257,6 +260,10 @@ void MainWindow::makeWorkMenus() {
         setWorkspace(Workspace::Tune);
         m_tune->showPrediction();
     });
+    addAction(evaluation, "scaling", tr("&Scaling"), "", tr("Ctrl+Alt+G"), [this] {
+        setWorkspace(Workspace::Judge);
+        m_judge->showScaling();
+    });
     QMenu* exporting = menuBar()->addMenu(tr("E&xport"));
     addAction(exporting, "export", tr("&Export…"), "export", QKeySequence(tr("Ctrl+E")),
               [this] { setWorkspace(Workspace::Export); });
@@ -346,10 +353,10 @@ void MainWindow::updateActions() {
                                 : m_session.selection()->targets().isEmpty() ? tr("Select a tensor first.")
                                                                              : QString();
     for (const char* name :
-         {"saveSession", "saveSessionAs",   "loadRecipe",   "saveRecipe", "cloneRecipe", "close",
-          "selectAll",   "openCalibration", "scan",         "goInspect",  "goRun",       "goJudge",
-          "goExport",    "profile",         "distribution", "tokens",     "transforms",  "trace",
-          "filter",      "export",          "maximize",     "resetLayout"})
+         {"saveSession", "saveSessionAs",   "loadRecipe",   "saveRecipe",  "cloneRecipe", "close",
+          "selectAll",   "openCalibration", "scan",         "goInspect",   "goRun",       "goJudge",
+          "goExport",    "profile",         "distribution", "tokens",      "transforms",  "trace",
+          "filter",      "export",          "maximize",     "resetLayout", "scaling"})
         allow(name, noModel);
     for (int b = 2; b <= 8; ++b)
         allow(qPrintable(QStringLiteral("bits%1").arg(b)), noSelection);

@@ -1,19 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-# qs_registry(TARGET KIND FOLDER): reads FOLDER/<KIND>s.def (lines `KIND(id)`), adds FOLDER/<KIND>s/<id>.cpp to TARGET and writes
-# generated/qs/<KIND>s.inc with QS_ENTRY(id) lines for the table. Configuring fails when a source or the entry's test
+# qs_registry(TARGET KIND FOLDER [FAMILIES]): reads FOLDER/<KIND>s.def (lines `KIND(id)`, or `KIND(id, "Family")` with FAMILIES), adds
+# FOLDER/<KIND>s/<id>.cpp to TARGET and writes generated/qs/<KIND>s.inc with QS_ENTRY(id) lines for the table, and
+# <KIND>_families.inc with QS_FAMILY(id, "Family") lines. Configuring fails when a family, a source or the entry's test
 # (tests/unit/<KIND>/tst_<KIND>_<id>.cpp) is missing. The ids are left in the variable QS_<KIND>S of the caller's parent scope.
 function(qs_registry target kind folder)
+  cmake_parse_arguments(arg "FAMILIES" "" "" ${ARGN})
   set(def ${CMAKE_SOURCE_DIR}/${folder}/${kind}s.def)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${def})
   string(TOUPPER ${kind} upper)
   file(STRINGS ${def} lines REGEX "^${upper}\\(")
   set(inc "")
+  set(families "")
   set(ids "")
+  set(line_form "^${upper}\\(([a-z0-9_]+)\\)$")
+  set(expected "${upper}(id)")
+  if(arg_FAMILIES)
+    set(line_form "^${upper}\\(([a-z0-9_]+), \"([^\"]+)\"\\)$")
+    set(expected "${upper}(id, \"Family\")")
+  endif()
   foreach(line IN LISTS lines)
-    if(NOT line MATCHES "^${upper}\\(([a-z0-9_]+)\\)$")
-      message(FATAL_ERROR "${def}: cannot read '${line}', expected ${upper}(id)")
+    if(NOT line MATCHES "${line_form}")
+      message(FATAL_ERROR "${def}: cannot read '${line}', expected ${expected}")
     endif()
     set(id ${CMAKE_MATCH_1})
+    string(APPEND families "QS_FAMILY(${id}, \"${CMAKE_MATCH_2}\")\n")
     set(source ${CMAKE_SOURCE_DIR}/${folder}/${kind}s/${id}.cpp)
     if(NOT EXISTS ${source})
       message(FATAL_ERROR "${def} lists ${id}, but ${source} does not exist")
@@ -27,5 +37,8 @@ function(qs_registry target kind folder)
     string(APPEND inc "QS_ENTRY(${id})\n")
   endforeach()
   file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/generated/qs/${kind}s.inc CONTENT "${inc}")
+  if(arg_FAMILIES)
+    file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/generated/qs/${kind}_families.inc CONTENT "${families}")
+  endif()
   set(QS_${upper}S ${ids} CACHE INTERNAL "registry of ${kind}s")
 endfunction()

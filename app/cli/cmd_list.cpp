@@ -11,7 +11,7 @@
 #include "core/quant/method.h"
 #include "core/quant/transform/transform.h"
 #include "core/recipe/kv_scheme.h"
-#include "core/report/systems.h"
+#include "core/report/catalogue.h"
 
 #include <nlohmann/json.hpp>
 
@@ -28,10 +28,17 @@ json paramsJson(const ParamSpecs& specs) {
     return list;
 }
 
+/// Of its line in the registry.
+std::string familyOf(CatalogueKind kind, const std::string& id) {
+    const CatalogueEntry* entry = findCatalogueEntry(kind, id);
+    return entry ? entry->family : "";
+}
+
 json describe(const MethodDescriptor& d) {
     return {{"id", d.id},
             {"label", d.label},
             {"summary", d.summary},
+            {"family", familyOf(CatalogueKind::Method, d.id)},
             {"citation", d.citation},
             {"needs", needsName(d.needs)},
             {"params", paramsJson(d.params)}};
@@ -40,6 +47,7 @@ json describe(const TransformDescriptor& d) {
     return {{"id", d.id},
             {"label", d.label},
             {"summary", d.summary},
+            {"family", familyOf(CatalogueKind::Transform, d.id)},
             {"citation", d.citation},
             {"needs", needsName(d)},
             {"params", paramsJson(d.params)}};
@@ -48,6 +56,7 @@ json describe(const CodecDescriptor& d) {
     return {{"id", d.id},
             {"label", d.label},
             {"summary", d.summary},
+            {"family", familyOf(CatalogueKind::Codec, d.id)},
             {"citation", d.citation},
             {"params", paramsJson(d.params)}};
 }
@@ -86,12 +95,17 @@ json describe(const ScoreDescriptor& d) {
     return {{"id", d.id},
             {"label", d.label},
             {"summary", d.summary},
+            {"family", familyOf(CatalogueKind::Score, d.id)},
             {"citation", d.citation},
             {"validity", d.validity},
             {"needs", d.needs}};
 }
 json describe(const AllocatorDescriptor& d) {
-    return {{"id", d.id}, {"label", d.label}, {"summary", d.summary}, {"citation", d.citation}};
+    return {{"id", d.id},
+            {"label", d.label},
+            {"summary", d.summary},
+            {"family", familyOf(CatalogueKind::Allocator, d.id)},
+            {"citation", d.citation}};
 }
 
 template<class Entries>

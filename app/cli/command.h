@@ -66,6 +66,7 @@ void addQuantize(Commands& commands);
 void addEvaluate(Commands& commands);
 void addCompare(Commands& commands);
 void addReport(Commands& commands);
+void addLaws(Commands& commands);
 void addExport(Commands& commands);
 void addVerify(Commands& commands);
 void addGenerate(Commands& commands);

@@ -38,6 +38,7 @@ void declare(CLI::App& app, Commands& commands) {
     addEvaluate(commands);
     addCompare(commands);
     addReport(commands);
+    addLaws(commands);
     addExport(commands);
     addVerify(commands);
     addGenerate(commands);

@@ -6,11 +6,13 @@
 #include "app/pages/ErrorTablePane.h"
 #include "app/pages/RunDifference.h"
 #include "app/pages/RunLetterDelegate.h"
+#include "app/pages/ScalingPane.h"
 #include "app/pages/TextPane.h"
 #include "app/pages/WorstTokensPane.h"
 #include "widgets/charts/ExportMenu.h"
 #include "widgets/views/Chip.h"
 #include "widgets/views/IntervalDelegate.h"
+#include "widgets/views/SegmentedButtons.h"
 #include "widgets/views/ToolRow.h"
 #include "widgets/views/ViewSetup.h"
 
@@ -21,6 +23,7 @@
 #include <QPushButton>
 #include <QScrollBar>
 #include <QSplitter>
+#include <QStackedWidget>
 #include <QTableView>
 #include <QVBoxLayout>
 
@@ -61,11 +64,13 @@ JudgePage::JudgePage(Session* session, QWidget* parent)
     , m_remove(new QPushButton(tr("Remove")))
     , m_evaluate(new QPushButton(tr("Evaluate…")))
     , m_protocol(new ui::Chip)
+    , m_views(new ui::SegmentedButtons)
     , m_text(new TextPane(&m_set))
     , m_worstTokens(new WorstTokensPane(&m_set))
     , m_change(new ui::HistogramWidget)
     , m_map(new DifferenceMapPane(&m_set))
-    , m_errors(new ErrorTablePane(&m_set)) {
+    , m_errors(new ErrorTablePane(&m_set))
+    , m_scaling(new ScalingPane(session, &m_set)) {
     setObjectName(QStringLiteral("judgePage"));
     auto* texts = splitter(Qt::Horizontal, "judgeTexts", {m_text, m_worstTokens}, {760, 420});
     texts->setStretchFactor(0, 1);
@@ -73,9 +78,14 @@ JudgePage::JudgePage(Session* session, QWidget* parent)
         splitter(Qt::Horizontal, "judgeSplit", {makeLossChange(), m_map, m_errors}, {380, 360, 360});
     auto* centre = splitter(Qt::Vertical, "judgeCentre", {texts, lower}, {420, 260});
     centre->setStretchFactor(0, 1);
+    auto* stack = new QStackedWidget;
+    stack->addWidget(centre);
+    stack->addWidget(m_scaling);
     auto* layout = bareLayout(this);
     layout->addWidget(makeRuns());
-    layout->addWidget(centre, 1);
+    layout->addWidget(stack, 1);
+    connect(m_views, &ui::SegmentedButtons::currentChanged, stack, &QStackedWidget::setCurrentIndex);
+    connect(m_scaling, &ScalingPane::runChosen, this, &JudgePage::setSubject);
     connect(&m_set, &JudgeSet::changed, this, &JudgePage::refresh);
     connect(&m_set, &JudgeSet::differencesChanged, &m_model, &EvaluationModel::refresh);
     connect(session->table(), &SchemeTable::planChanged, this, &JudgePage::showProtocol);
@@ -88,12 +98,18 @@ JudgePage::JudgePage(Session* session, QWidget* parent)
 QWidget* JudgePage::makeToolRow() {
     auto* row = new ui::ToolRow;
     row->addTitle(tr("Runs compared"));
+    m_views->setObjectName(QStringLiteral("judgeViews"));
+    m_views->addSegment(tr("Differences"), tr("Texts, tokens and tensors: where the runs differ"));
+    m_views->addSegment(tr("Scaling"), tr("KL against total bits, the loss to expect, inputs in 4 bits"));
+    m_views->setCurrentIndex(0);
+    row->addWidget(m_views);
     row->addWidget(m_protocol);
     row->addStretch();
     row->addLabel(tr("against"))->setBuddy(m_against);
     m_against->setObjectName(QStringLiteral("judgeAgainst"));
     m_against->setAccessibleName(tr("Reference"));
     m_against->setToolTip(tr("The run that the others are compared with"));
+    m_against->setSizeAdjustPolicy(QComboBox::AdjustToContents); // runs come later
     m_add->setObjectName(QStringLiteral("judgeAdd"));
     m_remove->setObjectName(QStringLiteral("judgeRemove"));
     m_evaluate->setObjectName(QStringLiteral("judgeEvaluate"));
@@ -106,6 +122,10 @@ QWidget* JudgePage::makeToolRow() {
     connect(m_remove, &QPushButton::clicked, this, [this] { m_set.removeRun(subject()); });
     connect(m_evaluate, &QPushButton::clicked, this, &JudgePage::evaluateRequested);
     return row;
+}
+
+void JudgePage::showScaling(bool on) {
+    m_views->setCurrentIndex(on ? 1 : 0);
 }
 
 QWidget* JudgePage::makeRuns() {

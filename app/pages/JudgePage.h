@@ -15,12 +15,14 @@ class QTableView;
 namespace qs::ui {
 class Chip;
 class HistogramWidget;
+class SegmentedButtons;
 } // namespace qs::ui
 
 namespace qs::app {
 
 class DifferenceMapPane;
 class ErrorTablePane;
+class ScalingPane;
 class TextPane;
 class WorstTokensPane;
 
@@ -34,6 +36,9 @@ public:
     TextPane* text() const { return m_text; }
     WorstTokensPane* worstTokens() const { return m_worstTokens; }
     DifferenceMapPane* differenceMap() const { return m_map; }
+    ScalingPane* scaling() const { return m_scaling; }
+    /// Below the runs: what they say and where they differ, or how good they are for their size.
+    void showScaling(bool on = true);
     ui::Chip* protocol() const { return m_protocol; }
     /// The run that is looked at: the current row.
     char subject() const;
@@ -70,11 +75,13 @@ private:
     QPushButton* m_remove;
     QPushButton* m_evaluate;
     ui::Chip* m_protocol;
+    ui::SegmentedButtons* m_views;
     TextPane* m_text;
     WorstTokensPane* m_worstTokens;
     ui::HistogramWidget* m_change;
     DifferenceMapPane* m_map;
     ErrorTablePane* m_errors;
+    ScalingPane* m_scaling;
 };
 
 } // namespace qs::app

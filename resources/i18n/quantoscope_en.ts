@@ -215,6 +215,16 @@
     </message>
 </context>
 <context>
+    <name>qs::app::ScalingPane</name>
+    <message numerus="yes">
+        <source>%n compared runs are not shown: evaluate them on the same text.</source>
+        <translation>
+            <numerusform>%n compared run is not shown: evaluate it on the same text.</numerusform>
+            <numerusform>%n compared runs are not shown: evaluate them on the same text.</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
     <name>qs::app::SchemeTable</name>
     <message numerus="yes">
         <source>%n tensors</source>

@@ -4,6 +4,7 @@
 // how each of them looks once it is open.
 #include "app/MainWindow.h"
 #include "app/dialogs/CommandPalette.h"
+#include "app/dialogs/MethodsBrowser.h"
 #include "app/dialogs/TextDialogs.h"
 #include "app/pages/DistributionPage.h"
 #include "app/pages/ExportPage.h"
@@ -12,6 +13,7 @@
 #include "app/pages/JudgePage.h"
 #include "app/pages/MessageBar.h"
 #include "app/pages/ProfilePane.h"
+#include "app/pages/ScalingPane.h"
 #include "app/pages/TextPane.h"
 #include "app/pages/TokensPage.h"
 #include "app/pages/TunePage.h"
@@ -263,6 +265,10 @@ private:
         CommandPalette* palette = m_window->commandPalette();
         QTest::keyClicks(palette->line(), QStringLiteral("down"));
         shootDialog("7-palette", palette);
+        MethodsBrowser* methods = MethodsBrowser::popUp(m_window->session()->pool(), m_window.get());
+        waitFor("exports", [methods] { return methods->exportsKnown(); });
+        shootDialog("7-methods", methods);
+        methods->close();
         palette->hide();
         m_window->session()->filter()->set(QStringLiteral("1..2 mlp"), false);
         settle();
@@ -396,6 +402,12 @@ private:
         settle();
         shoot("5-judge-greedy");
         page->text()->setMode(TextPane::TeacherForced);
+        m_window->action(QStringLiteral("scaling"))->trigger();
+        waitFor("inputs in 4 bits", [page] { return bool(page->scaling()->state()->fourBit()); });
+        page->scaling()->trainingTokens()->setValue(300);
+        settle();
+        shoot("5-judge-scaling");
+        page->showScaling(false);
         JobHandle* report = page->writeReport(m_out + QStringLiteral("/report.html"));
         waitFor("report", [report] { return report->isEnded(); });
     }

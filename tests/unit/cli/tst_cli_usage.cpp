@@ -20,7 +20,7 @@ namespace {
 const QStringList kCommands = {"inspect",    "calibrate", "plan",     "quantize", "evaluate",    "compare",
                                "report",     "export",    "verify",   "generate", "logits",      "tokenize",
                                "detokenize", "list",      "demo",     "imatrix",  "sensitivity", "allocate",
-                               "rotate",     "recipe",    "selftest", "bench"};
+                               "rotate",     "recipe",    "selftest", "bench",    "laws"};
 
 template<class Entries>
 std::vector<std::string> idsOf(const Entries& entries) {
