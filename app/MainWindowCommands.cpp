@@ -67,6 +67,7 @@ void MainWindow::describeActions() {
         {QStringLiteral("selectAll"), tr("Selects every tensor that can be quantized.")},
         {QStringLiteral("filter"), tr("Goes to the filter, which narrows tree, table and maps.")},
         {QStringLiteral("goInspect"), tr("Look at weights, activations and outliers.")},
+        {QStringLiteral("goTune"), tr("Find bits for every layer within a budget.")},
         {QStringLiteral("goRun"), tr("Quantize, block by block.")},
         {QStringLiteral("goJudge"), tr("Compare with the original.")},
         {QStringLiteral("goExport"), tr("Write a format that runtimes load.")},

@@ -119,7 +119,7 @@ void MainWindow::makeFileMenu() {
             if (!why.isEmpty()) showError(why);
         });
     });
-    addAction(file, "cloneRecipe", tr("Cl&one recipe of a quantized model…"), "", tr("Ctrl+Alt+L"),
+    addAction(file, "cloneRecipe", tr("Clo&ne recipe of a quantized model…"), "", tr("Ctrl+Alt+L"),
               [this] { cloneRecipe(); });
     addAction(file, "saveRecipe", tr("Sa&ve recipe…"), "", tr("Ctrl+Shift+L"), [this] { saveRecipe(); });
     makeRecipeMenu(file);

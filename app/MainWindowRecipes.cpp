@@ -40,7 +40,7 @@ void MainWindow::makeRecipeMenu(QMenu* file) {
         const QString name = QStringLiteral("saveRecipe-%1").arg(QString::fromStdString(format->id));
         QAction* a = addAction(
             m_recipeMenu, qPrintable(name), QStringLiteral("%1…").arg(QString::fromStdString(format->label)),
-            "", QKeySequence(tr("Ctrl+Alt+%1").arg(++number)), [this, format] { saveRecipeAs(*format); });
+            "", QKeySequence(tr("Alt+%1").arg(++number)), [this, format] { saveRecipeAs(*format); });
         a->setStatusTip(QString::fromStdString(format->summary));
     }
 }

@@ -46,7 +46,7 @@ PredictionPane::PredictionPane(Session* session, const TuneState* tune, QWidget*
     , m_tune(tune)
     , m_state(session, tune)
     , m_row(new ui::ToolRow)
-    , m_measure(new QPushButton)
+    , m_measure(new QPushButton(tr("Measure random recipes")))
     , m_chart(new ui::CostChart(QStringLiteral("predicted-against-measured"),
                                 tr("Predicted against measured damage of recipes"))) {
     setObjectName(QStringLiteral("predictionPane"));

@@ -53,7 +53,7 @@ TunePage::TunePage(Session* session, QWidget* parent)
     , m_unit(new QLabel)
     , m_score(new QComboBox)
     , m_runtime(new QComboBox)
-    , m_measure(new QPushButton)
+    , m_measure(new QPushButton(tr("Measure")))
     , m_solve(new QPushButton(tr("Solve")))
     , m_take(new QPushButton(tr("Take step")))
     , m_modelChart(

@@ -12,12 +12,46 @@
     </message>
 </context>
 <context>
+    <name>TunePage</name>
+    <message numerus="yes">
+        <source>frontier, predicted, %n locked</source>
+        <translation>
+            <numerusform>frontier, predicted, %n locked</numerusform>
+            <numerusform>frontier, predicted, %n locked</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%1 of %n linears locked</source>
+        <translation>
+            <numerusform>%1 of %n linear locked</numerusform>
+            <numerusform>%1 of %n linears locked</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
     <name>qs::app::AnatomyPane</name>
     <message numerus="yes">
         <source>weights %1–%2 · %3 values</source>
         <translation>
             <numerusform>weight %1–%2 · %3 value</numerusform>
             <numerusform>weights %1–%2 · %3 values</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
+    <name>qs::app::CarriedList</name>
+    <message numerus="yes">
+        <source>%n other file(s), %1</source>
+        <translation>
+            <numerusform>%n other file, %1</numerusform>
+            <numerusform>%n other file(s), %1</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>and %n more</source>
+        <translation>
+            <numerusform>and %n more</numerusform>
+            <numerusform>and %n more</numerusform>
         </translation>
     </message>
 </context>
@@ -38,6 +72,16 @@
         <translation>
             <numerusform>Changes %n linear of the recipe, which is then run again. Undo takes it back.</numerusform>
             <numerusform>Changes %n linears of the recipe, which is then run again. Undo takes it back.</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
+    <name>qs::app::ExportMemory</name>
+    <message numerus="yes">
+        <source>%n block(s)</source>
+        <translation>
+            <numerusform>%n block</numerusform>
+            <numerusform>%n block(s)</numerusform>
         </translation>
     </message>
 </context>
@@ -171,6 +215,50 @@
     </message>
 </context>
 <context>
+    <name>qs::app::PredictionPane</name>
+    <message numerus="yes">
+        <source>Measure %n random recipes</source>
+        <translation>
+            <numerusform>Measure %n random recipe</numerusform>
+            <numerusform>Measure %n random recipes</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>Measure %n more</source>
+        <translation>
+            <numerusform>Measure %n more</numerusform>
+            <numerusform>Measure %n more</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>Rank correlation %1 (Spearman, %n recipes)</source>
+        <translation>
+            <numerusform>Rank correlation %1 (Spearman, %n recipe)</numerusform>
+            <numerusform>Rank correlation %1 (Spearman, %n recipes)</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
+    <name>qs::app::PredictionState</name>
+    <message numerus="yes">
+        <source>%n windows of %1 tokens of the built-in evaluation text</source>
+        <translation>
+            <numerusform>%n window of %1 tokens of the built-in evaluation text</numerusform>
+            <numerusform>%n windows of %1 tokens of the built-in evaluation text</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
+    <name>qs::app::ProblemsPane</name>
+    <message numerus="yes">
+        <source>Changes %n linears of the recipe, as one undo step.</source>
+        <translation>
+            <numerusform>Changes %n linear of the recipe, as one undo step.</numerusform>
+            <numerusform>Changes %n linears of the recipe, as one undo step.</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
     <name>qs::app::ProfilePane</name>
     <message numerus="yes">
         <source>Weights over %1 outputs</source>
@@ -235,6 +323,16 @@
     </message>
 </context>
 <context>
+    <name>qs::app::Session</name>
+    <message numerus="yes">
+        <source>%1 of %2 linears have a format by %n patterns.</source>
+        <translation>
+            <numerusform>%1 of %2 linears have a format by %n pattern.</numerusform>
+            <numerusform>%1 of %2 linears have a format by %n patterns.</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
     <name>qs::app::TensorsPane</name>
     <message numerus="yes">
         <source>%1 of %2 tensors · %3 selected</source>
@@ -285,6 +383,64 @@
         <translation>
             <numerusform>absmax of %n channel per pixel</numerusform>
             <numerusform>absmax of %n channels per pixel</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
+    <name>qs::app::TunePage</name>
+    <message numerus="yes">
+        <source>%1 of %n linears measured</source>
+        <translation>
+            <numerusform>%1 of %n linear measured</numerusform>
+            <numerusform>%1 of %n linears measured</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n linears are not measured and stay kept.</source>
+        <translation>
+            <numerusform>%n linear is not measured and stays kept.</numerusform>
+            <numerusform>%n linears are not measured and stay kept.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>90 % of %n measured recipes</source>
+        <translation>
+            <numerusform>90 % of %n measured recipe</numerusform>
+            <numerusform>90 % of %n measured recipes</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n linears have schemes that are not measured: their part is missing</source>
+        <translation>
+            <numerusform>%n linear has a scheme that is not measured: its part is missing</numerusform>
+            <numerusform>%n linears have schemes that are not measured: their part is missing</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
+    <name>qs::app::TuneSteps</name>
+    <message numerus="yes">
+        <source>%1 and %n tied</source>
+        <translation>
+            <numerusform>%1 and %n tied</numerusform>
+            <numerusform>%1 and %n tied</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
+    <name>qs::app::TuneTensorPane</name>
+    <message numerus="yes">
+        <source> and %n more</source>
+        <translation>
+            <numerusform> and %n more</numerusform>
+            <numerusform> and %n more</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>Solving leaves the selected tensors as they are. %n are locked.</source>
+        <translation>
+            <numerusform>Solving leaves the selected tensors as they are. %n is locked.</numerusform>
+            <numerusform>Solving leaves the selected tensors as they are. %n are locked.</numerusform>
         </translation>
     </message>
 </context>
