@@ -42,7 +42,7 @@ QString filesText(const CarriedItem& item) {
     uint64_t bytes = 0;
     for (const auto& [name, size] : item.files)
         bytes += size;
-    const QString text = Text::tr("%n other file(s), %1", nullptr, int(item.files.size()))
+    const QString text = Text::tr("%n other files, %1", nullptr, int(item.files.size()))
                              .arg(QLocale().formattedDataSize(qint64(bytes)));
     return item.carried ? text : Text::tr("%1, not used by this format").arg(text);
 }

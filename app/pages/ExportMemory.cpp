@@ -33,7 +33,7 @@ bool opens(const RuntimeProfile& profile, const std::string& exporter) {
 QString blocksText(const ModelSpec& model) {
     const auto windowed = std::count_if(model.blocks.begin(), model.blocks.end(),
                                         [](const BlockSpec& b) { return b.attention.reach > 0; });
-    const QString blocks = Text::tr("%n block(s)", nullptr, int(model.blocks.size()));
+    const QString blocks = Text::tr("%n blocks", nullptr, int(model.blocks.size()));
     if (windowed == 0) return blocks;
     size_t reach = 0;
     for (const BlockSpec& b : model.blocks)

@@ -41,10 +41,10 @@
 <context>
     <name>qs::app::CarriedList</name>
     <message numerus="yes">
-        <source>%n other file(s), %1</source>
+        <source>%n other files, %1</source>
         <translation>
             <numerusform>%n other file, %1</numerusform>
-            <numerusform>%n other file(s), %1</numerusform>
+            <numerusform>%n other files, %1</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -78,10 +78,10 @@
 <context>
     <name>qs::app::ExportMemory</name>
     <message numerus="yes">
-        <source>%n block(s)</source>
+        <source>%n blocks</source>
         <translation>
             <numerusform>%n block</numerusform>
-            <numerusform>%n block(s)</numerusform>
+            <numerusform>%n blocks</numerusform>
         </translation>
     </message>
 </context>
