@@ -34,13 +34,13 @@ void MainWindow::saveRecipe() {
 }
 
 void MainWindow::makeRecipeMenu(QMenu* file) {
-    m_recipeMenu = file->addMenu(tr("Save recipe &for another tool"));
+    m_recipeMenu = file->addMenu(tr("Save recipe for anot&her tool"));
     int number = 0;
     for (const RecipeFormatDescriptor* format : recipeFormats()) {
         const QString name = QStringLiteral("saveRecipe-%1").arg(QString::fromStdString(format->id));
         QAction* a = addAction(
             m_recipeMenu, qPrintable(name), QStringLiteral("%1…").arg(QString::fromStdString(format->label)),
-            "", QKeySequence(tr("Alt+%1").arg(++number)), [this, format] { saveRecipeAs(*format); });
+            "", QKeySequence(tr("Ctrl+Shift+%1").arg(++number)), [this, format] { saveRecipeAs(*format); });
         a->setStatusTip(QString::fromStdString(format->summary));
     }
 }

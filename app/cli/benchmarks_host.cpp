@@ -4,6 +4,7 @@
 #include "core/codec/codec.h"
 #include "core/codec/ggml_encode.h"
 #include "core/metrics/channel_stats.h"
+#include "core/metrics/weight_scan.h"
 #include "core/quant/method.h"
 #include "core/tensor/convert.h"
 #include "core/tensor/ggml_blocks.h"
@@ -70,6 +71,12 @@ Result<Figures> benchHost(const Ceilings& ceilings, const JobContext& job) {
            }));
     out.push_back({fmt::format("statistics of w [{}, {}], exact percentiles", kRows, kCols), statistics,
                    "GB/s", ceilings.readBytes, "reading memory"});
+    QS_TRY(const double scan, rate(double(w.size()) * sizeof(float), [&]() -> Result<void> {
+               QS_CHECK(scanWeights(w.view(), job));
+               return {};
+           }));
+    out.push_back({fmt::format("scan of w [{}, {}], without percentiles", kRows, kCols), scan, "GB/s",
+                   ceilings.readBytes, "reading memory"});
     ChannelAccumulator stream(kCols);
     QS_TRY(const double activations, rate(double(w.size()) * sizeof(float), [&]() -> Result<void> {
                stream.add(w.view());

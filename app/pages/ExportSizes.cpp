@@ -100,7 +100,7 @@ ui::StackedBarDataPtr ExportSizes::barOf(const QString& exporter) const {
         if (!m_sizes[i]) return emptyMemoryBar(QString::fromStdString(m_sizes[i].error().message));
         return memoryBar(*m_session->model(), e, *m_sizes[i], m_choice);
     }
-    return emptyMemoryBar(tr("Sizes are being found."));
+    return emptyMemoryBar(m_session->model() ? tr("Sizes are being found.") : tr("Open a model first."));
 }
 
 void ExportSizes::showSizes(std::vector<Result<uint64_t>> sizes) {

@@ -90,4 +90,12 @@ Result<TensorStats> statsOfTarget(const Model& model, int target, const JobConte
     return stats;
 }
 
+Result<WeightScan> scanOfTarget(const Model& model, int target, const JobContext& job) {
+    const QuantTarget& t = model.targets().at(size_t(target));
+    const auto read = [&](uint64_t first, MatrixView out) { return model.readTargetRows(t, first, out); };
+    auto scan = scanWeights(t.rows, t.cols, read, job);
+    if (!scan) return scan.takeError().at(t.module);
+    return scan;
+}
+
 } // namespace qs::app

@@ -4,6 +4,7 @@
 
 #include "app/session/Requests.h"
 #include "core/base/job.h"
+#include "core/metrics/weight_scan.h"
 #include "core/quant/range/range_search.h"
 #include "core/quant/transform/scaling.h"
 
@@ -49,5 +50,7 @@ Result<WeightComparison> compareWeights(const ComparisonInput& input, const JobC
 
 /// Statistics of a target's weights; of packed ones, of their dequantized values.
 Result<TensorStats> statsOfTarget(const Model& model, int target, const JobContext& job);
+/// What the overview shows of it.
+Result<WeightScan> scanOfTarget(const Model& model, int target, const JobContext& job);
 
 } // namespace qs::app

@@ -6,6 +6,7 @@
 
 #include "app/session/TableStart.h"
 #include "core/metrics/channel_stats.h"
+#include "core/metrics/weight_scan.h"
 #include "core/run/run.h"
 #include "widgets/models/TargetTableSource.h"
 
@@ -91,6 +92,7 @@ public:
     void applyPlan(const Plan& plan, const QString& undoText);
 
     // What was measured; none of it is undone.
+    void setScan(int target, const WeightScan& scan);
     void setStats(int target, const TensorStats& stats);
     void setCalibration(const Calibration* calibration);
     /// Shares are of the sum over all that are measured by then.
@@ -120,6 +122,7 @@ private:
                 const PlanSettings& settings);
     std::vector<std::shared_ptr<const void>> takeHistory();
     bool isOfRun(size_t target) const;
+    void setWeights(int target, double absmax, double stddev, double kurtosis, double outlierRatio);
     void refreshRow(int target);
     void refreshKl(int target);
     void notifyMeasured(const QVector<int>& targets);

@@ -99,13 +99,23 @@ void SchemeTable::notifyMeasured(const QVector<int>& targets) {
     if (!targets.isEmpty()) emit rowsChanged(targets, Change::Measured);
 }
 
+void SchemeTable::setScan(int target, const WeightScan& scan) {
+    ChannelStats inputs;
+    inputs.absmax = scan.inputAbsmax;
+    setWeights(target, scan.absmax, scan.stddev, scan.kurtosis, maxMedianRatio(inputs));
+}
+
 void SchemeTable::setStats(int target, const TensorStats& stats) {
+    setWeights(target, stats.absmax, stats.stddev, stats.kurtosis, maxMedianRatio(stats.input));
+}
+
+void SchemeTable::setWeights(int target, double absmax, double stddev, double kurtosis, double outlierRatio) {
     if (target < 0 || target >= count()) return;
     TargetRow& r = m_rows[size_t(target)];
-    r.absmax = stats.absmax;
-    r.stddev = stats.stddev;
-    r.kurtosis = stats.kurtosis;
-    r.outlierRatioWeights = maxMedianRatio(stats.input);
+    r.absmax = absmax;
+    r.stddev = stddev;
+    r.kurtosis = kurtosis;
+    r.outlierRatioWeights = outlierRatio;
     notifyMeasured({target});
 }
 

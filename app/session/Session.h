@@ -153,6 +153,7 @@ private:
     void adoptModel(const OpenedModel& opened, const QString& path);
     /// Frees what belongs to a closed model off the window's thread.
     void freeAside(std::unique_ptr<TableStart> before, std::shared_ptr<const ui::TreePaths> paths);
+    void adoptScan(int target, const WeightScan& scan);
     void adoptStats(int target, std::shared_ptr<const TensorStats> stats);
     void adoptCalibration(std::shared_ptr<const Calibration> calibration);
     void adoptRun(std::shared_ptr<const Run> run, const Plan& plan);

@@ -12,7 +12,7 @@ namespace qs::app {
 namespace {
 struct Scanned {
     int target;
-    std::shared_ptr<const TensorStats> stats;
+    WeightScan scan;
 };
 } // namespace
 
@@ -30,10 +30,9 @@ JobHandle* Session::scanWeights() {
             const QuantTarget& t = model->targets()[size_t(*target)];
             scope.job().report(fmt::format("Reading tensor {} of {}", ++number, model->targets().size()),
                                done, total);
-            auto stats = statsOfTarget(*model, *target, scope.job().silent());
-            if (!stats) return stats.takeError();
-            scope.publish(
-                Payload::of(Scanned{*target, std::make_shared<const TensorStats>(std::move(*stats))}));
+            auto scan = scanOfTarget(*model, *target, scope.job().silent());
+            if (!scan) return scan.takeError();
+            scope.publish(Payload::of(Scanned{*target, std::move(*scan)}));
             done += double(t.rows) * double(t.cols);
         }
         return Payload();
@@ -42,13 +41,19 @@ JobHandle* Session::scanWeights() {
     job->onPartial(this, [this, model = m_model](const std::vector<Payload>& partials) {
         if (!isCurrent(model)) return;
         for (const Payload& p : partials)
-            if (const auto s = p.as<Scanned>()) adoptStats(s->target, s->stats);
+            if (const auto s = p.as<Scanned>()) adoptScan(s->target, s->scan);
     });
     return report(job);
 }
 
 void Session::setVisibleTargets(const QVector<int>& targets) {
     if (m_scan) m_scan->want(std::vector<int>(targets.begin(), targets.end()));
+}
+
+void Session::adoptScan(int target, const WeightScan& scan) {
+    if (std::isnan(m_table.row(target).absmax)) ++m_scanned;
+    m_table.setScan(target, scan);
+    emit scanProgress(m_scanned, m_table.count());
 }
 
 void Session::adoptStats(int target, std::shared_ptr<const TensorStats> stats) {

@@ -4,6 +4,8 @@
 #include "app/pages/CarriedList.h"
 #include "app/pages/ExportPage.h"
 #include "app/pages/ExportSizes.h"
+#include "app/session/LintWatch.h"
+#include "core/run/planned_manifest.h"
 #include "tests/gui/WindowFixture.h"
 #include "widgets/charts/ChartAxis.h"
 #include "widgets/charts/StackedBar.h"
@@ -58,15 +60,26 @@ private slots:
     }
     void cleanupTestCase() { m_window.reset(); }
 
-    void emptyWithoutARun() {
-        QVERIFY(bar()->data()->parts.isEmpty() && bar()->data()->emptyText.contains(u"run"));
+    /// Without a run what the recipe will come to is shown.
+    void plannedWithoutARun() {
+        QVERIFY(bar()->data()->parts.isEmpty() && bar()->data()->emptyText.contains(u"model"));
         QVERIFY(!box("memoryContext")->isEnabled());
         QVERIFY(carried()->texts().isEmpty());
         (*m_window)->openSample();
         QTRY_VERIFY_WITH_TIMEOUT(m_window->session()->model(), 20000);
         (*m_window)->setWorkspace(Workspace::Export);
         QTRY_COMPARE(box("memoryContext")->count(), 1); // 256: the model's own
-        QVERIFY(bar()->data()->parts.isEmpty());
+        page()->selectExporter(QStringLiteral("gptq"));
+        QTRY_VERIFY(!bar()->data()->parts.isEmpty());
+        const auto plan = m_window->session()->lint()->recipe().plan;
+        const auto manifest =
+            plannedManifest(*m_window->session()->model(), *plan, nullptr, nullptr,
+                            m_window->session()->engine()->backendDescription().toStdString());
+        QS_VERIFY_OK(manifest);
+        const auto bytes =
+            plannedBytes(**findExporter("gptq"), *m_window->session()->model(), *plan, *manifest);
+        QS_VERIFY_OK(bytes);
+        QCOMPARE(bar()->data()->parts[0].value, double(*bytes) / kMiB);
     }
 
     void numbersOfARun() {
