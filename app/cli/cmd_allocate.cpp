@@ -127,7 +127,9 @@ Result<uint64_t> fileBytes(const AllocateCommand& o, const Model& model, const P
     QS_TRY(const auto backend, o.backend.make());
     QS_TRY(const RunManifest manifest,
            plannedManifest(model, plan, calibration.get(), nullptr, backend->description()));
-    return plannedBytes(*exporter, model, plan, manifest);
+    auto bytes = plannedBytes(*exporter, model, plan, manifest);
+    if (!bytes) return bytes.takeError().at("--format " + o.format);
+    return bytes;
 }
 
 /// What the runtime makes of the plan, "" without one.

@@ -86,8 +86,8 @@ private slots:
     void sizeOfTheFile() {
         const QString recipe = text(m_folder / "file.json"), run = text(m_folder / "file-run"),
                       made = text(m_folder / "file-made");
-        const Outcome o =
-            cli(allocate({"--target-file", "2300kB", "--format", "gptq", "--no-keep", "-o", recipe}));
+        const Outcome o = cli(allocate(
+            {"--target-file", "2300kB", "--format", "gptq", "--no-keep", "--tie-fused", "-o", recipe}));
         QS_EXIT(o, 0);
         const json a = o.json();
         const uint64_t bytes = a.at("file_bytes").get<uint64_t>();
@@ -106,7 +106,7 @@ private slots:
         QS_EXIT(cli({"export", run, "--format", "gptq", "--output", made}), 0);
         QCOMPARE(uint64_t(fs::file_size(fs::path(made.toStdString()) / "model.safetensors")), bytes);
         // What no scheme reaches says how small it gets.
-        const Outcome small = cli(allocate({"--target-file", "700kB", "--format", "gptq"}));
+        const Outcome small = cli(allocate({"--target-file", "700kB", "--format", "gptq", "--tie-fused"}));
         QS_EXIT(small, 1);
         QVERIFY2(small.err.contains("bytes"), small.err.constData());
         QS_EXIT(cli(allocate({"--target-file", "2MB"})), 2); // of which format?
@@ -206,7 +206,8 @@ private slots:
             QTest::newRow(name) << arguments << code << QByteArray(says);
         };
         row("too small", {"--target-bpw", "1"}, 1, "more than the budget");
-        row("no target", {}, 2, "--target-bpw,--target-size,--target-ppl");
+        row("no target", {}, 2, "--target-bpw,--target-size,--target-file,--target-ppl");
+        row("fused in two formats", {"--target-file", "2300kB", "--format", "gptq"}, 1, "--format gptq");
         row("two targets", {"--target-bpw", "4", "--target-ppl", "2"}, 2, "2 were given");
         row("no size", {"--target-size", "many"}, 1, "'many' is no size");
         row("lock nothing", {"--target-bpw", "4", "--lock", "head.*=4"}, 1, "matches no linear");
