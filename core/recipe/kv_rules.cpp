@@ -47,11 +47,15 @@ struct AgeBits {
 };
 
 Result<double> keyBits(const KvScheme& s, const std::optional<InputScheme>& format, size_t channels) {
-    if (s.keyCodebook) return double(s.keyCodebook->bits);
+    const double exact = s.bestTokens > 0 ? kUnroundedBits : 0; // beside what ranks them
+    if (s.keyCodebook) return exact + double(s.keyCodebook->bits);
     if (!format) return kUnroundedBits;
-    if (!s.keysStatic) return bitsOf(*format, s.keysPerChannel ? kCacheRun : channels);
+    if (!s.keysStatic) {
+        QS_TRY(const double own, bitsOf(*format, s.keysPerChannel ? kCacheRun : channels));
+        return exact + own;
+    }
     QS_TRY(const auto codec, createCodec(format->codec, format->codecParams));
-    return double(codec->bits()) + kKeptBits * s.keysKept;
+    return exact + double(codec->bits()) + kKeptBits * s.keysKept;
 }
 
 Result<std::vector<AgeBits>> bitsByAge(const KvScheme& s, size_t channels) {
@@ -131,6 +135,7 @@ Result<std::shared_ptr<const KvRounder>> kvRounder(const std::optional<KvScheme>
     r.beforeRotation = s.keysBeforeRope;
     r.exactTokens = s.exactTokens;
     r.windowed = s.windowedRope;
+    r.bestTokens = s.bestTokens;
     KvRounder::Step first{size_t(s.pastOnly), nullptr, nullptr};
     if (s.keyCodebook) {
         if (!findings->codebook) return Error::corrupt("what was found for the KV cache has no codebook");
