@@ -94,7 +94,8 @@ std::optional<std::string> misfit(const KvScheme& s, size_t channels, size_t hea
             const auto rounder = rounderOf(format);
             if (!rounder) return rounder.error().describe();
             if (!*rounder) continue;
-            if (format->searchBase) return "the base of a log grid is searched for inputs and probabilities";
+            if (format->isSearched())
+                return "what is searched is chosen for inputs of linears and for probabilities alone";
             const bool isStatic = ofKeys && s.keysStatic;
             if (isStatic)
                 if (const auto one = requireOneScale((*rounder)->codec()); !one) return one.error().message;
@@ -185,6 +186,10 @@ std::optional<LintIssue> ruleOnProbabilities(const ModelSettings& settings, cons
     };
     if (!model.hasForward())
         return refuse("The probabilities of attention cannot be rounded: " + model.noForwardReason() + ".");
+    if (format->searchRange || format->searchShift)
+        return refuse(
+            "search_range and search_shift are for the inputs of linears: of attention's probabilities "
+            "the base of a log grid can be searched (search_base).");
     const auto rounder = rounderOf(format);
     if (!rounder) return refuse("The format of attention's probabilities: " + rounder.error().describe());
     // A row has as many of them as there are tokens, which no group divides for certain.

@@ -348,14 +348,16 @@ private slots:
         f.blocks.resize(2);
         f.blocks[0].keys = rangeOf(keys);
         f.blocks[1].codebook = std::make_shared<const KeyCodebook>(std::move(*book));
-        f.inputBase = {{"layers.0.mlp.down_proj", 22}};
+        f.inputs["layers.0.mlp.down_proj"].base = 22;
+        f.inputs["layers.1.mlp.down_proj"] = {18, "", true, {0.75f, 0.17f}};
+        f.inputs["layers.1.mlp.up_proj"] = {std::nullopt, "e1m2", false, {0.8125f, 0}};
         f.probabilityBase = {10, 148};
         const auto file = scratchDir("findings") / "f.h5";
         QS_VERIFY_OK(writeFindings(file, f));
         const auto again = readFindings(file, 2);
         QS_VERIFY_OK(again);
         QVERIFY(again->blocks[0].keys == f.blocks[0].keys && !again->blocks[0].codebook);
-        QVERIFY(again->inputBase == f.inputBase && again->probabilityBase == f.probabilityBase);
+        QVERIFY(again->inputs == f.inputs && again->probabilityBase == f.probabilityBase);
         const KeyCodebook &a = *again->blocks[1].codebook, &b = *f.blocks[1].codebook;
         QVERIFY(a.heads == 2 && a.headDim == 4 && a.length == 2 && a.count == 4);
         QVERIFY(close(a.whiten, b.whiten, 0) && close(a.unwhiten, b.unwhiten, 0) &&
