@@ -57,6 +57,14 @@ void KvFlags::declare(CLI::App& app, const std::string& group) {
             ->check(CLI::Range(size_t(1), KvScheme::kMostExactTokens))
             ->needs(kv_)
             ->group(group);
+    app.add_option(
+           "--kv-best", flags_.bestTokens,
+           "Rounded keys only find so many tokens that matter most to a query; it attends to those alone, "
+           "with exact keys (A2ATS)")
+        ->type_name("N")
+        ->check(CLI::Range(size_t(1), KvScheme::kMostExactTokens))
+        ->needs(kv_)
+        ->group(group);
 }
 
 std::optional<KvScheme> KvFlags::scheme() const {

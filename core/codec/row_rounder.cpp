@@ -16,11 +16,12 @@ namespace {
 class Row {
 public:
     Row(const Codec& codec, const std::vector<float>& factors, const GroupLayout& layout, size_t cols,
-        float keepAbove, const std::optional<RowRounder::Fixed>& fixed)
+        float keepAbove, const std::optional<RowRounder::Fixed>& fixed, const RowAdjustment& adjust)
         : codec_(codec)
         , factors_(factors)
         , keepAbove_(keepAbove)
         , fixed_(fixed)
+        , adjust_(adjust)
         , scale_(cols)
         , zero_(cols)
         , rounded_(cols)
@@ -36,14 +37,17 @@ public:
             x[c] /= factors_[c];
         if (!std::all_of(x, x + q_.cols, [](float v) { return std::isfinite(v); })) return false;
         setAside(x);
+        for (size_t c = 0; c < q_.cols && adjust_.shift != 0; ++c)
+            x[c] += adjust_.shift;
         fit(x);
         for (size_t c = 0; c < q_.cols; ++c) {
-            scale_[c] = q_.scale(0, q_.groupOf(c));
+            scale_[c] = adjust_.range * q_.scale(0, q_.groupOf(c));
             zero_[c] = q_.zero(0, q_.groupOf(c));
         }
         TensorCodec(codec_, q_)
             ->round(x, q_.cols, scale_.data(), zero_.data(), codes_.data(), rounded_.data());
-        std::copy(rounded_.begin(), rounded_.end(), x);
+        for (size_t c = 0; c < q_.cols; ++c)
+            x[c] = rounded_[c] - adjust_.shift;
         for (const auto& [channel, value] : kept_)
             x[channel] = value;
         for (size_t c = 0; c < factors_.size(); ++c)
@@ -89,6 +93,7 @@ private:
     const std::vector<float>& factors_;
     float keepAbove_;
     const std::optional<RowRounder::Fixed>& fixed_;
+    const RowAdjustment& adjust_;
     std::vector<std::pair<size_t, float>> kept_; ///< of the row at hand
     QuantizedTensor q_;
     std::vector<float> scale_, zero_, rounded_;
@@ -122,7 +127,7 @@ Result<void> RowRounder::round(MatrixView x) const {
     if (fixed_) QS_CHECK(checkFixed(*codec_, layout, x.cols, *fixed_));
     std::atomic<size_t> bad = x.rows;
     linalg::parallelFor(x.rows, 4, [&](size_t begin, size_t end) {
-        Row row(*codec_, factors_, layout, x.cols, keepAbove_, fixed_);
+        Row row(*codec_, factors_, layout, x.cols, keepAbove_, fixed_, adjust_);
         for (size_t r = begin; r < end; ++r)
             if (!row.round(x.row(r))) bad = r;
     });

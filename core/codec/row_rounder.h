@@ -8,6 +8,22 @@
 
 namespace qs {
 
+/// What is done to rows beside the format; the defaults change nothing.
+struct RowAdjustment {
+    float range = 1; ///< scales are so many times those of the row's own range; > 0
+    float shift = 0; ///< added before and taken away afterwards
+    bool operator==(const RowAdjustment&) const = default;
+};
+
+/// What a search on calibration text chose for the rows of one place; what is empty is the format's own.
+struct RowChoice {
+    std::optional<int> base; ///< of a log grid
+    std::string format;      ///< of a float: its exponent and mantissa bits, "e2m1"
+    bool noSign = false;     ///< of a log grid: what is negative once it is shifted becomes 0
+    RowAdjustment adjust;
+    bool operator==(const RowChoice&) const = default;
+};
+
 /// Every row (a token) is a matrix of its own: what the format keeps per tensor or per channel it keeps per
 /// token, groups are groups of channels, and the result does not depend on what else is in a batch. Scales by
 /// the plain rule of the format. Immutable and thread-safe.
@@ -26,12 +42,18 @@ public:
     /// Values of a magnitude above `keepAbove` > 0 stay as they are, and scales are fitted without them
     /// (LLM.int8(), Dettmers et al. 2022, arXiv:2208.07339, whose threshold is 6); 0: all are rounded.
     explicit RowRounder(std::shared_ptr<const Codec> codec, std::vector<float> factors = {},
-                        float keepAbove = 0, std::optional<Fixed> fixed = std::nullopt)
-        : codec_(std::move(codec)), factors_(std::move(factors)), keepAbove_(keepAbove), fixed_(fixed) {}
+                        float keepAbove = 0, std::optional<Fixed> fixed = std::nullopt,
+                        RowAdjustment adjust = {})
+        : codec_(std::move(codec))
+        , factors_(std::move(factors))
+        , keepAbove_(keepAbove)
+        , fixed_(fixed)
+        , adjust_(adjust) {}
     const Codec& codec() const { return *codec_; }
     bool sameAs(const RowRounder& other) const {
         return codec_->id() == other.codec_->id() && codec_->params() == other.codec_->params() &&
-               factors_ == other.factors_ && keepAbove_ == other.keepAbove_ && fixed_ == other.fixed_;
+               factors_ == other.factors_ && keepAbove_ == other.keepAbove_ && fixed_ == other.fixed_ &&
+               adjust_ == other.adjust_;
     }
 
     /// x [tokens, channels] in place; rows run in parallel. InvalidArgument when the groups do not divide a
@@ -44,6 +66,7 @@ private:
     std::vector<float> factors_; ///< empty: ones
     float keepAbove_ = 0;
     std::optional<Fixed> fixed_;
+    RowAdjustment adjust_;
 };
 
 } // namespace qs

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <mutex>
+#include <numeric>
 #include <set>
 
 namespace qs {
@@ -75,6 +76,12 @@ struct HeadInput {
     ConstMatrixView q, k, v;
 };
 
+/// The same of BestTokens.
+struct BestInput {
+    size_t count = 0; ///< 0: all tokens, as `ages` have them
+    ConstMatrixView q, k;
+};
+
 class HeadAttention {
 public:
     HeadAttention(const AttentionShape& shape, std::span<const AgedCache> ages,
@@ -82,14 +89,21 @@ public:
         : shape_(shape), ages_(ages), visit_(visit) {}
 
     /// out [T, d]; one entry of `inputs` per range of ages, bias [T] or null.
-    Result<void> run(std::span<const HeadInput> inputs, const float* bias, MatrixView out) const {
+    Result<void> run(std::span<const HeadInput> inputs, const BestInput& best, const float* bias,
+                     MatrixView out) const {
         const size_t n = out.rows;
         Matrix scores(n, n), part(n, n);
         for (size_t a = 0; a < inputs.size(); ++a) {
             linalg::gemm(false, true, shape_.scale, inputs[a].q, inputs[a].k, 0.0f, part.view());
             copyAges(a, part.view(), scores.view());
         }
-        softmax(bias, scores.view());
+        finish(bias, scores.view());
+        if (best.count > 0) {
+            linalg::gemm(false, true, shape_.scale, best.q, best.k, 0.0f, part.view());
+            finish(bias, part.view());
+            keepBest(best.count, part.view(), scores.view());
+        }
+        softmax(scores.view());
         if (visit_) QS_CHECK(visit_(scores.view()));
         for (size_t a = 0; a < inputs.size(); ++a) {
             std::fill_n(part.data(), part.size(), 0.0f);
@@ -113,23 +127,53 @@ private:
         }
     }
 
-    void softmax(const float* bias, MatrixView scores) const {
+    /// Tokens that query i reads.
+    std::pair<size_t, size_t> readBy(size_t i, size_t tokens) const {
+        return {shape_.reach > 0 && i + 1 > shape_.reach ? i + 1 - shape_.reach : 0,
+                shape_.causal ? i + 1 : tokens};
+    }
+
+    /// Soft cap and bias; what is not read becomes minus infinity.
+    void finish(const float* bias, MatrixView scores) const {
         for (size_t i = 0; i < scores.rows; ++i) {
-            const size_t first = shape_.reach > 0 && i + 1 > shape_.reach ? i + 1 - shape_.reach : 0,
-                         end = shape_.causal ? i + 1 : scores.cols;
+            const auto [first, end] = readBy(i, scores.cols);
             float* row = scores.row(i);
             for (size_t j = first; j < end; ++j) {
                 if (shape_.softCap > 0) row[j] = shape_.softCap * std::tanh(row[j] / shape_.softCap);
                 if (bias) row[j] += bias[j];
             }
-            const float top = *std::max_element(row + first, row + end);
+            std::fill(row, row + first, -INFINITY);
+            std::fill(row + end, row + scores.cols, -INFINITY);
+        }
+    }
+
+    /// Into `scores` those of `exact`, of the `count` highest of each row; the others become minus infinity.
+    void keepBest(size_t count, ConstMatrixView exact, MatrixView scores) const {
+        std::vector<size_t> order;
+        for (size_t i = 0; i < scores.rows; ++i) {
+            const auto [first, end] = readBy(i, scores.cols);
+            float* row = scores.row(i);
+            order.resize(end - first);
+            std::iota(order.begin(), order.end(), first);
+            const size_t kept = std::min(count, order.size());
+            std::partial_sort(
+                order.begin(), order.begin() + ptrdiff_t(kept), order.end(),
+                [row](size_t a, size_t b) { return row[a] != row[b] ? row[a] > row[b] : a > b; });
+            std::fill(row, row + scores.cols, -INFINITY);
+            for (size_t n = 0; n < kept; ++n)
+                row[order[n]] = exact(i, order[n]);
+        }
+    }
+
+    static void softmax(MatrixView scores) {
+        for (size_t i = 0; i < scores.rows; ++i) {
+            float* row = scores.row(i);
+            const float top = *std::max_element(row, row + scores.cols);
             double sum = 0;
-            for (size_t j = first; j < end; ++j)
+            for (size_t j = 0; j < scores.cols; ++j)
                 sum += double(row[j] = std::exp(row[j] - top));
-            for (size_t j = first; j < end; ++j)
+            for (size_t j = 0; j < scores.cols; ++j)
                 row[j] = float(double(row[j]) / sum);
-            std::fill(row, row + first, 0.0f);
-            std::fill(row + end, row + scores.cols, 0.0f);
         }
     }
 
@@ -166,7 +210,8 @@ Result<std::vector<AgedCache>> ageCache(const KvRounder& cache, size_t windowLen
 }
 
 Result<void> agedAttention(std::span<const AgedCache> ages, const AttentionShape& shape,
-                           const ProbabilityVisitor& visit, Backend& backend, Tensor& out) {
+                           const ProbabilityVisitor& visit, Backend& backend, Tensor& out,
+                           const BestTokens* best) {
     std::vector<HostCache> host;
     for (const AgedCache& a : ages) {
         HostCache h;
@@ -176,6 +221,11 @@ Result<void> agedAttention(std::span<const AgedCache> ages, const AttentionShape
         host.push_back(std::move(h));
     }
     Matrix bias, mixed(out.rows, out.cols);
+    HostCache exact;
+    if (best) {
+        QS_TRY(exact.q, hostOf(best->q, backend));
+        QS_TRY(exact.k, hostOf(best->k, backend));
+    }
     if (shape.keyBias.buffer) {
         QS_TRY(bias, hostOf(shape.keyBias, backend));
     }
@@ -191,7 +241,11 @@ Result<void> agedAttention(std::span<const AgedCache> ages, const AttentionShape
             for (const HostCache& c : host)
                 inputs.push_back({c.q.view().block(first, n, h * d, d), c.k.view().block(first, n, kv * d, d),
                                   c.v.view().block(first, n, kv * d, d)});
-            auto one = head.run(inputs, bias.empty() ? nullptr : bias.row(h),
+            BestInput alone;
+            if (best)
+                alone = {best->count, exact.q.view().block(first, n, h * d, d),
+                         exact.k.view().block(first, n, kv * d, d)};
+            auto one = head.run(inputs, alone, bias.empty() ? nullptr : bias.row(h),
                                 mixed.view().block(first, n, h * d, d));
             if (one) continue;
             const std::lock_guard lock(mutex);

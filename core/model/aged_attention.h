@@ -29,9 +29,18 @@ Result<std::vector<AgedCache>> ageCache(const KvRounder& cache, size_t windowLen
 /// from several threads.
 using ProbabilityVisitor = std::function<Result<void>(MatrixView probabilities)>;
 
+/// Queries attend to the `count` > 0 tokens alone whose scores by the keys of `ages` are the highest (of
+/// equals the later), with these queries and keys [T, heads d], [T, kvHeads d], which are rotated.
+struct BestTokens {
+    size_t count = 0;
+    Tensor q, k;
+};
+
 /// As Backend::attention, out [T, heads d]: query i reads key and value j of the last entry of `ages` with
-/// fromAge <= i - j. `ages` begins at 0; with more than one entry shape.causal must be set.
+/// fromAge <= i - j. `ages` begins at 0; with more than one entry shape.causal must be set. `best`: null for
+/// all tokens with the keys of `ages`.
 Result<void> agedAttention(std::span<const AgedCache> ages, const AttentionShape& shape,
-                           const ProbabilityVisitor& visit, Backend& backend, Tensor& out);
+                           const ProbabilityVisitor& visit, Backend& backend, Tensor& out,
+                           const BestTokens* best = nullptr);
 
 } // namespace qs

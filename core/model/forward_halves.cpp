@@ -50,8 +50,9 @@ Result<void> Forward::attend(const AttentionSpec& a, const DeviceAttention& w, T
     Backend& be = *backend_;
     QS_TRY(const AttentionShape shape, shapeOf(a));
     std::vector<AgedCache> ages;
+    std::optional<BestTokens> best;
     const KvRounder* cache = w.cache.get();
-    if (cache && cache->dependsOnAge()) {
+    if (cache && cache->dependsOnQuery()) {
         const RotateHeads turn = [&](Tensor& heads, std::optional<size_t> position) {
             return rotate(a, heads, position);
         };
@@ -64,12 +65,13 @@ Result<void> Forward::attend(const AttentionSpec& a, const DeviceAttention& w, T
     QS_CHECK(rotate(a, q, std::nullopt));
     QS_CHECK(rotate(a, k, std::nullopt));
     if (cache && !cache->beforeRotation) QS_CHECK(cache->round(step.keys.get(), be, windowLength_, k));
+    if (w.cache && w.cache->bestTokens > 0) best = BestTokens{w.cache->bestTokens, q, k};
     if (watch_.attention) QS_CHECK(watch_.attention(q, k, shape));
     if (ages.empty() && w.probabilities) ages.push_back({0, q, k, v});
     if (ages.empty()) return be.attention(q, k, v, shape, out);
     ProbabilityVisitor visit;
     if (w.probabilities) visit = [&](MatrixView p) { return w.probabilities->round(p); };
-    return agedAttention(ages, shape, visit, be, out);
+    return agedAttention(ages, shape, visit, be, out, best ? &*best : nullptr);
 }
 
 Result<void> Forward::rotate(const AttentionSpec& a, Tensor& x, std::optional<size_t> position) const {

@@ -31,9 +31,15 @@ struct KvRounder {
                                           ///< arXiv:2401.18079): a runtime rotates what it reads
     size_t exactTokens = 0;               ///< the first tokens of a context are kept: attention sinks
     std::optional<WindowedRope> windowed; ///< with beforeRotation only
+    /// A query attends to the so many tokens alone that score highest by rounded keys, with their exact keys;
+    /// 0: to all, with rounded ones.
+    size_t bestTokens = 0;
 
-    /// Whether what a query reads depends on how old it is. Then core/model/aged_attention.h reads it.
-    bool dependsOnAge() const { return steps.size() > 1 || steps.front().fromAge > 0 || windowed; }
+    /// Whether what a query reads depends on how old it is, or on what it is. Then
+    /// core/model/aged_attention.h reads it.
+    bool dependsOnQuery() const {
+        return steps.size() > 1 || steps.front().fromAge > 0 || windowed || bestTokens > 0;
+    }
     /// x [tokens, kvHeads d] of whole contexts of `windowLength` tokens, in place, by `format`; null: nothing
     /// is done. See CacheFormat::round().
     Result<void> round(const CacheFormat* format, size_t windowLength, MatrixView x) const;

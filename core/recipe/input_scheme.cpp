@@ -14,9 +14,11 @@ namespace {
 struct Preset {
     const char *name, *codec, *params;
     double keepAbove = 0;
-    bool searchBase = false;
+    const char* search = ""; ///< the member of the recipe that asks for it, and what goes with it
 };
-constexpr std::array<Preset, 10> kPresets = {
+constexpr const char *kSearchBase = "search_base", *kSearchShift = "search_shift",
+                     *kSearchRange = "search_range";
+constexpr std::array<Preset, 12> kPresets = {
     {{"int8", "int", R"({"bits": 8, "grid": "absmax", "group": -1, "scale_dtype": "f32"})"},
      {"llm_int8", "int", R"({"bits": 8, "grid": "absmax", "group": -1, "scale_dtype": "f32"})", 6.0},
      {"int4", "int", R"({"bits": 4, "grid": "absmax", "group": -1, "scale_dtype": "f32"})"},
@@ -26,7 +28,10 @@ constexpr std::array<Preset, 10> kPresets = {
      {"mxfp4", "mx", R"({"format": "mxfp4"})"},
      {"nvfp4", "nvfp4", R"({})"},
      {"log4", "log", R"({"bits": 4, "base": 74, "group": -1, "scale_dtype": "f32"})"},
-     {"adalog4", "log", R"({"bits": 4, "base": 74, "group": -1, "scale_dtype": "f32"})", 0, true}}};
+     {"adalog4", "log", R"({"bits": 4, "base": 74, "group": -1, "scale_dtype": "f32"})", 0, kSearchBase},
+     {"adalog4_shift", "log", R"({"bits": 4, "base": 74, "group": -1, "scale_dtype": "f32"})", 0,
+      kSearchShift},
+     {"llm_fp4", "float", R"({"format": "e2m1", "group": -1})", 0, kSearchRange}}};
 /// One scale for the row of a query. log2: base 2; log_sqrt2: base sqrt 2 (RepQuant).
 constexpr std::array<Preset, 8> kProbabilityPresets = {
     {{"int8", "int", R"({"bits": 8, "grid": "asymmetric", "group": -1, "scale_dtype": "f32"})"},
@@ -36,13 +41,14 @@ constexpr std::array<Preset, 8> kProbabilityPresets = {
      {"log_sqrt2_4", "log", R"({"bits": 4, "sign": "none", "base": 37, "group": -1, "scale_dtype": "f32"})"},
      {"log_sqrt2_3", "log", R"({"bits": 3, "sign": "none", "base": 37, "group": -1, "scale_dtype": "f32"})"},
      {"adalog4", "log", R"({"bits": 4, "sign": "none", "base": 74, "group": -1, "scale_dtype": "f32"})", 0,
-      true},
+      kSearchBase},
      {"adalog3", "log", R"({"bits": 3, "sign": "none", "base": 74, "group": -1, "scale_dtype": "f32"})", 0,
-      true}}};
+      kSearchBase}}};
 
 Result<InputScheme> schemeOf(const Preset& p) {
     json object = {{"codec", p.codec}, {"codec_params", json::parse(p.params)}, {"keep_above", p.keepAbove}};
-    if (p.searchBase) object["search_base"] = true;
+    if (*p.search) object[p.search] = true;
+    if (p.search == kSearchShift) object[kSearchBase] = true;
     return InputScheme::fromJson(object, "inputs");
 }
 
@@ -61,23 +67,44 @@ Result<InputScheme> find(std::span<const Preset> presets, const std::string& nam
 }
 
 constexpr double kLargestKept = 1e6;
-constexpr const char* kSearchedCodec = "log";
+constexpr const char *kBaseCodec = "log", *kRangeCodec = "float";
 
-Result<Params> withBase(const Params& params, int base) {
-    QS_TRY(const CodecDescriptor* codec, findCodec(kSearchedCodec));
-    json object = params.toJson();
-    object["base"] = base;
-    return Params::fromJson(codec->params, object, "search_base");
+Result<Params> withChoice(const InputScheme& format, const RowChoice& choice) {
+    QS_TRY(const CodecDescriptor* codec, findCodec(format.codec));
+    json object = format.codecParams.toJson();
+    if (choice.base) object["base"] = *choice.base;
+    if (choice.noSign) object["sign"] = "none";
+    if (!choice.format.empty()) object["format"] = choice.format;
+    return Params::fromJson(codec->params, object, "what was searched");
+}
+
+/// Searches go with one codec each.
+Result<void> requireSense(const InputScheme& s, const std::string& where) {
+    const struct {
+        bool wanted;
+        const char *key, *codec;
+    } searches[] = {{s.searchBase, kSearchBase, kBaseCodec}, {s.searchRange, kSearchRange, kRangeCodec}};
+    for (const auto& search : searches)
+        if (search.wanted && s.codec != search.codec)
+            return Error::invalid(
+                fmt::format("{} goes with codec {}, not {}", search.key, search.codec, s.codec), where);
+    if (s.searchShift && !s.searchBase)
+        return Error::invalid(fmt::format("{} goes with {}", kSearchShift, kSearchBase), where);
+    if ((s.searchRange || s.searchShift) && s.keepAbove > 0)
+        return Error::invalid(fmt::format("{} finds where values are cut off: leave out keep_above",
+                                          s.searchRange ? kSearchRange : kSearchShift),
+                              where);
+    return {};
 }
 
 } // namespace
 
 Result<std::shared_ptr<const RowRounder>> rounderOf(const std::optional<InputScheme>& format,
-                                                    std::optional<int> base) {
+                                                    const RowChoice* choice) {
     if (!format) return std::shared_ptr<const RowRounder>();
     Params params = format->codecParams;
-    if (base) {
-        QS_TRY(params, withBase(params, *base));
+    if (choice) {
+        QS_TRY(params, withChoice(*format, *choice));
     }
     QS_TRY(auto codec, createCodec(format->codec, params));
     if (codec->vectorRows() > 1)
@@ -85,11 +112,12 @@ Result<std::shared_ptr<const RowRounder>> rounderOf(const std::optional<InputSch
             fmt::format("{} rounds {} values of different rows together: it cannot round tokens one by one",
                         codec->label(), codec->vectorRows()));
     return std::make_shared<const RowRounder>(std::move(codec), std::vector<float>(),
-                                              float(format->keepAbove));
+                                              float(format->keepAbove), std::nullopt,
+                                              choice ? choice->adjust : RowAdjustment());
 }
 
-Result<std::shared_ptr<const RowRounder>> inputRounder(const Scheme& scheme, std::optional<int> base) {
-    return rounderOf(scheme.inputs, base);
+Result<std::shared_ptr<const RowRounder>> inputRounder(const Scheme& scheme, const RowChoice* choice) {
+    return rounderOf(scheme.inputs, choice);
 }
 
 std::vector<std::string> InputScheme::presets() {
@@ -130,19 +158,22 @@ Result<InputScheme> InputScheme::fromJson(const json& object, const std::string&
         else if (key == "keep_above" && value.is_number() && value.get<double>() >= 0 &&
                  value.get<double>() <= kLargestKept)
             s.keepAbove = value.get<double>();
-        else if (key == "search_base" && value.is_boolean())
+        else if (key == kSearchBase && value.is_boolean())
             s.searchBase = value.get<bool>();
+        else if (key == kSearchShift && value.is_boolean())
+            s.searchShift = value.get<bool>();
+        else if (key == kSearchRange && value.is_boolean())
+            s.searchRange = value.get<bool>();
         else
             return Error::invalid(fmt::format("'{}': {}; known: codec (a string), codec_params, keep_above "
-                                              "(0 .. {:g}), search_base (true or false)",
+                                              "(0 .. {:g}), search_base, search_shift, search_range (true or "
+                                              "false)",
                                               key, value.dump(), kLargestKept),
                                   where);
     }
     auto codec = findCodec(s.codec);
     if (!codec) return codec.takeError().at(where);
-    if (s.searchBase && s.codec != kSearchedCodec)
-        return Error::invalid(fmt::format("search_base goes with codec {}, not {}", kSearchedCodec, s.codec),
-                              where);
+    QS_CHECK(requireSense(s, where));
     QS_TRY(s.codecParams, Params::fromJson((*codec)->params, params, where + ".codec_params"));
     return s;
 }
@@ -150,7 +181,9 @@ Result<InputScheme> InputScheme::fromJson(const json& object, const std::string&
 json InputScheme::toJson() const {
     json out = {{"codec", codec}, {"codec_params", codecParams.toJson()}};
     if (keepAbove > 0) out["keep_above"] = keepAbove;
-    if (searchBase) out["search_base"] = true;
+    if (searchBase) out[kSearchBase] = true;
+    if (searchShift) out[kSearchShift] = true;
+    if (searchRange) out[kSearchRange] = true;
     return out;
 }
 

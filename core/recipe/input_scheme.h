@@ -15,9 +15,18 @@ struct InputScheme {
     double keepAbove = 0; ///< values of a larger magnitude stay as they are; 0: none
     /// The base of a log grid is chosen on calibration text, for each place (AdaLog).
     bool searchBase = false;
+    /// With searchBase: a shift before the logarithm and the range too, each place with a sign or, shifted to
+    /// above 0, without one.
+    bool searchShift = false;
+    /// The range of a float's tokens, as a share of their own, and how its bits are split into exponent and
+    /// mantissa are chosen on calibration text for each linear, together with the weights' (LLM-FP4).
+    bool searchRange = false;
     bool operator==(const InputScheme&) const = default;
 
     /// Usual choices by short names, "int8": per token, symmetric; "fp8": per token; "mxfp4"; ...
+    /// Something is chosen on calibration text.
+    bool isSearched() const { return searchBase || searchRange; }
+
     static Result<InputScheme> preset(const std::string& name);
     static std::vector<std::string> presets();
     /// As preset(): of the probabilities of attention.

@@ -47,11 +47,15 @@ struct AgeBits {
 };
 
 Result<double> keyBits(const KvScheme& s, const std::optional<InputScheme>& format, size_t channels) {
-    if (s.keyCodebook) return double(s.keyCodebook->bits);
+    const double exact = s.bestTokens > 0 ? kUnroundedBits : 0; // beside what ranks them
+    if (s.keyCodebook) return exact + double(s.keyCodebook->bits);
     if (!format) return kUnroundedBits;
-    if (!s.keysStatic) return bitsOf(*format, s.keysPerChannel ? kCacheRun : channels);
+    if (!s.keysStatic) {
+        QS_TRY(const double own, bitsOf(*format, s.keysPerChannel ? kCacheRun : channels));
+        return exact + own;
+    }
     QS_TRY(const auto codec, createCodec(format->codec, format->codecParams));
-    return double(codec->bits()) + kKeptBits * s.keysKept;
+    return exact + double(codec->bits()) + kKeptBits * s.keysKept;
 }
 
 Result<std::vector<AgeBits>> bitsByAge(const KvScheme& s, size_t channels) {
@@ -90,7 +94,8 @@ std::optional<std::string> misfit(const KvScheme& s, size_t channels, size_t hea
             const auto rounder = rounderOf(format);
             if (!rounder) return rounder.error().describe();
             if (!*rounder) continue;
-            if (format->searchBase) return "the base of a log grid is searched for inputs and probabilities";
+            if (format->isSearched())
+                return "what is searched is chosen for inputs of linears and for probabilities alone";
             const bool isStatic = ofKeys && s.keysStatic;
             if (isStatic)
                 if (const auto one = requireOneScale((*rounder)->codec()); !one) return one.error().message;
@@ -131,6 +136,7 @@ Result<std::shared_ptr<const KvRounder>> kvRounder(const std::optional<KvScheme>
     r.beforeRotation = s.keysBeforeRope;
     r.exactTokens = s.exactTokens;
     r.windowed = s.windowedRope;
+    r.bestTokens = s.bestTokens;
     KvRounder::Step first{size_t(s.pastOnly), nullptr, nullptr};
     if (s.keyCodebook) {
         if (!findings->codebook) return Error::corrupt("what was found for the KV cache has no codebook");
@@ -180,6 +186,10 @@ std::optional<LintIssue> ruleOnProbabilities(const ModelSettings& settings, cons
     };
     if (!model.hasForward())
         return refuse("The probabilities of attention cannot be rounded: " + model.noForwardReason() + ".");
+    if (format->searchRange || format->searchShift)
+        return refuse(
+            "search_range and search_shift are for the inputs of linears: of attention's probabilities "
+            "the base of a log grid can be searched (search_base).");
     const auto rounder = rounderOf(format);
     if (!rounder) return refuse("The format of attention's probabilities: " + rounder.error().describe());
     // A row has as many of them as there are tokens, which no group divides for certain.

@@ -174,6 +174,8 @@ Result<void> requireSense(const KvScheme& s, const std::string& where) {
          "keys_per_channel rounds runs of 32 tokens, which have no single age: leave out past_only, aging "
          "and "
          "windowed_rope"},
+        {s.bestTokens > 0 && !s.keys && !s.keyCodebook,
+         "best_tokens are found by rounded keys: name a format of keys or a codebook"},
         {s.windowedRope && !s.keysBeforeRope, "windowed_rope needs keys_before_rope"}};
     for (const auto& rule : rules)
         if (rule.wrong) return Error::invalid(rule.why, where);
@@ -184,7 +186,7 @@ constexpr const char* kKvQuant = "Hooper et al. 2024, arXiv:2401.18079 (KVQuant)
 constexpr const char* kWkvQuant = "Yue et al. 2024, arXiv:2402.12065 (WKVQuant)";
 constexpr const char* kA2ats = "He et al. 2025, arXiv:2502.12665 (A2ATS)";
 
-constexpr std::array<KvOption, 10> kOptions = {
+constexpr std::array<KvOption, 11> kOptions = {
     {{"keys_per_channel", "Keys per channel",
       "Keys are rounded channel by channel over runs of 32 tokens; the last, unfinished run is kept",
       "Liu et al. 2024, arXiv:2402.02750 (KIVI)"},
@@ -205,7 +207,11 @@ constexpr std::array<KvOption, 10> kOptions = {
       "Keys as indices into codebooks fitted to what the queries of the calibration text make of them",
       kA2ats},
      {"windowed_rope", "Windowed rotation",
-      "Keys beyond a window are read as if they were a fixed number of tokens back", kA2ats}}};
+      "Keys beyond a window are read as if they were a fixed number of tokens back", kA2ats},
+     {"best_tokens", "Best tokens alone",
+      "Rounded keys only find so many tokens that matter most to a query; it attends to those, with exact "
+      "keys",
+      kA2ats}}};
 
 } // namespace
 
@@ -262,6 +268,7 @@ std::string KvScheme::label() const {
     if (pastOnly) out += ", past only";
     if (windowedRope)
         out += fmt::format(", from age {} as {} tokens back", windowedRope->window, windowedRope->position);
+    if (bestTokens > 0) out += fmt::format(", the best {} tokens alone", bestTokens);
     if (exactTokens > 0) out += fmt::format(", first {} tokens kept", exactTokens);
     return out;
 }
@@ -283,6 +290,7 @@ Result<KvScheme> KvScheme::fromJson(const json& object, const std::string& where
     QS_CHECK(r.share("keys_kept", kMostKept, s.keysKept));
     QS_CHECK(r.flag("smooth_channels", s.smoothChannels));
     QS_CHECK(r.flag("past_only", s.pastOnly));
+    QS_CHECK(r.count("best_tokens", 0, kMostExactTokens, s.bestTokens));
     QS_TRY(s.aging, agingFromJson(object, where));
     QS_TRY(const auto codebook, r.object("key_codebook"));
     if (codebook) {
@@ -322,6 +330,7 @@ json KvScheme::toJson() const {
     }
     if (windowedRope)
         out["windowed_rope"] = {{"window", windowedRope->window}, {"position", windowedRope->position}};
+    if (bestTokens > 0) out["best_tokens"] = bestTokens;
     return out;
 }
 

@@ -38,6 +38,9 @@ struct KvScheme {
     };
     std::vector<Aging> aging;
     std::optional<WindowedRope> windowedRope; ///< with keysBeforeRope
+    /// Rounded keys only say which so many tokens of a context matter most to a query; it attends to those
+    /// alone, with the keys as they were, which are cached too (A2ATS). 0: to all, with rounded keys.
+    size_t bestTokens = 0;
     bool operator==(const KvScheme&) const = default;
 
     static constexpr size_t kMostExactTokens = 1 << 20, kMostIndexBits = 8, kMostSteps = 16;

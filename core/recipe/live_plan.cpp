@@ -77,7 +77,7 @@ const LivePlan::Answer* LivePlan::answerFor(size_t target) {
     if (known->issue) known->issue->where.clear();
     if (const auto method = findMethod(scheme->method))
         known->needsCalibration =
-            (*method)->needs != Needs::Nothing || (scheme->inputs && scheme->inputs->searchBase);
+            (*method)->needs != Needs::Nothing || (scheme->inputs && scheme->inputs->isSearched());
     return &*known;
 }
 

@@ -124,7 +124,7 @@ bool Plan::needsCalibration() const {
     return std::any_of(entries.begin(), entries.end(), [](const PlanEntry& e) {
         if (!e.scheme) return false;
         const auto m = findMethod(e.scheme->method);
-        return (m && (*m)->needs != Needs::Nothing) || (e.scheme->inputs && e.scheme->inputs->searchBase);
+        return (m && (*m)->needs != Needs::Nothing) || (e.scheme->inputs && e.scheme->inputs->isSearched());
     });
 }
 

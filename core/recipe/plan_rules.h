@@ -29,9 +29,9 @@ std::optional<LintIssue> ruleOnFusedGroup(const std::string& name,
 std::vector<LintIssue> ruleOnTransforms(const std::vector<TransformUse>& transforms, const Model& model,
                                         const std::function<bool(const std::string& module)>& quantized);
 
-/// What rounds rows in this format; null without one. `base`: that of a log grid, instead of the format's.
+/// What rounds rows in this format; null without one. `choice`: what is chosen instead of the format's own.
 Result<std::shared_ptr<const RowRounder>> rounderOf(const std::optional<InputScheme>& format,
-                                                    std::optional<int> base = std::nullopt);
+                                                    const RowChoice* choice = nullptr);
 
 /// What speaks against rounding the KV cache as the settings say.
 std::optional<LintIssue> ruleOnKvCache(const ModelSettings& settings, const Model& model);

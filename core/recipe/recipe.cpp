@@ -60,7 +60,7 @@ Result<ModelSettings> ModelSettings::fromJson(const json& object, const std::str
 
 bool ModelSettings::needCalibration() const {
     return !transforms.empty() || (kvCache && kvCache->needsCalibration()) ||
-           (probabilities && probabilities->searchBase);
+           (probabilities && probabilities->isSearched());
 }
 
 void ModelSettings::addTo(json& object) const {

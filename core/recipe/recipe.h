@@ -24,10 +24,10 @@ struct Scheme {
     nlohmann::json toJson() const;
 };
 
-/// What rounds the inputs of linears with this scheme; null without `inputs`. `base`: that which was found
-/// where it is searched, else the format's own.
+/// What rounds the inputs of linears with this scheme; null without `inputs`. `choice`: what was found where
+/// it is searched; null: all is the format's own.
 Result<std::shared_ptr<const RowRounder>> inputRounder(const Scheme& scheme,
-                                                       std::optional<int> base = std::nullopt);
+                                                       const RowChoice* choice = nullptr);
 
 /// `match` is a glob over module names (`*` any run, `?` one character), e.g. "layers.*.mlp.down_proj". No
 /// scheme = keep in the source format.

@@ -15,7 +15,8 @@ Result<std::unique_ptr<BaseSearch>> BaseSearch::create(const InputScheme& format
     std::unique_ptr<BaseSearch> out(new BaseSearch);
     out->own_ = int(format.codecParams.integer("base"));
     for (int base = kStep; base <= kMostBase; base += kStep)
-        if (auto rounder = rounderOf(format, base)) // else its values would leave the range of float32
+        if (const RowChoice choice{.base = base};
+            auto rounder = rounderOf(format, &choice)) // else its values would leave the range of float32
             out->candidates_.push_back({base, std::move(*rounder)});
     if (out->candidates_.empty()) return Error::invalid("the format can have no base that is searched");
     return out;

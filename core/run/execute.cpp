@@ -153,7 +153,7 @@ private:
         if (needsFindings(plan_) && !std::filesystem::exists(file, ec)) {
             job_.report("Measure activations that are rounded", 0.0, 1.0);
             QS_TRY(const RunFindings found,
-                   findForRun(model_, plan_, calibration_->tokens(), options_.activationBudgetBytes, backend_,
+                   findForRun(model_, plan_, *calibration_, options_.activationBudgetBytes, backend_,
                               job_.silent()));
             QS_CHECK(writeFindings(file, found));
         }

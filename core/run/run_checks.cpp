@@ -43,16 +43,18 @@ Result<void> checkPlan(const Model& model, const Plan& plan, const Calibration* 
             "activations have no tokens to run. Calibrate on text, or leave token_weights "
             "out of the recipe");
     if (needsFindings(plan) && (importance || isRecorded(calibration)))
-        return Error::invalid("activations that are rounded cannot be measured: an importance matrix and "
-                              "recorded activations have no tokens to run. Calibrate on text, or leave "
-                              "keys_static, smooth_channels, key_codebook and search_base out of the recipe");
+        return Error::invalid(
+            "activations that are rounded cannot be measured: an importance matrix and "
+            "recorded activations have no tokens to run. Calibrate on text, or leave "
+            "keys_static, smooth_channels, key_codebook, search_base and search_range out of "
+            "the recipe");
     if (importance && calibration)
         return Error::invalid(
             "give a calibration or an importance matrix, not both: which of them would weigh "
             "the errors?");
     if (importance) return requireNoErrors(lintImportance(plan, *importance));
     if (plan.needsCalibration() && !calibration)
-        return Error::invalid("a method, a transform, the KV cache or a searched base of the plan needs "
+        return Error::invalid("a method, a transform, the KV cache or a search of the plan needs "
                               "calibration, and none was given");
     if (!calibration) return {};
     QS_CHECK(calibration->requireFor(model));

@@ -6,6 +6,9 @@
 #include "core/recipe/plan_rules.h"
 #include "core/run/base_search.h"
 #include "core/run/cache_probe.h"
+#include "core/run/joint_range.h"
+#include "core/run/log_search.h"
+#include "core/run/transform_block.h"
 
 #include <fmt/format.h>
 
@@ -13,12 +16,15 @@ namespace qs {
 
 namespace {
 
-constexpr size_t kInputRows = 256;    ///< of a site, that decide on a base
+constexpr size_t kInputRows = 256;    ///< of a site, that are looked at
+constexpr size_t kGridRows = 64;      ///< of those, that decide on a whole log grid
+constexpr size_t kJointRows = 64;     ///< of those, that decide on ranges together with the weights,
+constexpr size_t kJointOutputs = 128; ///< at so many outputs
 constexpr size_t kQueryRows = 8;      ///< of a head in a context
 constexpr size_t kQueryTokens = 2048; ///< whose heads are looked at
 
-bool searchesBase(const std::optional<InputScheme>& format) {
-    return format && format->searchBase;
+bool isSearched(const std::optional<InputScheme>& format) {
+    return format && format->isSearched();
 }
 
 /// Squared columns of a weight: what an error of its inputs costs.
@@ -38,44 +44,71 @@ Matrix everyNth(ConstMatrixView x, size_t stride) {
     return out;
 }
 
-/// The base of one linear's inputs.
+/// About `count` rows of x, evenly spread.
+Matrix someRows(ConstMatrixView x, size_t count) {
+    return everyNth(x, std::max<size_t>(1, x.rows / count));
+}
+
+/// What one linear's inputs are rounded with.
 struct InputSearch {
-    const QuantTarget* target = nullptr;
-    std::vector<double> importance;
-    std::unique_ptr<BaseSearch> search;
+    const PlanEntry* entry = nullptr;
+    std::vector<float> rows; ///< [n, channels], of the text
+
+    const InputScheme& format() const { return *entry->scheme->inputs; }
+
+    /// `scaling`: what transforms do to the weight, `shift` what they take from the inputs before; null,
+    /// empty: nothing.
+    Result<RowChoice> choose(const WeightSource& weights, const TensorScaling* scaling,
+                             std::span<const float> shift, const JobContext& job) {
+        const size_t n = entry->target.cols;
+        QS_TRY(Matrix weight, weights.matrix(entry->target.weight));
+        if (scaling) scaling->apply(weight.view());
+        for (size_t i = 0; i < rows.size(); ++i) {
+            if (!shift.empty()) rows[i] -= shift[i % n];
+            if (scaling && !scaling->columns.empty()) rows[i] /= scaling->columns[i % n];
+        }
+        const ConstMatrixView x{rows.data(), rows.size() / n, n, n};
+        if (x.rows == 0) return RowChoice{}; // an expert that was never chosen
+        if (format().searchRange) {
+            QS_TRY(const auto codec, createCodec(entry->scheme->codec, entry->scheme->codecParams));
+            QS_TRY(JointRange found, searchJointRange(format(), *codec, someRows(x, kJointRows).view(),
+                                                      someRows(weight.view(), kJointOutputs).view(), job));
+            return std::move(found.inputs);
+        }
+        const std::vector<double> importance = columnEnergy(weight);
+        if (format().searchShift)
+            return searchLogGrid(format(), someRows(x, kGridRows).view(), importance, job);
+        QS_TRY(const auto search, BaseSearch::create(format()));
+        QS_CHECK(search->add(x, importance));
+        return RowChoice{.base = search->best()};
+    }
 };
 
 /// Everything a plan asks of one block.
 class BlockFinder {
 public:
     static Result<BlockFinder> create(const Model& model, size_t block, const Plan& plan,
-                                      const WeightSource& weights, const TokenWindows& tokens,
-                                      Backend& backend) {
+                                      const TokenWindows& tokens, Backend& backend) {
         BlockFinder f(backend, model.spec().blocks[block], tokens.size());
         if (plan.kvCache && plan.kvCache->needsCalibration())
             f.cache_.emplace(model.spec(), block, *plan.kvCache, tokens.cols(), tokens.size(), backend);
-        if (searchesBase(plan.probabilities)) {
+        if (isSearched(plan.probabilities)) {
             QS_TRY(f.probabilities_, BaseSearch::create(*plan.probabilities));
         }
-        for (const PlanEntry& e : plan.entries) {
-            if (size_t(e.target.block) != block || !e.scheme || !searchesBase(e.scheme->inputs)) continue;
-            InputSearch s{&e.target, {}, nullptr};
-            QS_TRY(const Matrix weight, weights.matrix(e.target.weight));
-            s.importance = columnEnergy(weight);
-            QS_TRY(s.search, BaseSearch::create(*e.scheme->inputs));
-            f.inputs_.push_back(std::move(s));
-        }
+        for (const PlanEntry& e : plan.entries)
+            if (size_t(e.target.block) == block && e.scheme && isSearched(e.scheme->inputs))
+                f.inputs_.push_back({&e, {}});
         return f;
     }
 
     Result<void> site(const DeviceBlock& block, const std::string& site, const Tensor& x) {
         if (cache_ && site == spec_->attention.q.site) QS_CHECK(cache_->input(block.attention, x));
         for (InputSearch& s : inputs_) {
-            if (s.target->site != site) continue;
+            if (s.entry->target.site != site) continue;
             Matrix storage;
             QS_TRY(const ConstMatrixView host, backend_->hostView(x, storage));
-            const Matrix rows = everyNth(host, std::max<size_t>(1, totalTokens_ / kInputRows));
-            QS_CHECK(s.search->add(rows.view(), s.importance));
+            const Matrix some = everyNth(host, std::max<size_t>(1, totalTokens_ / kInputRows));
+            s.rows.insert(s.rows.end(), some.span().begin(), some.span().end());
         }
         return {};
     }
@@ -93,14 +126,23 @@ public:
         return agedAttention({&now, 1}, shape, look, *backend_, unused);
     }
 
-    Result<void> addTo(RunFindings& out, const JobContext& job) const {
+    /// Whether inputs of its linears are searched for.
+    bool looksAtInputs() const { return !inputs_.empty(); }
+
+    /// `scaling`: of the transforms.
+    Result<void> addTo(RunFindings& out, const WeightSource& weights, const BlockScaling& scaling,
+                       const JobContext& job) {
         out.blocks.emplace_back();
         if (cache_) {
             QS_TRY(out.blocks.back(), cache_->result(job));
         }
         if (probabilities_) out.probabilityBase.push_back(probabilities_->best());
-        for (const InputSearch& s : inputs_)
-            out.inputBase[s.target->module] = s.search->best();
+        for (InputSearch& s : inputs_) {
+            const QuantTarget& t = s.entry->target;
+            auto found = s.choose(weights, scaling.find(t.weight), scaling.shiftOf(t.site), job);
+            if (!found) return found.takeError().at(t.module);
+            out.inputs[t.module] = std::move(*found);
+        }
         return {};
     }
 
@@ -116,18 +158,42 @@ private:
     std::vector<InputSearch> inputs_;
 };
 
+/// What the plan's transforms do to a block of the original model.
+Result<BlockScaling> scalingOf(const std::optional<BlockTransformer>& transformer, size_t block,
+                               const Calibration& calibration, const JobContext& job) {
+    if (!transformer) return BlockScaling();
+    SigmaBySite sigma;
+    if (transformer->needsSigma())
+        for (const std::string& site : transformer->sitesOf(block)) {
+            QS_TRY(MatrixD s, calibration.sigma(site));
+            const SiteRecord& record = *calibration.find(site);
+            std::vector<double> sum;
+            for (const float mean : record.stats.mean)
+                sum.push_back(double(mean) * double(record.tokens));
+            sigma.try_emplace(site, SiteSigma{std::move(s), record.tokens, std::move(sum)});
+        }
+    QS_TRY(TransformedBlock out, transformer->transform(block, sigma, job));
+    return std::move(out.scaling);
+}
+
 } // namespace
 
 bool needsFindings(const Plan& plan) {
-    return (plan.kvCache && plan.kvCache->needsCalibration()) || searchesBase(plan.probabilities) ||
+    return (plan.kvCache && plan.kvCache->needsCalibration()) || isSearched(plan.probabilities) ||
            std::any_of(plan.entries.begin(), plan.entries.end(),
-                       [](const PlanEntry& e) { return e.scheme && searchesBase(e.scheme->inputs); });
+                       [](const PlanEntry& e) { return e.scheme && isSearched(e.scheme->inputs); });
 }
 
-Result<RunFindings> findForRun(const Model& model, const Plan& plan, const TokenWindows& tokens,
+Result<RunFindings> findForRun(const Model& model, const Plan& plan, const Calibration& calibration,
                                size_t activationBudgetBytes, Backend& backend, const JobContext& job) {
     const ModelSpec& spec = model.spec();
+    const TokenWindows& tokens = calibration.tokens();
     const auto weights = modelWeights(model);
+    std::optional<BlockTransformer> transformer;
+    if (!plan.transforms.empty()) {
+        QS_TRY(BlockTransformer t, BlockTransformer::create(model, plan, calibration, *weights));
+        transformer.emplace(std::move(t));
+    }
     QS_TRY(Forward forward, Forward::create(spec, backend, tokens.cols()));
     QS_TRY(ActivationStore hidden,
            ActivationStore::create(tokens.size(), spec.hidden, activationBudgetBytes));
@@ -137,7 +203,7 @@ Result<RunFindings> findForRun(const Model& model, const Plan& plan, const Token
         const double count = double(spec.blocks.size());
         const JobContext part = job.part(double(b) / count, double(b + 1) / count);
         QS_TRY(const DeviceBlock block, forward.loadBlock(b, *weights));
-        QS_TRY(BlockFinder finder, BlockFinder::create(model, b, plan, *weights, tokens, backend));
+        QS_TRY(BlockFinder finder, BlockFinder::create(model, b, plan, tokens, backend));
         BlockWatch watch;
         watch.attention = [&](const Tensor& q, const Tensor& k, const AttentionShape& shape) {
             return finder.attention(q, k, shape);
@@ -148,7 +214,11 @@ Result<RunFindings> findForRun(const Model& model, const Plan& plan, const Token
             return finder.site(block, site, x);
         };
         QS_CHECK(forward.runBlock(b, block, hidden, hook, false, part.part(0, 0.7)));
-        auto added = finder.addTo(out, part.silent());
+        BlockScaling scaling;
+        if (finder.looksAtInputs()) {
+            QS_TRY(scaling, scalingOf(transformer, b, calibration, part.silent()));
+        }
+        auto added = finder.addTo(out, *weights, scaling, part.silent());
         if (!added) return added.takeError().at(fmt::format("block {}", b));
     }
     return out;
@@ -158,13 +228,13 @@ Result<std::vector<BlockRounders>> blockRounders(const ModelSettings& settings, 
                                                  const RunFindings& findings) {
     std::vector<BlockRounders> out(model.hasForward() ? model.spec().blocks.size() : 0);
     for (size_t b = 0; b < out.size(); ++b) {
-        std::optional<int> base;
-        if (searchesBase(settings.probabilities)) {
+        RowChoice choice;
+        if (isSearched(settings.probabilities)) {
             if (b >= findings.probabilityBase.size())
                 return Error::invalid("the base of attention's probabilities was not searched");
-            base = findings.probabilityBase[b];
+            choice.base = findings.probabilityBase[b];
         }
-        QS_TRY(out[b].probabilities, rounderOf(settings.probabilities, base));
+        QS_TRY(out[b].probabilities, rounderOf(settings.probabilities, &choice));
         QS_TRY(out[b].cache,
                kvRounder(settings.kvCache, b < findings.blocks.size() ? &findings.blocks[b] : nullptr));
     }
@@ -173,11 +243,11 @@ Result<std::vector<BlockRounders>> blockRounders(const ModelSettings& settings, 
 
 Result<std::shared_ptr<const RowRounder>> inputRounder(const Scheme& scheme, const std::string& module,
                                                        const RunFindings& findings) {
-    if (!searchesBase(scheme.inputs)) return inputRounder(scheme);
-    const auto it = findings.inputBase.find(module);
-    if (it == findings.inputBase.end())
-        return Error::invalid("the base of its inputs was not searched", module);
-    return inputRounder(scheme, it->second);
+    if (!isSearched(scheme.inputs)) return inputRounder(scheme);
+    const auto it = findings.inputs.find(module);
+    if (it == findings.inputs.end())
+        return Error::invalid("the format of its inputs was not searched", module);
+    return inputRounder(scheme, &it->second);
 }
 
 std::filesystem::path findingsFile(const std::filesystem::path& runDirectory) {

@@ -12,8 +12,10 @@ namespace qs {
 
 bool needsFindings(const Plan& plan);
 
-/// One pass of the original model over `tokens`. Tokens that the cache keeps exactly do not count.
-Result<RunFindings> findForRun(const Model& model, const Plan& plan, const TokenWindows& tokens,
+/// One pass of the original model over the calibration's text. Tokens that the cache keeps exactly do not
+/// count. Inputs are looked at as transforms leave them, those that need Sigma with the one of the original
+/// model.
+Result<RunFindings> findForRun(const Model& model, const Plan& plan, const Calibration& calibration,
                                size_t activationBudgetBytes, Backend& backend, const JobContext& job);
 
 /// What rounds activations in one block, beside the inputs of its linears.

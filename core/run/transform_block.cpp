@@ -85,14 +85,13 @@ struct BlockTransformer::Readers {
         for (std::vector<float>* values : {&rms, &absmax, &low, &high})
             divideBy(*values, factors);
     }
-    /// Takes the middle of its range from every channel, and says what that was.
-    std::vector<float> centre() {
-        std::vector<float> z(low.size());
+    /// Takes z from every channel, and says what that was.
+    std::vector<float> take(ChannelShift shift) {
+        std::vector<float> z = channelShift(shift, low, high);
         for (size_t c = 0; c < z.size(); ++c) {
-            z[c] = (low[c] + high[c]) / 2;
             low[c] -= z[c];
             high[c] -= z[c];
-            absmax[c] = std::max(-low[c], high[c]);
+            absmax[c] = std::max(std::fabs(low[c]), std::fabs(high[c]));
         }
         std::set<const SiteSigma*> counted; // readers of one site share its tokens
         std::vector<double> squares(z.size());
@@ -109,7 +108,7 @@ struct BlockTransformer::Readers {
             for (size_t c = 0; c < z.size(); ++c)
                 squares[c] += s.sigma(c, c);
         }
-        for (size_t c = 0; c < z.size() && tokens > 0; ++c)
+        for (size_t c = 0; c < rms.size() && tokens > 0; ++c)
             rms[c] = float(std::sqrt(std::max(0.0, squares[c]) / tokens));
         return z;
     }
@@ -134,7 +133,7 @@ Result<BlockTransformer> BlockTransformer::create(const Model& model, const Plan
         QS_TRY(const TransformDescriptor* d, findTransform(use.id));
         t.transforms_.emplace_back(d, use.params);
         t.needsSigma_ = t.needsSigma_ || d->needsSigma;
-        t.needsSums_ = t.needsSums_ || d->shifts;
+        t.needsSums_ = t.needsSums_ || d->shift != ChannelShift::None;
     }
     QS_CHECK(t.checkSites());
     return t;
@@ -253,8 +252,8 @@ Result<BlockTransformer::Channels> BlockTransformer::choose(const BlockSpec& blo
     const std::vector<size_t> tie = tiesOf(fold, n);
     for (size_t i = 0; i < transforms_.size(); ++i) {
         const auto& [transform, params] = transforms_[i];
-        if (transform->shifts && canShift(block, fold) && readers.hasSums()) {
-            const std::vector<float> z = readers.centre();
+        if (transform->shift != ChannelShift::None && canShift(block, fold) && readers.hasSums()) {
+            const std::vector<float> z = readers.take(transform->shift);
             out.shift.resize(n);
             for (size_t c = 0; c < n; ++c)
                 out.shift[c] += out.factors[c] * z[c];

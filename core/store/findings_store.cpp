@@ -19,6 +19,8 @@ namespace {
 
 constexpr const char* kSchema = "quantoscope-findings";
 constexpr int64_t kSchemaVersion = 1, kMostHeads = 1 << 16, kMostBase = 1 << 10;
+constexpr size_t kLongestName = 32;
+constexpr double kMostShift = 1e30, kMostRange = 1e3;
 
 std::string nameOf(size_t block, const std::string& part) {
     return fmt::format("/blocks/{}/{}", block, part);
@@ -96,16 +98,53 @@ bool isBase(const json& value) {
     return value.is_number_integer() && value.get<int64_t>() > 0 && value.get<int64_t>() <= kMostBase;
 }
 
+json toJson(const RowChoice& c) {
+    const RowChoice none;
+    if (c.base && c == RowChoice{.base = c.base}) return *c.base;
+    json out = json::object();
+    if (c.base) out["base"] = *c.base;
+    if (c.format != none.format) out["format"] = c.format;
+    if (c.noSign) out["no_sign"] = true;
+    if (c.adjust.range != none.adjust.range) out["range"] = c.adjust.range;
+    if (c.adjust.shift != none.adjust.shift) out["shift"] = c.adjust.shift;
+    return out;
+}
+
+/// False when it is none.
+bool readChoice(const json& value, RowChoice& out) {
+    if (isBase(value)) {
+        out.base = value.get<int>();
+        return true;
+    }
+    if (!value.is_object()) return false;
+    for (const auto& [key, part] : value.items()) {
+        if (key == "base" && isBase(part))
+            out.base = part.get<int>();
+        else if (key == "format" && part.is_string() &&
+                 part.get_ref<const std::string&>().size() <= kLongestName)
+            out.format = part.get<std::string>();
+        else if (key == "no_sign" && part.is_boolean())
+            out.noSign = part.get<bool>();
+        else if (key == "range" && part.is_number() && part.get<double>() > 0 &&
+                 part.get<double>() <= kMostRange)
+            out.adjust.range = part.get<float>();
+        else if (key == "shift" && part.is_number() && std::fabs(part.get<double>()) <= kMostShift)
+            out.adjust.shift = part.get<float>();
+        else
+            return false;
+    }
+    return true;
+}
+
 Result<void> readBases(const H5Reader& file, size_t blocks, RunFindings& out) {
     QS_TRY(const std::string text, file.text("/bases"));
     const json bases = json::parse(text, nullptr, false);
     if (!bases.is_object() || !bases.contains("inputs") || !bases.at("inputs").is_object() ||
         !bases.contains("probabilities") || !bases.at("probabilities").is_array())
         return corrupt(file, "/bases", "is no object with inputs and probabilities");
-    for (const auto& [module, base] : bases.at("inputs").items()) {
-        if (!isBase(base)) return corrupt(file, "/bases", module + ": no base: " + base.dump());
-        out.inputBase[module] = base.get<int>();
-    }
+    for (const auto& [module, choice] : bases.at("inputs").items())
+        if (!readChoice(choice, out.inputs[module]))
+            return corrupt(file, "/bases", module + ": no choice: " + choice.dump());
     const json& list = bases.at("probabilities");
     if (!list.empty() && list.size() != blocks)
         return corrupt(file, "/bases", fmt::format("{} bases for {} blocks", list.size(), blocks));
@@ -128,7 +167,10 @@ Result<void> writeFindings(const fs::path& path, const RunFindings& findings) {
         QS_CHECK(writeRange(*file, nameOf(b, "values"), f.values));
         if (f.codebook) QS_CHECK(writeCodebook(*file, nameOf(b, "codebook"), *f.codebook));
     }
-    const json bases = {{"inputs", findings.inputBase}, {"probabilities", findings.probabilityBase}};
+    json inputs = json::object();
+    for (const auto& [module, choice] : findings.inputs)
+        inputs[module] = toJson(choice);
+    const json bases = {{"inputs", std::move(inputs)}, {"probabilities", findings.probabilityBase}};
     QS_CHECK(file->text("/bases", bases.dump()));
     return file->commit();
 }

@@ -2,7 +2,9 @@
 // What a run learnt from its calibration text to round activations with, in an HDF5 file:
 //   /blocks/<i>/keys_low, keys_high, values_low, values_high   float32 [channels]
 //   /blocks/<i>/codebook/whiten, unwhiten [heads d, d], centers [n, length]; attribute heads
-//   /bases   JSON: {"inputs": {module: base}, "probabilities": [base of each block]}, bases of log grids
+//   /bases   JSON: {"inputs": {module: choice}, "probabilities": [base of each block]}: bases of log grids; a
+//            choice is a base, or an object with those of base, format, no_sign, range and shift that differ
+//            from RowChoice's defaults
 // The file's attributes: schema = "quantoscope-findings", schema_version.
 #pragma once
 
@@ -14,9 +16,9 @@
 namespace qs {
 
 struct RunFindings {
-    std::vector<CacheFindings> blocks;    ///< one per block of the model
-    std::map<std::string, int> inputBase; ///< by module, where it is searched
-    std::vector<int> probabilityBase;     ///< per block; empty where it is not searched
+    std::vector<CacheFindings> blocks;       ///< one per block of the model
+    std::map<std::string, RowChoice> inputs; ///< by module, where something is searched
+    std::vector<int> probabilityBase;        ///< per block; empty where it is not searched
 };
 
 /// Appears under `path` whole or not at all; the same content gives the same bytes.

@@ -30,6 +30,7 @@ PLAIN = [
     ("gptq, activation order", INT, ["--method", "gptq", "--act-order"]),
     ("quantease", INT, ["--method", "quantease"]),
     ("quantease, 1 % kept", INT, ["--method", "quantease", "--outliers", "0.01", "--sweeps", "10"]),
+    ("fpq", INT, ["--method", "fpq"]),
     ("spqr, 1 % kept", INT, ["--method", "spqr"]),
     ("lorc, rank 8", INT, ["--method", "lorc", "--rank", "8"]),
     ("quip", INT, ["--method", "quip"]),

@@ -84,7 +84,8 @@ private:
 bool takesInputs(const LintEntry& e) {
     const auto& inputs = e.entry->scheme->inputs;
     const auto block = blockOf(*e.codec);
-    return inputs && inputs->codec == "float" && inputs->codecParams.choice("format") == "e4m3" &&
+    return inputs && inputs->codec == "float" && inputs->keepAbove == 0 && !inputs->isSearched() &&
+           inputs->codecParams.choice("format") == "e4m3" &&
            inputs->codecParams.integer("group") == (block ? block->second : -1);
 }
 

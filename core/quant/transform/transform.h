@@ -32,13 +32,23 @@ struct TransformInput {
     size_t channels() const { return readers.front().weight.cols; }
 };
 
+/// What is taken from every channel before factors are chosen, where the model has biases that take it up
+/// (canShift in scaling.h): z_j = min_j + m (max_j - min_j).
+enum class ChannelShift {
+    None,
+    Middle,    ///< m = 1/2: Outlier Suppression+
+    ZeroPoint, ///< m = mean over k of -min_k / (max_k - min_k): RepQuant's mean zero point, in steps of a
+               ///< range
+};
+
+/// z [channels]. A channel of one value alone loses it, and has no say in the mean.
+std::vector<float> channelShift(ChannelShift shift, std::span<const float> low, std::span<const float> high);
+
 struct TransformDescriptor {
     std::string id; ///< stored on disk, never renamed
     std::string label, summary, citation;
     bool needsSigma = false; ///< else channel statistics are enough
-    /// (max + min) / 2 is taken from every channel before factors are chosen, where the model has biases that
-    /// take it up (canShift in scaling.h). Needs Sigma.
-    bool shifts = false;
+    ChannelShift shift = ChannelShift::None;
     ParamSpecs params;
     /// Factors s > 0, [channels]. Deterministic, independent of the number of threads. The inputs are pooled:
     /// tied channels have equal rms and absmax. Call through chooseFactors().

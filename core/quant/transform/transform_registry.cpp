@@ -29,6 +29,24 @@ Result<const TransformDescriptor*> findTransform(const std::string& id) {
     return Error::notFound(fmt::format("no transform '{}'; known: {}", id, known));
 }
 
+std::vector<float> channelShift(ChannelShift shift, std::span<const float> low, std::span<const float> high) {
+    std::vector<float> z(low.size(), 0.0f);
+    if (shift == ChannelShift::None) return z;
+    double share = 0.5; // of a range, below its zero
+    if (shift == ChannelShift::ZeroPoint) {
+        double sum = 0, count = 0;
+        for (size_t c = 0; c < low.size(); ++c) {
+            if (!(high[c] > low[c])) continue;
+            sum -= double(low[c]) / (double(high[c]) - double(low[c]));
+            count += 1;
+        }
+        if (count > 0) share = sum / count;
+    }
+    for (size_t c = 0; c < low.size(); ++c)
+        z[c] = float(double(low[c]) + share * (double(high[c]) - double(low[c])));
+    return z;
+}
+
 const char* needsName(const TransformDescriptor& transform) {
     return transform.needsSigma ? "sigma" : "channel statistics";
 }

@@ -96,7 +96,8 @@ private slots:
         const Outcome plan = cli({"plan", model(), "--recipe", recipe, "--sizes", "--json"});
         QS_EXIT(plan, 0);
         bool found = false;
-        for (const json& s : plan.json().at("sizes"))
+        const json sizes = plan.json().at("sizes");
+        for (const json& s : sizes)
             if (s.at("format") == "gptq") {
                 found = true;
                 QCOMPARE(s.at("bytes").get<uint64_t>(), bytes);

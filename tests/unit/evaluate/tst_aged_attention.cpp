@@ -177,7 +177,7 @@ private slots:
         const Matrix q = values(kHeads * kDim, 1), k = values(kKvHeads * kDim, 2),
                      v = values(kKvHeads * kDim, 3);
         const KvRounder past = rounder("int4", {{"past_only", true}});
-        QVERIFY(past.dependsOnAge() && !rounder("int4").dependsOnAge());
+        QVERIFY(past.dependsOnQuery() && !rounder("int4").dependsOnQuery());
         const auto ages = ageCache(past, kWindow, onDevice(q), onDevice(k), onDevice(v), keep, *m_backend);
         QS_VERIFY_OK(ages);
         QCOMPARE(ages->size(), size_t(2));
@@ -229,6 +229,67 @@ private slots:
             return dot;
         });
         QVERIFY(close(host(out), expected, 1e-5f));
+    }
+
+    /// The tokens with the highest scores by keys of two bits, with their exact keys; values as they are
+    /// read.
+    void bestTokens_data() {
+        QTest::addColumn<float>("cap");
+        QTest::addColumn<int>("reach");
+        QTest::addColumn<int>("best");
+        QTest::newRow("three") << 0.0f << 0 << 3;
+        QTest::newRow("one, capped") << 1.5f << 0 << 1;
+        QTest::newRow("five, sliding") << 0.0f << 9 << 5;
+        QTest::newRow("more than there are") << 0.0f << 0 << 100;
+    }
+    void bestTokens() {
+        QFETCH(float, cap);
+        QFETCH(int, reach);
+        QFETCH(int, best);
+        AttentionShape s = shape();
+        s.softCap = cap;
+        s.reach = size_t(reach);
+        const Matrix q = values(kHeads * kDim, 1), k = values(kKvHeads * kDim, 2),
+                     v = values(kKvHeads * kDim, 3);
+        const KvRounder cache = rounder("int2", {{"best_tokens", best}});
+        QVERIFY(cache.dependsOnQuery());
+        QCOMPARE(cache.bestTokens, size_t(best));
+        const auto ages = ageCache(cache, kWindow, onDevice(q), onDevice(k), onDevice(v), keep, *m_backend);
+        QS_VERIFY_OK(ages);
+        Tensor out = *m_backend->allocate(kWindows * kWindow, kHeads * kDim);
+        const BestTokens alone{size_t(best), onDevice(q), onDevice(k)};
+        QS_VERIFY_OK(agedAttention(*ages, s, {}, *m_backend, out, &alone));
+        const Matrix rough = roundedRows(k, 0, 3);
+        const auto dot = [&](const Matrix& keys, size_t h, size_t i, size_t j) {
+            double sum = 0;
+            for (size_t c = 0; c < kDim; ++c)
+                sum += double(q(i, h * kDim + c)) * double(keys(j, h / 2 * kDim + c));
+            return sum;
+        };
+        std::vector<Matrix> all;
+        all.push_back(roundedRows(v, 0, 3));
+        const Matrix expected = plainly(s, {0}, all, [&](size_t h, size_t i, size_t j) {
+            const size_t first = i / kWindow * kWindow,
+                         from = s.reach > 0 && i + 1 > first + s.reach ? i + 1 - s.reach : first;
+            size_t before = 0; // tokens that rank higher
+            for (size_t other = from; other <= i; ++other) {
+                const double a = dot(rough, h, i, other), b = dot(rough, h, i, j);
+                before += a > b || (a == b && other > j);
+            }
+            return before < size_t(best) ? dot(k, h, i, j) : -1e9;
+        });
+        if (cap == 0) QVERIFY(close(host(out), expected, 1e-5f));
+        // The cap would bring -1e9 back: with one token, its value is what comes out.
+        const Matrix have = host(out);
+        for (size_t row = 0; cap > 0 && row < out.rows; ++row)
+            for (size_t h = 0; h < kHeads; ++h) {
+                const size_t first = row / kWindow * kWindow;
+                size_t top = first;
+                for (size_t j = first; j <= row; ++j)
+                    if (dot(rough, h, row, j) >= dot(rough, h, row, top)) top = j;
+                for (size_t c = 0; c < kDim; ++c)
+                    QVERIFY(std::fabs(have(row, h * kDim + c) - all[0](top, h / 2 * kDim + c)) <= 1e-5f);
+            }
     }
 
     /// Rows of probabilities on powers of two, by plain loops.

@@ -288,10 +288,25 @@ private slots:
                                  json{{"keys", nullptr},
                                       {"key_codebook", {{"bits", 2}, {"length", 4}}},
                                       {"keys_before_rope", true},
-                                      {"windowed_rope", {{"window", 8}, {"position", 8}}}}}) {
+                                      {"windowed_rope", {{"window", 8}, {"position", 8}}}},
+                                 json{{"keys", nullptr},
+                                      {"key_codebook", {{"bits", 2}, {"length", 4}}},
+                                      {"keys_before_rope", true},
+                                      {"best_tokens", 6}}}) {
             const double v = kl(more);
             QVERIFY2(v > 1e-9 && v < 1, qPrintable(QString::number(v)));
         }
+    }
+
+    /// With all tokens among the best, exact keys are all there is: only values cost, int8 ones nearly
+    /// nothing.
+    void allTokensAreExact() {
+        const json rough = {{"keys", InputScheme::preset("int4")->toJson()}};
+        const double all = klOf(recipeOf(scheme({{"keys", rough.at("keys")}, {"best_tokens", 100}}, "int8"))),
+                     few = klOf(recipeOf(scheme({{"keys", rough.at("keys")}, {"best_tokens", 2}}, "int8"))),
+                     values = klOf(recipeOf(scheme({{"keys", nullptr}}, "int8")));
+        QVERIFY2(std::fabs(all - values) <= 1e-3 * values && few > all,
+                 qPrintable(QString("%1 %2 %3").arg(all).arg(few).arg(values)));
     }
 
     void findingsOutliveTheRun() {
@@ -333,14 +348,16 @@ private slots:
         f.blocks.resize(2);
         f.blocks[0].keys = rangeOf(keys);
         f.blocks[1].codebook = std::make_shared<const KeyCodebook>(std::move(*book));
-        f.inputBase = {{"layers.0.mlp.down_proj", 22}};
+        f.inputs["layers.0.mlp.down_proj"].base = 22;
+        f.inputs["layers.1.mlp.down_proj"] = {18, "", true, {0.75f, 0.17f}};
+        f.inputs["layers.1.mlp.up_proj"] = {std::nullopt, "e1m2", false, {0.8125f, 0}};
         f.probabilityBase = {10, 148};
         const auto file = scratchDir("findings") / "f.h5";
         QS_VERIFY_OK(writeFindings(file, f));
         const auto again = readFindings(file, 2);
         QS_VERIFY_OK(again);
         QVERIFY(again->blocks[0].keys == f.blocks[0].keys && !again->blocks[0].codebook);
-        QVERIFY(again->inputBase == f.inputBase && again->probabilityBase == f.probabilityBase);
+        QVERIFY(again->inputs == f.inputs && again->probabilityBase == f.probabilityBase);
         const KeyCodebook &a = *again->blocks[1].codebook, &b = *f.blocks[1].codebook;
         QVERIFY(a.heads == 2 && a.headDim == 4 && a.length == 2 && a.count == 4);
         QVERIFY(close(a.whiten, b.whiten, 0) && close(a.unwhiten, b.unwhiten, 0) &&
@@ -394,6 +411,13 @@ private slots:
         QCOMPARE(bitsOf(scheme({{"keys", nullptr}, {"key_codebook", {{"bits", 2}, {"length", 4}}}}), 10),
                  (2 + four) / 2);
         QCOMPARE(bitsOf(scheme({{"values", nullptr}}), 10), (16 + four) / 2);
+        // Exact keys beside those that rank them.
+        QCOMPARE(bitsOf(scheme({{"best_tokens", 4}}), 10), (16 + four + four) / 2);
+        QCOMPARE(bitsOf(scheme({{"keys", nullptr},
+                                {"best_tokens", 4},
+                                {"key_codebook", {{"bits", 2}, {"length", 4}}}}),
+                        10),
+                 (16 + 2 + four) / 2);
         QCOMPARE(bitsOf(scheme({{"keys_per_channel", true}}), 40), ((32 * four + 8 * 16) / 40 + four) / 2);
     }
 
@@ -421,6 +445,9 @@ private slots:
         QVERIFY(refused({{"keys_static", true}, {"keys_per_channel", true}}, "not both"));
         QVERIFY(refused({{"past_only", true}, {"keys_per_channel", true}}, "no single age"));
         QVERIFY(refused({{"windowed_rope", json::object()}}, "keys_before_rope"));
+        QVERIFY(!KvScheme::fromJson({{"values", InputScheme::preset("int8")->toJson()}, {"best_tokens", 4}},
+                                    "r"));
+        QCOMPARE(scheme({{"best_tokens", 4}}).bestTokens, size_t(4));
         QVERIFY(refused({{"aging", json::array({{{"age", 3}}})}}, "neither"));
         QVERIFY(refused({{"aging", 3}}, "aging"));
         QVERIFY(refused({{"aging", json::array({{{"age", 0}, {"keys", {{"codec", "int"}}}}})}}, "age"));

@@ -128,11 +128,14 @@ private slots:
     /// blocks.
     void shiftsStay_data() {
         QTest::addColumn<QString>("name");
-        for (const char* name : {"gpt2", "opt", "bloom", "gpt_neox"})
-            QTest::newRow(name) << name;
+        QTest::addColumn<QString>("transform");
+        for (const char* transform : {"outlier_suppression_plus", "repquant"})
+            for (const char* name : {"gpt2", "opt", "bloom", "gpt_neox"})
+                QTest::addRow("%s %s", transform, name) << name << transform;
     }
     void shiftsStay() {
         QFETCH(QString, name);
+        QFETCH(QString, transform);
         const Subject s = golden(name.toStdString());
         const auto ids = goldenTokens(name.toStdString());
         const auto original = logits(s, *modelWeights(*s.model), ids);
@@ -140,7 +143,7 @@ private slots:
         double worst[2] = {};
         for (const bool shifted : {false, true}) {
             Recipe r = recipe(json::array(), eightBits(), "gptq");
-            if (shifted) r.transforms = {*TransformUse::make("outlier_suppression_plus")};
+            if (shifted) r.transforms = {*TransformUse::make(transform.toStdString())};
             const auto run = execute(s, resolvePlan(r, *s.model), scratchDir("shifted-run"));
             QS_VERIFY_OK(run);
             for (const FoldSpec& fold : s.model->spec().blocks[1].folds)

@@ -88,7 +88,7 @@ private slots:
             scaled.blocks.push_back(std::move(*block));
         }
         QVERIFY(changed > 0);
-        const bool shifts = id == "outlier_suppression_plus" &&
+        const bool shifts = (id == "outlier_suppression_plus" || id == "repquant") &&
                             m->spec().blocks[0].attentionNorms.before.kind == NormSpec::Kind::Layer;
         for (size_t b = 0; b < m->spec().blocks.size(); ++b)
             for (const FoldSpec& fold : m->spec().blocks[b].folds) {
@@ -96,8 +96,19 @@ private slots:
                 QCOMPARE(shifts && fold.producer == FoldSpec::Producer::Norm, bias && !bias->added.empty());
                 if (!bias || bias->added.empty()) continue;
                 const ChannelStats& seen = (*calibration)->find(fold.sites.front())->stats;
-                for (size_t c = 0; c < seen.channels(); ++c)
-                    QVERIFY(std::fabs(bias->added[c] + (seen.max[c] + seen.min[c]) / 2) <= 1e-5f);
+                // z_j = min_j + m range_j; RepQuant's m is the mean zero point in steps of the range.
+                double share = 0.5;
+                if (id == "repquant") {
+                    share = 0;
+                    for (size_t c = 0; c < seen.channels(); ++c)
+                        share -=
+                            double(seen.min[c]) / double(seen.max[c] - seen.min[c]) / double(seen.channels());
+                }
+                for (size_t c = 0; c < seen.channels(); ++c) {
+                    const double z =
+                        double(seen.min[c]) + share * (double(seen.max[c]) - double(seen.min[c]));
+                    QVERIFY(std::fabs(double(bias->added[c]) + z) <= 1e-5);
+                }
             }
         const auto before = computeLogits(m->spec(), *base, ids, *backend, {}),
                    after = computeLogits(m->spec(), scaled, ids, *backend, {});

@@ -23,6 +23,47 @@ private slots:
                                          : k == 40 ? 1
                                                    : 1 / mean)) < 1e-6f);
     }
+    /// [-1, 3] and [-2, 2] have a quarter and a half of their range below zero, 3/8 on average: both end as
+    /// [-1.5, 2.5]. A channel of 5 alone ends as zeros.
+    void shiftByHand() {
+        const auto z =
+            channelShift(ChannelShift::ZeroPoint, std::vector<float>{-1, -2, 5}, std::vector<float>{3, 2, 5});
+        QCOMPARE(z, (std::vector<float>{0.5f, -0.5f, 5}));
+        QCOMPARE(channelShift(ChannelShift::Middle, std::vector<float>{-1, -2}, std::vector<float>{3, 2}),
+                 (std::vector<float>{1, 0}));
+        QCOMPARE(channelShift(ChannelShift::None, std::vector<float>{-1}, std::vector<float>{3}),
+                 std::vector<float>{0});
+    }
+    /// The codes of 4 bits that scales and zero points of every channel give, round(x / s_j + z_j), are those
+    /// of the mean scale and the mean zero point behind the reparameterisation.
+    void codesStay() {
+        const auto c = transformCase("w3_g16", 3, 16);
+        const size_t n = c->inputs.cols();
+        std::vector<float> low(n, INFINITY), high(n, -INFINITY);
+        for (size_t k = 0; k < n; ++k)
+            for (size_t t = 0; t < c->inputs.rows(); ++t) {
+                low[k] = std::min(low[k], c->inputs(t, k));
+                high[k] = std::max(high[k], c->inputs(t, k));
+            }
+        const auto z = channelShift(ChannelShift::ZeroPoint, low, high);
+        std::vector<double> step(n), zero(n);
+        double meanStep = 0, meanZero = 0;
+        for (size_t k = 0; k < n; ++k) {
+            step[k] = (double(high[k]) - double(low[k])) / 15;
+            zero[k] = -double(low[k]) / step[k];
+            meanStep += step[k] / double(n);
+            meanZero += zero[k] / double(n);
+            c->input.absmax[k] = std::max(std::fabs(low[k] - z[k]), std::fabs(high[k] - z[k]));
+        }
+        const auto s = choose("repquant", *c, nlohmann::json::object());
+        QS_VERIFY_OK(s);
+        for (size_t t = 0; t < c->inputs.rows(); ++t)
+            for (size_t k = 0; k < n; ++k) {
+                const double x = double(c->inputs(t, k)), own = x / step[k] + zero[k],
+                             shared = (x - double(z[k])) / double((*s)[k]) / meanStep + meanZero;
+                QVERIFY2(std::fabs(own - shared) <= 1e-4, qPrintable(QString("%1 %2").arg(own).arg(shared)));
+            }
+    }
     /// One scale for all channels rounds as a scale for each of them would have: int4 of a token that reaches
     /// every channel's largest magnitude.
     void oneScaleIsAScaleForEach() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Outlier Suppression+: where a norm and what reads it have biases, channels are centred first, x_j -
-// (max x_j + min x_j) / 2 (TransformDescriptor::shifts). Then s_j = max(1, max|X_j| / t): channels that reach
+// (max x_j + min x_j) / 2 (ChannelShift::Middle). Then s_j = max(1, max|X_j| / t): channels that reach
 // beyond the threshold t are brought down to it, the others stay. Of 40 thresholds, in equal ratios from the
 // largest channel's maximum to the median's, the one with the least error of the outputs by rounded weights
 // and rounded inputs (scaling_loss.h; the paper takes equal steps and the output of the whole attention or
@@ -47,7 +47,7 @@ const TransformDescriptor& transform_outlier_suppression_plus() {
                    "brought down to it; the threshold with the least error of the outputs is searched",
         .citation = "Wei et al., Outlier Suppression+, EMNLP 2023, arXiv:2304.09145",
         .needsSigma = true,
-        .shifts = true,
+        .shift = ChannelShift::Middle,
         .choose = choose};
     return d;
 }
