@@ -60,20 +60,11 @@ std::span<const PublishedSystem> publishedSystems() {
          "QuEST",
          {"method:higgs", "codec:gaussian"},
          "training-time only: its gradients; the grid on rotated weights is there"},
-<<<<<<< HEAD
-        {29,
-         "LLM-FP4",
-         {"codec:float", "inputs:fp4", "transform:llm_fp4"},
-         "not built yet: its joint search of weights' and inputs' ranges; scales of weights are searched by "
-         "range=mse"},
+        {29, "LLM-FP4", {"codec:float", "method:fpq", "inputs:llm_fp4", "transform:llm_fp4"}, ""},
         {30,
          "A Comprehensive Evaluation of Quantization Strategies for LLMs",
          {},
          "not a quantizer: perplexity as its proxy is in the command compare"},
-=======
-        {29, "LLM-FP4", {"codec:float", "method:fpq", "inputs:llm_fp4", "transform:llm_fp4"}, ""},
-        {30, "A Comprehensive Evaluation of Quantization Strategies for LLMs", {}, kNoQuantizer},
->>>>>>> d9ac627c959a2b20374606d3d246f8346123d0c1
         {31, "Nature of Mathematical Modeling ... (SAQ section)", {"kv:aging"}, ""},
         {32, "EasyQuant", {"method:easyquant"}, ""},
         {33, "RSQ", {"rotation:hadamard", "method:gptq"}, ""}, // with --token-weights
