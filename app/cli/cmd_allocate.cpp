@@ -156,6 +156,11 @@ Result<AllocationRequest> requestFrom(const AllocateCommand& o, const Sensitivit
         QS_TRY(request.target.checkpointBytes, bytesFrom(o.size, "--target-size"));
     }
     if (runtime.profile) QS_CHECK(limitTo(*runtime.profile, runtime.format, o, table, model, request));
+    if (!runtime.profile && !o.file.empty()) { // what the format holds, whoever opens it
+        RuntimeProfile any;
+        any.exporters = {o.format};
+        QS_TRY(request.refused, refusedCandidates(table, model, any, o.format));
+    }
     for (const std::string& lock : o.locks)
         QS_CHECK(addLock(table, lock, request));
     if (o.tieFused) request.tied = fusedTies(table);

@@ -111,6 +111,12 @@ private slots:
         QS_EXIT(small, 1);
         QVERIFY2(small.err.contains("bytes"), small.err.constData());
         QS_EXIT(cli(allocate({"--target-file", "2MB"})), 2); // of which format?
+        // Candidates that the format does not hold are not taken: AWQ has 4 bits alone.
+        const Outcome awq = cli(allocate({"--target-file", "2400kB", "--format", "awq", "--no-keep"}));
+        QS_EXIT(awq, 0);
+        const json list = awq.json();
+        for (const json& e : list.at("entries"))
+            QCOMPARE(e.at("candidate").get<int>(), 2);
         QS_EXIT(cli(allocate({"--target-bpw", "4", "--format", "gguf"})), 1);
     }
 
