@@ -2,6 +2,7 @@
 #include "core/run/joint_range.h"
 
 #include "core/linalg/blas.h"
+#include "core/linalg/parallel.h"
 #include "core/quant/quantize_common.h"
 #include "core/quant/range/row_ranges.h"
 #include "core/recipe/plan_rules.h"
@@ -124,14 +125,23 @@ Result<JointRange> searchJointRange(const InputScheme& inputs, const Codec& weig
     QS_TRY(const auto inputCodec, createCodec(inputs.codec, inputs.codecParams));
     QS_TRY(const auto inputFormats, formatsOfSameBits(*inputCodec));
     QS_TRY(const auto weightFormats, formatsOfSameBits(weights));
+    // Splits side by side: one product alone is too small to share.
+    std::vector<Result<JointRange>> found;
+    for (size_t i = 0; i < weightFormats.size() * inputFormats.size(); ++i)
+        found.emplace_back(Error::internal("not searched"));
+    linalg::parallelFor(found.size(), 1, [&](size_t begin, size_t end) {
+        for (size_t i = begin; i < end; ++i) {
+            const auto& tokens = inputFormats[i % inputFormats.size()];
+            JointSearch search(inputs, tokens->params().choice("format"), x, w, target, job);
+            found[i] = search.run(weightFormats[i / inputFormats.size()]);
+        }
+    });
     JointRange best;
     best.error = INFINITY;
-    for (const auto& own : weightFormats)
-        for (const auto& tokens : inputFormats) {
-            JointSearch search(inputs, tokens->params().choice("format"), x, w, target, job);
-            QS_TRY(JointRange found, search.run(own));
-            if (found.error < best.error) best = std::move(found);
-        }
+    for (Result<JointRange>& own : found) {
+        if (!own) return own.takeError();
+        if (own->error < best.error) best = std::move(*own);
+    }
     if (!best.weights) return Error::invalid("no range of the inputs gives finite outputs");
     return best;
 }
