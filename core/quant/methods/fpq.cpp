@@ -87,7 +87,7 @@ Result<QuantizedTensor> quantize(const QuantizeInput& in, const JobContext& job)
 const MethodDescriptor& method_fpq() {
     static const MethodDescriptor d{
         .id = "fpq",
-        .label = "FPQ (LLM-FP4)",
+        .label = "FPQ",
         .summary =
             "Nearest codes, each row with the share of its range that moves the layer's output least; floats "
             "in the best split of their bits",
