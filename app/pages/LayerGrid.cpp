@@ -38,25 +38,29 @@ const QString& roleOf(const ui::TargetRow& row) {
     return row.role.isEmpty() ? row.name : row.role;
 }
 
-/// Grid of the rows that `rowOf` places (-1: not at all); `rows` holds their labels.
-template<class RowOf>
-LayerGrid arranged(const ui::TargetTableSource& source, const QStringList& rows, const RowOf& rowOf) {
+/// Where a target stands: its block, and its row of the grid (-1: not in it).
+struct Place {
+    int block, row;
+};
+
+/// Grid with a cell for every row and block; `rows` holds the labels. Works on places alone: the rows of 100k
+/// targets are cold, and going through them once more takes milliseconds.
+LayerGrid arranged(const std::vector<Place>& places, const QStringList& rows) {
     LayerGrid grid;
     grid.rows = rows;
     int blocks = 0;
-    for (int t = 0; t < source.count(); ++t)
-        blocks = std::max(blocks, source.row(t).block + 1);
+    for (const Place& p : places)
+        blocks = std::max(blocks, p.block + 1);
     if (rows.isEmpty()) blocks = 0;
     for (int b = 0; b < blocks; ++b)
         grid.columns << QString::number(b);
     grid.cells.resize(rows.size() * blocks);
-    grid.cellOf.fill({-1, -1}, source.count());
-    for (int t = 0; t < source.count() && blocks > 0; ++t) {
-        const ui::TargetRow& r = source.row(t);
-        const int y = r.block < 0 ? -1 : rowOf(r);
-        if (y < 0) continue;
-        grid.cells[y * blocks + r.block].push_back(t);
-        grid.cellOf[t] = {r.block, y};
+    grid.cellOf.fill({-1, -1}, qsizetype(places.size()));
+    for (size_t t = 0; t < places.size() && blocks > 0; ++t) {
+        const Place& p = places[t];
+        if (p.block < 0 || p.row < 0) continue;
+        grid.cells[p.row * blocks + p.block].push_back(int(t));
+        grid.cellOf[qsizetype(t)] = {p.block, p.row};
     }
     return grid;
 }
@@ -100,8 +104,11 @@ LayerGrid LayerGrid::of(const ui::TargetTableSource& source) {
             if (known[i].roleIndex == r.roleIndex && known[i].ofExperts == (r.expert >= 0)) return int(i);
         return -1;
     };
+    std::vector<Place> places;
+    places.reserve(size_t(source.count()));
     for (int t = 0; t < source.count(); ++t) {
         const ui::TargetRow& r = source.row(t);
+        places.push_back({r.block, -1});
         if (r.block < 0) continue;
         int at = rowOf(r);
         if (at < 0) {
@@ -109,24 +116,29 @@ LayerGrid LayerGrid::of(const ui::TargetTableSource& source) {
             known.push_back({r.roleIndex, roleOf(r), r.expert >= 0});
         }
         known[size_t(at)].experts = std::max(known[size_t(at)].experts, r.expert + 1);
+        places.back().row = at;
     }
     QStringList rows;
     for (const Known& k : known)
         rows << (k.ofExperts ? QStringLiteral("%1 ×%2").arg(k.role).arg(k.experts) : k.role);
-    LayerGrid grid = arranged(source, rows, rowOf);
+    LayerGrid grid = arranged(places, rows);
     grid.rowTitle = tr("module");
     return grid;
 }
 
 LayerGrid LayerGrid::ofExperts(const ui::TargetTableSource& source, const QString& role) {
-    const auto rowOf = [&](const ui::TargetRow& r) { return roleOf(r) == role ? r.expert : -1; };
+    std::vector<Place> places;
+    places.reserve(size_t(source.count()));
     int experts = 0;
-    for (int t = 0; t < source.count(); ++t)
-        experts = std::max(experts, rowOf(source.row(t)) + 1);
+    for (int t = 0; t < source.count(); ++t) {
+        const ui::TargetRow& r = source.row(t);
+        places.push_back({r.block, roleOf(r) == role ? r.expert : -1});
+        experts = std::max(experts, places.back().row + 1);
+    }
     QStringList rows;
     for (int e = 0; e < experts; ++e)
         rows << QString::number(e);
-    LayerGrid grid = arranged(source, rows, rowOf);
+    LayerGrid grid = arranged(places, rows);
     grid.rowTitle = tr("expert");
     return grid;
 }
