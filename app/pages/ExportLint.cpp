@@ -50,7 +50,7 @@ ExportLint::ExportLint(Session* session, const ExporterListModel* exporters, QWi
         selectIssue(m_session, i.siblingAtColumn(0).data(ui::LintModel::ModuleRole).toString());
     });
     connect(m_table->selectionModel(), &QItemSelectionModel::currentChanged, this, &ExportLint::showFix);
-    connect(m_fix, &QPushButton::clicked, this, &ExportLint::applyFix);
+    connect(m_fix, &QPushButton::clicked, this, &ExportLint::takeFix);
 }
 
 void ExportLint::showFormat(int row) {
@@ -98,13 +98,9 @@ void ExportLint::showFix() {
                          nullptr, int(fix->schemes.size())));
 }
 
-void ExportLint::applyFix() {
+void ExportLint::takeFix() {
     const SchemeFix* fix = offeredFix();
-    const auto plan = m_session->lint()->plan();
-    if (!fix || !plan || !m_session->model() || m_session->running()) return;
-    m_session->table()->applyPlan(
-        planFromSchemes(withFix(*plan, *fix), *m_session->model(), plan->seed, *plan),
-        QString::fromStdString(fix->label));
+    if (fix && m_session->model() && !m_session->running()) applyFix(m_session, *fix);
 }
 
 } // namespace qs::app

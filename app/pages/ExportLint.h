@@ -28,7 +28,7 @@ public:
 
 private:
     void showFix();
-    void applyFix();
+    void takeFix();
     /// The fix of the current problem, else of the first that has one; null when none has.
     const SchemeFix* offeredFix() const;
 

@@ -24,6 +24,14 @@ void selectIssue(Session* session, const QString& where) {
     if (!targets.isEmpty()) session->selection()->set(targets);
 }
 
+void applyFix(Session* session, const SchemeFix& fix) {
+    SchemeTable& table = *session->table();
+    std::vector<SchemeTable::SchemePtr> schemes = table.schemes();
+    for (const auto& [index, scheme] : fix.schemes)
+        if (index < schemes.size()) schemes[index] = scheme ? table.share(*scheme) : nullptr;
+    table.applySchemes(schemes, QString::fromStdString(fix.label));
+}
+
 namespace {
 
 /// What one format cannot hold is no error of the recipe, and one line says that it cannot: the Export page
@@ -91,7 +99,9 @@ ProblemsPane::ProblemsPane(Session* session, QWidget* parent)
     });
     connect(m_view->selectionModel(), &QItemSelectionModel::currentChanged, this, &ProblemsPane::showFix);
     connect(m_runtime, &QComboBox::currentIndexChanged, this, &ProblemsPane::refresh);
-    connect(m_fix, &QPushButton::clicked, this, &ProblemsPane::applyFix);
+    connect(m_fix, &QPushButton::clicked, this, [this] {
+        if (const SchemeFix* fix = offeredFix()) applyFix(m_session, *fix);
+    });
     refresh();
 }
 
@@ -141,17 +151,6 @@ void ProblemsPane::showFix() {
         fix ? tr("Changes %n linears of the recipe, as one undo step.", nullptr, int(fix->schemes.size()))
         : m_model.rowCount() == 0 ? tr("There is nothing to mend.")
                                   : tr("Choose a problem. Nothing here mends the present one."));
-}
-
-void ProblemsPane::applyFix() {
-    const SchemeFix* fix = offeredFix();
-    if (!fix) return;
-    // The answer may be about the recipe of a moment ago: what it does not speak of stays as it is now.
-    SchemeTable& table = *m_session->table();
-    std::vector<SchemeTable::SchemePtr> schemes = table.schemes();
-    for (const auto& [index, scheme] : fix->schemes)
-        if (index < schemes.size()) schemes[index] = scheme ? table.share(*scheme) : nullptr;
-    table.applySchemes(schemes, QString::fromStdString(fix->label));
 }
 
 void ProblemsPane::refresh() {

@@ -40,7 +40,6 @@ private:
     /// What mends the current problem, else the first that something mends; null when nothing does.
     const SchemeFix* offeredFix() const;
     void showFix();
-    void applyFix();
 
     Session* m_session;
     ui::LintModel m_model;
@@ -51,6 +50,10 @@ private:
     QPushButton* m_fix;
     QTimer m_later; ///< edits come in bursts
 };
+
+/// Changes the recipe as a fix says, as one undo step. What the fix does not speak of stays as it is now: it
+/// may come from an answer about an earlier recipe, or about the run.
+void applyFix(Session* session, const SchemeFix& fix);
 
 /// Selects the tensors that an issue speaks about: a module, or a fused group.
 void selectIssue(Session* session, const QString& where);

@@ -361,9 +361,10 @@ void TunePage::refresh() {
     m_dirty = false;
     showBudget();
     showMeasure();
-    showModel();
+    const TunePresent present = m_state.present();
+    showModel(present);
     m_tensor->refresh();
-    showEdit();
+    showEdit(present);
     showSteps();
 }
 
@@ -444,12 +445,13 @@ std::optional<double> TunePage::budgetMib() const {
     return m_budget->value();
 }
 
-void TunePage::showModel() {
-    m_modelChart->setData(modelPicture(m_state, *m_session, m_prediction->state()->check(), budgetMib()));
+void TunePage::showModel(const TunePresent& present) {
+    m_modelChart->setData(
+        modelPicture(m_state, *m_session, present, m_prediction->state()->check(), budgetMib()));
     m_bar->setData(budgetPicture(m_state, *m_session, budgetMib()));
 }
 
-void TunePage::showEdit() {
+void TunePage::showEdit(const TunePresent& present) {
     if (!m_session->model()) return;
     const int current = m_session->selection()->current();
     TuneSnapshot now;
@@ -457,7 +459,7 @@ void TunePage::showEdit() {
     now.target = current;
     if (current >= 0 && current < m_session->table()->count())
         now.format = m_session->table()->row(current).info->format;
-    now.present = m_state.present();
+    now.present = present;
     now.budgetMib = budgetMib();
     m_edit.note(std::move(now), m_state.score());
 }

@@ -72,8 +72,8 @@ private:
     QWidget* makeBudget();
     void later();
     void refresh();
-    void showModel();
-    void showEdit();
+    void showModel(const TunePresent& present);
+    void showEdit(const TunePresent& present);
     void showBudget();
     void showMeasure();
     void showSolved();

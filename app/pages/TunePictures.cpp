@@ -95,8 +95,7 @@ void addBand(const TuneCurve& curve, const PredictionCheck& check, ui::CostChart
                               : TunePage::tr("95 % of the measurement");
 }
 
-void addPresent(const TuneState& state, ui::CostChartData& data) {
-    const TunePresent present = state.present();
+void addPresent(const TuneState& state, const TunePresent& present, ui::CostChartData& data) {
     ui::CostMark mark;
     mark.kind = ui::CostMark::Current;
     mark.x = mib(present.at.bytes);
@@ -140,7 +139,7 @@ QString costUnit(const ScoreDescriptor& score) {
                         : TunePage::tr("of %1").arg(QString::fromStdString(score.label).toLower());
 }
 
-ui::CostChartDataPtr modelPicture(const TuneState& state, const Session& session,
+ui::CostChartDataPtr modelPicture(const TuneState& state, const Session& session, const TunePresent& present,
                                   const PredictionCheck& check, std::optional<double> target) {
     auto data = std::make_shared<ui::CostChartData>();
     data->xTitle = TunePage::tr("size of the checkpoint, MiB (exact)");
@@ -172,7 +171,7 @@ ui::CostChartDataPtr modelPicture(const TuneState& state, const Session& session
               costText(state, u.at.cost)}});
     }
     addEvaluated(state, session, *data);
-    addPresent(state, *data);
+    addPresent(state, present, *data);
     return data;
 }
 

@@ -15,7 +15,7 @@ QString costUnit(const ScoreDescriptor& score);
 /// The frontier, one scheme for all, the present schemes, the evaluated run, and a target in MiB. Where
 /// `check` has enough recipes, the band is what they say of the score, else what its own measurement leaves
 /// open.
-ui::CostChartDataPtr modelPicture(const TuneState& state, const Session& session,
+ui::CostChartDataPtr modelPicture(const TuneState& state, const Session& session, const TunePresent& present,
                                   const PredictionCheck& check, std::optional<double> target);
 /// The candidates of one tensor by their stored bits; -1 for none.
 ui::CostChartDataPtr tensorPicture(const TuneState& state, int target);

@@ -133,8 +133,6 @@ void ScalingState::onModelChanged() {
     m_parameters = 0;
     m_trainingTokens = 0;
     if (m_session->model()) readTokens();
-    if (const auto model = m_session->model())
-        if (const auto n = nonEmbeddingParameters(*model)) m_parameters = *n;
     m_runsOld = true;
     markCalibration();
     emit changed();
@@ -153,6 +151,9 @@ void ScalingState::markCalibration() {
 }
 
 void ScalingState::update() {
+    const auto model = m_session->model(); // counted when somebody looks: opening goes through it all anyway
+    if (model && m_parameters == 0)
+        if (const auto n = nonEmbeddingParameters(*model)) m_parameters = *n;
     if (std::exchange(m_runsOld, false)) readRuns();
     if (std::exchange(m_inputsOld, false)) roundInputs();
 }

@@ -82,13 +82,4 @@ std::vector<FormatVerdict> checkRuntime(const RuntimeProfile& profile, const Mod
     return checkRuntime(profile, plan, [&](const ExporterDescriptor& e) { return e.lint(model, plan); });
 }
 
-std::vector<std::optional<Scheme>> withFix(const Plan& plan, const SchemeFix& fix) {
-    std::vector<std::optional<Scheme>> schemes;
-    for (const PlanEntry& e : plan.entries)
-        schemes.push_back(e.scheme);
-    for (const auto& [index, scheme] : fix.schemes)
-        if (index < schemes.size()) schemes[index] = scheme;
-    return schemes;
-}
-
 } // namespace qs

@@ -53,7 +53,4 @@ std::vector<FormatVerdict> checkRuntime(const RuntimeProfile& profile, const Pla
                                         const FormatIssues& formatIssues);
 std::vector<FormatVerdict> checkRuntime(const RuntimeProfile& profile, const Model& model, const Plan& plan);
 
-/// The plan's schemes with a fix applied, for planFromSchemes.
-std::vector<std::optional<Scheme>> withFix(const Plan& plan, const SchemeFix& fix);
-
 } // namespace qs

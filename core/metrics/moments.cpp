@@ -5,6 +5,7 @@
 #include "core/metrics/moments.h"
 
 #include "core/linalg/parallel.h"
+#include "core/metrics/power_sums.h"
 
 #include <atomic>
 #include <cmath>
@@ -120,6 +121,18 @@ struct Sums {
 };
 
 } // namespace
+
+Moments momentsAbout(double shift, double n, const double (&s)[4]) {
+    Moments m;
+    if (n == 0) return m;
+    const double d = s[0] / n;
+    m.n = n;
+    m.mean = shift + d;
+    m.m2 = std::max(0.0, s[1] - n * d * d);
+    m.m3 = s[2] - 3 * d * s[1] + 2 * n * d * d * d;
+    m.m4 = std::max(0.0, s[3] - 4 * d * s[2] + 6 * d * d * s[1] - 3 * n * d * d * d * d);
+    return m;
+}
 
 void Moments::merge(const Moments& b) {
     if (b.n == 0) return;
@@ -243,16 +256,7 @@ void ChannelSums::merge(const ChannelSums& other) {
 }
 
 Moments ChannelSums::moments(size_t c) const {
-    const double n = double(count(c));
-    if (n == 0) return {};
-    const double d = s1_[c] / n;
-    Moments m;
-    m.n = n;
-    m.mean = double(shift_[c]) + d;
-    m.m2 = std::max(0.0, s2_[c] - n * d * d);
-    m.m3 = s3_[c] - 3 * d * s2_[c] + 2 * n * d * d * d;
-    m.m4 = std::max(0.0, s4_[c] - 4 * d * s3_[c] + 6 * d * d * s2_[c] - 3 * n * d * d * d * d);
-    return m;
+    return momentsAbout(double(shift_[c]), double(count(c)), {s1_[c], s2_[c], s3_[c], s4_[c]});
 }
 
 uint64_t ChannelSums::notFinite() const {

@@ -3,7 +3,7 @@
 #include "core/metrics/weight_scan.h"
 
 #include "core/linalg/parallel.h"
-#include "core/metrics/moments.h"
+#include "core/metrics/power_sums.h"
 
 #include <algorithm>
 #include <cmath>
@@ -182,15 +182,8 @@ private:
     }
 
     static Moments momentsOf(const Stripe& s, float shift) {
-        Moments m;
-        m.n = double(s.values - s.sums.notFinite);
-        if (m.n == 0) return m;
-        const double n = m.n, d = s.sums.s1 / n;
-        m.mean = double(shift) + d;
-        m.m2 = std::max(0.0, s.sums.s2 - n * d * d);
-        m.m3 = s.sums.s3 - 3 * d * s.sums.s2 + 2 * n * d * d * d;
-        m.m4 = std::max(0.0, s.sums.s4 - 4 * d * s.sums.s3 + 6 * d * d * s.sums.s2 - 3 * n * d * d * d * d);
-        return m;
+        const PowerSums& p = s.sums;
+        return momentsAbout(double(shift), double(s.values - p.notFinite), {p.s1, p.s2, p.s3, p.s4});
     }
 
     size_t rows_, cols_, height_;

@@ -23,10 +23,10 @@ struct InputScheme {
     bool searchRange = false;
     bool operator==(const InputScheme&) const = default;
 
-    /// Usual choices by short names, "int8": per token, symmetric; "fp8": per token; "mxfp4"; ...
     /// Something is chosen on calibration text.
     bool isSearched() const { return searchBase || searchRange; }
 
+    /// Usual choices by short names, "int8": per token, symmetric; "fp8": per token; "mxfp4"; ...
     static Result<InputScheme> preset(const std::string& name);
     static std::vector<std::string> presets();
     /// As preset(): of the probabilities of attention.

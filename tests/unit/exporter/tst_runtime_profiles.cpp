@@ -9,6 +9,16 @@ using nlohmann::json;
 
 namespace {
 
+/// The plan's schemes with a fix applied, for planFromSchemes.
+std::vector<std::optional<Scheme>> withFix(const Plan& plan, const SchemeFix& fix) {
+    std::vector<std::optional<Scheme>> schemes;
+    for (const PlanEntry& e : plan.entries)
+        schemes.push_back(e.scheme);
+    for (const auto& [index, scheme] : fix.schemes)
+        if (index < schemes.size()) schemes[index] = scheme;
+    return schemes;
+}
+
 const RuntimeProfile& profile(const char* id) {
     const auto p = findRuntimeProfile(id);
     if (!p) qFatal("%s", p.error().describe().c_str());
