@@ -217,7 +217,7 @@ std::vector<LayerOption> layerOptions(const Scheme& scheme, const QuantTarget& t
         if (!made) return;
         const auto solver = findMethod((*after)->method);
         if (!solver) return;
-        const auto bits = storedBits(**made, **solver, (*after)->methodParams, target.rows, target.cols);
+        const auto bits = storedBits(**made, **solver, **after, target.rows, target.cols);
         if (!bits) return;
         out.push_back(
             {label, std::move(edit), qint64(storedBytes(*bits)) - qint64(bytesNow), ui::kNotMeasured, {}});

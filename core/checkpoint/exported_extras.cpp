@@ -4,6 +4,7 @@
 #include "core/checkpoint/exported_hdf5.h"
 #include "core/checkpoint/exported_read.h"
 #include "core/linalg/block_rotation.h"
+#include "core/linalg/channel_reassembly.h"
 
 #include <cmath>
 #include <fmt/format.h>
@@ -22,6 +23,7 @@ public:
         QS_CHECK(kept(e));
         QS_CHECK(lowRank(e));
         QS_CHECK(rotation(e));
+        QS_CHECK(reassembly(e));
         return e;
     }
 
@@ -70,6 +72,13 @@ private:
         if (find("rotation_scale")) {
             QS_TRY(e.rotationScale, array("rotation_scale", {DType::F16}, {cols_}));
         }
+        return {};
+    }
+
+    Result<void> reassembly(ExportedExtras& e) const {
+        if (!find("channels_first") && !find("channels_second")) return {};
+        QS_TRY(e.channelsFirst, array("channels_first", {DType::I32}, {cols_}));
+        QS_TRY(e.channelsSecond, array("channels_second", {DType::I32}, {cols_}));
         return {};
     }
 
@@ -164,6 +173,19 @@ Result<void> putKept(const ExportedExtras& e, const H5Import& file, uint64_t fir
     return {};
 }
 
+Result<void> spreadChannels(const ExportedExtras& e, const H5Import& file, MatrixView rows) {
+    QS_TRY(const auto first, readElements<int32_t>(file, *e.channelsFirst, 0, rows.cols));
+    QS_TRY(const auto second, readElements<int32_t>(file, *e.channelsSecond, 0, rows.cols));
+    const ChannelReassembly channels{{first.begin(), first.end()}, {second.begin(), second.end()}};
+    if (const auto sound = checkReassembly(channels, rows.cols); !sound)
+        return Error::corrupt(sound.error().message, e.channelsFirst->path);
+    const ReassemblyMap map(channels);
+    std::vector<float> scratch(rows.cols);
+    for (size_t r = 0; r < rows.rows; ++r)
+        map.spreadWeights(rows.row(r), scratch);
+    return {};
+}
+
 } // namespace
 
 Result<ExportedExtras> describeExportedExtras(const H5Objects& objects, const std::string& group,
@@ -176,6 +198,7 @@ Result<void> applyExportedExtras(const ExportedExtras& extras, const H5Import& f
     if (extras.rotationSigns) QS_CHECK(turnBack(extras, file, rows));
     if (extras.lowRankA) QS_CHECK(addProduct(extras, file, firstRow, rows));
     if (extras.keptStart) QS_CHECK(putKept(extras, file, firstRow, rows));
+    if (extras.channelsFirst) QS_CHECK(spreadChannels(extras, file, rows));
     return {};
 }
 

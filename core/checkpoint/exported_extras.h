@@ -12,7 +12,8 @@ Result<ExportedExtras> describeExportedExtras(const H5Objects& objects, const st
                                               uint64_t rows, uint64_t cols);
 
 /// Makes rows of the weight of `rows`, the decoded codes of the rows from `firstRow` on: turns them back,
-/// adds the product, puts kept weights into their places. Corrupt, naming the array, when a value breaks a
+/// adds the product, puts kept weights into their places, and spreads reassembled
+/// channels. Corrupt, naming the array, when a value breaks a
 /// rule.
 Result<void> applyExportedExtras(const ExportedExtras& extras, const H5Import& file, uint64_t firstRow,
                                  MatrixView rows);

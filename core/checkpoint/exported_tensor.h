@@ -31,6 +31,7 @@ struct ExportedExtras {
     const H5Node *keptStart = nullptr, *keptColumn = nullptr, *keptValue = nullptr;
     const H5Node *lowRankA = nullptr, *lowRankB = nullptr;
     const H5Node *rotationSigns = nullptr, *rotationQ = nullptr, *rotationScale = nullptr;
+    const H5Node *channelsFirst = nullptr, *channelsSecond = nullptr;
 };
 
 /// A quantized linear, all or part of a tensor.

@@ -54,8 +54,10 @@ struct QuantizedTensor {
 /// business.
 struct StoredBits {
     uint64_t codes = 0, scales = 0, zeros = 0, tables = 0, index = 0;
-    uint64_t kept = 0, lowRank = 0, rotation = 0; ///< of extras
-    uint64_t total() const { return codes + scales + zeros + tables + index + kept + lowRank + rotation; }
+    uint64_t kept = 0, lowRank = 0, rotation = 0, reassembly = 0; ///< of extras
+    uint64_t total() const {
+        return codes + scales + zeros + tables + index + kept + lowRank + rotation + reassembly;
+    }
 };
 
 /// How scales are found from values.

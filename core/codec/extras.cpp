@@ -7,6 +7,15 @@
 
 namespace qs {
 
+namespace {
+
+void putKept(const KeptWeights& kept, size_t row, float* out) {
+    for (size_t i = kept.rowStart[row]; i < kept.rowStart[row + 1]; ++i)
+        out[kept.columns[i]] = kept.values[i];
+}
+
+} // namespace
+
 float& KeptWeights::at(size_t row, size_t column) {
     const auto begin = columns.begin() + rowStart[row], end = columns.begin() + rowStart[row + 1];
     const auto it = std::lower_bound(begin, end, uint32_t(column));
@@ -33,6 +42,9 @@ void applyExtras(const Extras& extras, size_t firstRow, MatrixView rows) {
     if (extras.empty()) return;
     std::optional<RotationMap> rotation;
     if (extras.rotation) rotation.emplace(*extras.rotation, rows.cols);
+    std::optional<ReassemblyMap> reassembly;
+    if (!extras.reassembly.empty()) reassembly.emplace(extras.reassembly);
+    std::vector<float> scratch(reassembly ? rows.cols : 0);
     for (size_t r = 0; r < rows.rows; ++r) {
         float* out = rows.row(r);
         if (rotation) rotation->turnBack(out);
@@ -42,9 +54,8 @@ void applyExtras(const Extras& extras, size_t firstRow, MatrixView rows) {
             for (size_t c = 0; c < rows.cols; ++c)
                 out[c] += a * b[c];
         }
-        if (extras.kept.empty()) continue;
-        for (size_t i = extras.kept.rowStart[firstRow + r]; i < extras.kept.rowStart[firstRow + r + 1]; ++i)
-            out[extras.kept.columns[i]] = extras.kept.values[i];
+        if (!extras.kept.empty()) putKept(extras.kept, firstRow + r, out);
+        if (reassembly) reassembly->spreadWeights(out, scratch);
     }
 }
 

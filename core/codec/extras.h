@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a quantized matrix may hold beside its codes: the rotation that its inputs had, weights that keep
-// their own values, and a correction of low rank. W' = decoded codes, turned back, + A B, and where a weight
-// is kept, its value.
+// their own values, a correction of low rank, and the reassembly of its inputs. W' = decoded codes, turned
+// back, + A B, and where a weight is kept, its value; all that times G, where channels are reassembled.
 #pragma once
 
 #include "core/codec/input_rotation.h"
+#include "core/linalg/channel_reassembly.h"
 #include "core/tensor/matrix.h"
 
 #include <cstdint>
@@ -46,8 +47,9 @@ struct Extras {
     KeptWeights kept;
     LowRank lowRank;
     std::optional<InputRotation> rotation;
+    ChannelReassembly reassembly; ///< empty: none
 
-    bool empty() const { return kept.empty() && lowRank.empty() && !rotation; }
+    bool empty() const { return kept.empty() && lowRank.empty() && !rotation && reassembly.empty(); }
 };
 
 /// Makes rows of W' of the decoded codes `rows`, which are those from `firstRow` on. 2 m n rank flops for m
@@ -60,11 +62,13 @@ struct ExtrasSize {
     size_t rank = 0;
     bool rotated = false, scaled = false; ///< scaled: the rotation has a D
     bool keptInt8 = false;                ///< kept weights are 8-bit values
+    bool reassembled = false;
     bool operator==(const ExtrasSize&) const = default;
 };
 inline ExtrasSize sizeOf(const Extras& extras) {
-    return {extras.kept.count(), extras.lowRank.rank(), extras.rotation.has_value(),
-            extras.rotation && !extras.rotation->scale.empty(), !extras.kept.scale.empty()};
+    return {extras.kept.count(),         extras.lowRank.rank(),
+            extras.rotation.has_value(), extras.rotation && !extras.rotation->scale.empty(),
+            !extras.kept.scale.empty(),  !extras.reassembly.empty()};
 }
 /// Bits of columns (16, or 32 in rows of more than 65536), float16 values and 32-bit starts of rows. Of 8-bit
 /// values, which are many: one bit a weight that says whether it is kept, the values, float16 scales of rows.

@@ -16,12 +16,14 @@ namespace {
 class Row {
 public:
     Row(const Codec& codec, const std::vector<float>& factors, const GroupLayout& layout, size_t cols,
-        float keepAbove, const std::optional<RowRounder::Fixed>& fixed, const RowAdjustment& adjust)
+        float keepAbove, const std::optional<RowRounder::Fixed>& fixed, const RowAdjustment& adjust,
+        const ReassemblyMap* reassembly)
         : codec_(codec)
         , factors_(factors)
         , keepAbove_(keepAbove)
         , fixed_(fixed)
         , adjust_(adjust)
+        , reassembly_(reassembly)
         , scale_(cols)
         , zero_(cols)
         , rounded_(cols)
@@ -36,6 +38,7 @@ public:
         for (size_t c = 0; c < factors_.size(); ++c)
             x[c] /= factors_[c];
         if (!std::all_of(x, x + q_.cols, [](float v) { return std::isfinite(v); })) return false;
+        if (reassembly_) reassembly_->gather(x, rounded_);
         setAside(x);
         for (size_t c = 0; c < q_.cols && adjust_.shift != 0; ++c)
             x[c] += adjust_.shift;
@@ -50,6 +53,7 @@ public:
             x[c] = rounded_[c] - adjust_.shift;
         for (const auto& [channel, value] : kept_)
             x[channel] = value;
+        if (reassembly_) reassembly_->spread(x, rounded_);
         for (size_t c = 0; c < factors_.size(); ++c)
             x[c] *= factors_[c];
         return true;
@@ -94,6 +98,7 @@ private:
     float keepAbove_;
     const std::optional<RowRounder::Fixed>& fixed_;
     const RowAdjustment& adjust_;
+    const ReassemblyMap* reassembly_;            ///< null: none
     std::vector<std::pair<size_t, float>> kept_; ///< of the row at hand
     QuantizedTensor q_;
     std::vector<float> scale_, zero_, rounded_;
@@ -125,9 +130,18 @@ Result<void> RowRounder::round(MatrixView x) const {
     if (!factors_.empty() && factors_.size() != x.cols)
         return Error::invalid(fmt::format("{} factors for inputs of {} channels", factors_.size(), x.cols));
     if (fixed_) QS_CHECK(checkFixed(*codec_, layout, x.cols, *fixed_));
+    std::optional<ReassemblyMap> reassembly;
+    if (!adjust_.channels.empty()) {
+        QS_CHECK(checkReassembly(adjust_.channels, x.cols));
+        if (layout.groups > 1)
+            return Error::invalid(fmt::format("{} has {} scales in a row: copies of a channel would differ",
+                                              codec_->label(), layout.groups));
+        reassembly.emplace(adjust_.channels);
+    }
     std::atomic<size_t> bad = x.rows;
     linalg::parallelFor(x.rows, 4, [&](size_t begin, size_t end) {
-        Row row(*codec_, factors_, layout, x.cols, keepAbove_, fixed_, adjust_);
+        Row row(*codec_, factors_, layout, x.cols, keepAbove_, fixed_, adjust_,
+                reassembly ? &*reassembly : nullptr);
         for (size_t r = begin; r < end; ++r)
             if (!row.round(x.row(r))) bad = r;
     });

@@ -12,7 +12,18 @@ namespace qs {
 struct RowAdjustment {
     float range = 1; ///< scales are so many times those of the row's own range; > 0
     float shift = 0; ///< added before and taken away afterwards
+    /// It is G x that is rounded (channel_reassembly.h), and what comes out is spread over the channels;
+    /// empty: x. For formats with one scale a row alone: copies of a channel must be rounded alike.
+    ChannelReassembly channels;
     bool operator==(const RowAdjustment&) const = default;
+};
+
+/// One scale and zero point for all tokens (the zero as Codec::decode takes it), for a format with one scale
+/// a row; of one that keeps its scales against a value of the whole tensor (QuantizedTensor::superScale,
+/// NVFP4), that value. Scales are above 0 and finite.
+struct FixedRange {
+    float scale = 0, zero = 0;
+    bool operator==(const FixedRange&) const = default;
 };
 
 /// What a search on calibration text chose for the rows of one place; what is empty is the format's own.
@@ -21,6 +32,7 @@ struct RowChoice {
     std::string format;      ///< of a float: its exponent and mantissa bits, "e2m1"
     bool noSign = false;     ///< of a log grid: what is negative once it is shifted becomes 0
     RowAdjustment adjust;
+    std::optional<FixedRange> fixed; ///< of all tokens
     bool operator==(const RowChoice&) const = default;
 };
 
@@ -31,13 +43,8 @@ struct RowChoice {
 /// how a linear meets its inputs once a transform has divided them.
 class RowRounder {
 public:
-    /// What a checkpoint fixed for all tokens instead of leaving it to each: the scale and the zero point (as
-    /// Codec::decode takes it) of a format with one scale a row; of one that keeps its scales against a value
-    /// of the whole tensor (QuantizedTensor::superScale, NVFP4), that value. Scales are above 0 and finite.
-    struct Fixed {
-        float scale = 0, zero = 0;
-        bool operator==(const Fixed&) const = default;
-    };
+    /// What is fixed for all tokens instead of being left to each.
+    using Fixed = FixedRange;
 
     /// Values of a magnitude above `keepAbove` > 0 stay as they are, and scales are fitted without them
     /// (LLM.int8(), Dettmers et al. 2022, arXiv:2208.07339, whose threshold is 6); 0: all are rounded.

@@ -217,7 +217,8 @@ const CtLayout* layoutOfWeights(const Codec& codec) {
 } // namespace
 
 const CtLayout* ctLayoutFor(const Codec& codec, const InputScheme* inputs) {
-    if (inputs && (inputs->keepAbove > 0 || inputs->isSearched())) return nullptr; // no layout says so
+    if (inputs && (inputs->keepAbove > 0 || (inputs->isSearched() && !inputs->isStatic())))
+        return nullptr; // no layout says so
     const CtLayout* layout = layoutOfWeights(codec);
     if (!inputs || !layout || layout->takesInputs(*inputs, codec)) return layout;
     return codec.id() == "int" && ctInt8().takesInputs(*inputs, codec) ? &ctInt8() : nullptr;

@@ -2,6 +2,7 @@
 #include "core/export/export_source.h"
 
 #include "core/export/run_checkpoint.h"
+#include "core/run/run_findings.h"
 
 #include <algorithm>
 #include <cmath>
@@ -110,6 +111,39 @@ Result<void> checkValues(const PlanEntry& entry, const QuantizedTensor& q, const
     return {};
 }
 
+/// The largest magnitude that a format holds on a fixed scale.
+Result<float> largestOf(const InputScheme& inputs, const FixedRange& fixed) {
+    QS_TRY(const auto codec, createCodec(inputs.codec, inputs.codecParams));
+    const float beyond = 1e30f;
+    float value = 0;
+    uint8_t code = 0;
+    codec->round(&beyond, 1, &fixed.scale, &fixed.zero, &code, &value);
+    return value;
+}
+
+/// Of linears whose plan has one range for all tokens, that range; of others as the calibration has it.
+Result<std::function<Result<float>(const QuantTarget&)>>
+plannedInputs(const Run& run, const Model& model, const Plan& plan,
+              std::function<Result<float>(const QuantTarget&)> others) {
+    auto fixed = std::make_shared<std::map<std::string, float>>();
+    RunFindings findings;
+    for (const PlanEntry& e : plan.entries) {
+        if (!e.scheme || !e.scheme->inputs || !e.scheme->inputs->isStatic()) continue;
+        if (findings.inputs.empty()) {
+            QS_TRY(findings, readFindings(findingsFile(run.directory()), model.spec().blocks.size()));
+        }
+        const auto found = findings.inputs.find(e.target.module);
+        if (found == findings.inputs.end() || !found->second.fixed)
+            return Error::corrupt("has no range for the inputs of " + e.target.module,
+                                  findingsFile(run.directory()).string());
+        QS_TRY((*fixed)[e.target.module], largestOf(*e.scheme->inputs, *found->second.fixed));
+    }
+    return [fixed, others = std::move(others)](const QuantTarget& target) -> Result<float> {
+        const auto it = fixed->find(target.module);
+        return it == fixed->end() ? others(target) : it->second;
+    };
+}
+
 /// Reads the calibration once it is asked for.
 std::function<Result<float>(const QuantTarget&)> largestInputs(std::shared_ptr<const Run> run) {
     auto opened = std::make_shared<std::shared_ptr<const Calibration>>();
@@ -164,7 +198,7 @@ Result<ExportSource> exportSource(const ExportRequest& request, const ExporterDe
     s.model = request.model.get();
     QS_TRY(s.plan, planOfRun(*request.run, *request.model));
     QS_TRY(s.weights, runCheckpoint(request.model, request.run));
-    s.largestInput = largestInputs(request.run);
+    QS_TRY(s.largestInput, plannedInputs(*request.run, *request.model, s.plan, largestInputs(request.run)));
     s.load = [run = request.run](const std::string& module) { return run->tensor(module); };
     s.scaling = [run = request.run](const QuantTarget& target) { return run->scalingOf(target); };
     QS_CHECK(describe(s, request.run->manifest(), exporter, request.params));

@@ -67,6 +67,13 @@ Result<Bytes> rotationScale(const QuantizedTensor& q) {
     return halfBytes(q.extras.rotation->scale);
 }
 
+Result<Bytes> channelsFirst(const QuantizedTensor& q) {
+    return bytesAs<int32_t, uint32_t>(q.extras.reassembly.first);
+}
+Result<Bytes> channelsSecond(const QuantizedTensor& q) {
+    return bytesAs<int32_t, uint32_t>(q.extras.reassembly.second);
+}
+
 } // namespace
 
 std::vector<QuantizedPart> hdf5ExtrasParts(const ExtrasSize& size, size_t rows, size_t cols) {
@@ -88,6 +95,10 @@ std::vector<QuantizedPart> hdf5ExtrasParts(const ExtrasSize& size, size_t rows, 
         parts.push_back({"kept_column", column, {size.kept}, false, keptColumn});
         parts.push_back({"kept_value", H5Type::F16, {size.kept}, false, keptValue});
     }
+    if (size.reassembled) {
+        parts.push_back({"channels_first", H5Type::I32, {cols}, false, channelsFirst});
+        parts.push_back({"channels_second", H5Type::I32, {cols}, false, channelsSecond});
+    }
     return parts;
 }
 
@@ -100,6 +111,9 @@ std::string hdf5ExtrasFormula(const ExtrasSize& size) {
     if (size.rank > 0) text += " + low_rank_a @ low_rank_b";
     if (size.kept > 0)
         text += "; W[r, kept_column[i]] = kept_value[i], kept_start[r] <= i < kept_start[r + 1]";
+    if (size.reassembled)
+        text += "; then W = W @ G, G[k, channels_first[k]] = G[k, channels_second[k]] = 1/2 where the two "
+                "differ, else 1 / the number of k that have both so";
     if (size.rotated)
         text += "; H: the Hadamard matrix of p, the largest power of two in the columns; rotation_q: 1 where "
                 "they are p";

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 namespace {
 
 /// Groups and arrays of one linear, at most; row ranges, factors, super-blocks, tables and extras included.
-constexpr size_t kObjectsPerLinear = 21;
+constexpr size_t kObjectsPerLinear = 23;
 
 Result<void> layOut(H5Writer& writer, const std::vector<Hdf5Object>& objects) {
     for (const Hdf5Object& o : objects) {
@@ -46,7 +46,7 @@ Result<void> fill(H5Writer& writer, const std::vector<Hdf5Object>& objects, cons
 void lintRotation(const PlanEntry& e, const MethodDescriptor& method, std::vector<LintIssue>& issues) {
     const size_t cols = e.target.cols, rest = cols / linalg::powerOfTwoIn(cols);
     if (rest <= kExportedMaxRotation) return;
-    if (!extrasOf(method, e.scheme->methodParams, e.target.rows, cols).rotated) return;
+    if (!extrasOf(method, *e.scheme, e.target.rows, cols).rotated) return;
     issues.push_back({Severity::Error, "hdf5-rotation", e.target.module,
                       fmt::format("the rotation of {} inputs needs a matrix of {} x {}, the limit is {}: "
                                   "export dequantized weights",

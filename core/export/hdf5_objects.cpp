@@ -230,7 +230,7 @@ private:
         attributes.push_back({"stored", stored});
         addValues(*codec, shape, group, parts, attributes);
         QS_TRY(const MethodDescriptor* method, findMethod(e.scheme->method));
-        const ExtrasSize extras = extrasOf(*method, e.scheme->methodParams, e.target.rows, e.target.cols);
+        const ExtrasSize extras = extrasOf(*method, *e.scheme, e.target.rows, e.target.cols);
         if (extras != ExtrasSize{}) attributes.push_back({"extras", hdf5ExtrasFormula(extras)});
         for (QuantizedPart& part : hdf5ExtrasParts(extras, e.target.rows, e.target.cols))
             parts.push_back(std::move(part));

@@ -199,9 +199,10 @@ void lintExtras(const Plan& plan, const std::string& label, LintList& list) {
         if (!e.scheme) continue;
         const auto method = findMethod(e.scheme->method);
         if (!method) continue;
-        const ExtrasSize size = extrasOf(**method, e.scheme->methodParams, e.target.rows, e.target.cols);
+        const ExtrasSize size = extrasOf(**method, *e.scheme, e.target.rows, e.target.cols);
         if (size == ExtrasSize{}) continue;
-        const std::string what = size.kept > 0   ? fmt::format("{} weights that keep their values", size.kept)
+        const std::string what = size.reassembled ? "the reassembly of its inputs' channels"
+                                 : size.kept > 0 ? fmt::format("{} weights that keep their values", size.kept)
                                  : size.rank > 0 ? fmt::format("a correction of rank {}", size.rank)
                                                  : "the rotation of its inputs";
         list.error("extras", e.target.module,

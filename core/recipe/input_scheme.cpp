@@ -15,10 +15,12 @@ struct Preset {
     const char *name, *codec, *params;
     double keepAbove = 0;
     const char* search = ""; ///< the member of the recipe that asks for it, and what goes with it
+    const char* range = "";  ///< static_range
 };
 constexpr const char *kSearchBase = "search_base", *kSearchShift = "search_shift",
-                     *kSearchRange = "search_range";
-constexpr std::array<Preset, 12> kPresets = {
+                     *kSearchRange = "search_range", *kReassemble = "reassemble",
+                     *kStaticRange = "static_range";
+constexpr std::array<Preset, 19> kPresets = {
     {{"int8", "int", R"({"bits": 8, "grid": "absmax", "group": -1, "scale_dtype": "f32"})"},
      {"llm_int8", "int", R"({"bits": 8, "grid": "absmax", "group": -1, "scale_dtype": "f32"})", 6.0},
      {"int4", "int", R"({"bits": 4, "grid": "absmax", "group": -1, "scale_dtype": "f32"})"},
@@ -31,7 +33,16 @@ constexpr std::array<Preset, 12> kPresets = {
      {"adalog4", "log", R"({"bits": 4, "base": 74, "group": -1, "scale_dtype": "f32"})", 0, kSearchBase},
      {"adalog4_shift", "log", R"({"bits": 4, "base": 74, "group": -1, "scale_dtype": "f32"})", 0,
       kSearchShift},
-     {"llm_fp4", "float", R"({"format": "e2m1", "group": -1})", 0, kSearchRange}}};
+     {"llm_fp4", "float", R"({"format": "e2m1", "group": -1})", 0, kSearchRange},
+     {"qllm8", "int", R"({"bits": 8, "grid": "absmax", "group": -1, "scale_dtype": "f32"})", 0, kReassemble},
+     {"qllm4", "int", R"({"bits": 4, "grid": "absmax", "group": -1, "scale_dtype": "f32"})", 0, kReassemble},
+     {"int8_minmax", "int", R"({"bits": 8, "grid": "absmax", "group": -1, "scale_dtype": "f32"})", 0, "",
+      "minmax"},
+     {"int8_percentile", "int", R"({"bits": 8, "grid": "absmax", "group": -1, "scale_dtype": "f32"})", 0, "",
+      "percentile"},
+     {"int8_mse", "int", R"({"bits": 8, "grid": "absmax", "group": -1, "scale_dtype": "f32"})", 0, "", "mse"},
+     {"int8_kl", "int", R"({"bits": 8, "grid": "absmax", "group": -1, "scale_dtype": "f32"})", 0, "", "kl"},
+     {"fp8_minmax", "float", R"({"format": "e4m3", "group": -1})", 0, "", "minmax"}}};
 /// One scale for the row of a query. log2: base 2; log_sqrt2: base sqrt 2 (RepQuant).
 constexpr std::array<Preset, 8> kProbabilityPresets = {
     {{"int8", "int", R"({"bits": 8, "grid": "asymmetric", "group": -1, "scale_dtype": "f32"})"},
@@ -49,6 +60,7 @@ Result<InputScheme> schemeOf(const Preset& p) {
     json object = {{"codec", p.codec}, {"codec_params", json::parse(p.params)}, {"keep_above", p.keepAbove}};
     if (*p.search) object[p.search] = true;
     if (p.search == kSearchShift) object[kSearchBase] = true;
+    if (*p.range) object[kStaticRange] = p.range;
     return InputScheme::fromJson(object, "inputs");
 }
 
@@ -67,7 +79,8 @@ Result<InputScheme> find(std::span<const Preset> presets, const std::string& nam
 }
 
 constexpr double kLargestKept = 1e6;
-constexpr const char *kBaseCodec = "log", *kRangeCodec = "float";
+constexpr const char *kBaseCodec = "log", *kRangeCodec = "float", *kReassembledCodec = "int";
+constexpr int64_t kGroupOfRow = -1;
 
 Result<Params> withChoice(const InputScheme& format, const RowChoice& choice) {
     QS_TRY(const CodecDescriptor* codec, findCodec(format.codec));
@@ -83,7 +96,9 @@ Result<void> requireSense(const InputScheme& s, const std::string& where) {
     const struct {
         bool wanted;
         const char *key, *codec;
-    } searches[] = {{s.searchBase, kSearchBase, kBaseCodec}, {s.searchRange, kSearchRange, kRangeCodec}};
+    } searches[] = {{s.searchBase, kSearchBase, kBaseCodec},
+                    {s.searchRange, kSearchRange, kRangeCodec},
+                    {s.reassemble, kReassemble, kReassembledCodec}};
     for (const auto& search : searches)
         if (search.wanted && s.codec != search.codec)
             return Error::invalid(
@@ -97,7 +112,38 @@ Result<void> requireSense(const InputScheme& s, const std::string& where) {
     return {};
 }
 
+std::optional<StaticRange> staticRangeFrom(const json& name) {
+    for (const StaticRange r :
+         {StaticRange::MinMax, StaticRange::Percentile, StaticRange::Mse, StaticRange::Kl})
+        if (name == staticRangeName(r)) return r;
+    return std::nullopt;
+}
+
+/// Copies of a channel are rounded alike, and a fixed range is one.
+Result<void> requireOneScale(const InputScheme& s, const std::string& where) {
+    if (!s.reassemble && !s.isStatic()) return {};
+    const char* key = s.reassemble ? kReassemble : kStaticRange;
+    if (s.isStatic() && s.codec != "int" && s.codec != "float")
+        return Error::invalid(fmt::format("{} goes with codec int or float, not {}", key, s.codec), where);
+    if (s.isStatic() && (s.searchBase || s.searchRange || s.reassemble || s.keepAbove > 0))
+        return Error::invalid(
+            fmt::format("{} is all that can be searched for one range: leave out keep_above "
+                        "and other searches",
+                        key),
+            where);
+    if (const long long group = s.codecParams.integer("group"); group != kGroupOfRow)
+        return Error::invalid(
+            fmt::format("{} needs one scale a token, group {}; got group {}", key, kGroupOfRow, group),
+            where);
+    return {};
+}
+
 } // namespace
+
+const char* staticRangeName(StaticRange range) {
+    constexpr const char* names[] = {"", "minmax", "percentile", "mse", "kl"};
+    return names[size_t(range)];
+}
 
 Result<std::shared_ptr<const RowRounder>> rounderOf(const std::optional<InputScheme>& format,
                                                     const RowChoice* choice) {
@@ -112,7 +158,7 @@ Result<std::shared_ptr<const RowRounder>> rounderOf(const std::optional<InputSch
             fmt::format("{} rounds {} values of different rows together: it cannot round tokens one by one",
                         codec->label(), codec->vectorRows()));
     return std::make_shared<const RowRounder>(std::move(codec), std::vector<float>(),
-                                              float(format->keepAbove), std::nullopt,
+                                              float(format->keepAbove), choice ? choice->fixed : std::nullopt,
                                               choice ? choice->adjust : RowAdjustment());
 }
 
@@ -164,17 +210,23 @@ Result<InputScheme> InputScheme::fromJson(const json& object, const std::string&
             s.searchShift = value.get<bool>();
         else if (key == kSearchRange && value.is_boolean())
             s.searchRange = value.get<bool>();
+        else if (key == kReassemble && value.is_boolean())
+            s.reassemble = value.get<bool>();
+        else if (const auto range = staticRangeFrom(value); key == kStaticRange && range)
+            s.staticRange = *range;
         else
-            return Error::invalid(fmt::format("'{}': {}; known: codec (a string), codec_params, keep_above "
-                                              "(0 .. {:g}), search_base, search_shift, search_range (true or "
-                                              "false)",
-                                              key, value.dump(), kLargestKept),
-                                  where);
+            return Error::invalid(
+                fmt::format("'{}': {}; known: codec (a string), codec_params, keep_above "
+                            "(0 .. {:g}), search_base, search_shift, search_range, reassemble "
+                            "(true or false), static_range (minmax, percentile, mse, kl)",
+                            key, value.dump(), kLargestKept),
+                where);
     }
     auto codec = findCodec(s.codec);
     if (!codec) return codec.takeError().at(where);
     QS_CHECK(requireSense(s, where));
     QS_TRY(s.codecParams, Params::fromJson((*codec)->params, params, where + ".codec_params"));
+    QS_CHECK(requireOneScale(s, where));
     return s;
 }
 
@@ -184,6 +236,8 @@ json InputScheme::toJson() const {
     if (searchBase) out[kSearchBase] = true;
     if (searchShift) out[kSearchShift] = true;
     if (searchRange) out[kSearchRange] = true;
+    if (reassemble) out[kReassemble] = true;
+    if (isStatic()) out[kStaticRange] = staticRangeName(staticRange);
     return out;
 }
 

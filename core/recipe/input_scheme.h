@@ -7,6 +7,16 @@
 
 namespace qs {
 
+/// How the one range of all tokens is chosen on calibration text; None: every token has its own.
+enum class StaticRange {
+    None,
+    MinMax,     ///< of all values
+    Percentile, ///< 99.99 % of the values are inside
+    Mse,        ///< least squared error
+    Kl          ///< least Kullback-Leibler divergence of the histograms before and after (TensorRT's)
+};
+const char* staticRangeName(StaticRange range); ///< "", "minmax", "percentile", "mse", "kl"
+
 /// How the inputs of a linear are rounded when the model runs: every token by itself
 /// (core/codec/row_rounder.h).
 struct InputScheme {
@@ -21,10 +31,15 @@ struct InputScheme {
     /// The range of a float's tokens, as a share of their own, and how its bits are split into exponent and
     /// mantissa are chosen on calibration text for each linear, together with the weights' (LLM-FP4).
     bool searchRange = false;
+    /// Channels with outliers are split and others merged, chosen on calibration text for each linear; its
+    /// weights are those of the new channels (QLLM; core/linalg/channel_reassembly.h).
+    bool reassemble = false;
+    StaticRange staticRange = StaticRange::None;
     bool operator==(const InputScheme&) const = default;
 
     /// Something is chosen on calibration text.
-    bool isSearched() const { return searchBase || searchRange; }
+    bool isSearched() const { return searchBase || searchRange || reassemble || isStatic(); }
+    bool isStatic() const { return staticRange != StaticRange::None; }
 
     /// Usual choices by short names, "int8": per token, symmetric; "fp8": per token; "mxfp4"; ...
     static Result<InputScheme> preset(const std::string& name);

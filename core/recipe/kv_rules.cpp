@@ -186,10 +186,10 @@ std::optional<LintIssue> ruleOnProbabilities(const ModelSettings& settings, cons
     };
     if (!model.hasForward())
         return refuse("The probabilities of attention cannot be rounded: " + model.noForwardReason() + ".");
-    if (format->searchRange || format->searchShift)
+    if (format->searchRange || format->searchShift || format->reassemble || format->isStatic())
         return refuse(
-            "search_range and search_shift are for the inputs of linears: of attention's probabilities "
-            "the base of a log grid can be searched (search_base).");
+            "search_range, search_shift, reassemble and static_range are for the inputs of linears: "
+            "of attention's probabilities the base of a log grid can be searched (search_base).");
     const auto rounder = rounderOf(format);
     if (!rounder) return refuse("The format of attention's probabilities: " + rounder.error().describe());
     // A row has as many of them as there are tokens, which no group divides for certain.

@@ -78,7 +78,7 @@ TargetRuling ruleOnTarget(const QuantTarget& target, const Scheme* scheme, uint6
     if (!codec) return refuse("codec", codec.error().describe());
     auto method = findMethod(scheme->method);
     if (!method) return refuse("method", method.error().describe());
-    auto bits = storedBits(**codec, **method, scheme->methodParams, target.rows, target.cols);
+    auto bits = storedBits(**codec, **method, *scheme, target.rows, target.cols);
     if (!bits)
         return refuse("group-divides-row", bits.error().message + ". Choose a group that divides it, or -1.");
     out.bytesAfter = storedBytes(*bits);

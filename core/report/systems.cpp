@@ -137,11 +137,7 @@ std::span<const PublishedSystem> publishedSystems() {
          "SqueezeLLM",
          {"method:squeezellm", "codec:lut"},
          "needs gradients: squared gradients as sensitivity; here it is how active inputs are"},
-        {75,
-         "QLLM",
-         {},
-         "not built yet: copies of a norm's outlier channels need a gather of inputs at run time, and the "
-         "merging that keeps their number is a loss that its tuning takes back"},
+        {75, "QLLM", {"inputs:qllm8", "inputs:qllm4"}, ""},
         {76,
          "SliM-LLM / SliM-LLM+",
          {"method:slim_llm", "codec:int_mixed", "score:salience"},

@@ -359,6 +359,19 @@ private:
         return {};
     }
 
+    /// How the inputs' channels of a linear are reassembled; empty: they are not.
+    Result<ChannelReassembly> channelsOf(const PlanEntry& e) const {
+        if (!e.scheme->inputs || !e.scheme->inputs->reassemble) return ChannelReassembly();
+        if (options_.importance && needsInputs(e))
+            return Error::invalid("an importance matrix says nothing about sums of channels: calibrate, or "
+                                  "choose inputs that are not reassembled",
+                                  e.target.module);
+        const auto found = findings_.inputs.find(e.target.module);
+        if (found == findings_.inputs.end())
+            return Error::internal("the channels of its inputs were not reassembled");
+        return found->second.adjust.channels;
+    }
+
     /// `sigma` is that of the inputs that the scaled weight gets.
     Result<std::pair<QuantizedTensor, TensorResult>> quantizeOne(const PlanEntry& e, const MatrixD* sigma,
                                                                  const TensorScaling* scaling,
@@ -366,24 +379,29 @@ private:
         QS_CHECK(job.checkpoint());
         const auto start = std::chrono::steady_clock::now();
         QS_TRY(const Matrix weight, weights_->matrix(e.target.weight));
-        Matrix scaled;
-        if (scaling) {
-            scaled = weight.clone();
-            scaling->apply(scaled.view());
+        Matrix changed; // what the method is given, where that is not the weight
+        std::optional<MatrixD> gathered;
+        QS_TRY(ChannelReassembly channels, channelsOf(e));
+        if (scaling || !channels.empty()) changed = weight.clone();
+        if (scaling) scaling->apply(changed.view());
+        if (!channels.empty()) {
+            gatherWeights(channels, changed.view());
+            if (sigma) ReassemblyMap(channels).gatherSigma(gathered.emplace(sigma->clone()));
         }
         QS_TRY(const auto codec, createCodec(e.scheme->codec, e.scheme->codecParams));
         QS_TRY(const MethodDescriptor* method, findMethod(e.scheme->method));
         QuantizeInput in;
-        in.weight = scaling ? scaled.view() : weight.view();
+        in.weight = changed.empty() ? weight.view() : changed.view();
         in.codec = codec.get();
-        in.sigma = sigma;
+        in.sigma = gathered ? &*gathered : sigma;
         if (options_.importance && needsInputs(e))
             in.importance = options_.importance->modules.at(e.target.module).sum2;
         in.params = e.scheme->methodParams;
         in.seed = seedFor(plan_.seed, e.target.module);
         in.backend = &backend_;
         QS_TRY(QuantizedTensor q, method->quantize(in, job));
-        if (sizeOf(q.extras) != extrasOf(*method, in.params, q.rows, q.cols))
+        q.extras.reassembly = std::move(channels);
+        if (sizeOf(q.extras) != extrasOf(*method, *e.scheme, q.rows, q.cols))
             return Error::internal("the method keeps more or less beside the codes than it was planned with");
         // Errors are stated against the inputs of the original model, with factors taken back, so that
         // methods and transforms compare.

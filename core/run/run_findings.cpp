@@ -6,10 +6,14 @@
 #include "core/recipe/plan_rules.h"
 #include "core/run/base_search.h"
 #include "core/run/cache_probe.h"
+#include "core/run/channel_search.h"
 #include "core/run/joint_range.h"
 #include "core/run/log_search.h"
+#include "core/run/static_range.h"
 #include "core/run/transform_block.h"
 
+#include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 
 namespace qs {
@@ -52,7 +56,21 @@ Matrix someRows(ConstMatrixView x, size_t count) {
 /// What one linear's inputs are rounded with.
 struct InputSearch {
     const PlanEntry* entry = nullptr;
-    std::vector<float> rows; ///< [n, channels], of the text
+    std::vector<float> rows;      ///< [n, channels], of the text
+    std::vector<float> low, high; ///< [channels], of all tokens; empty: none was seen
+
+    void add(ConstMatrixView x, size_t stride) {
+        const Matrix some = everyNth(x, stride);
+        rows.insert(rows.end(), some.span().begin(), some.span().end());
+        if (!format().isStatic()) return;
+        low.resize(x.cols, INFINITY);
+        high.resize(x.cols, -INFINITY);
+        for (size_t t = 0; t < x.rows; ++t)
+            for (size_t c = 0; c < x.cols; ++c) {
+                low[c] = std::min(low[c], x(t, c));
+                high[c] = std::max(high[c], x(t, c));
+            }
+    }
 
     const InputScheme& format() const { return *entry->scheme->inputs; }
 
@@ -63,17 +81,31 @@ struct InputSearch {
         const size_t n = entry->target.cols;
         QS_TRY(Matrix weight, weights.matrix(entry->target.weight));
         if (scaling) scaling->apply(weight.view());
-        for (size_t i = 0; i < rows.size(); ++i) {
-            if (!shift.empty()) rows[i] -= shift[i % n];
-            if (scaling && !scaling->columns.empty()) rows[i] /= scaling->columns[i % n];
-        }
+        for (std::vector<float>* values : {&rows, &low, &high})
+            for (size_t i = 0; i < values->size(); ++i) {
+                if (!shift.empty()) (*values)[i] -= shift[i % n];
+                if (scaling && !scaling->columns.empty()) (*values)[i] /= scaling->columns[i % n];
+            }
         const ConstMatrixView x{rows.data(), rows.size() / n, n, n};
-        if (x.rows == 0) return RowChoice{}; // an expert that was never chosen
+        if (x.rows == 0) return unseen(); // an expert that was never chosen
         if (format().searchRange) {
             QS_TRY(const auto codec, createCodec(entry->scheme->codec, entry->scheme->codecParams));
             QS_TRY(JointRange found, searchJointRange(format(), *codec, someRows(x, kJointRows).view(),
                                                       someRows(weight.view(), kJointOutputs).view(), job));
             return std::move(found.inputs);
+        }
+        if (format().isStatic()) {
+            const ValueRange all{*std::min_element(low.begin(), low.end()),
+                                 *std::max_element(high.begin(), high.end())};
+            QS_TRY(const FixedRange fixed, searchStaticRange(format(), x, all, job));
+            return RowChoice{.fixed = fixed};
+        }
+        if (format().reassemble) {
+            QS_TRY(const auto codec, createCodec(entry->scheme->codec, entry->scheme->codecParams));
+            RowChoice found;
+            QS_TRY(found.adjust.channels,
+                   searchChannels(format(), *codec, x, someRows(weight.view(), kJointOutputs).view(), job));
+            return found;
         }
         const std::vector<double> importance = columnEnergy(weight);
         if (format().searchShift)
@@ -81,6 +113,13 @@ struct InputSearch {
         QS_TRY(const auto search, BaseSearch::create(format()));
         QS_CHECK(search->add(x, importance));
         return RowChoice{.base = search->best()};
+    }
+
+    RowChoice unseen() const {
+        RowChoice none;
+        if (format().isStatic()) none.fixed = FixedRange{1, 0};
+        if (format().reassemble) none.adjust.channels = ChannelReassembly::identity(entry->target.cols);
+        return none;
     }
 };
 
@@ -107,8 +146,7 @@ public:
             if (s.entry->target.site != site) continue;
             Matrix storage;
             QS_TRY(const ConstMatrixView host, backend_->hostView(x, storage));
-            const Matrix some = everyNth(host, std::max<size_t>(1, totalTokens_ / kInputRows));
-            s.rows.insert(s.rows.end(), some.span().begin(), some.span().end());
+            s.add(host, std::max<size_t>(1, totalTokens_ / kInputRows));
         }
         return {};
     }

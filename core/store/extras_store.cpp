@@ -13,6 +13,7 @@ constexpr const char *kKeptMask = "/kept_mask", *kKeptCode = "/kept_code", *kKep
 constexpr float kCodeOfZero = 128;
 constexpr const char *kRotationSeed = "/rotation_seed", *kRotationScale = "/rotation_scale";
 constexpr const char *kLowRankA = "/low_rank_a", *kLowRankB = "/low_rank_b";
+constexpr const char *kChannelsFirst = "/channels_first", *kChannelsSecond = "/channels_second";
 constexpr size_t kNarrowColumns = 65536; ///< rows up to this long have 16-bit columns
 
 Result<void> checkHalf(const char* name, std::span<const float> values) {
@@ -159,6 +160,35 @@ Result<void> readRotation(const H5Reader& file, const std::string& group, Quanti
     return {};
 }
 
+Result<void> readReassembly(const H5Reader& file, const std::string& group, QuantizedTensor& q) {
+    if (!file.exists(group + kChannelsFirst)) return {};
+    for (const auto& [name, list] : {std::pair(kChannelsFirst, &q.extras.reassembly.first),
+                                     std::pair(kChannelsSecond, &q.extras.reassembly.second)}) {
+        if (q.cols > kNarrowColumns) {
+            QS_TRY(*list, readIndices<int32_t>(file, group + name, q.cols));
+        } else {
+            QS_TRY(*list, readIndices<uint16_t>(file, group + name, q.cols));
+        }
+    }
+    return {};
+}
+
+template<class T>
+Result<void> writeIndices(H5Writer& writer, const std::string& name, std::span<const uint32_t> indices) {
+    return writer.array<T>(name, std::vector<T>(indices.begin(), indices.end()), {indices.size()},
+                           H5Filter::Compress);
+}
+
+Result<void> writeReassembly(H5Writer& writer, const std::string& group, const QuantizedTensor& q) {
+    const ChannelReassembly& r = q.extras.reassembly;
+    if (r.empty()) return {};
+    for (const auto& [name, list] :
+         {std::pair(kChannelsFirst, &r.first), std::pair(kChannelsSecond, &r.second)})
+        QS_CHECK(q.cols > kNarrowColumns ? writeIndices<int32_t>(writer, group + name, *list)
+                                         : writeIndices<uint16_t>(writer, group + name, *list));
+    return {};
+}
+
 Result<void> writeKeptIntegers(H5Writer& writer, const std::string& group, const QuantizedTensor& q) {
     const KeptWeights& kept = q.extras.kept;
     std::vector<uint8_t> mask((q.codes.size() + 7) / 8), codes(kept.count());
@@ -177,19 +207,10 @@ Result<void> writeKept(H5Writer& writer, const std::string& group, const Quantiz
     const KeptWeights& kept = q.extras.kept;
     if (kept.empty()) return {};
     if (!kept.scale.empty()) return writeKeptIntegers(writer, group, q);
-    const H5Shape count = {kept.count()};
-    QS_CHECK(writer.array<int32_t>(group + kKeptStart,
-                                   std::vector<int32_t>(kept.rowStart.begin(), kept.rowStart.end()),
-                                   {q.rows + 1}, H5Filter::Compress));
-    if (q.cols > kNarrowColumns)
-        QS_CHECK(writer.array<int32_t>(group + kKeptColumn,
-                                       std::vector<int32_t>(kept.columns.begin(), kept.columns.end()), count,
-                                       H5Filter::Compress));
-    else
-        QS_CHECK(writer.array<uint16_t>(group + kKeptColumn,
-                                        std::vector<uint16_t>(kept.columns.begin(), kept.columns.end()),
-                                        count, H5Filter::Compress));
-    return writeHalf(writer, group + kKeptValue, kept.values, count);
+    QS_CHECK(writeIndices<int32_t>(writer, group + kKeptStart, kept.rowStart));
+    QS_CHECK(q.cols > kNarrowColumns ? writeIndices<int32_t>(writer, group + kKeptColumn, kept.columns)
+                                     : writeIndices<uint16_t>(writer, group + kKeptColumn, kept.columns));
+    return writeHalf(writer, group + kKeptValue, kept.values, {kept.count()});
 }
 
 } // namespace
@@ -197,6 +218,7 @@ Result<void> writeKept(H5Writer& writer, const std::string& group, const Quantiz
 Result<void> checkExtras(const QuantizedTensor& q) {
     if (q.extras.rotation) QS_CHECK(checkRotation(*q.extras.rotation, q.cols));
     QS_CHECK(checkKept(q.extras.kept, q.rows, q.cols));
+    if (!q.extras.reassembly.empty()) QS_CHECK(checkReassembly(q.extras.reassembly, q.cols));
     const LowRank& l = q.extras.lowRank;
     if (l.a.empty() && l.b.empty()) return {};
     if (l.a.rows() != q.rows || l.b.cols() != q.cols || l.a.cols() != l.b.rows())
@@ -208,6 +230,7 @@ Result<void> checkExtras(const QuantizedTensor& q) {
 
 Result<void> writeExtras(H5Writer& writer, const std::string& group, const QuantizedTensor& q) {
     QS_CHECK(writeKept(writer, group, q));
+    QS_CHECK(writeReassembly(writer, group, q));
     if (const auto& rotation = q.extras.rotation) {
         std::vector<uint16_t> words;
         for (int i = 0; i < 4; ++i)
@@ -225,6 +248,7 @@ Result<void> writeExtras(H5Writer& writer, const std::string& group, const Quant
 Result<void> readExtras(const H5Reader& file, const std::string& group, QuantizedTensor& q) {
     QS_CHECK(readKept(file, group, q));
     QS_CHECK(readLowRank(file, group, q));
+    QS_CHECK(readReassembly(file, group, q));
     return readRotation(file, group, q);
 }
 

@@ -107,7 +107,29 @@ json toJson(const RowChoice& c) {
     if (c.noSign) out["no_sign"] = true;
     if (c.adjust.range != none.adjust.range) out["range"] = c.adjust.range;
     if (c.adjust.shift != none.adjust.shift) out["shift"] = c.adjust.shift;
+    if (c.fixed) out["fixed"] = {c.fixed->scale, c.fixed->zero};
+    if (const auto& r = c.adjust.channels; !r.empty()) out["channels"] = {r.first, r.second};
     return out;
+}
+
+/// False when they are none.
+bool readChannels(const json& value, ChannelReassembly& out) {
+    if (!value.is_array() || value.size() != 2) return false;
+    for (const json& list : value) {
+        if (!list.is_array()) return false;
+        for (const json& channel : list)
+            if (!channel.is_number_unsigned() || channel.get<uint64_t>() > UINT32_MAX) return false;
+    }
+    out = {value[0].get<std::vector<uint32_t>>(), value[1].get<std::vector<uint32_t>>()};
+    return bool(checkReassembly(out, out.first.size()));
+}
+
+/// False when it is none.
+bool readFixed(const json& value, std::optional<FixedRange>& out) {
+    if (!value.is_array() || value.size() != 2 || !value[0].is_number() || !value[1].is_number())
+        return false;
+    out = FixedRange{value[0].get<float>(), value[1].get<float>()};
+    return out->scale > 0 && std::isfinite(out->scale) && std::isfinite(out->zero);
 }
 
 /// False when it is none.
@@ -130,6 +152,10 @@ bool readChoice(const json& value, RowChoice& out) {
             out.adjust.range = part.get<float>();
         else if (key == "shift" && part.is_number() && std::fabs(part.get<double>()) <= kMostShift)
             out.adjust.shift = part.get<float>();
+        else if (key == "fixed" && readFixed(part, out.fixed))
+            continue;
+        else if (key == "channels" && readChannels(part, out.adjust.channels))
+            continue;
         else
             return false;
     }

@@ -3,8 +3,9 @@
 //   /blocks/<i>/keys_low, keys_high, values_low, values_high   float32 [channels]
 //   /blocks/<i>/codebook/whiten, unwhiten [heads d, d], centers [n, length]; attribute heads
 //   /bases   JSON: {"inputs": {module: choice}, "probabilities": [base of each block]}: bases of log grids; a
-//            choice is a base, or an object with those of base, format, no_sign, range and shift that differ
-//            from RowChoice's defaults
+//            choice is a base, or an object with those of base, format, no_sign, range, shift,
+//            channels ([first, second] of a reassembly) and fixed ([scale, zero]) that differ from
+//            RowChoice's defaults
 // The file's attributes: schema = "quantoscope-findings", schema_version.
 #pragma once
 

@@ -18,6 +18,8 @@
 //   low_rank_a       float16 [rows, rank], low_rank_b [rank, cols]: added to the dequantized values, only
 //   when
 //                    there is such a correction
+//   channels_first, channels_second   uint16 (int32 in rows of more than 65536) [cols], where the channels of
+//                    the inputs are reassembled
 //   rotation_seed    uint16 [4], lowest word first, where the inputs were rotated; rotation_scale float16
 //                    [cols] where they were scaled before
 //   attributes       module, codec, codec_params (JSON), rows, cols, group_size, groups, scale_rows

@@ -83,7 +83,7 @@ private:
     }
     CtInputs inputsOf(const QuantTarget& target) const {
         if (!schemeOf(target)) return CtInputs::Keep;
-        return static_ ? CtInputs::Static : CtInputs::Dynamic;
+        return static_ || schemeOf(target)->isStatic() ? CtInputs::Static : CtInputs::Dynamic;
     }
     const CtLayout* layoutOf(const QuantTarget& target, const Codec& codec) const {
         return ctLayoutFor(codec, schemeOf(target));

@@ -41,6 +41,8 @@ Result<ScalingLoss> ScalingLoss::make(const TransformInput& in, Of of) {
             r.unit = std::max(r.unit, (*linear.sigma)(c, c));
             trace += (*linear.sigma)(c, c);
         }
+        r.energy = r.weights.norm(linear.weight);
+        if (!(r.energy > 0)) continue;
         r.tokens = squares > 0 ? trace / squares : 0;
         if (of == Of::Weights) r.linear.inputs = nullptr;
         QS_TRY(const GroupLayout layout, linear.codec->layout(linear.weight.rows, linear.weight.cols));
@@ -84,8 +86,8 @@ Result<double> ScalingLoss::ofReader(const Reader& reader, const std::vector<flo
     for (size_t r = 0; r < n; ++r)
         for (size_t c = 0; c < cols; ++c)
             error(r, c) = error(r, c) / s[c] - linear.weight(r * step, c);
-    return (reader.weights.norm(error.view()) * reader.unit + byInputs * reader.tokens) * double(rows) /
-           double(n);
+    return (reader.weights.norm(error.view()) + byInputs * reader.tokens / reader.unit) / reader.energy *
+           double(rows) / double(n);
 }
 
 Result<std::vector<double>> ScalingLoss::inputErrors(const RowRounder& rounder,

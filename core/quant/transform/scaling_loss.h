@@ -13,6 +13,7 @@ namespace qs {
 /// With W' = Q(W S) in nearest rounding, the sum over linears of
 ///   tr(E Sigma E^T), E = W' S^-1 - W                           (weights)
 ///   tokens sum_j D_j sum_r W'(r, j)^2                          (inputs)
+/// each over the linear's own tr(W Sigma W^T): a part of its output counts alike in all of them.
 /// D_j is the mean squared rounding error of inputs x_j / s_j. Tokens are not kept, only their statistics: 64
 /// are drawn with normal channels of the same root mean square and largest magnitude, by a fixed seed.
 class ScalingLoss {
@@ -30,8 +31,9 @@ private:
     struct Reader {
         TransformReader linear;
         SigmaWeights weights;
-        double unit = 0, tokens = 0;
-        bool shared = false; ///< one scale for all rows, which cannot be fitted to some of them
+        double unit = 0, tokens = 0; ///< largest diagonal entry of Sigma; how many it is of
+        double energy = 0;           ///< of the outputs, in units of it
+        bool shared = false;         ///< one scale for all rows, which cannot be fitted to some of them
     };
     Result<double> ofReader(const Reader& reader, const std::vector<float>& s, Rows rows,
                             const JobContext& job) const;

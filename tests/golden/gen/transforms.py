@@ -32,14 +32,26 @@ def pooled(values, tie, how):
     return np.array([how(values[tie == tie[c]]) for c in range(len(values))])
 
 
+def lost(x, w, q):
+    """What q instead of w loses of the output's energy."""
+    return ((x @ (q - w).T) ** 2).sum() / ((x @ w.T) ** 2).sum()
+
+
+def shares(w, group):
+    """|w| in shares of the largest of its group."""
+    return np.hstack([np.abs(w[:, g:g + group]) / np.abs(w[:, g:g + group]).max(1, keepdims=True)
+                      for g in range(0, w.shape[1], group)])
+
+
 def awq(weights, x, tie, bits, group):
     rms = pooled(np.sqrt((x ** 2).mean(0)), tie, lambda v: np.sqrt((v ** 2).mean()))
-    losses, factors = [], []
-    for i in range(20):
-        s = np.maximum(np.maximum(rms, 1e-4) ** (i / 20), 1e-4)
-        s = s / np.sqrt(s.max() * s.min()) if i else np.ones_like(s)
-        factors.append(s)
-        losses.append(sum(((x @ (nearest(w * s, bits, group) / s - w).T) ** 2).sum() for w in weights))
+    own = pooled(np.maximum(np.vstack([shares(w, group) for w in weights]).mean(0), 1e-4), tie, np.max)
+    ratios = np.arange(1, 20) / 20
+    factors = [np.ones(len(rms))]
+    factors += [np.maximum(np.maximum(rms, 1e-4) ** r, 1e-4) for r in ratios]
+    factors += [np.maximum(np.maximum(rms, 1e-4) ** r / own ** (1 - r), 1e-4) for r in ratios]
+    factors = [s / np.sqrt(s.max() * s.min()) for s in factors]
+    losses = [sum(lost(x, w, nearest(w * s, bits, group) / s) for w in weights) for s in factors]
     best = int(np.argmin(losses))
     gap = np.sort(losses)[1] / losses[best] - 1
     assert gap > 1e-3, gap  # float32 must choose the same
@@ -55,7 +67,7 @@ def smoothquant(weights, x, tie, alpha):
 def best_of(candidates, weights, x, bits, group):
     """The candidate with the least output error; ones are among them."""
     candidates = [np.ones(x.shape[1])] + candidates
-    losses = [sum(((x @ (nearest(w * s, bits, group) / s - w).T) ** 2).sum() for w in weights) for s in candidates]
+    losses = [sum(lost(x, w, nearest(w * s, bits, group) / s) for w in weights) for s in candidates]
     best = int(np.argmin(losses))
     assert np.sort(losses)[1] / losses[best] > 1 + 1e-5  # float32 must choose the same
     return candidates[best]
@@ -105,7 +117,7 @@ def zfold(weights, x, tie, bits, group):
 
     def loss(zeta):  # with ranges searched as in a run: power 2.4, no weights
         q = [nearest_searched(w / zeta, bits, group, np.ones(len(squares)), 2.4) for w in weights]
-        return sum(((x @ (r * zeta - w).T) ** 2).sum() for w, r in zip(weights, q))
+        return sum(lost(x, w, r * zeta) for w, r in zip(weights, q))
     zeta, least, rounds = np.ones(x.shape[1]), loss(np.ones(x.shape[1])), 0
     for _ in range(30):
         q = rounded(zeta)
@@ -128,7 +140,7 @@ def main():
         x = x.astype(np.float32).astype(np.float64)
         weights = [rng.normal(scale=0.1, size=(rows, n)).astype(np.float32).astype(np.float64) for rows in (24, 9)]
         s, ratio, losses = awq(weights, x, tie, bits, group)
-        print(name, "ratio", ratio / 20, "loss", losses[ratio] / losses[0])
+        print(name, "candidate", ratio, "loss", losses[ratio] / losses[0])
         assert ratio > 0
         save(HERE / f"{name}.safetensors", {
             "x": x.astype(np.float32), "w0": weights[0].astype(np.float32), "w1": weights[1].astype(np.float32),

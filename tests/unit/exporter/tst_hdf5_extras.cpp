@@ -170,6 +170,25 @@ private slots:
         }
     }
 
+    /// Columns of split and merged channels; the file holds them behind a product as well.
+    void reassembledChannels() {
+        for (const char* method : {"gptq", "lorc"}) {
+            Scheme s = scheme("int", {{"bits", 4}, {"group", -1}}, method, json::object());
+            s.inputs = *InputScheme::preset("qllm4");
+            const Plan plan = resolvePlan(Recipe::uniform(s), *m_model);
+            const auto m = make(m_model, plan, m_calibration.get());
+            QS_VERIFY_OK(m);
+            QVERIFY2(m->receipt.verified, m->receipt.summary().c_str());
+            QCOMPARE(uint64_t(fs::file_size(m->file)), m->receipt.bytesPlanned);
+            size_t compared = 0;
+            QCOMPARE(wrongValue(*m_model, *m, compared), std::string());
+            QCOMPARE(compared, size_t(28));
+            const auto q = m->run->tensor("layers.0.mlp.up_proj");
+            QS_VERIFY_OK(q);
+            QVERIFY(q->extras.reassembly != ChannelReassembly::identity(q->cols)); // the sample has outliers
+        }
+    }
+
     /// A changed value of any of them is found.
     void damageIsFound() {
         const Plan plan = resolvePlan(

@@ -185,6 +185,17 @@ private slots:
         row("more rows", "comes from nowhere", [](Small& s) { s.shape = "[3,3]"; });
         row("fewer rows", "not there", [](Small& s) { s.shape = "[1,3]"; });
         row("formula", "not known", [](Small& s) { s.values = "tan(code)"; });
+        row("half a reassembly", "channels_second", [](Small& s) {
+            add(s, {array<int32_t>("channels_first", {0, 1, 2})});
+        });
+        row("a channel beyond", "reads 3 of 3", [](Small& s) {
+            add(s,
+                {array<int32_t>("channels_first", {0, 1, 3}), array<int32_t>("channels_second", {0, 1, 2})});
+        });
+        row("a channel below 0", "reads 4294967295 of 3", [](Small& s) {
+            add(s,
+                {array<int32_t>("channels_first", {0, -1, 2}), array<int32_t>("channels_second", {0, 1, 2})});
+        });
         row("no table", "table", [](Small& s) { s.levels = "/levels/1"; });
         row("a table that is none", "table", [](Small& s) { s.levels = "/tensors/w/codes"; });
         row("code without level", "code 2 of 2 levels", [](Small& s) { s.table = {-1, 0}; });

@@ -48,8 +48,8 @@ bool same(const QuantizedTensor& a, const QuantizedTensor& b) {
            a.layout.scaleRows == b.layout.scaleRows && a.layout.groups == b.layout.groups &&
            a.layout.groupSize == b.layout.groupSize && a.codes == b.codes && equal(a.scale, b.scale) &&
            equal(a.zero, b.zero) && a.groupOfColumn == b.groupOfColumn && a.extras.kept == b.extras.kept &&
-           a.extras.rotation == b.extras.rotation && equal(a.extras.lowRank.a, b.extras.lowRank.a) &&
-           equal(a.extras.lowRank.b, b.extras.lowRank.b);
+           a.extras.rotation == b.extras.rotation && a.extras.reassembly == b.extras.reassembly &&
+           equal(a.extras.lowRank.a, b.extras.lowRank.a) && equal(a.extras.lowRank.b, b.extras.lowRank.b);
 }
 
 std::string messageOf(const Result<void>& r) {
@@ -109,6 +109,7 @@ QuantizedTensor withExtras() {
         q.extras.lowRank.a(i, 0) = 0.5f * float(i);
     for (size_t i = 0; i < 6; ++i)
         q.extras.lowRank.b(0, i) = 0.125f * float(i);
+    q.extras.reassembly = {{0, 1, 1, 3, 4, 5}, {2, 1, 1, 3, 4, 5}};
     q.extras.rotation = InputRotation{0xfedcba9876543210, std::vector<float>(6, 0.75f)};
     return q;
 }
@@ -169,6 +170,7 @@ private slots:
         wide.scale(0, 0) = 1;
         wide.extras.kept = {{0, 2}, {1, 69999}, {1, 2}};
         wide.extras.rotation = InputRotation{3, {}};
+        wide.extras.reassembly = ChannelReassembly::identity(70000);
         QuantizedTensor bytes = example();
         bytes.extras.kept = {{0, 1, 1, 3, 4}, {5, 0, 2, 5}, {-127, 60, -0.25f, 0}, {1, 1, 0.25f, 3}};
         bytes.extras.kept.values[1] = 31.75f; // 127 quarters
@@ -212,6 +214,9 @@ private slots:
         QVERIFY(refused("kept_value[1] = -0.25 is not", [](Extras& e) { e.kept.scale = {712, 1, 1, 1}; }));
         QVERIFY(refused("low_rank_b[5] = inf",
                         [](Extras& e) { e.lowRank.b(0, 5) = std::numeric_limits<float>::infinity(); }));
+        QVERIFY(refused("merges 0 once more", [](Extras& e) {
+            e.reassembly = {{0, 0, 1, 3, 4, 5}, {2, 1, 1, 3, 4, 5}};
+        }));
         QVERIFY(refused("rotation_scale has 5", [](Extras& e) { e.rotation->scale.pop_back(); }));
         QVERIFY(refused("rotation_scale[2] is 0", [](Extras& e) { e.rotation->scale[2] = 0; }));
         QVERIFY(refused("low_rank_a [4, 2]", [](Extras& e) { e.lowRank.a = Matrix(4, 2); }));

