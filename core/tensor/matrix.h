@@ -6,10 +6,9 @@
 #include <algorithm>
 #include <cassert>
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 namespace qs {
@@ -39,6 +38,12 @@ struct MatrixViewT {
     size_t size() const { return rows * cols; }
 };
 
+/// `bytes` > 0 of zeros, aligned to 64 bytes; from 4 MiB on in huge pages where the system has them: filling
+/// small ones takes longer than much of what is computed. std::bad_alloc when there is no memory.
+void* zeroedMatrix(size_t bytes);
+/// What zeroedMatrix(bytes) gave.
+void freeMatrix(void* p, size_t bytes);
+
 /// Owning [rows, cols] matrix, contiguous, zero-initialized, aligned to 64 bytes. Move-only: copies are
 /// explicit.
 template<class T>
@@ -47,8 +52,8 @@ public:
     MatrixT() = default;
     MatrixT(size_t rows, size_t cols) : rows_(rows), cols_(cols) {
         if (size() == 0) return;
-        data_.reset(static_cast<T*>(::operator new(size() * sizeof(T), std::align_val_t(64))));
-        std::fill_n(data_.get(), size(), T());
+        const size_t bytes = size() * sizeof(T);
+        data_ = {static_cast<T*>(zeroedMatrix(bytes)), Free{bytes}};
     }
     MatrixT(MatrixT&&) = default;
     MatrixT& operator=(MatrixT&&) = default;
@@ -74,8 +79,10 @@ public:
     std::span<const T> span() const { return {data(), size()}; }
 
 private:
+    static_assert(std::is_arithmetic_v<T>); // all zero bits are 0
     struct Free {
-        void operator()(T* p) const { ::operator delete(p, std::align_val_t(64)); }
+        size_t bytes = 0;
+        void operator()(T* p) const { freeMatrix(p, bytes); }
     };
     size_t rows_ = 0, cols_ = 0;
     std::unique_ptr<T[], Free> data_;

@@ -4,6 +4,7 @@
 #include "core/linalg/blas.h"
 #include "core/linalg/second_moment.h"
 #include "core/quant/method.h"
+#include "core/quant/transform/transform.h"
 #include "tests/bench/bench.h"
 
 #include <array>
@@ -122,6 +123,56 @@ void gptqOnOneThread(size_t rows, size_t cols, double referenceSeconds, const qs
     const double rate = gemmRate(2048, 2048, 2048);
     report.line("sgemm [2048]^3, one thread", rate, "GFLOP/s");
     gptqOf(rows, cols, referenceSeconds, report, rate);
+    linalg::setThreads(linalg::hardwareThreads());
+}
+
+/// Of the methods that look at second moments, beside rtn and gptq on the same weights.
+QS_BENCH(method_costs) {
+    linalg::setThreads(1);
+    constexpr size_t kSize = 2048;
+    auto backend = makeCpuBackend(1);
+    const Matrix w = randomMatrix(kSize, kSize, 3), x = randomMatrix(kSize, kSize, 4);
+    MatrixD sigma(kSize, kSize);
+    linalg::addSecondMoment(x.view(), sigma.view());
+    linalg::mirrorUpper(sigma.view());
+    const auto grid = *createCodec(
+        "int", *Params::fromJson((*findCodec("int"))->params, {{"bits", 4}, {"group", 128}}, "bench"));
+    double gptq = 0;
+    for (const auto& [id, params] : {std::pair<const char*, nlohmann::json>{"gptq", nlohmann::json::object()},
+                                     {"rtn", nlohmann::json::object()},
+                                     {"awq_clip", nlohmann::json::object()},
+                                     {"quantease", nlohmann::json::object()},
+                                     {"quantease", {{"outliers", 0.01}}},
+                                     {"spqr", nlohmann::json::object()},
+                                     {"quip", nlohmann::json::object()},
+                                     {"lorc", nlohmann::json::object()}}) {
+        const MethodDescriptor* method = *findMethod(id);
+        QuantizeInput in;
+        in.weight = w.view();
+        in.codec = grid.get();
+        in.sigma = &sigma;
+        in.params = *Params::fromJson(method->params, params, "bench");
+        in.backend = backend.get();
+        const double seconds = qs::bench::best(
+                                   [&] {
+                                       const auto q = method->quantize(in, {});
+                                       qs::bench::keep(&q);
+                                   },
+                                   0.2)
+                                   .cpu;
+        if (gptq == 0) gptq = seconds;
+        report.line(std::string(id) + " " + params.dump() + ", 4 bits g128, [2048, 2048]", seconds, "s",
+                    "gptq", gptq);
+    }
+    TransformInput in;
+    in.readers.push_back({w.view(), grid.get(), {}, &sigma});
+    in.absmax.assign(kSize, 4.0f);
+    for (size_t c = 0; c < kSize; ++c)
+        in.rms.push_back(float(std::sqrt(sigma(c, c) / kSize)));
+    const TransformDescriptor* awq = *findTransform("awq");
+    in.params = Params::defaults(awq->params);
+    const double seconds = qs::bench::best([&] { (void)chooseFactors(*awq, in, {}); }, 0.2).cpu;
+    report.line("awq's search for factors, [2048, 2048]", seconds, "s", "gptq", gptq);
     linalg::setThreads(linalg::hardwareThreads());
 }
 

@@ -133,6 +133,13 @@ class Failed(Exception):
     pass
 
 
+def reason(done):
+    try:
+        return json.loads(done.stdout)["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        return done.stdout.strip() or done.stderr.strip() or f"ended with {done.returncode}"
+
+
 class Model:
     """Where a model, its text and the groups of its tables are. `tokens`: a folder with calibration and text."""
 
@@ -170,7 +177,7 @@ class Bench:
     def run(self, *arguments):
         done = subprocess.run([self.options.cli, *map(str, arguments), "--json"], capture_output=True, text=True)
         if done.returncode:
-            raise Failed(done.stdout.strip() or done.stderr.strip() or f"ended with {done.returncode}")
+            raise Failed(reason(done))
         return json.loads(done.stdout)
 
     def measure(self, scheme):

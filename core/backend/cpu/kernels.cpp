@@ -196,17 +196,20 @@ void AddRow(float* x, const float* y, size_t n) {
 // Rows are solved 32 at a time in a compact copy: the matrix's own columns lie a large power of two apart,
 // and would evict each other from the caches.
 constexpr size_t kGptqRows = 32;
+// Columns whose errors go to those behind them together: a column is read and written once for all of them.
+constexpr size_t kGptqPanel = 8;
 
 struct GptqTile {
     explicit GptqTile(size_t columns) : weight(columns * kGptqRows) {}
     std::vector<float> weight; ///< [columns, kGptqRows]
-    HWY_ALIGN float scale[kGptqRows], zero[kGptqRows], value[kGptqRows], error[kGptqRows], code[kGptqRows];
+    HWY_ALIGN float scale[kGptqRows], zero[kGptqRows], value[kGptqRows], code[kGptqRows];
+    HWY_ALIGN float errors[kGptqPanel][kGptqRows]; ///< of a panel's columns
 };
 
-// Column i of the recursion: nearest codes, scaled errors, update of the block's later columns.
-void GptqColumn(const ColumnBlock& b, size_t i, GptqTile& t) {
+// Column i of the recursion: nearest codes, scaled errors, update of the panel's later columns, up to `end`.
+void GptqColumn(const ColumnBlock& b, size_t i, size_t end, float* error, GptqTile& t) {
     const hn::CappedTag<float, kGptqRows> d;
-    const size_t lanes = hn::Lanes(d), n = b.weight.rows;
+    const size_t lanes = hn::Lanes(d);
     const auto maxCode = hn::Set(d, float(b.maxCode)), pivot = hn::Set(d, b.factor(i, i));
     float* own = t.weight.data() + i * kGptqRows;
     for (size_t r = 0; r < kGptqRows; r += lanes) {
@@ -216,14 +219,42 @@ void GptqColumn(const ColumnBlock& b, size_t i, GptqTile& t) {
         hn::Store(q, d, t.code + r);
         const auto value = hn::Mul(scale, hn::Sub(q, zero));
         hn::Store(value, d, t.value + r);
-        hn::Store(hn::Div(hn::Sub(w, value), pivot), d, t.error + r);
+        hn::Store(hn::Div(hn::Sub(w, value), pivot), d, error + r);
     }
     const float* factor = b.factor.row(i);
-    for (size_t j = i + 1; j < n; ++j) {
+    for (size_t j = i + 1; j < end; ++j) {
         const auto f = hn::Set(d, factor[j]);
         float* later = t.weight.data() + j * kGptqRows;
         for (size_t r = 0; r < kGptqRows; r += lanes)
-            hn::StoreU(hn::NegMulAdd(f, hn::Load(d, t.error + r), hn::LoadU(d, later + r)), d, later + r);
+            hn::StoreU(hn::NegMulAdd(f, hn::Load(d, error + r), hn::LoadU(d, later + r)), d, later + r);
+    }
+}
+
+// What the errors of the panel from column `first` on do to the columns behind it, in the order of the
+// columns.
+void GptqPanel(const ColumnBlock& b, size_t first, GptqTile& t) {
+    const hn::CappedTag<float, kGptqRows> d;
+    const size_t lanes = hn::Lanes(d);
+    const float* factor[kGptqPanel];
+    for (size_t k = 0; k < kGptqPanel; ++k)
+        factor[k] = b.factor.row(first + k);
+    for (size_t r = 0; r < kGptqRows; r += lanes) {
+        const auto e0 = hn::Load(d, t.errors[0] + r), e1 = hn::Load(d, t.errors[1] + r),
+                   e2 = hn::Load(d, t.errors[2] + r), e3 = hn::Load(d, t.errors[3] + r),
+                   e4 = hn::Load(d, t.errors[4] + r), e5 = hn::Load(d, t.errors[5] + r),
+                   e6 = hn::Load(d, t.errors[6] + r), e7 = hn::Load(d, t.errors[7] + r);
+        for (size_t j = first + kGptqPanel; j < b.weight.rows; ++j) {
+            float* later = t.weight.data() + j * kGptqRows + r;
+            auto w = hn::NegMulAdd(hn::Set(d, factor[0][j]), e0, hn::LoadU(d, later));
+            w = hn::NegMulAdd(hn::Set(d, factor[1][j]), e1, w);
+            w = hn::NegMulAdd(hn::Set(d, factor[2][j]), e2, w);
+            w = hn::NegMulAdd(hn::Set(d, factor[3][j]), e3, w);
+            w = hn::NegMulAdd(hn::Set(d, factor[4][j]), e4, w);
+            w = hn::NegMulAdd(hn::Set(d, factor[5][j]), e5, w);
+            w = hn::NegMulAdd(hn::Set(d, factor[6][j]), e6, w);
+            w = hn::NegMulAdd(hn::Set(d, factor[7][j]), e7, w);
+            hn::StoreU(w, d, later);
+        }
     }
 }
 
@@ -237,10 +268,13 @@ void GptqRows(const ColumnBlock& b, size_t firstRow, size_t count) {
         for (size_t j = 0; j < n; ++j)
             std::copy_n(b.weight.row(j) + first, rows, t.weight.data() + j * kGptqRows);
         for (size_t i = 0; i < n; ++i) {
+            const size_t inPanel = i % kGptqPanel, end = std::min(n, i - inPanel + kGptqPanel);
+            float* error = t.errors[inPanel];
             std::copy_n(b.scale.row(i) + first, rows, t.scale);
             std::copy_n(b.zero.row(i) + first, rows, t.zero);
-            GptqColumn(b, i, t);
-            std::copy_n(t.error, rows, b.error.row(i) + first);
+            GptqColumn(b, i, end, error, t);
+            if (i + 1 == end && end < n) GptqPanel(b, end - kGptqPanel, t);
+            std::copy_n(error, rows, b.error.row(i) + first);
             std::copy_n(t.value, rows, b.dequantized.row(i) + first);
             for (size_t r = 0; r < rows; ++r)
                 b.codes.row(i)[first + r] = uint8_t(t.code[r]);

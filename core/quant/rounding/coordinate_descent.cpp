@@ -27,6 +27,7 @@ public:
         scaleSigma();
         start();
         gradient_ = Matrix(block_, q_.rows);
+        changes_ = Matrix(std::min(kPanel, block_), q_.rows);
         for (int sweep = 0; sweep < options_.sweeps; ++sweep) {
             const bool relaxed =
                 options_.fromWeights && sweep % 3 == 1 && sweep + 1 < options_.sweeps && sweep <= 25;
@@ -58,31 +59,51 @@ private:
     void start() {
         Matrix values;
         if (!options_.fromWeights) values = in_.codec->dequantize(q_);
-        linalg::parallelFor(q_.cols, 16, [&](size_t begin, size_t end) {
-            for (size_t c = begin; c < end; ++c)
-                for (size_t r = 0; r < q_.rows; ++r) {
-                    const float w = isDead(c) ? 0.0f : in_.weight(r, c);
-                    rounded_(c, r) = options_.fromWeights ? w : values(r, c);
-                    difference_(c, r) = w - rounded_(c, r);
-                }
+        constexpr size_t kRows = 16; // a cache line of the transposed columns
+        linalg::parallelFor((q_.rows + kRows - 1) / kRows, 4, [&](size_t begin, size_t end) {
+            for (size_t r0 = begin * kRows; r0 < std::min(q_.rows, end * kRows); r0 += kRows)
+                for (size_t c = 0; c < q_.cols; ++c)
+                    for (size_t r = r0; r < std::min(q_.rows, r0 + kRows); ++r) {
+                        const float w = isDead(c) ? 0.0f : in_.weight(r, c);
+                        rounded_(c, r) = options_.fromWeights ? w : values(r, c);
+                        difference_(c, r) = w - rounded_(c, r);
+                    }
         });
     }
+
+    /// Columns whose changes reach the later ones of their block together, as one product.
+    static constexpr size_t kPanel = 32;
 
     Result<void> sweepBlock(size_t first, size_t n, bool relaxed) {
         MatrixView gradient = gradient_.view().block(0, n, 0, q_.rows);
         std::fill_n(gradient.data, gradient.size(), 0.0f);
         QS_CHECK(in_.backend->addProduct(1.0f, gradient, sigma_.view().block(0, q_.cols, first, n),
                                          difference_.view()));
+        for (size_t begin = 0; begin < n; begin += kPanel) {
+            const size_t end = std::min(n, begin + kPanel);
+            sweepPanel(first + begin, gradient.block(begin, end - begin, 0, q_.rows), relaxed);
+            if (end < n)
+                QS_CHECK(in_.backend->addProduct(
+                    -1.0f, gradient.block(end, n - end, 0, q_.rows),
+                    sigma_.view().block(first + begin, end - begin, first + end, n - end),
+                    changes_.view().block(0, end - begin, 0, q_.rows)));
+        }
+        return {};
+    }
+
+    /// The columns from `first` on, whose D Sigma is `gradient`; what they change is in changes_ then.
+    void sweepPanel(size_t first, MatrixView gradient, bool relaxed) {
+        const size_t n = gradient.rows;
         const size_t vector = in_.codec->vectorRows(), grain = std::max<size_t>(1, 64 / vector);
         linalg::parallelFor((q_.rows + vector - 1) / vector, grain, [&](size_t from, size_t to) {
             const size_t begin = from * vector, end = std::min(q_.rows, to * vector);
-            std::vector<float> target(end - begin), change(end - begin), scale(end - begin),
-                zero(end - begin);
+            std::vector<float> target(end - begin), scale(end - begin), zero(end - begin);
             std::vector<uint8_t> codes(end - begin);
             for (size_t j = 0; j < n; ++j) {
                 const size_t column = first + j;
                 const float inverse = isDead(column) ? 0.0f : 1.0f / sigma_(column, column);
                 float* value = rounded_.row(column) + begin;
+                const std::span<float> change(changes_.row(j) + begin, end - begin);
                 for (size_t i = 0; i < target.size(); ++i) {
                     target[i] = value[i] + gradient(j, begin + i) * inverse;
                     change[i] = value[i];
@@ -96,7 +117,6 @@ private:
                 applyChange(j, n, first, begin, change, gradient);
             }
         });
-        return {};
     }
 
     void roundColumn(size_t column, size_t begin, std::span<const float> target, std::span<float> scale,
@@ -112,7 +132,7 @@ private:
             q_.codes[(begin + i) * q_.cols + column] = codes[i];
     }
 
-    /// D and, for the columns of the block that are still to come, D Sigma.
+    /// D and, for the columns of the panel that are still to come, D Sigma.
     void applyChange(size_t j, size_t n, size_t first, size_t begin, std::span<const float> change,
                      MatrixView gradient) {
         float* difference = difference_.row(first + j) + begin;
@@ -132,6 +152,7 @@ private:
     Matrix sigma_;
     Matrix rounded_, difference_; ///< W', W - W'
     Matrix gradient_;             ///< D Sigma of the present block
+    Matrix changes_;              ///< of the present panel
     TensorCodec reader_;
     size_t block_;
 };

@@ -57,7 +57,6 @@ public:
         , options_(options)
         , q_(q)
         , order_(columnOrder(*in.sigma, options.actOrder))
-        , original_(q.cols, q.rows)
         , update_(q.cols, q.rows)
         , vector_(in.codec->vectorRows())
         , unit_(fittedTogether(*in.codec, q.layout))
@@ -72,7 +71,6 @@ public:
         for (size_t r = 0; r < q_.cols; ++r)
             std::transform(factor_.row(r) + r, factor_.row(r) + q_.cols, factorF_.row(r) + r,
                            [](double v) { return float(v); });
-        transposeWeights();
         weighInputs();
         q_.extras.kept = options_.kept.places();
         if (options_.keptInt8) scaleKept(in_.weight, q_.extras.kept);
@@ -82,9 +80,10 @@ public:
         reader_.emplace(*in_.codec, q_);
         const size_t n = q_.cols;
         const size_t block = std::min(options_.blockSize, n);
+        original_ = Matrix(block, q_.rows);
         weight_ = Matrix(block, q_.rows);
         error_ = Matrix(block, q_.rows);
-        dequantized_ = Matrix(block, q_.rows);
+        changes_ = Matrix(std::min(n, kNearBlocks * block), q_.rows);
         codes_ = MatrixT<uint8_t>(block, q_.rows);
         scale_ = Matrix(block, q_.rows);
         zero_ = Matrix(block, q_.rows);
@@ -98,6 +97,10 @@ public:
     }
 
 private:
+    /// Blocks of columns that see each other's updates at once; those behind them get the updates of all
+    /// together. A product with few columns in between is as fast as memory, not as the processor.
+    static constexpr size_t kNearBlocks = 4;
+
     // Super-blocks and tables leave room for a choice that the inputs can weigh. The grids of the others are
     // fitted as in the published code.
     void weighInputs() {
@@ -115,18 +118,21 @@ private:
         return lastUnit > first && lastUnit + unit_ > first + count ? lastUnit - first : count;
     }
 
-    void transposeWeights() {
-        constexpr size_t kTile = 64;
-        linalg::parallelFor(q_.cols, kTile, [&](size_t begin, size_t end) {
-            for (size_t r0 = 0; r0 < q_.rows; r0 += kTile)
-                for (size_t c = begin; c < end; ++c)
-                    for (size_t r = r0; r < std::min(q_.rows, r0 + kTile); ++r)
-                        original_(c, r) = in_.weight(r, order_[c]);
+    /// The columns [first, first + out.rows) as they came. From the weights each time: another copy of all of
+    /// them would cost more than it saves.
+    void originalWeights(size_t first, MatrixView out) const {
+        constexpr size_t kRows = 16; // a cache line of the transposed columns
+        linalg::parallelFor((q_.rows + kRows - 1) / kRows, 4, [&](size_t begin, size_t end) {
+            for (size_t r0 = begin * kRows; r0 < std::min(q_.rows, end * kRows); r0 += kRows)
+                for (size_t c = 0; c < out.rows; ++c)
+                    for (size_t r = r0; r < std::min(q_.rows, r0 + kRows); ++r)
+                        out(c, r) = in_.weight(r, order_[first + c]);
         });
         // An input that was never active has no evidence for any value: 0 is the cheapest. As the published
         // code does.
-        for (size_t c = 0; c < q_.cols; ++c)
-            if ((*in_.sigma)(order_[c], order_[c]) == 0) std::fill_n(original_.row(c), q_.rows, 0.0f);
+        for (size_t c = 0; c < out.rows; ++c)
+            if ((*in_.sigma)(order_[first + c], order_[first + c]) == 0)
+                std::fill_n(out.row(c), q_.rows, 0.0f);
     }
 
     /// U of the columns [first, first + n): the inverse of that block of R.
@@ -143,19 +149,39 @@ private:
         return u;
     }
 
-    /// Weights of the columns [first, first + n) after the updates of all columns before them, into out [n,
-    /// rows]; `u` is inverseBlock of the same columns.
-    Result<void> currentWeights(size_t first, const Matrix& u, MatrixView out) const {
+    /// Original weights of the columns [first, first + n), in out [n, rows], become those after the updates
+    /// of all columns before them; `u` is inverseBlock of the same columns.
+    Result<void> updateWeights(size_t first, const Matrix& u, MatrixView out) const {
         const size_t n = out.rows;
-        std::copy_n(original_.row(first), n * q_.rows, out.data);
         if (first == 0) return {};
         return in_.backend->addProduct(1.0f, out, u.view(), update_.view().block(first, n, 0, q_.rows));
     }
 
+    size_t nearEnd() const { return std::min(q_.cols, nearFirst_ + changes_.rows()); }
+
+    /// Updates of all columns before `first`, which begin a new row of near blocks, to those far behind.
+    Result<void> updateFar(size_t first) {
+        const size_t end = nearEnd(), count = first - nearFirst_;
+        if (end < q_.cols && count > 0)
+            QS_CHECK(in_.backend->addProduct(1.0f, update_.view().block(end, q_.cols - end, 0, q_.rows),
+                                             factorF_.view().block(nearFirst_, count, end, q_.cols - end),
+                                             changes_.view().block(0, count, 0, q_.rows)));
+        nearFirst_ = first;
+        return {};
+    }
+
+    /// Of the block of `count` columns from `first` on: values, then W - W'.
+    MatrixView changesOf(size_t first, size_t count) {
+        return changes_.view().block(first - nearFirst_, count, 0, q_.rows);
+    }
+
     // Within a block, segments end where a new group starts, so that its grid sees every update so far.
     Result<void> solveBlock(size_t first, size_t count) {
+        if (first + count > nearEnd()) QS_CHECK(updateFar(first));
         QS_TRY(u_, inverseBlock(first, count));
-        QS_CHECK(currentWeights(first, u_, weight_.view().block(0, count, 0, q_.rows)));
+        originalWeights(first, original_.view().block(0, count, 0, q_.rows));
+        std::copy_n(original_.data(), count * q_.rows, weight_.data());
+        QS_CHECK(updateWeights(first, u_, weight_.view().block(0, count, 0, q_.rows)));
         for (size_t begin = 0; begin < count;) {
             size_t end = count;
             if (fitOnTheWay_) {
@@ -171,13 +197,14 @@ private:
                                                  error_.view().block(begin, n, 0, q_.rows)));
             begin = end;
         }
-        const size_t rest = first + count;
-        if (rest == q_.cols) return {};
-        MatrixView change = dequantized_.view().block(0, count, 0, q_.rows); // becomes W - W'
+        if (first + count == q_.cols) return {};
+        const MatrixView change = changesOf(first, count);
         for (size_t i = 0; i < change.size(); ++i)
-            change.data[i] = original_.row(first)[i] - change.data[i];
-        return in_.backend->addProduct(1.0f, update_.view().block(rest, q_.cols - rest, 0, q_.rows),
-                                       factorF_.view().block(first, count, rest, q_.cols - rest), change);
+            change.data[i] = original_.data()[i] - change.data[i];
+        const size_t rest = first + count, more = nearEnd() - rest;
+        if (more == 0) return {};
+        return in_.backend->addProduct(1.0f, update_.view().block(rest, more, 0, q_.rows),
+                                       factorF_.view().block(first, count, rest, more), change);
     }
 
     /// All parameters, on the original weights.
@@ -196,12 +223,14 @@ private:
             fitOn(column, weight_.view().block(begin, unit_, 0, q_.rows));
             return {};
         }
+        if (column + unit_ > nearEnd()) QS_CHECK(updateFar(column));
         Matrix all(unit_, q_.rows);
         Matrix u;
         if (column > 0) {
             QS_TRY(u, inverseBlock(column, unit_));
         }
-        QS_CHECK(currentWeights(column, u, all.view()));
+        originalWeights(column, all.view());
+        QS_CHECK(updateWeights(column, u, all.view()));
         fitOn(column, all.view());
         return {};
     }
@@ -263,7 +292,7 @@ private:
         ColumnBlock b;
         b.weight = weight_.view().block(begin, n, 0, q_.rows);
         b.error = error_.view().block(begin, n, 0, q_.rows);
-        b.dequantized = dequantized_.view().block(begin, n, 0, q_.rows);
+        b.dequantized = changesOf(first + begin, n);
         b.factor = u_.view().block(begin, n, begin, n);
         b.codes = codes_.view().block(begin, n, 0, q_.rows);
         b.scale = scale_.view().block(begin, n, 0, q_.rows);
@@ -352,15 +381,16 @@ private:
     const GptqOptions& options_;
     QuantizedTensor& q_;
     std::vector<size_t> order_;
-    MatrixD factor_;  ///< R
-    Matrix factorF_;  ///< R in float32
-    Matrix original_; ///< W
-    Matrix covered_;  ///< W for the fit of static groups, when weights are kept
-    Matrix update_;   ///< (W - W') R of the columns solved so far
+    MatrixD factor_; ///< R
+    Matrix factorF_; ///< R in float32
+    Matrix covered_; ///< W for the fit of static groups, when weights are kept
+    Matrix update_;  ///< (W - W') R of the columns solved so far, up to nearEnd()
     std::optional<TensorCodec> reader_;
-    size_t vector_;             ///< rows that are rounded together
-    Matrix u_, weight_, error_; ///< of the present block
-    Matrix dequantized_, scale_, zero_;
+    size_t vector_;                        ///< rows that are rounded together
+    Matrix u_, original_, weight_, error_; ///< of the present block
+    Matrix scale_, zero_;
+    Matrix changes_;       ///< values, then W - W' of the near blocks
+    size_t nearFirst_ = 0; ///< where these begin
     MatrixT<uint8_t> codes_;
     std::vector<float> importance_;
     size_t unit_; ///< columns that are fitted together

@@ -11,7 +11,7 @@ namespace qs {
 
 namespace {
 
-constexpr size_t kSampleRows = 256;
+constexpr size_t kSampleRows = 128;
 
 Matrix drawTokens(const std::vector<float>& rms, const std::vector<float>& absmax) {
     constexpr size_t kTokens = 64;
@@ -21,6 +21,17 @@ Matrix drawTokens(const std::vector<float>& rms, const std::vector<float>& absma
         for (size_t c = 0; c < rms.size(); ++c)
             tokens(t, c) = std::clamp(float(gaussian(random)) * rms[c], -absmax[c], absmax[c]);
     return tokens;
+}
+
+size_t sampleStep(size_t rows) {
+    return std::max<size_t>(1, rows / kSampleRows);
+}
+
+/// tr(W Sigma W^T) by the sampled rows, for all.
+double energyOf(ConstMatrixView weight, const SigmaWeights& sigma) {
+    const size_t step = sampleStep(weight.rows), n = (weight.rows + step - 1) / step;
+    const ConstMatrixView sampled(weight.data, n, weight.cols, step * weight.stride);
+    return sigma.norm(sampled) * double(weight.rows) / double(n);
 }
 
 } // namespace
@@ -41,11 +52,11 @@ Result<ScalingLoss> ScalingLoss::make(const TransformInput& in, Of of) {
             r.unit = std::max(r.unit, (*linear.sigma)(c, c));
             trace += (*linear.sigma)(c, c);
         }
-        r.energy = r.weights.norm(linear.weight);
-        if (!(r.energy > 0)) continue;
         r.tokens = squares > 0 ? trace / squares : 0;
         if (of == Of::Weights) r.linear.inputs = nullptr;
         QS_TRY(const GroupLayout layout, linear.codec->layout(linear.weight.rows, linear.weight.cols));
+        r.energy = energyOf(linear.weight, r.weights);
+        if (!(r.energy > 0)) continue;
         r.shared = layout.scaleRows == 1 || r.linear.codec->vectorRows() > 1 || !r.linear.codec->hasLevels();
         loss.readers_.push_back(std::move(r));
     }
@@ -66,7 +77,7 @@ Result<double> ScalingLoss::ofReader(const Reader& reader, const std::vector<flo
                                      const JobContext& job) const {
     const TransformReader& linear = reader.linear;
     const size_t rows = linear.weight.rows, cols = linear.weight.cols,
-                 step = which == Rows::All || reader.shared ? 1 : std::max<size_t>(1, rows / kSampleRows);
+                 step = which == Rows::All || reader.shared ? 1 : sampleStep(rows);
     const size_t n = (rows + step - 1) / step;
     Matrix scaled(n, cols);
     for (size_t r = 0; r < n; ++r)

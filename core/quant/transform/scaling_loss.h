@@ -19,7 +19,7 @@ namespace qs {
 class ScalingLoss {
 public:
     enum class Of { Weights, WeightsAndInputs };
-    enum class Rows { Sample, All }; ///< at most 256 to 511 rows of each linear, evenly spread
+    enum class Rows { Sample, All }; ///< at most 128 to 255 rows of each linear, evenly spread
 
     /// Linears that no token reached have no say.
     static Result<ScalingLoss> make(const TransformInput& input, Of of);
