@@ -15,7 +15,7 @@ namespace {
 constexpr size_t kChunkRows = 2048;
 // A tile's float32 sums stay in the caches until they are added; packing its factors costs little beside
 // multiplying them.
-constexpr size_t kTileRows = 512, kTileCols = 1024;
+constexpr size_t kTileRows = 1024, kTileCols = 2048;
 
 struct Tile {
     size_t row, rows, col, cols;
@@ -24,7 +24,7 @@ struct Tile {
 /// Those that cover the upper triangle of [n, n]; each starts on the diagonal or right of it. On the diagonal
 /// they are half as high: less is computed that the mirror image gives.
 std::vector<Tile> upperTiles(size_t n) {
-    constexpr size_t kHalf = kTileRows / 2;
+    constexpr size_t kHalf = kTileRows / 4;
     std::vector<Tile> tiles;
     for (size_t r = 0; r < n; r += kTileRows) {
         const size_t end = std::min(n, r + kTileRows);

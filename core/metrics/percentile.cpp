@@ -47,10 +47,10 @@ constexpr uint32_t kLogInner = 64 * 8;
 constexpr size_t kLogBins = kLogInner + 2;
 constexpr size_t kLogTile = 64; ///< channels whose counts stay in the second-level cache
 
+/// Without a branch; what is not finite is in the last one.
 size_t logBin(uint32_t magnitude) {
-    const uint32_t leading = magnitude >> kLogShift;
-    if (leading < kLogFirst) return 0;
-    return std::min(leading - kLogFirst, kLogInner) + 1;
+    constexpr uint32_t kBelow = kLogFirst - 1;
+    return std::clamp(magnitude >> kLogShift, kBelow, kBelow + kLogInner + 1) - kBelow;
 }
 
 /// The value whose relative distance to both ends [a, b) of a bin is the same: 2 a b / (a + b).
@@ -231,15 +231,21 @@ void MagnitudeCounts::addRows(ConstMatrixView block) {
         for (size_t t = begin; t < end; ++t) {
             const size_t c0 = t * kLogTile, n = std::min(kLogTile, block.cols - c0);
             uint32_t* counts = counts_.data() + c0 * kLogBins;
+            uint32_t largest = 0;
             for (size_t r = 0; r < block.rows; ++r) {
                 const float* x = block.row(r) + c0;
                 for (size_t c = 0; c < n && r + kAhead < block.rows; c += 16)
                     __builtin_prefetch(x + kAhead * block.stride + c);
                 for (size_t c = 0; c < n; ++c) {
                     const uint32_t m = magnitudeBits(x[c]);
-                    counts[c * kLogBins + logBin(m)] += m < kInfinityBits;
+                    largest = std::max(largest, m);
+                    ++counts[c * kLogBins + logBin(m)];
                 }
             }
+            if (largest < kInfinityBits) continue;
+            for (size_t r = 0; r < block.rows; ++r) // seldom: what must not count is taken away again
+                for (size_t c = 0; c < n; ++c)
+                    counts[c * kLogBins + kLogBins - 1] -= magnitudeBits(block(r, c0 + c)) >= kInfinityBits;
         }
     });
 }
