@@ -31,46 +31,81 @@ namespace qs {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// `n` values of one row into the sums, the columns' and the row's largest magnitude.
+/// Sums of one row, a lane each.
 template<class D>
-HWY_INLINE void addValues(D d, const float* x, size_t n, float shift, float* columns, float& row,
-                          PowerSums& sums) {
-    const size_t lanes = hn::Lanes(d);
-    const auto k = hn::Set(d, shift), infinity = hn::Set(d, std::numeric_limits<float>::infinity());
-    auto most = hn::Zero(d), s1 = most, s2 = most, s3 = most, s4 = most;
-    for (size_t c = 0; c + lanes <= n; c += lanes) {
-        auto v = hn::LoadU(d, x + c);
-        auto a = hn::Abs(v);
-        const auto finite = hn::Lt(a, infinity);
-        if (!hn::AllTrue(d, finite)) {
-            sums.notFinite += lanes - hn::CountTrue(d, finite);
-            a = hn::IfThenElseZero(finite, a);
-            v = hn::IfThenElse(finite, v, k);
-        }
-        hn::StoreU(hn::Max(hn::LoadU(d, columns + c), a), d, columns + c);
+struct RowSums {
+    explicit RowSums(D d) : most(hn::Zero(d)), s1(most), s2(most), s3(most), s4(most) {}
+    hn::Vec<D> most, s1, s2, s3, s4;
+
+    HWY_INLINE void add(D d, hn::Vec<D> v, hn::Vec<D> a, hn::Vec<D> shift) {
         most = hn::Max(most, a);
-        const auto e = hn::Sub(v, k), e2 = hn::Mul(e, e);
+        const auto e = hn::Sub(v, shift), e2 = hn::Mul(e, e);
         s1 = hn::Add(s1, e);
         s2 = hn::Add(s2, e2);
         s3 = hn::MulAdd(e2, e, s3);
         s4 = hn::MulAdd(e2, e2, s4);
     }
-    row = std::max(row, hn::GetLane(hn::MaxOfLanes(d, most)));
-    sums.s1 += double(hn::GetLane(hn::SumOfLanes(d, s1)));
-    sums.s2 += double(hn::GetLane(hn::SumOfLanes(d, s2)));
-    sums.s3 += double(hn::GetLane(hn::SumOfLanes(d, s3)));
-    sums.s4 += double(hn::GetLane(hn::SumOfLanes(d, s4)));
+    void addTo(D d, float& row, PowerSums& sums) const {
+        row = std::max(row, hn::GetLane(hn::MaxOfLanes(d, most)));
+        sums.s1 += double(hn::GetLane(hn::SumOfLanes(d, s1)));
+        sums.s2 += double(hn::GetLane(hn::SumOfLanes(d, s2)));
+        sums.s3 += double(hn::GetLane(hn::SumOfLanes(d, s3)));
+        sums.s4 += double(hn::GetLane(hn::SumOfLanes(d, s4)));
+    }
+};
+
+/// `n` values of each of `Rows` rows, `stride` apart, into the sums, the columns' and the rows' largest
+/// magnitudes. Two rows at once: their sums do not wait for each other, and columns are read once for both.
+template<size_t Rows, class D>
+HWY_INLINE void addValues(D d, const float* x, size_t stride, size_t n, float shift, float* columns,
+                          float* rows, PowerSums& sums) {
+    static_assert(Rows == 1 || Rows == 2);
+    const size_t lanes = hn::Lanes(d);
+    const auto k = hn::Set(d, shift), infinity = hn::Set(d, std::numeric_limits<float>::infinity());
+    const float* other = x + (Rows - 1) * stride;
+    RowSums<D> one(d), two(d);
+    for (size_t c = 0; c + lanes <= n; c += lanes) {
+        auto v = hn::LoadU(d, x + c), w = hn::LoadU(d, other + c);
+        auto a = hn::Abs(v), b = hn::Abs(w);
+        auto most = Rows == 1 ? a : hn::Max(a, b);
+        // Max may lose a NaN, sums do not.
+        if (!hn::AllTrue(d, hn::Lt(hn::Add(a, b), infinity))) {
+            const auto finite = hn::Lt(a, infinity), alsoFinite = hn::Lt(b, infinity);
+            sums.notFinite += lanes - hn::CountTrue(d, finite);
+            if (Rows == 2) sums.notFinite += lanes - hn::CountTrue(d, alsoFinite);
+            a = hn::IfThenElseZero(finite, a);
+            v = hn::IfThenElse(finite, v, k);
+            b = hn::IfThenElseZero(alsoFinite, b);
+            w = hn::IfThenElse(alsoFinite, w, k);
+            most = hn::Max(a, b);
+        }
+        hn::StoreU(hn::Max(hn::LoadU(d, columns + c), most), d, columns + c);
+        one.add(d, v, a, k);
+        if (Rows == 2) two.add(d, w, b, k);
+    }
+    one.addTo(d, rows[0], sums);
+    if (Rows == 2) two.addTo(d, rows[1], sums);
 }
 
-void addRow(const float* x, size_t n, float shift, float* columns, float& row, PowerSums& sums) {
+template<size_t Rows>
+void addSomeRows(const float* x, size_t stride, size_t n, float shift, float* columns, float* rows,
+                 PowerSums& sums) {
     constexpr size_t kTogether = 4096; // float32 sums run over so many values at most
     const hn::ScalableTag<float> d;
     const hn::CappedTag<float, 1> one;
     for (size_t c = 0; c < n; c += kTogether) {
         const size_t count = std::min(kTogether, n - c), whole = count / hn::Lanes(d) * hn::Lanes(d);
-        addValues(d, x + c, whole, shift, columns + c, row, sums);
-        addValues(one, x + c + whole, count - whole, shift, columns + c + whole, row, sums);
+        addValues<Rows>(d, x + c, stride, whole, shift, columns + c, rows, sums);
+        addValues<Rows>(one, x + c + whole, stride, count - whole, shift, columns + c + whole, rows, sums);
     }
+}
+
+/// `rows` has the largest magnitude of each.
+void addRows(ConstMatrixView x, float shift, float* columns, float* rows, PowerSums& sums) {
+    size_t r = 0;
+    for (; r + 2 <= x.rows; r += 2)
+        addSomeRows<2>(x.row(r), x.stride, x.cols, shift, columns, rows + r, sums);
+    if (r < x.rows) addSomeRows<1>(x.row(r), x.stride, x.cols, shift, columns, rows + r, sums);
 }
 
 } // namespace HWY_NAMESPACE
@@ -80,7 +115,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace qs {
 
-HWY_EXPORT(addRow);
+HWY_EXPORT(addRows);
 
 namespace {
 
@@ -170,9 +205,8 @@ private:
         for (size_t i = begin; i < end; ++i) {
             const size_t row = (first + i) * height_, n = std::min(height_, rows_ - row);
             QS_TRY(const ConstMatrixView part, read_(row, n, buffer));
-            for (size_t r = 0; r < n; ++r)
-                HWY_DYNAMIC_DISPATCH(addRow)
-            (part.row(r), cols_, shift, columns.data(), out_.outputAbsmax[row + r], done[i].sums);
+            HWY_DYNAMIC_DISPATCH(addRows)
+            (part, shift, columns.data(), out_.outputAbsmax.data() + row, done[i].sums);
             done[i].values = n * cols_;
         }
         const std::lock_guard lock(mutex_);

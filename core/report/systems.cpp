@@ -158,7 +158,7 @@ std::span<const PublishedSystem> publishedSystems() {
          "needs gradients: its tuning of shifts and scales"},
         {85, "PreQuant", {}, kTraining},
         {86, "LRQ", {}, kGradients},
-        {87, "AWQ", {"transform:awq", "exporter:awq"}, ""},
+        {87, "AWQ", {"transform:awq", "method:awq_clip", "exporter:awq"}, ""},
         {88, "BitNet", {"codec:bcq"}, "training-time only: its accuracy"},
         {89,
          "GPU-Friendly Sparsity and Quantization (Boost Transformer LMs)",

@@ -143,8 +143,8 @@ def reason(done):
 class Model:
     """Where a model, its text and the groups of its tables are. `tokens`: a folder with calibration and text."""
 
-    def __init__(self, name, folder, group, tokens=None, texts=None):
-        self.name, self.folder, self.group = name, folder, group
+    def __init__(self, name, folder, group, windows, tokens=None, texts=None):
+        self.name, self.folder, self.group, self.windows = name, folder, group, windows
         if tokens:
             self.calibration = ["--tokens", tokens / "calib_tokens.npy"]
             self.text = ["--tokens", tokens / "eval_tokens.npy"]
@@ -160,11 +160,11 @@ def models_of(shared):
     texts = [sample / "texts/calibration.txt", sample / "texts/evaluation.txt"]
     data = shared / "data"
     stories = [data / "text/tinystories_calib.txt", data / "text/tinystories_eval.txt"]
-    return [Model("sample", sample / "model", 64, texts=texts),
-            Model("prose-6m", data / "models/prose-6m", 64, tokens=data / "reference/prose-6m"),
-            Model("stories940K-char", data / "models/stories940K-char", 32,
+    return [Model("sample", sample / "model", 64, 128, texts=texts),
+            Model("prose-6m", data / "models/prose-6m", 64, 32, tokens=data / "reference/prose-6m"),
+            Model("stories940K-char", data / "models/stories940K-char", 32, 64,
                   tokens=data / "reference/stories940K-char"),
-            Model("stories260K", data / "models/stories260K", -1, texts=stories)]
+            Model("stories260K", data / "models/stories260K", -1, 128, texts=stories)]
 
 
 class Bench:
@@ -200,15 +200,17 @@ class Bench:
         shutil.rmtree(folder, ignore_errors=True)
         quantized = self.run("quantize", self.model.folder, "--calibration", self.calibration, "--output", folder,
                              *scheme)
-        scored = self.run("evaluate", folder, "--window", 256, "--samples", 128, *self.model.text)
+        scored = self.scored(folder)
         return {"bits": quantized["bits_per_weight"], "kl": scored["kl"], "stderr": scored["kl_stderr"],
                 "ppl": scored["ppl"], "seconds": sum(r["seconds"] for r in quantized["results"])}
+
+    def scored(self, folder):
+        return self.run("evaluate", folder, "--window", 256, "--samples", self.model.windows, *self.model.text)
 
     def original(self):
         key = self.model.name + ": original"
         if key not in self.kept:
-            scored = self.run("evaluate", self.model.folder, "--window", 256, "--samples", 128, *self.model.text)
-            self.kept[key] = {"ppl": scored["ppl"]}
+            self.kept[key] = {"ppl": self.scored(self.model.folder)["ppl"]}
             self.save()
         return self.kept[key]["ppl"]
 
@@ -254,16 +256,18 @@ def ratio(value, base):
 def table(bench, title, rows, curves, base):
     """`base`: results of rtn and gptq to compare times with."""
     failed = []
-    print(f"\n| {title} | Stored bits | KL | Perplexity | KL of rtn at this size | of gptq | Time, rtn = 1 | gptq = 1 |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    times = bench.options.times
+    print(f"\n| {title} | Stored bits | KL | Perplexity | KL of rtn at this size | of gptq |"
+          + (" Time, rtn = 1 | gptq = 1 |" if times else ""))
+    print("|---|---:|---:|---:|---:|---:|" + ("---:|---:|" if times else ""))
     for name, scheme in rows:
         r = bench.measure(scheme)
         if "error" in r:
             failed.append(f"{name}: {r['error'].splitlines()[0]}")
             continue
         print(f"| {name} | {r['bits']:.3f} | {number(r['kl'])} ± {number(r['stderr'])} | {r['ppl']:.2f} | "
-              f"{number(at_size(curves[0], r['bits']))} | {number(at_size(curves[1], r['bits']))} | "
-              f"{ratio(r['seconds'], base[0])} | {ratio(r['seconds'], base[1])} |", flush=True)
+              f"{number(at_size(curves[0], r['bits']))} | {number(at_size(curves[1], r['bits']))} |"
+              + (f" {ratio(r['seconds'], base[0])} | {ratio(r['seconds'], base[1])} |" if times else ""), flush=True)
     for line in failed:
         print(f"{bench.model.name}, {title}: {line}", file=sys.stderr)
 
@@ -273,7 +277,7 @@ def tables(bench, options):
     wanted = options.only.split(",") if options.only else []
     keep = lambda name: not wanted or any(part in name for part in wanted)
     print(f"\n### {model.name}\n\nGroups of {model.group if model.group > 0 else 'a row'}; the original's perplexity "
-          f"is {bench.original():.2f}; {time.strftime('%Y-%m-%d')}, seed 0.")
+          f"is {bench.original():.2f}; {model.windows} windows of 256 tokens, {time.strftime('%Y-%m-%d')}, seed 0.")
     curves = [bench.curve("rtn"), bench.curve("gptq")]
     base = None
     for bits in map(int, options.bits.split(",")):
@@ -299,6 +303,7 @@ def main():
     parser.add_argument("--models", default="", help="names; all that are there when left out")
     parser.add_argument("--bits", default="8,4,3,2")
     parser.add_argument("--only", default="", help="parts of the names of rows")
+    parser.add_argument("--no-times", dest="times", action="store_false", help="leave them out: the machine is busy")
     parser.add_argument("--results", type=pathlib.Path, help="JSON file of what was measured, read and added to")
     options = parser.parse_args()
     kept = json.loads(options.results.read_text()) if options.results and options.results.exists() else {}
