@@ -7,6 +7,7 @@
 #include "core/evaluate/evaluate.h"
 #include "core/recipe/plan_rules.h"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace qs::cli {
@@ -14,7 +15,7 @@ namespace qs::cli {
 namespace {
 
 struct EvaluateCommand {
-    std::string subject, reference;
+    std::string subject, reference, cache;
     TokenOptions tokens;
     BackendOptions backend;
 };
@@ -28,8 +29,15 @@ Result<void> runEvaluate(Session& session, const EvaluateCommand& o) {
     }
     QS_TRY(const TokenInput input, TokenInput::load(o.tokens, *subject.model));
     QS_TRY(const auto backend, o.backend.make());
+    EvaluateOptions options;
+    if (!o.cache.empty()) {
+        QS_TRY(options.cache, hiddenCacheFor(*subject.model, o.cache));
+    }
     QS_TRY(const Evaluation e, evaluate(subject.model->spec(), *subject.weights, reference.get(),
-                                        input.windows, {}, *backend, session.job));
+                                        input.windows, options, *backend, session.job));
+    if (e.blocksTaken > 0)
+        session.console.note(fmt::format("{} blocks of {} were taken from {}", e.blocksTaken,
+                                         subject.model->spec().blocks.size() * (reference ? 2 : 1), o.cache));
     session.console.text(evaluationText(e, input.source));
     nlohmann::json result = e.toJson();
     result["path"] = o.subject;
@@ -59,6 +67,10 @@ void addEvaluate(Commands& commands) {
     app.add_option("path", o->subject, "Model folder, run folder or exported folder")->required();
     app.add_option("--reference", o->reference,
                    "Compare with this model, run or export (KL divergence, top-1)");
+    app.add_option("--cache", o->cache,
+                   "Keep hidden states between blocks in this folder (2 GiB at most), and begin behind those "
+                   "that an earlier evaluation on the same text kept: only what changed is run")
+        ->type_name("FOLDER");
     o->tokens.add(app, kEvaluationText, 0);
     o->backend.add(app);
 }

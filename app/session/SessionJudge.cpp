@@ -33,7 +33,10 @@ Result<Evaluation> measured(const EvaluateWork& work, const WeightSource& weight
     if (auto known = loadEvaluation(file);
         known && known->weightsFingerprint == weights.fingerprint() && known->referenceFingerprint == against)
         return known;
-    QS_TRY(Evaluation e, evaluate(work.model->spec(), weights, reference, tokens, {}, scope.backend(), job));
+    EvaluateOptions options;
+    QS_TRY(options.cache, hiddenCacheFor(*work.model, work.folder / "hidden"));
+    QS_TRY(Evaluation e,
+           evaluate(work.model->spec(), weights, reference, tokens, options, scope.backend(), job));
     e.source = textName(work.request.text).toStdString();
     QS_CHECK(saveEvaluation(file, e));
     return e;

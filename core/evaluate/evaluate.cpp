@@ -92,17 +92,40 @@ Evaluation described(const ModelSpec& spec, const WeightSource& weights, const W
     return e;
 }
 
+/// Behind the blocks that `files` (null: none) has of it.
+Result<ModelStream> streamOf(const ModelSpec& spec, const WeightSource& weights, const TokenWindows& tokens,
+                             const EvaluateOptions& options, const HiddenFiles* files, Backend& backend,
+                             const JobContext& job) {
+    constexpr int kTries = 3; // a damaged file is removed, and less is taken
+    for (int tried = 0;; ++tried) {
+        QS_TRY(ModelStream s,
+               ModelStream::create(spec, weights, tokens, options.activationBudgetBytes, backend));
+        if (!files || tried == kTries) return s;
+        QS_TRY(const bool sound, s.resume(*options.cache, *files, job));
+        if (sound) return s;
+    }
+}
+
 } // namespace
+
+Result<HiddenCache> hiddenCacheFor(const Model& model, std::filesystem::path folder) {
+    QS_TRY(const std::string weights, model.checkpoint().fingerprint());
+    const std::string config = model.checkpoint().config().dump();
+    return HiddenCache{std::move(folder), sha256Hex(weights + config)};
+}
 
 Result<Evaluation> evaluate(const ModelSpec& spec, const WeightSource& weights, const WeightSource* reference,
                             const TokenWindows& tokens, const EvaluateOptions& options, Backend& backend,
                             const JobContext& job) {
     QS_TRY(const ScoredWindows windows, scoredWindows(spec, tokens, options.maskSeed));
-    const size_t budget = options.activationBudgetBytes;
-    QS_TRY(ModelStream own, ModelStream::create(spec, weights, windows.input, budget, backend));
+    std::optional<HiddenFiles> kept;
+    if (options.cache) kept.emplace(*options.cache, windows.input.size(), spec.hidden, spec.blocks.size());
+    const HiddenFiles* files = kept ? &*kept : nullptr;
+    QS_TRY(ModelStream own, streamOf(spec, weights, windows.input, options, files, backend, job.silent()));
     std::optional<ModelStream> other;
     if (reference) {
-        QS_TRY(ModelStream s, ModelStream::create(spec, *reference, windows.input, budget, backend));
+        QS_TRY(ModelStream s,
+               streamOf(spec, *reference, windows.input, options, files, backend, job.silent()));
         other.emplace(std::move(s));
     }
     const double steps = double(spec.blocks.size()) + 1;
@@ -112,6 +135,7 @@ Result<Evaluation> evaluate(const ModelSpec& spec, const WeightSource& weights, 
         if (other) QS_CHECK(other->runBlock(b, job.part((from + to) / 2, to)));
     }
     Evaluation e = described(spec, weights, reference, tokens, windows, options, backend.precision());
+    e.blocksTaken = own.blocksTaken() + (other ? other->blocksTaken() : 0);
     QS_CHECK(scoreAll(spec, own, other ? &*other : nullptr, windows, e, job.part(1 - 1 / steps, 1)));
     e.summarize();
     if (!std::isfinite(e.nll))

@@ -5,7 +5,10 @@
 #pragma once
 
 #include "core/calibrate/calibration.h"
+#include "core/model/model.h"
 #include "core/model/weights.h"
+
+#include <optional>
 
 namespace qs {
 
@@ -37,6 +40,7 @@ struct Evaluation {
     Precision precision = Precision::F32;
     std::string textFingerprint;    ///< SHA-256 of the tokens
     std::string source;             ///< name of the text, for people; set by the caller
+    size_t blocksTaken = 0;         ///< of both models, from EvaluateOptions::cache; not kept
     std::string weights, reference; ///< labels
     std::string weightsFingerprint, referenceFingerprint;
 
@@ -51,9 +55,20 @@ struct Evaluation {
     void summarize();
 };
 
+/// A folder with hidden states of earlier evaluations (hidden_cache.h): what comes out alike is taken from
+/// it.
+struct HiddenCache {
+    std::filesystem::path folder; ///< made when it is missing
+    std::string identity;         ///< of the model's architecture: what a block computes beside its weights
+    uint64_t bytes = uint64_t(2) << 30;
+};
+/// For weights over this model.
+Result<HiddenCache> hiddenCacheFor(const Model& model, std::filesystem::path folder);
+
 struct EvaluateOptions {
     uint64_t maskSeed = 0; ///< chooses the masked tokens of an encoder
     size_t activationBudgetBytes = size_t(2) << 30;
+    std::optional<HiddenCache> cache; ///< none: every block is run
 };
 
 /// `reference` may be null. Both are streamed block by block; memory: one block (two with a reference) and

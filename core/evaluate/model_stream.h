@@ -2,8 +2,7 @@
 // One model's hidden states over a text, a block at a time; several of them advance side by side.
 #pragma once
 
-#include "core/calibrate/calibration.h"
-#include "core/model/forward.h"
+#include "core/evaluate/hidden_cache.h"
 #include "core/model/weights.h"
 
 namespace qs {
@@ -20,10 +19,15 @@ public:
         return ModelStream(weights, std::move(forward), std::move(hidden));
     }
 
-    Result<void> runBlock(size_t index, const JobContext& job) {
-        QS_TRY(DeviceBlock block, forward_.loadBlock(index, *weights_));
-        return forward_.runBlock(index, block, hidden_, {}, false, job);
-    }
+    /// Takes the states behind as many blocks as `files`, which must live as long, has of this stream, and
+    /// from now on keeps what further blocks give. To be called before the first block. False when the states
+    /// were damaged: the stream cannot be used then.
+    Result<bool> resume(const HiddenCache& cache, const HiddenFiles& files, const JobContext& job);
+    /// Blocks that resume() has done.
+    size_t blocksTaken() const { return taken_; }
+
+    /// Nothing when resume() has done it.
+    Result<void> runBlock(size_t index, const JobContext& job);
     Result<Head> head() const { return Head::create(forward_.spec(), *weights_, forward_.backend()); }
     ConstMatrixView rows(size_t first, size_t count) const { return hidden_.rows(first, count); }
 
@@ -39,6 +43,9 @@ private:
     const WeightSource* weights_;
     Forward forward_;
     ActivationStore hidden_;
+    const HiddenFiles* files_ = nullptr; ///< null: nothing is kept
+    std::optional<PrefixDigest> digest_; ///< of the blocks done, with files_
+    size_t taken_ = 0;
 };
 
 } // namespace qs
