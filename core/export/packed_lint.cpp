@@ -206,9 +206,10 @@ void lintExtras(const Plan& plan, const std::string& label, LintList& list) {
                                  : size.rank > 0 ? fmt::format("a correction of rank {}", size.rank)
                                                  : "the rotation of its inputs";
         list.error("extras", e.target.module,
-                   fmt::format("{} has no place for {} ({}): export dequantized weights, or choose a method "
-                               "of codes alone",
-                               label, what, (*method)->label));
+                   fmt::format("{} has no place for {} ({}): export dequantized weights, or choose {}", label,
+                               what, size.reassembled ? e.scheme->inputs->label() : (*method)->label,
+                               size.reassembled ? "inputs whose channels stay as they are"
+                                                : "a method of codes alone"));
     }
 }
 

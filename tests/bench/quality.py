@@ -205,7 +205,8 @@ class Bench:
                 "ppl": scored["ppl"], "seconds": sum(r["seconds"] for r in quantized["results"])}
 
     def scored(self, folder):
-        return self.run("evaluate", folder, "--window", 256, "--samples", self.model.windows, *self.model.text)
+        return self.run("evaluate", folder, "--window", 256, "--samples", self.model.windows, *self.model.text,
+                        "--cache", self.work / "hidden")
 
     def original(self):
         key = self.model.name + ": original"
@@ -283,14 +284,15 @@ def tables(bench, options):
     for bits in map(int, options.bits.split(",")):
         base = [bench.measure(filled(INT, bits, model.group) + method(m)) for m in ("rtn", "gptq")]
         rows = [(name, filled(codec, bits, model.group) + flags) for name, codec, flags, of in METHODS
-                if bits in of and keep(name)]
+                if bits in of and keep(name) and "methods" in options.tables]
         if rows:
             table(bench, f"{bits} bits", rows, curves, base)
+    shown = options.tables.split(",")
     formats = [(f"{name}, {label}", codec + flags) for name, codec in FORMATS for label, flags in FORMAT_METHODS
-               if keep(name)]
+               if keep(name) and "formats" in shown]
     if formats:
         table(bench, "Formats", formats, curves, base)
-    inputs = [(name, codec + flags) for name, codec, flags in INPUTS if keep(name)]
+    inputs = [(name, codec + flags) for name, codec, flags in INPUTS if keep(name) and "inputs" in shown]
     if inputs:
         table(bench, "Weights and inputs", inputs, curves, base)
 
@@ -302,6 +304,7 @@ def main():
                         default=pathlib.Path(os.environ.get("QS_SHARED", "../shared")))
     parser.add_argument("--models", default="", help="names; all that are there when left out")
     parser.add_argument("--bits", default="8,4,3,2")
+    parser.add_argument("--tables", default="methods,formats,inputs")
     parser.add_argument("--only", default="", help="parts of the names of rows")
     parser.add_argument("--no-times", dest="times", action="store_false", help="leave them out: the machine is busy")
     parser.add_argument("--results", type=pathlib.Path, help="JSON file of what was measured, read and added to")
