@@ -2,6 +2,7 @@
 #include "core/evaluate/hidden_cache.h"
 
 #include "core/base/file.h"
+#include "core/base/temporary.h"
 
 #include <algorithm>
 #include <array>
@@ -118,6 +119,7 @@ HiddenFiles::HiddenFiles(const HiddenCache& cache, size_t rows, size_t cols, siz
     : folder_(cache.folder), most_(cache.bytes), rows_(rows), cols_(cols), blocks_(blocks) {
     std::error_code ec;
     fs::create_directories(folder_, ec);
+    sweepTemporaries(folder_, [](const std::string& name) { return name.ends_with(kSuffix); });
     if (const auto space = fs::space(folder_, ec); !ec)
         most_ = std::min(most_, uint64_t(space.available) / 10);
     const uint64_t own = uint64_t(rows) * cols * sizeof(float) + sizeof(Header), half = most_ / 2;
@@ -144,10 +146,10 @@ bool HiddenFiles::has(const std::string& digest) const {
 bool HiddenFiles::read(const std::string& digest, ActivationStore& into) const {
     std::ifstream in(file(digest), std::ios::binary);
     Header header;
-    if (!in.read(reinterpret_cast<char*>(&header), sizeof header)) return false;
     const MatrixView all = into.rows(0, into.rowCount());
-    bool sound = header.magic == kMagic && header.rows == rows_ && header.cols == cols_ &&
-                 all.rows == rows_ && all.cols == cols_;
+    bool sound = bool(in.read(reinterpret_cast<char*>(&header), sizeof header));
+    sound = sound && header.magic == kMagic && header.rows == rows_ && header.cols == cols_ &&
+            all.rows == rows_ && all.cols == cols_;
     sound = sound && in.read(reinterpret_cast<char*>(all.data), std::streamsize(all.size() * sizeof(float)));
     sound = sound && sha256Hex(bytesOf(into)) == std::string(header.digest.data(), kHexDigits);
     std::error_code ec;

@@ -155,9 +155,14 @@ private slots:
         const Evaluation again = run(*m_original, nullptr, cache);
         QCOMPARE(again.blocksTaken, size_t(0));
         QVERIFY(same(first, again));
-        for (const auto& entry : fs::directory_iterator(cache.folder))
-            fs::resize_file(entry.path(), 100);
-        QVERIFY(same(first, run(*m_original, nullptr, cache)));
+        for (const uintmax_t bytes :
+             {uintmax_t(100), uintmax_t(50), uintmax_t(0)}) { // within the values, the header
+            for (const auto& entry : fs::directory_iterator(cache.folder))
+                fs::resize_file(entry.path(), bytes);
+            QVERIFY(same(first, run(*m_original, nullptr, cache)));
+            run(*m_original, nullptr, cache); // tries end before all files are gone
+            QCOMPARE(run(*m_original, nullptr, cache).blocksTaken, kBlocks);
+        }
     }
 
     /// The folder stays within its bytes; what fits least often goes, and with little room every other state
