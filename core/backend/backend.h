@@ -71,12 +71,22 @@ const char* precisionName(Precision p); ///< "f32", "bf16"
 /// InvalidArgument naming the known ones.
 Result<Precision> precisionFromName(const std::string& name);
 
+struct CodeTensor; // codes.h
+struct CodeGrid;
+struct CodeGroups;
+struct ColumnSums; // sums.h
+struct ValueCounts;
+struct KMeansStep;
+
 class Backend {
 public:
     virtual ~Backend() = default;
     virtual std::string id() const = 0;          ///< "cpu", "cuda:0"
     virtual std::string description() const = 0; ///< "CPU, 2 threads, OpenBLAS (Zen)"
     virtual Precision precision() const { return Precision::F32; }
+    /// What whoever waits for the result should know, each text once: that memory ran short and the work was
+    /// cut into smaller pieces.
+    virtual std::vector<std::string> takeNotes() { return {}; }
 
     virtual Result<Tensor> allocate(size_t rows, size_t cols) = 0; ///< zeroed
     virtual Result<void> upload(ConstMatrixView from, Tensor& to) = 0;
@@ -132,6 +142,29 @@ public:
     /// c [m, n] += alpha a^T b, a [k, m], b [k, n] (host, float32).
     virtual Result<void> addProduct(float alpha, MatrixView c, ConstMatrixView a, ConstMatrixView b) = 0;
     virtual Result<void> gptqColumnBlock(const ColumnBlock& block) = 0;
+
+    virtual Result<void> uploadCodes(MatrixViewT<const uint8_t> from, CodeTensor& to) = 0;
+    virtual Result<void> downloadCodes(const CodeTensor& from, MatrixViewT<uint8_t> to) = 0;
+    /// Nearest codes of x [rows, cols], and their values when `values` [rows, cols] is not null; it may be x.
+    /// Error::InvalidArgument when a value is not finite; what was written then is of no use.
+    virtual Result<void> roundToGrid(const Tensor& x, const CodeGrid& grid, const CodeGroups& groups,
+                                     CodeTensor& codes, Tensor* values) = 0;
+    /// values [rows, cols] of codes; codes above grid.maxCode count as that one.
+    virtual Result<void> decodeCodes(const CodeTensor& codes, const CodeGrid& grid, const CodeGroups& groups,
+                                     Tensor& values) = 0;
+    /// Of x [rows, cols], the powers about shift [cols], which is finite.
+    virtual Result<ColumnSums> columnSums(const Tensor& x, std::span<const float> shift) = 0;
+    /// lo <= hi, finite; bins in 1 .. 2^20.
+    virtual Result<ValueCounts> countValues(const Tensor& x, double lo, double hi, size_t bins) = 0;
+    /// points [n, p], weights [n, 1] >= 0 (null: all 1), centers [k, p] in host memory, k and p at least 1.
+    /// Error::InvalidArgument when a point or a center is not finite. 3 n p k flops.
+    virtual Result<KMeansStep> kMeansStep(const Tensor& points, const Tensor* weights,
+                                          ConstMatrixView centers) = 0;
+    /// Every row of x becomes R times it, or R^T times it when `back`: R = (H (x) Q) S / sqrt(p), see
+    /// linalg/block_rotation.h. `signs` [cols] are those of S over the root of p, the largest power of two in
+    /// cols; Q [cols / p, cols / p], empty when that is 1.
+    virtual Result<void> rotateRows(Tensor& x, std::span<const float> signs, const MatrixD& orthogonal,
+                                    bool back) = 0;
 };
 
 /// The CPU backend. `threads` 0 = all cores of the machine.

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/backend/shapes.h"
 
+#include "core/linalg/block_rotation.h"
+#include "core/linalg/elements.h"
+
+#include <bit>
+#include <cmath>
 #include <fmt/format.h>
 
 namespace qs::shapes {
@@ -91,6 +96,110 @@ Result<void> checkSquare(const MatrixD& h) {
 Result<void> checkProduct(ConstMatrixView c, ConstMatrixView a, ConstMatrixView b) {
     if (a.rows == b.rows && c.rows == a.cols && c.cols == b.cols) return {};
     return Error::invalid("[addProduct] c [m, n], a [k, m], b [k, n] do not fit");
+}
+
+Result<void> checkCodeCopy(const char* op, const CodeTensor& codes, size_t rows, size_t cols) {
+    if (codes.rows == rows && codes.cols == cols) return {};
+    return error(op, fmt::format("codes [{}, {}]", rows, cols),
+                 fmt::format("[{}, {}]", codes.rows, codes.cols));
+}
+
+namespace {
+
+Result<void> checkLevels(const char* op, const CodeGrid& g) {
+    if (g.maxCode < 1 || g.maxCode > 255 || g.zeroCode > g.maxCode)
+        return Error::invalid(fmt::format("[{}] codes 0 .. maxCode <= 255 with the zero's among them, got "
+                                          "maxCode {}, zero {}",
+                                          op, g.maxCode, g.zeroCode));
+    if (g.levels.empty()) return {};
+    const size_t most = size_t(g.maxCode);
+    if (g.levels.size() == most + 1 && g.bounds.size() >= most && std::has_single_bit(g.bounds.size() + 1))
+        return {};
+    return Error::invalid(fmt::format("[{}] a level for each of {} codes and 2^k - 1 bounds, got {} and {}",
+                                      op, most + 1, g.levels.size(), g.bounds.size()));
+}
+
+Result<void> checkIndex(const char* op, const CodeGroups& g, size_t cols) {
+    const size_t groups = g.scale.cols;
+    if (g.groupOfColumn.empty()) {
+        if (g.groupSize > 0 && groups == (cols + g.groupSize - 1) / g.groupSize) return {};
+        return Error::invalid(fmt::format("[{}] {} columns in groups of {} do not have {} scales a row", op,
+                                          cols, g.groupSize, groups));
+    }
+    if (g.groupOfColumn.size() != cols)
+        return Error::invalid(
+            fmt::format("[{}] groups of {} columns for {}", op, g.groupOfColumn.size(), cols));
+    for (size_t c = 0; c < cols; ++c)
+        if (g.groupOfColumn[c] < 0 || size_t(g.groupOfColumn[c]) >= groups)
+            return Error::invalid(
+                fmt::format("[{}] group {} of column {} is none of {}", op, g.groupOfColumn[c], c, groups));
+    return {};
+}
+
+} // namespace
+
+Result<void> checkGrid(const char* op, const CodeGrid& grid, const CodeGroups& g, size_t rows, size_t cols) {
+    QS_CHECK(checkLevels(op, grid));
+    if (rows == 0 || cols == 0) return {};
+    if (g.blockRows == 0 || (g.scale.rows != 1 && g.scale.rows != (rows + g.blockRows - 1) / g.blockRows))
+        return Error::invalid(fmt::format("[{}] scales of {} rows in blocks of {}, or 1 row, got {}", op,
+                                          rows, g.blockRows, text(g.scale)));
+    if (g.zero.buffer) QS_CHECK(checkSame(op, g.scale, g.zero));
+    return checkIndex(op, g, cols);
+}
+
+Result<void> checkRound(const Tensor& x, const CodeGrid& grid, const CodeGroups& groups,
+                        const Tensor* values) {
+    if (values) QS_CHECK(checkSame("roundToGrid", x, *values));
+    return checkGrid("roundToGrid", grid, groups, x.rows, x.cols);
+}
+
+Result<void> checkDecode(const CodeTensor& codes, const CodeGrid& grid, const CodeGroups& groups,
+                         const Tensor& values) {
+    QS_CHECK(checkCodeCopy("decodeCodes", codes, values.rows, values.cols));
+    return checkGrid("decodeCodes", grid, groups, values.rows, values.cols);
+}
+
+Result<void> checkShift(const Tensor& x, std::span<const float> shift) {
+    if (shift.size() != x.cols)
+        return error("columnSums", "a shift for every column of x",
+                     fmt::format("{} for {}", shift.size(), text(x)));
+    for (size_t c = 0; c < shift.size(); ++c)
+        if (!isFiniteValue(shift[c]))
+            return Error::invalid(fmt::format("[columnSums] shift {} is {}, must be finite", c, shift[c]));
+    return {};
+}
+
+Result<void> checkBins(double lo, double hi, size_t bins) {
+    constexpr size_t kMost = size_t(1) << 20;
+    if (lo <= hi && std::isfinite(lo) && std::isfinite(hi) && bins >= 1 && bins <= kMost) return {};
+    return Error::invalid(fmt::format("[countValues] finite lo <= hi and 1 to {} bins, got {} .. {} and {}",
+                                      kMost, lo, hi, bins));
+}
+
+Result<void> checkKMeans(const Tensor& points, const Tensor* weights, ConstMatrixView centers) {
+    if (points.cols == 0 || points.cols > kMostDimensions || centers.cols != points.cols ||
+        centers.rows == 0 || centers.rows > UINT32_MAX)
+        return error("kMeansStep",
+                     fmt::format("points [n, p], centers [k, p], 1 <= p <= {}", kMostDimensions),
+                     text(points) + fmt::format("[{}, {}]", centers.rows, centers.cols));
+    if (weights && (weights->rows != points.rows || weights->cols != 1))
+        return error("kMeansStep", "weights [n, 1] for points [n, p]", text(*weights) + text(points));
+    for (size_t c = 0; c < centers.rows; ++c)
+        for (const float v : centers.rowSpan(c))
+            if (!isFiniteValue(v)) return notFinite("kMeansStep", "a center");
+    return {};
+}
+
+Result<void> checkRotation(const Tensor& x, std::span<const float> signs, const MatrixD& orthogonal) {
+    const size_t rest = x.cols == 0 ? 1 : x.cols / linalg::powerOfTwoIn(x.cols), order = rest == 1 ? 0 : rest;
+    if (signs.size() == x.cols && orthogonal.rows() == order && orthogonal.cols() == order) return {};
+    return error("rotateRows", fmt::format("{} signs and Q [{}, {}] for {}", x.cols, order, order, text(x)),
+                 fmt::format("{} and [{}, {}]", signs.size(), orthogonal.rows(), orthogonal.cols()));
+}
+
+Error notFinite(const char* op, const char* what) {
+    return Error::invalid(fmt::format("[{}] {} is NaN or infinite", op, what));
 }
 
 } // namespace qs::shapes

@@ -3,7 +3,7 @@
 // operation, the rule and the shapes received.
 #pragma once
 
-#include "core/backend/backend.h"
+#include "core/backend/codes.h"
 
 namespace qs::shapes {
 
@@ -28,5 +28,23 @@ Result<void> checkScaledRows(const Tensor& x, std::span<const uint32_t> rows, st
 Result<void> checkSigma(const Tensor& x, const MatrixD& sigma);
 Result<void> checkSquare(const MatrixD& h);
 Result<void> checkProduct(ConstMatrixView c, ConstMatrixView a, ConstMatrixView b);
+
+Result<void> checkCodeCopy(const char* op, const CodeTensor& codes, size_t rows, size_t cols);
+/// The grid is one, and the groups cover a matrix [rows, cols].
+Result<void> checkGrid(const char* op, const CodeGrid& grid, const CodeGroups& groups, size_t rows,
+                       size_t cols);
+Result<void> checkRound(const Tensor& x, const CodeGrid& grid, const CodeGroups& groups,
+                        const Tensor* values);
+Result<void> checkDecode(const CodeTensor& codes, const CodeGrid& grid, const CodeGroups& groups,
+                         const Tensor& values);
+Result<void> checkShift(const Tensor& x, std::span<const float> shift);
+Result<void> checkBins(double lo, double hi, size_t bins);
+/// Longest points that kMeansStep takes.
+constexpr size_t kMostDimensions = 4096;
+/// Shapes, and that the centers are finite.
+Result<void> checkKMeans(const Tensor& points, const Tensor* weights, ConstMatrixView centers);
+Result<void> checkRotation(const Tensor& x, std::span<const float> signs, const MatrixD& orthogonal);
+/// "[op] a value of x is not finite".
+Error notFinite(const char* op, const char* what);
 
 } // namespace qs::shapes

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/codec/levels.h"
 
+#include "core/linalg/elements.h"
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -67,10 +69,7 @@ float Levels::largest() const {
 }
 
 uint8_t Levels::nearest(float v) const {
-    const float* base = bounds_.data();
-    for (size_t half = (bounds_.size() + 1) / 2; half > 0; half /= 2)
-        base += v > base[half - 1] ? half : 0;
-    return uint8_t(base - bounds_.data());
+    return uint8_t(levelCode(bounds_.data(), bounds_.size(), v));
 }
 
 void Levels::round(const float* values, size_t n, float scale, uint8_t* codes) const {

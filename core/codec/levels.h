@@ -21,6 +21,10 @@ public:
     size_t count() const { return values_.size(); }
     float value(size_t code) const { return values_[code]; }
     std::span<const float> values() const { return values_; }
+    /// [2^k - 1]: a code is how many of these are below its value; those behind the last code are infinite.
+    std::span<const float> bounds() const { return bounds_; }
+    /// What round() gives on a scale of 0.
+    uint8_t zeroCode() const { return zeroCode_; }
     /// Largest magnitude.
     float largest() const;
     /// The code whose value is nearest. About 8 comparisons.
@@ -33,8 +37,7 @@ public:
 
 private:
     std::vector<float> values_;
-    std::vector<float>
-        bounds_; ///< code = how many of these are below v; 2^k - 1 of them, the last ones infinite
+    std::vector<float> bounds_;
     uint8_t zeroCode_ = 0;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/linalg/kmeans.h"
 
+#include "core/linalg/elements.h"
 #include "core/linalg/parallel.h"
 
 #include <algorithm>
@@ -75,14 +76,6 @@ void addCluster(const SortedLine& line, const std::vector<double>& before, std::
     addCluster(line, before, best, start, i + 1, hi, start[i], to);
 }
 
-/// Squared distance of two points.
-float distance(const float* a, const float* b, size_t n) {
-    float sum = 0;
-    for (size_t i = 0; i < n; ++i)
-        sum += (a[i] - b[i]) * (a[i] - b[i]);
-    return sum;
-}
-
 float weightOf(std::span<const float> weights, size_t i) {
     return weights.empty() ? 1.0f : weights[i];
 }
@@ -115,7 +108,7 @@ Matrix drawCenters(ConstMatrixView points, std::span<const float> weights, const
         parallelFor(most, 4096, [&](size_t begin, size_t end) {
             for (size_t i = begin; i < end; ++i) {
                 nearest[i] =
-                    std::min(nearest[i], distance(points.row(sample[i]), centers.row(c), points.cols));
+                    std::min(nearest[i], squaredDistance(points.row(sample[i]), centers.row(c), points.cols));
                 gain[i] = double(nearest[i]) * double(weightOf(weights, sample[i]));
             }
         });
@@ -127,14 +120,7 @@ Matrix drawCenters(ConstMatrixView points, std::span<const float> weights, const
 void moveCenters(ConstMatrixView points, std::span<const float> weights,
                  const std::vector<uint32_t>& centerOf, const std::vector<float>& losses, Matrix& centers) {
     const size_t p = points.cols;
-    MatrixD sums(centers.rows(), p + 1);
-    for (size_t i = 0; i < points.rows; ++i) {
-        double* sum = sums.row(centerOf[i]);
-        const auto w = double(weightOf(weights, i));
-        for (size_t j = 0; j < p; ++j)
-            sum[j] += w * double(points(i, j));
-        sum[p] += w;
-    }
+    const MatrixD sums = sumsByCenter(points, weights, centerOf, centers.rows());
     std::vector<size_t> without;
     for (size_t c = 0; c < centers.rows(); ++c) {
         if (sums(c, p) <= 0) {
@@ -182,19 +168,11 @@ Matrix kMeans(ConstMatrixView points, std::span<const float> weights, const KMea
     assert(points.rows > 0 && options.clusters > 0);
     std::mt19937_64 random(options.seed);
     Matrix centers = drawCenters(points, weights, options, random);
-    const std::vector<float> ones(points.cols, 1.0f);
     std::vector<uint32_t> centerOf(points.rows);
     std::vector<float> losses(points.rows);
     double last = INFINITY;
     for (int round = 0; round < options.rounds; ++round) {
-        const NearestCenter table(centers.view());
-        parallelFor(points.rows, 64, [&](size_t begin, size_t end) {
-            for (size_t i = begin; i < end; ++i) {
-                centerOf[i] = uint32_t(table.nearest(points.rowSpan(i), ones, table.count()));
-                losses[i] =
-                    weightOf(weights, i) * distance(points.row(i), centers.row(centerOf[i]), points.cols);
-            }
-        });
+        assignToCenters(points, weights, std::as_const(centers).view(), centerOf, losses);
         double loss = 0;
         for (const float l : losses)
             loss += double(l);
@@ -203,6 +181,33 @@ Matrix kMeans(ConstMatrixView points, std::span<const float> weights, const KMea
         last = loss;
     }
     return centers;
+}
+
+void assignToCenters(ConstMatrixView points, std::span<const float> weights, ConstMatrixView centers,
+                     std::span<uint32_t> nearest, std::span<float> losses) {
+    const NearestCenter table(centers);
+    const std::vector<float> ones(points.cols, 1.0f);
+    parallelFor(points.rows, 64, [&](size_t begin, size_t end) {
+        for (size_t i = begin; i < end; ++i) {
+            nearest[i] = uint32_t(table.nearest(points.rowSpan(i), ones, table.count()));
+            losses[i] =
+                weightOf(weights, i) * squaredDistance(points.row(i), centers.row(nearest[i]), points.cols);
+        }
+    });
+}
+
+MatrixD sumsByCenter(ConstMatrixView points, std::span<const float> weights,
+                     std::span<const uint32_t> nearest, size_t k) {
+    const size_t p = points.cols;
+    MatrixD sums(k, p + 1);
+    for (size_t i = 0; i < points.rows; ++i) {
+        double* sum = sums.row(nearest[i]);
+        const auto w = double(weightOf(weights, i));
+        for (size_t j = 0; j < p; ++j)
+            sum[j] += w * double(points(i, j));
+        sum[p] += w;
+    }
+    return sums;
 }
 
 NearestCenter::NearestCenter(ConstMatrixView centers)

@@ -29,6 +29,15 @@ struct KMeansOptions {
 /// flops for the start (on at most 16 points a cluster) and for each round.
 Matrix kMeans(ConstMatrixView points, std::span<const float> weights, const KMeansOptions& options);
 
+/// The nearest of `centers` [k, p] to each of `points` [n, p], the first of equals, and w |x - c|^2 in
+/// float32; both [n]. `weights` [n] or empty.
+void assignToCenters(ConstMatrixView points, std::span<const float> weights, ConstMatrixView centers,
+                     std::span<uint32_t> nearest, std::span<float> losses);
+/// [k, p + 1]: float64 sums of w x over the points of each center, and of w. The points are added in their
+/// order.
+MatrixD sumsByCenter(ConstMatrixView points, std::span<const float> weights,
+                     std::span<const uint32_t> nearest, size_t k);
+
 /// Centers [k, p] laid out for nearest(): dimension by dimension.
 class NearestCenter {
 public:

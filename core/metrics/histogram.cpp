@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/metrics/histogram.cpp"
@@ -57,45 +56,28 @@ namespace {
 constexpr size_t kChunk = 1024;
 }
 
-HistogramFiller::HistogramFiller(double lo, double hi, size_t bins) : edges_(bins + 1) {
+HistogramFiller::HistogramFiller(double lo, double hi, size_t bins) : bins_(equalBins(lo, hi, bins)) {
     histogram_.lo = lo;
     histogram_.hi = hi;
     histogram_.counts.assign(bins, 0);
-    const double width = (hi - lo) / double(bins);
     if (hi > lo) {
-        binsPerUnit_ = std::min(double(bins) / (hi - lo), std::numeric_limits<double>::max());
         // A few roundings of x - lo, of the product and of the edge, each relative to the larger of its
         // terms.
-        margin_ = std::ldexp(std::max(std::fabs(lo), std::fabs(hi)) * binsPerUnit_ + double(bins), -48);
+        margin_ = std::ldexp(std::max(std::fabs(lo), std::fabs(hi)) * bins_.perUnit + double(bins), -48);
     }
-    for (size_t i = 0; i < bins; ++i)
-        edges_[i] = lo + double(i) * width;
-    edges_[bins] = hi;
 }
 
 void HistogramFiller::addOne(float value) {
-    const double lo = histogram_.lo, hi = histogram_.hi, x = value;
-    if (!(x >= lo && x <= hi)) {
-        ++(!std::isfinite(value) ? histogram_.notFinite : x < lo ? histogram_.below : histogram_.above);
-        return;
-    }
-    if (lo == hi) {
-        ++histogram_.counts[0];
-        return;
-    }
-    const size_t last = histogram_.counts.size() - 1;
-    size_t i = size_t(std::min((x - lo) * binsPerUnit_, double(last)));
-    // The product may land one bin beside the edge that the bins are defined by.
-    if (x < edges_[i])
-        --i;
-    else if (x >= edges_[i + 1] && i < last)
-        ++i;
-    ++histogram_.counts[i];
+    const double x = value;
+    if (bins_.holds(x))
+        ++histogram_.counts[bins_.indexOf(x)];
+    else
+        ++(!std::isfinite(value) ? histogram_.notFinite : x < bins_.lo ? histogram_.below : histogram_.above);
 }
 
 void HistogramFiller::add(std::span<const float> values) {
     int32_t index[kChunk];
-    const BinScale scale{histogram_.lo, histogram_.hi, binsPerUnit_, margin_};
+    const BinScale scale{bins_.lo, bins_.hi, bins_.perUnit, margin_};
     for (size_t first = 0; first < values.size(); first += kChunk) {
         const auto part = values.subspan(first, std::min(kChunk, values.size() - first));
         const size_t done = HWY_DYNAMIC_DISPATCH(BinIndices)(part.data(), part.size(), scale, index);

@@ -2,6 +2,7 @@
 // Filling a Histogram block by block.
 #pragma once
 
+#include "core/linalg/elements.h"
 #include "core/metrics/channel_stats.h"
 
 namespace qs {
@@ -19,10 +20,9 @@ private:
     void addOne(float value);
 
     Histogram histogram_;
-    std::vector<double> edges_; ///< [bins + 1]
-    double binsPerUnit_ = 0;
+    EqualBins bins_;
     double margin_ =
-        1; ///< nearer to an edge than this, in bins, the product (x - lo) binsPerUnit_ does not decide
+        1; ///< nearer to an edge than this, in bins, the product (x - lo) bins_.perUnit does not decide
 };
 
 } // namespace qs

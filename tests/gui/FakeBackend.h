@@ -2,7 +2,8 @@
 // A backend that can do nothing, and remembers on which thread it was made and freed.
 #pragma once
 
-#include "core/backend/backend.h"
+#include "core/backend/codes.h"
+#include "core/backend/sums.h"
 
 #include <QThread>
 #include <atomic>
@@ -12,6 +13,7 @@ namespace qs::test {
 struct BackendLog {
     std::atomic<QThread*> madeOn{nullptr}, freedOn{nullptr};
     std::atomic<int> made{0};
+    std::vector<std::string> notes; ///< for the next job; set while none runs
 };
 
 class FakeBackend : public Backend {
@@ -23,6 +25,7 @@ public:
     ~FakeBackend() override { log_->freedOn = QThread::currentThread(); }
     std::string id() const override { return "fake"; }
     std::string description() const override { return "fake backend"; }
+    std::vector<std::string> takeNotes() override { return std::exchange(log_->notes, {}); }
     Result<Tensor> allocate(size_t, size_t) override { return no(); }
     Result<void> upload(ConstMatrixView, Tensor&) override { return no(); }
     Result<void> download(const Tensor&, MatrixView) override { return no(); }
@@ -49,6 +52,19 @@ public:
     Result<MatrixD> upperFactor(MatrixD) override { return no(); }
     Result<void> addProduct(float, MatrixView, ConstMatrixView, ConstMatrixView) override { return no(); }
     Result<void> gptqColumnBlock(const ColumnBlock&) override { return no(); }
+    Result<void> uploadCodes(MatrixViewT<const uint8_t>, CodeTensor&) override { return no(); }
+    Result<void> downloadCodes(const CodeTensor&, MatrixViewT<uint8_t>) override { return no(); }
+    Result<void> roundToGrid(const Tensor&, const CodeGrid&, const CodeGroups&, CodeTensor&,
+                             Tensor*) override {
+        return no();
+    }
+    Result<void> decodeCodes(const CodeTensor&, const CodeGrid&, const CodeGroups&, Tensor&) override {
+        return no();
+    }
+    Result<ColumnSums> columnSums(const Tensor&, std::span<const float>) override { return no(); }
+    Result<ValueCounts> countValues(const Tensor&, double, double, size_t) override { return no(); }
+    Result<KMeansStep> kMeansStep(const Tensor&, const Tensor*, ConstMatrixView) override { return no(); }
+    Result<void> rotateRows(Tensor&, std::span<const float>, const MatrixD&, bool) override { return no(); }
 
 private:
     static Error no() { return Error::unsupported("the fake backend computes nothing"); }

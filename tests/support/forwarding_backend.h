@@ -2,7 +2,8 @@
 // A backend that hands every operation to the CPU's; tests override the one that they watch or hold up.
 #pragma once
 
-#include "core/backend/backend.h"
+#include "core/backend/codes.h"
+#include "core/backend/sums.h"
 
 namespace qs::test {
 
@@ -12,6 +13,7 @@ public:
     std::string id() const override { return m_inner->id(); }
     std::string description() const override { return m_inner->description(); }
     Precision precision() const override { return m_inner->precision(); }
+    std::vector<std::string> takeNotes() override { return m_inner->takeNotes(); }
     Result<Tensor> allocate(size_t r, size_t c) override { return m_inner->allocate(r, c); }
     Result<void> upload(ConstMatrixView from, Tensor& to) override { return m_inner->upload(from, to); }
     Result<void> uploadWeight(ConstMatrixView from, Tensor& to) override {
@@ -57,6 +59,34 @@ public:
     }
     Result<void> gptqColumnBlock(const ColumnBlock& block) override {
         return m_inner->gptqColumnBlock(block);
+    }
+    Result<void> uploadCodes(MatrixViewT<const uint8_t> from, CodeTensor& to) override {
+        return m_inner->uploadCodes(from, to);
+    }
+    Result<void> downloadCodes(const CodeTensor& from, MatrixViewT<uint8_t> to) override {
+        return m_inner->downloadCodes(from, to);
+    }
+    Result<void> roundToGrid(const Tensor& x, const CodeGrid& grid, const CodeGroups& groups,
+                             CodeTensor& codes, Tensor* values) override {
+        return m_inner->roundToGrid(x, grid, groups, codes, values);
+    }
+    Result<void> decodeCodes(const CodeTensor& codes, const CodeGrid& grid, const CodeGroups& groups,
+                             Tensor& values) override {
+        return m_inner->decodeCodes(codes, grid, groups, values);
+    }
+    Result<ColumnSums> columnSums(const Tensor& x, std::span<const float> shift) override {
+        return m_inner->columnSums(x, shift);
+    }
+    Result<ValueCounts> countValues(const Tensor& x, double lo, double hi, size_t bins) override {
+        return m_inner->countValues(x, lo, hi, bins);
+    }
+    Result<KMeansStep> kMeansStep(const Tensor& points, const Tensor* weights,
+                                  ConstMatrixView centers) override {
+        return m_inner->kMeansStep(points, weights, centers);
+    }
+    Result<void> rotateRows(Tensor& x, std::span<const float> signs, const MatrixD& orthogonal,
+                            bool back) override {
+        return m_inner->rotateRows(x, signs, orthogonal, back);
     }
 
 private:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/backend/backend.h"
+#include "core/backend/cpu/codes.h"
 #include "core/backend/cpu/kernels.h"
 #include "core/backend/shapes.h"
 #include "core/linalg/bf16.h"
@@ -21,6 +22,26 @@ struct HostBuffer : DeviceBuffer {
     linalg::MatrixBf16 half; ///< instead of `matrix`: a weight in bfloat16
 };
 
+struct HostCodes : DeviceBuffer {
+    HostCodes(size_t rows, size_t cols) : codes(rows, cols) {}
+    MatrixT<uint8_t> codes;
+};
+
+MatrixViewT<uint8_t> view(const CodeTensor& t) {
+    return {t.buffer ? static_cast<HostCodes*>(t.buffer.get())->codes.data() : nullptr, t.rows, t.cols};
+}
+
+/// Codes of this shape, the old ones where they fit.
+Result<void> makeCodes(size_t rows, size_t cols, CodeTensor& codes) {
+    if (codes.buffer && codes.rows == rows && codes.cols == cols) return {};
+    try {
+        codes = {std::make_shared<HostCodes>(rows, cols), rows, cols};
+    } catch (const std::bad_alloc&) {
+        return Error{ErrorCode::OutOfMemory, fmt::format("no memory for [{}, {}] codes", rows, cols), {}};
+    }
+    return {};
+}
+
 HostBuffer* hostBuffer(const Tensor& t) {
     return static_cast<HostBuffer*>(t.buffer.get());
 }
@@ -32,6 +53,10 @@ bool isBf16(const Tensor& t) {
 MatrixView view(const Tensor& t) {
     assert(!isBf16(t));
     return {t.buffer ? hostBuffer(t)->matrix.data() : nullptr, t.rows, t.cols};
+}
+
+cpu::Groups viewOf(const CodeGroups& g) {
+    return {view(g.scale), view(g.zero), g.groupSize, g.blockRows, g.groupOfColumn};
 }
 
 class CpuBackend final : public Backend {
@@ -242,6 +267,63 @@ public:
     Result<void> gptqColumnBlock(const ColumnBlock& b) override {
         linalg::parallelFor(b.weight.cols, 64,
                             [&](size_t begin, size_t end) { cpu::gptqRows(b, begin, end - begin); });
+        return {};
+    }
+
+    Result<void> uploadCodes(MatrixViewT<const uint8_t> from, CodeTensor& to) override {
+        QS_CHECK(makeCodes(from.rows, from.cols, to));
+        for (size_t r = 0; r < from.rows; ++r)
+            std::copy_n(from.row(r), from.cols, view(to).row(r));
+        return {};
+    }
+
+    Result<void> downloadCodes(const CodeTensor& from, MatrixViewT<uint8_t> to) override {
+        QS_CHECK(shapes::checkCodeCopy("downloadCodes", from, to.rows, to.cols));
+        for (size_t r = 0; r < to.rows; ++r)
+            std::copy_n(view(from).row(r), to.cols, to.row(r));
+        return {};
+    }
+
+    Result<void> roundToGrid(const Tensor& x, const CodeGrid& grid, const CodeGroups& groups,
+                             CodeTensor& codes, Tensor* values) override {
+        QS_CHECK(shapes::checkRound(x, grid, groups, values));
+        QS_CHECK(makeCodes(x.rows, x.cols, codes));
+        if (cpu::roundToGrid(view(x), grid, viewOf(groups), view(codes),
+                             values ? view(*values) : MatrixView()))
+            return {};
+        return shapes::notFinite("roundToGrid", "a value of x");
+    }
+
+    Result<void> decodeCodes(const CodeTensor& codes, const CodeGrid& grid, const CodeGroups& groups,
+                             Tensor& values) override {
+        QS_CHECK(shapes::checkDecode(codes, grid, groups, values));
+        cpu::decodeCodes(view(codes), grid, viewOf(groups), view(values));
+        return {};
+    }
+
+    Result<ColumnSums> columnSums(const Tensor& x, std::span<const float> shift) override {
+        QS_CHECK(shapes::checkShift(x, shift));
+        return cpu::columnSums(view(x), shift);
+    }
+
+    Result<ValueCounts> countValues(const Tensor& x, double lo, double hi, size_t bins) override {
+        QS_CHECK(shapes::checkBins(lo, hi, bins));
+        return cpu::countValues(view(x), lo, hi, bins);
+    }
+
+    Result<KMeansStep> kMeansStep(const Tensor& points, const Tensor* weights,
+                                  ConstMatrixView centers) override {
+        QS_CHECK(shapes::checkKMeans(points, weights, centers));
+        if (!cpu::allFinite(view(points))) return shapes::notFinite("kMeansStep", "a point");
+        const std::span<const float> w =
+            weights ? std::span<const float>(view(*weights).data, points.rows) : std::span<const float>();
+        return cpu::kMeansStep(view(points), w, centers);
+    }
+
+    Result<void> rotateRows(Tensor& x, std::span<const float> signs, const MatrixD& orthogonal,
+                            bool back) override {
+        QS_CHECK(shapes::checkRotation(x, signs, orthogonal));
+        cpu::rotateRows(view(x), signs, orthogonal, back);
         return {};
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/backend/cuda/cuda_backend.h"
 
+#include "core/backend/cuda/codes.h"
 #include "core/backend/cuda/devices.h"
 #include "core/backend/cuda/products.h"
 #include "core/backend/shapes.h"
@@ -27,6 +28,27 @@ DeviceMatrix* matrixOf(const Tensor& t) {
 
 float* data(const Tensor& t) {
     return t.buffer ? matrixOf(t)->memory->as<float>() : nullptr;
+}
+
+struct DeviceCodes : DeviceBuffer {
+    explicit DeviceCodes(std::shared_ptr<Memory> m) : memory(std::move(m)) {}
+    std::shared_ptr<Memory> memory;
+};
+
+Memory* memoryOf(const CodeTensor& t) {
+    return t.buffer ? static_cast<DeviceCodes*>(t.buffer.get())->memory.get() : nullptr;
+}
+
+uint8_t* data(const CodeTensor& t) {
+    return t.buffer ? memoryOf(t)->as<uint8_t>() : nullptr;
+}
+
+DeviceView viewOf(const Tensor& t) {
+    return {data(t), t.rows, t.cols};
+}
+
+GroupTable tableOf(const CodeGroups& g) {
+    return {data(g.scale), data(g.zero), g.scale.rows, g.scale.cols, g};
 }
 
 bool isHalf(const Tensor& t) {
@@ -59,6 +81,7 @@ public:
                            precision_ == Precision::BF16 ? ", bf16" : "");
     }
     Precision precision() const override { return precision_; }
+    std::vector<std::string> takeNotes() override { return device_->takeNotes(); }
 
     Result<Tensor> allocate(size_t rows, size_t cols) override {
         QS_TRY(Tensor t, take(rows, cols, sizeof(float)));
@@ -185,7 +208,7 @@ public:
     Result<void> gatherRows(const Tensor& x, std::span<const uint32_t> rows, Tensor& y) override {
         QS_CHECK(shapes::checkRows("gatherRows", x, rows, y));
         QS_CHECK(begin("gatherRows", {&x, &y}));
-        QS_TRY(const auto list, uploaded(rows));
+        QS_TRY(const auto list, uploaded(*device_, rows));
         return check("gatherRows", cuda::gatherRows(data(x), list->as<uint32_t>(), rows.size(), x.cols,
                                                     data(y), device_->stream()));
     }
@@ -194,8 +217,8 @@ public:
                                const Tensor& y) override {
         QS_CHECK(shapes::checkScaledRows(x, rows, weights, y));
         QS_CHECK(begin("addScaledRows", {&x, &y}));
-        QS_TRY(const auto list, uploaded(rows));
-        QS_TRY(const auto factors, uploaded(weights));
+        QS_TRY(const auto list, uploaded(*device_, rows));
+        QS_TRY(const auto factors, uploaded(*device_, weights));
         return check("addScaledRows", cuda::addScaledRows(data(x), list->as<uint32_t>(), factors->as<float>(),
                                                           data(y), rows.size(), x.cols, device_->stream()));
     }
@@ -229,6 +252,65 @@ public:
         return cuda::gptqColumnBlock(*device_, products_, block);
     }
 
+    Result<void> uploadCodes(MatrixViewT<const uint8_t> from, CodeTensor& to) override {
+        QS_CHECK(makeCodes(from.rows, from.cols, to));
+        return device_->upload(*memoryOf(to), from.rows, from.cols, 1,
+                               [&](size_t row, size_t first, size_t count, void* staging) {
+                                   std::memcpy(staging, from.row(row) + first, count);
+                               });
+    }
+
+    Result<void> downloadCodes(const CodeTensor& from, MatrixViewT<uint8_t> to) override {
+        QS_CHECK(shapes::checkCodeCopy("downloadCodes", from, to.rows, to.cols));
+        QS_CHECK(device_->enter());
+        return device_->download(data(from), to.rows, to.cols, 1,
+                                 [&](size_t row, size_t first, size_t count, const void* staging) {
+                                     std::memcpy(to.row(row) + first, staging, count);
+                                 });
+    }
+
+    Result<void> roundToGrid(const Tensor& x, const CodeGrid& grid, const CodeGroups& groups,
+                             CodeTensor& codes, Tensor* values) override {
+        QS_CHECK(shapes::checkRound(x, grid, groups, values));
+        QS_CHECK(begin("roundToGrid", {&x, &groups.scale, &groups.zero, values}));
+        QS_CHECK(makeCodes(x.rows, x.cols, codes));
+        return cuda::roundToGrid(*device_, viewOf(x), grid, tableOf(groups), data(codes),
+                                 values ? data(*values) : nullptr);
+    }
+
+    Result<void> decodeCodes(const CodeTensor& codes, const CodeGrid& grid, const CodeGroups& groups,
+                             Tensor& values) override {
+        QS_CHECK(shapes::checkDecode(codes, grid, groups, values));
+        QS_CHECK(begin("decodeCodes", {&groups.scale, &groups.zero, &values}));
+        return cuda::decodeCodes(*device_, data(codes), grid, tableOf(groups), viewOf(values));
+    }
+
+    Result<ColumnSums> columnSums(const Tensor& x, std::span<const float> shift) override {
+        QS_CHECK(shapes::checkShift(x, shift));
+        QS_CHECK(begin("columnSums", {&x}));
+        return cuda::columnSums(*device_, viewOf(x), shift);
+    }
+
+    Result<ValueCounts> countValues(const Tensor& x, double lo, double hi, size_t bins) override {
+        QS_CHECK(shapes::checkBins(lo, hi, bins));
+        QS_CHECK(begin("countValues", {&x}));
+        return cuda::countValues(*device_, viewOf(x), lo, hi, bins);
+    }
+
+    Result<KMeansStep> kMeansStep(const Tensor& points, const Tensor* weights,
+                                  ConstMatrixView centers) override {
+        QS_CHECK(shapes::checkKMeans(points, weights, centers));
+        QS_CHECK(begin("kMeansStep", {&points, weights}));
+        return cuda::kMeansStep(*device_, viewOf(points), weights ? data(*weights) : nullptr, centers);
+    }
+
+    Result<void> rotateRows(Tensor& x, std::span<const float> signs, const MatrixD& orthogonal,
+                            bool back) override {
+        QS_CHECK(shapes::checkRotation(x, signs, orthogonal));
+        QS_CHECK(begin("rotateRows", {&x}));
+        return cuda::rotateRows(*device_, viewOf(x), signs, orthogonal, back);
+    }
+
 private:
     Result<void> check(const char* operation, cudaError_t status) {
         return device_->check(status, operation);
@@ -253,14 +335,16 @@ private:
                       cols};
     }
 
-    template<class T>
-    Result<std::shared_ptr<Memory>> uploaded(std::span<const T> values) {
-        QS_TRY(auto memory, device_->take(values.size_bytes()));
-        QS_CHECK(device_->upload(*memory, 1, values.size(), sizeof(T),
-                                 [&](size_t, size_t first, size_t count, void* to) {
-                                     std::memcpy(to, values.data() + first, count * sizeof(T));
-                                 }));
-        return memory;
+    /// Codes of this shape, not initialized; the old memory where it fits.
+    Result<void> makeCodes(size_t rows, size_t cols, CodeTensor& codes) {
+        QS_CHECK(device_->enter());
+        if (codes.buffer && codes.rows == rows && codes.cols == cols) return {};
+        if (cols != 0 && rows > SIZE_MAX / cols)
+            return Error{ErrorCode::OutOfMemory, fmt::format("[{}, {}] codes do not fit", rows, cols), {}};
+        auto memory = device_->take(rows * cols);
+        if (!memory) return memory.takeError().at(fmt::format("[{}, {}] codes", rows, cols));
+        codes = {std::make_shared<DeviceCodes>(std::move(*memory)), rows, cols};
+        return {};
     }
 
     int index_;

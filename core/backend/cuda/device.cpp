@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 namespace qs::cuda {
 
@@ -74,6 +75,12 @@ Result<void> Device::check(cudaError_t status, const char* operation) {
     return Error{ErrorCode::Backend, lost_, fmt::format("cuda:{}", index_)};
 }
 
+std::vector<std::string> Device::takeNotes() {
+    std::vector<std::string> out;
+    if (!shortage_.empty()) out.push_back(std::exchange(shortage_, {}));
+    return out;
+}
+
 std::string Device::memoryText() const {
     size_t free = 0, total = 0;
     cudaMemGetInfo(&free, &total);
@@ -90,6 +97,10 @@ Result<void> Device::allocate(size_t bytes, Block& block) {
     }
     if (status == cudaErrorMemoryAllocation) {
         cudaGetLastError();
+        if (shortage_.empty())
+            shortage_ = fmt::format("cuda:{} had no {:.1f} MiB left ({}): what can be done in smaller pieces "
+                                    "was, and took longer",
+                                    index_, mebibytes(bytes), memoryText());
         return Error{ErrorCode::OutOfMemory,
                      fmt::format("no device memory for {:.1f} MiB: {}", mebibytes(bytes), memoryText()),
                      fmt::format("cuda:{}", index_)};

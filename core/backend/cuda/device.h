@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace qs::cuda {
 
@@ -41,6 +42,9 @@ public:
     /// Error::Backend when a call failed. Such an error is final: what runs after it cannot be trusted, and
     /// the driver answers every later call with it in most cases.
     Result<void> check(cudaError_t status, const char* operation);
+
+    /// For Backend::takeNotes: that memory ran short since the last call.
+    std::vector<std::string> takeNotes();
 
     /// Not initialized. Unused memory of the pool is given back to the driver before Error::OutOfMemory,
     /// which names the sizes.
@@ -76,6 +80,7 @@ private:
 
     int index_;
     std::string name_, lost_;
+    std::string shortage_; ///< the first one since takeNotes(), in words
     cudaStream_t compute_ = nullptr, copy_ = nullptr;
     cudaEvent_t order_ = nullptr; ///< for one stream to wait for the other
     std::multimap<size_t, Block> unused_;

@@ -4,6 +4,7 @@
 // one, so that codes are those of the CPU, but each weight is read once.
 #include "core/backend/cuda/kernels.h"
 #include "core/backend/cuda/launch.cuh"
+#include "core/linalg/elements.h"
 
 namespace qs::cuda {
 
@@ -29,8 +30,8 @@ __global__ void gptqKernel(GptqBlock b) {
         for (int j = 0; j < i; ++j)
             w = fmaf(-u[j], b.error[j * b.rows + row], w);
         const float scale = b.scale[at], zero = b.zero[at];
-        const float code = fminf(fmaxf(rintf(w / scale) + zero, 0.0f), float(b.maxCode));
-        const float value = scale * (code - zero);
+        const float code = uniformCode(w, scale, zero, float(b.maxCode));
+        const float value = uniformValue(code, scale, zero);
         b.codes[at] = uint8_t(code);
         b.dequantized[at] = value;
         b.error[at] = (w - value) / u[i];

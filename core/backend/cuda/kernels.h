@@ -93,4 +93,57 @@ struct GptqBlock {
 };
 cudaError_t gptqColumnBlock(const GptqBlock& b, cudaStream_t stream);
 
+/// *found (device) becomes 1 when one of n values is NaN or infinite, and stays as it is otherwise.
+cudaError_t findNotFinite(const float* x, size_t n, int* found, cudaStream_t stream);
+
+/// See qs::CodeGrid; levels [maxCode + 1] null: the uniform grid.
+struct Grid {
+    const float *levels, *bounds;
+    unsigned maxCode, boundCount, zeroCode;
+};
+/// See qs::CodeGroups; zero null: all 0, groupOfColumn null: column / groupSize.
+struct Groups {
+    const float *scale, *zero;
+    const int32_t* groupOfColumn;
+    size_t scaleRows, groups, groupSize, blockRows;
+};
+/// x, codes, values [rows, cols]; values may be x, or null.
+cudaError_t roundToGrid(const float* x, size_t rows, size_t cols, const Grid& grid, const Groups& groups,
+                        uint8_t* codes, float* values, cudaStream_t stream);
+cudaError_t decodeCodes(const uint8_t* codes, size_t rows, size_t cols, const Grid& grid,
+                        const Groups& groups, float* values, cudaStream_t stream);
+
+/// See qs::ColumnSums.
+struct ColumnSum {
+    double powers[4];
+    unsigned long long notFinite;
+    float min, max;
+};
+/// sums [divideUp(rows, chunk), cols] of `chunk` rows each; the first row of them ends as the sum of all.
+cudaError_t columnSums(const float* x, size_t rows, size_t cols, const float* shift, size_t chunk,
+                       ColumnSum* sums, cudaStream_t stream);
+/// absmax [rows] of the finite values.
+cudaError_t rowAbsmax(const float* x, size_t rows, size_t cols, float* absmax, cudaStream_t stream);
+/// counts [bins + 3] += those of n values; the last three are below, above, not finite. Bins as equalBins().
+cudaError_t countValues(const float* x, size_t n, double lo, double hi, size_t bins,
+                        unsigned long long* counts, cudaStream_t stream);
+
+/// Longest points of assignToCenters.
+constexpr size_t kMostKMeansColumns = 4096;
+/// points [n, p], weights [n] or null, centers [k, p]; nearest, losses [n].
+cudaError_t assignToCenters(const float* points, const float* weights, size_t n, size_t p,
+                            const float* centers, size_t k, uint32_t* nearest, float* losses,
+                            cudaStream_t stream);
+/// sums [k, p + 1].
+cudaError_t sumsByCenter(const float* points, const float* weights, const uint32_t* nearest, size_t n,
+                         size_t p, size_t k, double* sums, cudaStream_t stream);
+
+/// Rows of x [rows, cols] times signs [cols] each; in front of the butterflies, or `after` them: sums and
+/// differences of values that lie cols / power apart, 2 cols / power, and so on. power is one of two.
+cudaError_t hadamardRows(float* x, size_t rows, size_t cols, size_t power, const float* signs, bool after,
+                         cudaStream_t stream);
+/// y = q times every `order` values of x, or q^T times them; n values, q [order, order].
+cudaError_t multiplyBlocks(const float* x, size_t n, const double* q, size_t order, bool transposed, float* y,
+                           cudaStream_t stream);
+
 } // namespace qs::cuda

@@ -2,26 +2,11 @@
 // One block of threads per row. Threads sum in float32, of each other in float64.
 #include "core/backend/cuda/kernels.h"
 #include "core/backend/cuda/launch.cuh"
+#include "core/backend/cuda/reduce.cuh"
 
 namespace qs::cuda {
 
 namespace {
-
-constexpr unsigned kWarp = 32, kMostThreads = 256;
-
-/// The sum of `x` over the block's threads, for each of them; `shared` [kMostThreads / kWarp].
-__device__ double blockSum(float x, double* shared) {
-    double sum = double(x);
-    for (unsigned step = kWarp / 2; step > 0; step /= 2)
-        sum += __shfl_xor_sync(0xffffffffu, sum, int(step));
-    __syncthreads(); // the last use of `shared` is over
-    if (threadIdx.x % kWarp == 0) shared[threadIdx.x / kWarp] = sum;
-    __syncthreads();
-    sum = 0;
-    for (unsigned w = 0; w < blockDim.x / kWarp; ++w)
-        sum += shared[w];
-    return sum;
-}
 
 __global__ void rmsNormKernel(const float* x, const float* gain, size_t cols, size_t gainRows, double eps,
                               float* y) {
@@ -31,7 +16,7 @@ __global__ void rmsNormKernel(const float* x, const float* gain, size_t cols, si
     float squares = 0;
     for (size_t i = threadIdx.x; i < cols; i += blockDim.x)
         squares = fmaf(in[i], in[i], squares);
-    const float scale = float(1.0 / sqrt(blockSum(squares, shared) / double(cols) + eps));
+    const float scale = float(1.0 / sqrt(blockSum(double(squares), shared) / double(cols) + eps));
     for (size_t i = threadIdx.x; i < cols; i += blockDim.x)
         y[row * cols + i] = in[i] * scale * g[i];
 }
@@ -44,10 +29,10 @@ __global__ void layerNormKernel(const float* x, const float* gain, const float* 
     float sum = 0, squares = 0;
     for (size_t i = threadIdx.x; i < cols; i += blockDim.x)
         sum += in[i];
-    const float mean = float(blockSum(sum, shared) / double(cols));
+    const float mean = float(blockSum(double(sum), shared) / double(cols));
     for (size_t i = threadIdx.x; i < cols; i += blockDim.x)
         squares = fmaf(in[i] - mean, in[i] - mean, squares);
-    const float scale = float(1.0 / sqrt(blockSum(squares, shared) / double(cols) + eps));
+    const float scale = float(1.0 / sqrt(blockSum(double(squares), shared) / double(cols) + eps));
     for (size_t i = threadIdx.x; i < cols; i += blockDim.x)
         y[row * cols + i] = fmaf((in[i] - mean) * scale, gain[at + i], bias[at + i]);
 }

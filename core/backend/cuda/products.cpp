@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/backend/cuda/products.h"
 
+#include "core/backend/cuda/tiles.h"
+
 #include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
@@ -51,16 +53,6 @@ Result<std::shared_ptr<Memory>> Products::halves(const float* x, size_t count) {
 }
 
 namespace {
-
-/// Runs attempt(size), and again with half the size while memory is short, down to `least`.
-template<class Attempt>
-Result<void> withSmallerTiles(size_t size, size_t least, const Attempt& attempt) {
-    for (;;) {
-        Result<void> r = attempt(size);
-        if (r || r.error().code != ErrorCode::OutOfMemory || size <= least) return r;
-        size = std::max(least, size / 2);
-    }
-}
 
 /// x [rows, cols] in device memory, and its bfloat16 values or null.
 struct Samples {

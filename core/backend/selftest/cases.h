@@ -24,5 +24,7 @@ Result<double> distance(Backend& backend, const Tensor& t, const MatrixD& expect
 void addProducts(Cases& cases, Precision precision); ///< linear, Sigma, factor, GPTQ
 void addRowOperations(Cases& cases);                 ///< norms, activations, rows
 void addAttention(Cases& cases);                     ///< rotary embedding, attention
+void addCodes(Cases& cases);                         ///< rounding to grids and back, rotations
+void addSums(Cases& cases);                          ///< sums by column, counts, k-means
 
 } // namespace qs::selftest

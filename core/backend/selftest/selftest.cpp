@@ -71,6 +71,8 @@ std::vector<SelftestCase> selftestCases(Precision precision) {
     selftest::addProducts(cases, precision);
     selftest::addRowOperations(cases);
     selftest::addAttention(cases);
+    selftest::addCodes(cases);
+    selftest::addSums(cases);
     return cases;
 }
 

@@ -10,8 +10,8 @@
 //   both ends are exact                                   [SmoothQuant] minmax      lo, hi without 0; s =
 //   max((hi - lo) / maxq, 1e-5); z = clamp(round(-lo / s), 0, maxq)                   [AWQ]
 #include "core/codec/bits_param.h"
-#include "core/codec/grid_kernels.h"
 #include "core/codec/level_codec.h"
+#include "core/linalg/grid_kernels.h"
 
 #include <algorithm>
 #include <cmath>

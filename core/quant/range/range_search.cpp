@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/quant/range/range_search.h"
 
-#include "core/codec/grid_kernels.h"
+#include "core/linalg/grid_kernels.h"
 #include "core/linalg/parallel.h"
 
 #include <algorithm>

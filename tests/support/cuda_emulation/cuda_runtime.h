@@ -46,6 +46,14 @@ inline void __syncthreads() {
     qs::emulation::syncBlock();
 }
 
+// Only one thread runs at a time.
+template<class T>
+T atomicAdd(T* to, T value) {
+    const T before = *to;
+    *to += value;
+    return before;
+}
+
 template<class T>
 T __shfl_xor_sync(unsigned, T value, int laneMask) {
     static_assert(sizeof(T) <= sizeof(uint64_t));

@@ -317,7 +317,8 @@ cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
-    if (!onDevice(kind == cudaMemcpyHostToDevice ? to : from, bytes)) return answer(cudaErrorInvalidValue);
+    if (kind != cudaMemcpyHostToDevice && !onDevice(from, bytes)) return answer(cudaErrorInvalidValue);
+    if (kind != cudaMemcpyDeviceToHost && !onDevice(to, bytes)) return answer(cudaErrorInvalidValue);
     const cudaError_t e = enqueue(stream, [=] { std::memcpy(to, from, bytes); });
     if (e == cudaSuccess && kind == cudaMemcpyHostToDevice && machine().eagerUploads)
         stream->runTo(stream->end());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/codec/grid_kernels.h"
+#include "core/linalg/grid_kernels.h"
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "core/codec/grid_kernels.cpp"
+#define HWY_TARGET_INCLUDE "core/linalg/grid_kernels.cpp"
 #include <hwy/foreach_target.h> // compiles this file once per instruction set
 
 #include <algorithm>
