@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "app/cli/backend_notes.h"
 #include "app/cli/compared_runs.h"
 #include "app/cli/resources.h"
 #include "app/cli/text.h"
@@ -95,6 +96,7 @@ std::string worstText(const ReportRun& r, const Tokenizer& tokenizer) {
 
 Result<void> runCompare(Session& session, const CompareCommand& o) {
     QS_TRY(const auto backend, o.backend.make());
+    const BackendNotes notes(*backend, session.console);
     QS_TRY(const ComparedRuns all, measureRuns(o.runs, o.reference, o.tokens, *backend, session.job));
     const ReportRun& other = all.runs[referenceOf(all.runs)];
     Table table({{""},
@@ -135,6 +137,7 @@ Result<void> runCompare(Session& session, const CompareCommand& o) {
 Result<void> runReport(Session& session, const ReportCommand& o) {
     QS_TRY(const Subject model, openComputable(o.model));
     QS_TRY(const auto backend, o.backend.make());
+    const BackendNotes notes(*backend, session.console);
     QS_TRY(ComparedRuns all, measureRuns(o.runs, o.model, o.tokens, *backend, session.job.part(0, 0.95)));
     ReportInput input;
     input.model = all.model;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "app/cli/backend_notes.h"
 #include "app/cli/command.h"
 #include "app/cli/evaluate_report.h"
 #include "app/cli/resources.h"
@@ -29,6 +30,7 @@ Result<void> runEvaluate(Session& session, const EvaluateCommand& o) {
     }
     QS_TRY(const TokenInput input, TokenInput::load(o.tokens, *subject.model));
     QS_TRY(const auto backend, o.backend.make());
+    const BackendNotes notes(*backend, session.console);
     EvaluateOptions options;
     if (!o.cache.empty()) {
         QS_TRY(options.cache, hiddenCacheFor(*subject.model, o.cache));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "app/cli/backend_notes.h"
 #include "app/cli/inspect_hdf5.h"
 #include "app/cli/quantize_steps.h"
 #include "app/cli/resources.h"
@@ -53,6 +54,7 @@ Result<void> calibrateOnActivations(Session& session, const CalibrateCommand& o)
     QS_TRY(auto file, openHdf5(o.activations, o.map));
     QS_TRY(const auto dump, ActivationDump::open(std::move(file)));
     QS_TRY(const auto backend, o.backend.make());
+    const BackendNotes notes(*backend, session.console);
     CalibrateOptions options;
     options.seed = o.seed;
     QS_TRY(const DumpCalibration made,
@@ -83,6 +85,7 @@ Result<void> runCalibrate(Session& session, const CalibrateCommand& o) {
     QS_CHECK(model->requireForward());
     QS_TRY(const TokenInput input, TokenInput::load(o.tokens, *model));
     QS_TRY(const auto backend, o.backend.make());
+    const BackendNotes notes(*backend, session.console);
     CalibrateOptions options;
     options.source = input.source;
     options.seed = o.seed;
@@ -240,6 +243,7 @@ Result<void> runQuantize(Session& session, const QuantizeCommand& o) {
     request.tokens = o.tokens;
     request.output = o.output;
     QS_TRY(const auto backend, o.backend.make());
+    const BackendNotes notes(*backend, session.console);
     QS_TRY(const QuantizeOutcome outcome, quantizeSteps(request, *backend, session.console, session.job));
     session.console.text(outcomeText(outcome));
     session.console.result(outcomeJson(outcome));

@@ -63,7 +63,7 @@ QString JobHandle::message() const {
     case JobState::Cancelled:
         return phase.isEmpty() ? QString() : tr("Stopped at: %1").arg(phase);
     case JobState::Done:
-        return {};
+        return notes().join(QStringLiteral("; "));
     case JobState::Queued:
     case JobState::Running:
         break;
@@ -86,7 +86,17 @@ QString JobHandle::report() const {
               << tr("Message: %1").arg(QString::fromStdString(e.message));
         if (!e.where.empty()) lines << tr("Where: %1").arg(QString::fromStdString(e.where));
     }
+    for (const QString& note : notes())
+        lines << tr("Note: %1").arg(note);
     return lines.join(QLatin1Char('\n'));
+}
+
+QStringList JobHandle::notes() const {
+    QStringList out;
+    if (isEnded())
+        for (const std::string& note : m_record->notes())
+            out << QString::fromStdString(note);
+    return out;
 }
 
 JobHandle* JobHandle::then(QObject* context, OutcomeCallback callback) {

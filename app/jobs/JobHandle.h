@@ -40,7 +40,7 @@ public:
     double secondsRunning() const;
     QDateTime started() const { return m_started; }
     QDateTime finished() const { return m_finished; }
-    /// One line: phase while running, the error when failed.
+    /// One line: phase while running, the error when failed, what the backend had to say when done.
     QString message() const;
     /// Everything known, for "Copy report".
     QString report() const;
@@ -69,6 +69,8 @@ private:
     friend class JobLane;
     JobHandle(QString tag, QString title, bool listed, std::shared_ptr<JobRecord> record, QObject* parent);
     void markStarted();
+    /// Of an ended job.
+    QStringList notes() const;
     void refresh();
     void deliverPartials();
     void finish(Outcome outcome);

@@ -41,6 +41,7 @@ Outcome JobRecord::execute(Backend* backend, const Error* unavailable) {
     }
     // What the body captured (models, calibrations) is let go on this thread, not on the window's.
     m_body = nullptr;
+    if (backend) m_notes = backend->takeNotes();
     m_phase.store(Phase::Ended);
     return outcome;
 }

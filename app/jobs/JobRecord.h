@@ -49,6 +49,8 @@ public:
     bool begin();
     /// Worker, after begin(): runs the body, or fails with `unavailable` when given. Never throws.
     Outcome execute(Backend* backend, const Error* unavailable = nullptr);
+    /// Window, once ended: what the backend has to say about the job (Backend::takeNotes).
+    const std::vector<std::string>& notes() const { return m_notes; }
     /// Window: true when the job was still waiting and now never starts.
     bool withdraw();
     void requestStop() { m_stop.request_stop(); }
@@ -67,6 +69,7 @@ private:
     Progress m_progress;
     quint64 m_progressVersion = 0;
     std::vector<Payload> m_partials;
+    std::vector<std::string> m_notes;
 };
 
 } // namespace qs::app

@@ -179,7 +179,7 @@ Result<void> checkBins(double lo, double hi, size_t bins) {
 
 Result<void> checkKMeans(const Tensor& points, const Tensor* weights, ConstMatrixView centers) {
     if (points.cols == 0 || points.cols > kMostDimensions || centers.cols != points.cols ||
-        centers.rows == 0 || centers.rows > UINT32_MAX)
+        centers.rows == 0 || centers.rows > INT32_MAX)
         return error("kMeansStep",
                      fmt::format("points [n, p], centers [k, p], 1 <= p <= {}", kMostDimensions),
                      text(points) + fmt::format("[{}, {}]", centers.rows, centers.cols));

@@ -4,6 +4,7 @@
 #include "core/model/rope_table.h"
 
 #include <fmt/format.h>
+#include <set>
 
 namespace qs {
 
@@ -32,6 +33,52 @@ Result<void> sublayer(const DeviceBlock::Norms& norms, bool residualFromNorm, Te
     if (norms.after.kind != NormSpec::Kind::None) QS_CHECK(norms.after.apply(be, hidden, hidden));
     return {};
 }
+
+/// One block over rows of a store. Where memory is short they go in halves, down to one window; sites that
+/// were shown all of the rows before it ran out are not shown their halves.
+class BlockRows {
+public:
+    BlockRows(Forward& forward, size_t index, const DeviceBlock& block, const SiteHook& hook, bool keepInputs)
+        : forward_(forward), index_(index), block_(block), hook_(hook), keepInputs_(keepInputs) {}
+
+    /// `divisible`: whether halves will do. `most` becomes the rows of a half where they had to.
+    Result<void> run(MatrixView rows, bool divisible, size_t& most,
+                     const std::set<std::string>& before = {}) {
+        std::set<std::string> shown = before;
+        bool refused = false;
+        const SiteHook once = [&](const std::string& site, const Tensor& x) -> Result<void> {
+            if (before.count(site) > 0) return {};
+            Result<void> r = hook_(site, x);
+            if (r)
+                shown.insert(site);
+            else
+                refused = true; // half of what it adds up may be there
+            return r;
+        };
+        Result<void> r = runOnce(rows, hook_ ? once : hook_);
+        const size_t window = forward_.windowLength(), half = rows.rows / window / 2 * window;
+        if (r || r.error().code != ErrorCode::OutOfMemory || !divisible || refused || half == 0) return r;
+        x_ = {};
+        most = std::min(most, rows.rows - half);
+        QS_CHECK(run(rows.block(0, half, 0, rows.cols), divisible, most, shown));
+        return run(rows.block(half, rows.rows - half, 0, rows.cols), divisible, most, shown);
+    }
+
+private:
+    Result<void> runOnce(MatrixView rows, const SiteHook& hook) {
+        Backend& be = forward_.backend();
+        QS_CHECK(be.upload(rows, x_));
+        QS_CHECK(forward_.runBlock(index_, block_, x_, hook));
+        return keepInputs_ ? Result<void>() : be.download(x_, rows);
+    }
+
+    Forward& forward_;
+    size_t index_;
+    const DeviceBlock& block_;
+    const SiteHook& hook_;
+    bool keepInputs_;
+    Tensor x_;
+};
 
 } // namespace
 
@@ -114,16 +161,16 @@ Result<void> Forward::runBlock(size_t index, const DeviceBlock& block, Tensor& h
 
 Result<void> Forward::runBlock(size_t index, const DeviceBlock& block, ActivationStore& hidden,
                                const SiteHook& hook, bool keepInputs, const JobContext& job) {
-    const size_t total = hidden.rowCount(), batch = batchRows(total);
-    Tensor x;
-    for (size_t first = 0; first < total; first += batch) {
+    const size_t total = hidden.rowCount();
+    const bool watched = watch_.attention || watch_.output || watch_.residual; // they take each row once
+    size_t batch = batchRows(total);
+    BlockRows part(*this, index, block, hook, keepInputs);
+    for (size_t first = 0, count = 0; first < total; first += count) {
         QS_CHECK(job.checkpoint());
-        const MatrixView rows = hidden.rows(first, std::min(batch, total - first));
-        QS_CHECK(backend_->upload(rows, x));
-        QS_CHECK(runBlock(index, block, x, hook));
-        if (!keepInputs) QS_CHECK(backend_->download(x, rows));
+        count = std::min(batch, total - first);
+        QS_CHECK(part.run(hidden.rows(first, count), !watched, batch));
         job.report(fmt::format("Forward, block {} of {}", index + 1, spec_->blocks.size()),
-                   double(first + rows.rows), double(total));
+                   double(first + count), double(total));
     }
     return {};
 }

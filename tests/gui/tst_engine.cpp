@@ -46,6 +46,20 @@ private slots:
         QCOMPARE(m_engine->backendDescription(), QString("fake backend"));
     }
 
+    // That memory ran short, for one; said with the job that it happened in.
+    void whatTheBackendHasToSayStandsInTheReport() {
+        m_log.notes = {"cuda:0 had no 12.0 MiB left"};
+        const auto body = [](const JobScope&) -> Outcome { return Payload(); };
+        auto* first = m_engine->post({"", "Short"}, body);
+        QVERIFY(waitEnded(first));
+        QCOMPARE(first->message(), QString("cuda:0 had no 12.0 MiB left"));
+        QVERIFY(first->report().endsWith("Note: cuda:0 had no 12.0 MiB left"));
+        auto* second = m_engine->post({"", "Enough"}, body);
+        QVERIFY(waitEnded(second));
+        QVERIFY(second->message().isEmpty());
+        QVERIFY(!second->report().contains("Note:"));
+    }
+
     void backendLivesOnTheEngineThread() {
         m_engine.reset();
         BackendLog log;

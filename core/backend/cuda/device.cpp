@@ -67,12 +67,25 @@ Result<void> Device::enter() {
 
 Result<void> Device::check(cudaError_t status, const char* operation) {
     if (status == cudaSuccess && lost_.empty()) return {};
+    if (status == cudaErrorMemoryAllocation && lost_.empty()) {
+        cudaGetLastError(); // it does not stick
+        trim();
+        return noMemory(fmt::format("[{}] no memory for the operation itself", operation));
+    }
     if (lost_.empty()) {
         cudaGetLastError();
         lost_ = fmt::format("[{}] the device failed: {} ({})", operation, cudaGetErrorString(status),
                             cudaGetErrorName(status));
     }
     return Error{ErrorCode::Backend, lost_, fmt::format("cuda:{}", index_)};
+}
+
+Error Device::noMemory(const std::string& what) {
+    const Error e{ErrorCode::OutOfMemory, fmt::format("{}: {}", what, memoryText()),
+                  fmt::format("cuda:{}", index_)};
+    if (shortage_.empty())
+        shortage_ = e.describe() + "; what can be done in smaller pieces was, and took longer";
+    return e;
 }
 
 std::vector<std::string> Device::takeNotes() {
@@ -97,13 +110,7 @@ Result<void> Device::allocate(size_t bytes, Block& block) {
     }
     if (status == cudaErrorMemoryAllocation) {
         cudaGetLastError();
-        if (shortage_.empty())
-            shortage_ = fmt::format("cuda:{} had no {:.1f} MiB left ({}): what can be done in smaller pieces "
-                                    "was, and took longer",
-                                    index_, mebibytes(bytes), memoryText());
-        return Error{ErrorCode::OutOfMemory,
-                     fmt::format("no device memory for {:.1f} MiB: {}", mebibytes(bytes), memoryText()),
-                     fmt::format("cuda:{}", index_)};
+        return noMemory(fmt::format("no device memory for {:.1f} MiB", mebibytes(bytes)));
     }
     QS_CHECK(check(status, "allocate"));
     block.bytes = bytes;

@@ -39,8 +39,9 @@ public:
     /// To be called before anything else is done: makes this the thread's device. Error::Backend when the
     /// device was lost.
     Result<void> enter();
-    /// Error::Backend when a call failed. Such an error is final: what runs after it cannot be trusted, and
-    /// the driver answers every later call with it in most cases.
+    /// Error::OutOfMemory when a call found no memory, as a kernel that is loaded at its first launch may:
+    /// nothing was done then. Error::Backend when it failed otherwise. Such an error is final: what runs
+    /// after it cannot be trusted, and the driver answers every later call with it in most cases.
     Result<void> check(cudaError_t status, const char* operation);
 
     /// For Backend::takeNotes: that memory ran short since the last call.
@@ -76,6 +77,8 @@ private:
     void give(Block block);
     void trim();
     std::string memoryText() const;
+    /// "what: how much there is", and noted.
+    Error noMemory(const std::string& what);
     Result<Staging*> nextStaging();
 
     int index_;

@@ -23,15 +23,19 @@ __device__ void butterflies(float* row, size_t power, size_t rest, size_t half) 
     for (size_t u = threadIdx.x; u < power / Radix * rest; u += kThreads) {
         float* at = row + u / span * span * Radix + u % span;
         float v[Radix];
+#pragma unroll
         for (int i = 0; i < Radix; ++i)
             v[i] = at[size_t(i) * span];
+#pragma unroll
         for (int step = 1; step < Radix; step *= 2)
+#pragma unroll
             for (int i = 0; i < Radix; ++i)
                 if ((i & step) == 0) {
                     const float a = v[i], b = v[i + step];
                     v[i] = a + b;
                     v[i + step] = a - b;
                 }
+#pragma unroll
         for (int i = 0; i < Radix; ++i)
             at[size_t(i) * span] = v[i];
     }

@@ -75,6 +75,7 @@ struct Machine {
     size_t usedBytes = 0, allocations = 0, launches = 0;
     bool eagerUploads = false;     ///< copies to the device run at once, ahead of enqueued kernels
     bool reversedThreads = false;  ///< the last thread of a block runs first
+    size_t refusedLaunches = 0;    ///< so many launches find no memory for the kernel itself
     long launchesBeforeFault = -1; ///< then the device is lost; -1: never
     cudaError_t fault = cudaSuccess;
 };

@@ -206,6 +206,10 @@ cudaError_t launch(dim3 grid, dim3 block, cudaStream_t stream, std::function<voi
     if (threads == 0 || threads > 1024 || block.y != 1 || block.z != 1 || grid.x == 0 || grid.y == 0 ||
         grid.z != 1 || grid.x > 0x7fffffffu || grid.y > 0xffffu)
         return answer(cudaErrorInvalidConfiguration);
+    if (m.refusedLaunches > 0) {
+        --m.refusedLaunches;
+        return answer(cudaErrorMemoryAllocation);
+    }
     ++m.launches;
     if (m.launchesBeforeFault >= 0 && m.launchesBeforeFault-- == 0) m.fault = cudaErrorIllegalAddress;
     return enqueue(stream, [=] {

@@ -6,11 +6,13 @@
 #include "core/backend/selftest/cases.h"
 #include "core/backend/sums.h"
 #include "core/codec/level_codec.h"
+#include "core/model/forward.h"
+#include "core/model/model.h"
 #include "tests/support/cuda_emulation/cuda_runtime_api.h"
 #include "tests/support/qs_test.h"
+#include "tests/support/small_model.h"
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 using namespace qs;
 using emulation::machine;
@@ -70,10 +72,47 @@ QuantizedTensor fitted(const Codec& codec, const Matrix& w) {
     return q;
 }
 
+/// Scratch and a model of two blocks.
+struct Llama {
+    QTemporaryDir folder;
+    std::shared_ptr<const Model> model;
+    Llama() {
+        const auto dir = std::filesystem::path(folder.path().toStdString());
+        const test::SmallModelShape shape;
+        if (auto r = test::writeSmallModel(dir, shape, test::smallConfig(shape)); !r)
+            qFatal("%s", r.error().describe().c_str());
+        model = taken(openModel(dir));
+    }
+};
+
 } // namespace
 
 class CudaCodes : public QObject {
     Q_OBJECT
+
+    /// A pass of the first block over 32 windows; what the hook saw, by site.
+    static Result<std::map<std::string, std::vector<float>>> pass(const Llama& llama, Backend& backend,
+                                                                  Matrix& hidden, size_t memory) {
+        std::map<std::string, std::vector<float>> seen;
+        const SiteHook hook = [&](const std::string& site, const Tensor& x) -> Result<void> {
+            Matrix storage;
+            QS_TRY(const ConstMatrixView host, backend.hostView(x, storage));
+            for (size_t r = 0; r < host.rows; ++r)
+                seen[site].insert(seen[site].end(), host.row(r), host.row(r) + host.cols);
+            return {};
+        };
+        QS_TRY(Forward forward, Forward::create(llama.model->spec(), backend, 64));
+        QS_TRY(const DeviceBlock block, forward.loadBlock(0, *modelWeights(*llama.model)));
+        QS_TRY(ActivationStore store, ActivationStore::create(hidden.rows(), hidden.cols(), SIZE_MAX));
+        std::copy_n(hidden.data(), hidden.size(), store.rows(0, hidden.rows()).data);
+        machine().memoryBytes = memory;
+        const auto r = forward.runBlock(0, block, store, hook, false, {});
+        machine().memoryBytes = size_t(1) << 30;
+        if (!r) return r.error();
+        std::copy_n(store.rows(0, hidden.rows()).data, hidden.size(), hidden.data());
+        return seen;
+    }
+
 private slots:
     void init() {
         const size_t used = machine().usedBytes;
@@ -225,8 +264,63 @@ private slots:
         QVERIFY(std::equal(got.data(), got.data() + got.size(), expected.data()));
         const auto notes = backend->takeNotes();
         QCOMPARE(notes.size(), size_t(1));
-        QVERIFY2(notes[0].find("cuda:0 had no 12.0 MiB left") == 0, notes[0].c_str());
+        QVERIFY2(notes[0].find("cuda:0: no device memory for 12.0 MiB") == 0, notes[0].c_str());
         QVERIFY(backend->takeNotes().empty());
+    }
+    // A batch that does not fit goes in halves; every token is shown to the hook once, in order.
+    void aBatchGoesInHalves() {
+        const Llama llama;
+        const Matrix start = randomMatrix(2048 + 640, 32, 99);
+        Matrix whole = start.clone(), pieces = start.clone(), never = start.clone();
+        const auto expected = pass(llama, *device(), whole, size_t(1) << 30);
+        QS_VERIFY_OK(expected);
+        QCOMPARE(expected->size(), size_t(4));
+        for (const size_t kib : {1700, 1100, 700}) {
+            std::copy_n(start.data(), start.size(), pieces.data());
+            const auto backend = device();
+            const auto got = pass(llama, *backend, pieces, kib * 1024);
+            QS_VERIFY_OK(got);
+            QCOMPARE(backend->takeNotes().size(), size_t(1));
+            QVERIFY(*got == *expected);
+            QVERIFY(std::equal(pieces.data(), pieces.data() + pieces.size(), whole.data()));
+        }
+        // Not even one window.
+        const auto none = pass(llama, *device(), never, 50 * 1024);
+        QVERIFY(!none);
+        QCOMPARE(int(none.error().code), int(ErrorCode::OutOfMemory));
+    }
+    // What a hook has begun cannot be done again.
+    void aHookWithoutMemoryIsNotAskedAgain() {
+        const Llama llama;
+        const auto backend = device();
+        Forward forward = taken(Forward::create(llama.model->spec(), *backend, 64));
+        const DeviceBlock block = taken(forward.loadBlock(0, *modelWeights(*llama.model)));
+        ActivationStore store = taken(ActivationStore::create(256, 32, SIZE_MAX));
+        int calls = 0;
+        const SiteHook hook = [&](const std::string&, const Tensor&) -> Result<void> {
+            ++calls;
+            return Error{ErrorCode::OutOfMemory, "the hook's own", {}};
+        };
+        const auto r = forward.runBlock(0, block, store, hook, true, {});
+        QVERIFY(!r);
+        QCOMPARE(r.error().message, std::string("the hook's own"));
+        QCOMPARE(calls, 1);
+    }
+    // Kernels are loaded at their first launch; where memory is full that fails, and the device goes on.
+    void aKernelThatFindsNoMemory() {
+        const auto backend = device();
+        const Matrix x = randomMatrix(3, 8, 101);
+        Tensor t = taken(selftest::up(*backend, x));
+        machine().refusedLaunches = 1;
+        const auto r = backend->softCap(t, 30);
+        QVERIFY(!r);
+        QCOMPARE(int(r.error().code), int(ErrorCode::OutOfMemory));
+        QVERIFY(r.error().describe().find("[softCap] no memory for the operation itself: 1024 of 1024 MiB") !=
+                std::string::npos);
+        QCOMPARE(backend->takeNotes().size(), size_t(1));
+        const Matrix same = taken(selftest::down(*backend, t));
+        QVERIFY(std::equal(x.data(), x.data() + x.size(), same.data()));
+        QS_VERIFY_OK(backend->softCap(t, 30));
     }
     void aLostDeviceIsAnError() {
         const auto backend = device();
