@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The calibration file, HDF5 (see hdf5/h5_file.h for what every such file has in common):
-//   attributes of /   schema = "quantoscope-calibration", schema_version = 1, model_fingerprint,
+//   attributes of /   schema = "quantoscope-calibration", schema_version = 2, model_fingerprint,
 //                     tokenizer_fingerprint ("" without one), fingerprint, source, seed (int64, the bits of
 //                     the uint64), created_utc, app_version, site_count; activations when it was made from a
 //                     dump (activation_dump.h); precision when it is not "f32"
@@ -10,12 +10,15 @@
 //     stats           float32 [9, channels], rows as its attribute "rows" says: min, max, absmax, mean,
 //     stddev,
 //                     kurtosis, p50, p99, p999
-//     sigma           float64 [channels, channels], sum over tokens of x x^T
+//     sigma           float64 [channels (channels + 1) / 2], sum over tokens of x x^T: the upper triangle,
+//     row
+//                     by row. In version 1 the whole matrix, [channels, channels]
 //     sample          float32 [n, channels], n <= 64
 #include "core/calibrate/calibration.h"
 
 #include "core/base/npy.h"
 #include "core/hdf5/h5_file.h"
+#include "core/linalg/second_moment.h"
 
 #include <cmath>
 #include <fmt/format.h>
@@ -29,7 +32,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kSchema = "quantoscope-calibration";
-constexpr int64_t kSchemaVersion = 1;
+constexpr int64_t kSchemaVersion = 2;
+/// What fingerprints are made with: the content that they name has not changed since.
+constexpr int kFingerprintVersion = 1;
 constexpr size_t kMaxChannels = size_t(1) << 20;
 constexpr size_t kMaxSites = size_t(1) << 16;
 constexpr size_t kMaxSampleRows = 64;
@@ -91,6 +96,25 @@ Result<void> checkRecord(const SiteRecord& r, const MatrixD& sigma) {
     return checkSigma(sigma);
 }
 
+std::vector<double> upperTriangle(const MatrixD& m) {
+    std::vector<double> out;
+    out.reserve(m.rows() * (m.rows() + 1) / 2);
+    for (size_t r = 0; r < m.rows(); ++r)
+        out.insert(out.end(), m.row(r) + r, m.row(r) + m.cols());
+    return out;
+}
+
+MatrixD fromUpperTriangle(std::span<const double> triangle, size_t n) {
+    MatrixD m(n, n);
+    const double* row = triangle.data();
+    for (size_t r = 0; r < n; ++r) {
+        std::copy_n(row, n - r, m.row(r) + r);
+        row += n - r;
+    }
+    linalg::mirrorUpper(m.view());
+    return m;
+}
+
 class Writer final : public CalibrationWriter {
 public:
     explicit Writer(std::unique_ptr<H5Writer> file) : file_(std::move(file)) {}
@@ -139,7 +163,8 @@ public:
         QS_CHECK(file_->array<float>(group + "/sample", r.sample.span(), {r.sample.rows(), r.channels},
                                      H5Filter::Compress));
         // Mantissas of sums are noise: compressing them costs time and saves a few percent.
-        return file_->matrix(group + "/sigma", sigma, H5Filter::Checksum);
+        const std::vector<double> triangle = upperTriangle(sigma);
+        return file_->array<double>(group + "/sigma", triangle, {triangle.size()}, H5Filter::Checksum);
     }
 
     Result<void> commit() override {
@@ -158,9 +183,9 @@ Result<void> checkSchema(const H5Reader& file) {
     if (schema != kSchema)
         return Error::corrupt(fmt::format("schema is '{}', expected '{}'", schema, kSchema), where);
     QS_TRY(const int64_t version, file.intAttribute("/", "schema_version", 1, 1 << 20));
-    if (version != kSchemaVersion)
+    if (version > kSchemaVersion)
         return Error::unsupported(
-            fmt::format("schema version {}, this program reads {}", version, kSchemaVersion), where);
+            fmt::format("schema version {}, this program reads 1 to {}", version, kSchemaVersion), where);
     return {};
 }
 
@@ -216,8 +241,11 @@ Result<void> readSiteArrays(const H5Reader& file, const std::string& group, Site
     // Read on demand; that it is there and has its shape is known from the start.
     QS_TRY(const H5Type type, file.type(group + "/sigma"));
     QS_TRY(const H5Shape sigma, file.shape(group + "/sigma"));
-    if (type != H5Type::F64 || sigma != H5Shape{r.channels, r.channels})
-        return Error::corrupt(fmt::format("sigma must be float64 [{0}, {0}]", r.channels), where);
+    const uint64_t n = r.channels;
+    if (type != H5Type::F64 || (sigma != H5Shape{n * (n + 1) / 2} && sigma != H5Shape{n, n}))
+        return Error::corrupt(
+            fmt::format("sigma must be float64 [{}], or [{}, {}] in older files", n * (n + 1) / 2, n, n),
+            where);
     return {};
 }
 
@@ -307,15 +335,16 @@ std::string calibrationFingerprint(const CalibrationInfo& info, const TokenWindo
     if (info.activations.empty())
         return calibrationFingerprint(tokens, info.modelFingerprint, info.tokenizerFingerprint,
                                       info.precision);
-    return sha256Hex(fmt::format("{} {}\nmodel {}\ntokenizer {}\nactivations {}\n", kSchema, kSchemaVersion,
-                                 info.modelFingerprint, info.tokenizerFingerprint, info.activations));
+    return sha256Hex(fmt::format("{} {}\nmodel {}\ntokenizer {}\nactivations {}\n", kSchema,
+                                 kFingerprintVersion, info.modelFingerprint, info.tokenizerFingerprint,
+                                 info.activations));
 }
 
 std::string calibrationFingerprint(const TokenWindows& tokens, const std::string& model,
                                    const std::string& tokenizer, Precision precision) {
     Sha256 hash;
-    hash.update(fmt::format("{} {}\nmodel {}\ntokenizer {}\ntokens int32 [{}, {}]\n", kSchema, kSchemaVersion,
-                            model, tokenizer, tokens.rows(), tokens.cols()));
+    hash.update(fmt::format("{} {}\nmodel {}\ntokenizer {}\ntokens int32 [{}, {}]\n", kSchema,
+                            kFingerprintVersion, model, tokenizer, tokens.rows(), tokens.cols()));
     if (precision != Precision::F32) hash.update(fmt::format("precision {}\n", precisionName(precision)));
     hash.update(std::as_bytes(tokens.span()));
     return hash.hex();
@@ -371,7 +400,15 @@ Result<MatrixD> Calibration::sigma(const std::string& site) const {
                                      shown(fingerprint), shown(info_.fingerprint)),
                          file_.string());
     const std::string name = groupOf(site) + "/sigma";
-    QS_TRY(MatrixD sigma, file->matrix<double>(name, record->channels, record->channels));
+    const size_t n = record->channels;
+    QS_TRY(const H5Shape shape, file->shape(name));
+    MatrixD sigma;
+    if (shape.size() == 1) {
+        QS_TRY(const std::vector<double> triangle, file->array<double>(name, {n * (n + 1) / 2}));
+        sigma = fromUpperTriangle(triangle, n);
+    } else {
+        QS_TRY(sigma, file->matrix<double>(name, n, n));
+    }
     if (auto rules = checkSigma(sigma); !rules) return rules.takeError().at(file_.string() + ": " + name);
     return sigma;
 }

@@ -90,6 +90,7 @@ struct Broken {
     int64_t version = 1;
     bool tokens = true, sigma = true, statRows9 = true;
     double sigmaValue = 1;
+    size_t triangle = 0; ///< so many values instead of the matrix; 3 are right
     float statValue = 1;
     int64_t sites = 1, index = 0, channels = 2;
     const char* fingerprint = nullptr;
@@ -131,7 +132,11 @@ Result<void> writeBroken(const fs::path& path, const Broken& b) {
     QS_CHECK(w->matrix("/sites/s/sample", Matrix(1, 2), H5Filter::Compress));
     MatrixD sigma(2, 2);
     sigma(0, 0) = sigma(1, 1) = b.sigmaValue;
-    if (b.sigma) QS_CHECK(w->matrix("/sites/s/sigma", sigma, H5Filter::Checksum));
+    if (b.triangle > 0)
+        QS_CHECK(w->array<double>("/sites/s/sigma", std::vector<double>(b.triangle, 1.0), {b.triangle},
+                                  H5Filter::Checksum));
+    else if (b.sigma)
+        QS_CHECK(w->matrix("/sites/s/sigma", sigma, H5Filter::Checksum));
     return w->commit();
 }
 
@@ -215,6 +220,10 @@ private slots:
             const auto sigma = c.sigma(kSites[i]);
             QS_VERIFY_OK(sigma);
             QVERIFY(same(*sigma, s.sigma));
+            // Half of it is stored.
+            const auto stored =
+                (*H5Reader::open(c.file()))->shape("/sites/" + h5EscapeName(kSites[i]) + "/sigma");
+            QVERIFY(*stored == H5Shape{kChannels * (kChannels + 1) / 2});
         }
         QVERIFY(!c.find("layers.1.attn"));
         QVERIFY(c.sigma("layers.1.attn").error().code == ErrorCode::NotFound);
@@ -299,9 +308,12 @@ private slots:
         QS_VERIFY_OK(Calibration::open(path));
         const float inf = std::numeric_limits<float>::infinity();
         const Broken cases[] = {
-            {.what = "version", .version = 7, .expected = "schema version 7, this program reads 1"},
+            {.what = "version", .version = 7, .expected = "schema version 7, this program reads 1 to 2"},
             {.what = "tokens", .tokens = false, .expected = "/tokens: the object is missing"},
             {.what = "sigma", .sigma = false, .expected = "/sites/s/sigma: the object is missing"},
+            {.what = "triangle",
+             .triangle = 4,
+             .expected = "sigma must be float64 [3], or [2, 2] in older files"},
             {.what = "stats", .statRows9 = false, .expected = "shape is [8, 2], expected [9, 2]"},
             {.what = "stat", .statValue = inf, .expected = "stats[1, 1] is inf"},
             {.what = "count", .sites = 2, .expected = "1 sites are present, site_count is 2"},
