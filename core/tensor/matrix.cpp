@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/tensor/matrix.h"
 
+#include "core/tensor/spare_memory.h"
+
 #include <cstdint>
 #include <cstring>
 #include <deque>
@@ -76,15 +78,26 @@ public:
         const std::scoped_lock lock(mutex_);
         list_.push_back({p, bytes});
         held_ += bytes;
-        while (held_ > kMost) {
+        trim(kMost);
+    }
+
+    void trim() {
+        const std::scoped_lock lock(mutex_);
+        trim(0);
+    }
+
+private:
+    /// Two second moments of 5632 channels: a layer of a model of 1 B parameters needs no new pages.
+    static constexpr size_t kMost = size_t(512) << 20;
+
+    void trim(size_t most) {
+        while (held_ > most) {
             ::munmap(list_.front().memory, list_.front().bytes);
             held_ -= list_.front().bytes;
             list_.pop_front();
         }
     }
 
-private:
-    static constexpr size_t kMost = size_t(128) << 20;
     struct Mapping {
         void* memory;
         size_t bytes;
@@ -111,6 +124,10 @@ void* zeroedMatrix(size_t bytes) {
     if (!p) throw std::bad_alloc();
     ::madvise(p, size, MADV_HUGEPAGE); // a wish: without it pages are small
     return p;
+}
+
+void releaseSpareMatrices() {
+    Spare::instance().trim();
 }
 
 void freeMatrix(void* p, size_t bytes) {

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+// Memory of freed matrices that is kept for the next ones (see matrix.cpp).
+#pragma once
+
+namespace qs {
+
+/// Gives it back to the system: for whoever has finished something large and may be idle for long.
+void releaseSpareMatrices();
+
+} // namespace qs
