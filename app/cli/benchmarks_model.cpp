@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/cli/benchmarks.h"
 #include "core/backend/selftest/cases.h"
-#include "core/linalg/second_moment.h"
+#include "core/backend/sums.h"
 #include "core/metrics/channel_stats.h"
 #include "core/model/forward.h"
 #include "core/quant/method.h"
@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
 
 namespace qs::cli {
@@ -89,9 +90,9 @@ ModelSpec llamaShape(RandomWeights& weights) {
 
 /// What calibration collects of a site: Sigma and channel statistics.
 struct Collected {
-    MatrixD sigma;
+    std::unique_ptr<SecondMoment> sigma;
+    std::unique_ptr<ColumnTally> tally; ///< null: `stats` are taken in host memory
     ChannelAccumulator stats;
-    explicit Collected(size_t channels) : sigma(channels, channels), stats(channels) {}
 };
 
 Result<double> gptqSeconds(Backend& backend, size_t rows, size_t cols, const MatrixD& sigma) {
@@ -142,7 +143,8 @@ public:
     Result<void> calibrate(Sites& sites) {
         return run([&](const std::string& site, const Tensor& at) -> Result<void> {
             Collected& c = sites.at(site);
-            QS_CHECK(backend_.accumulateSigma(at, c.sigma));
+            QS_CHECK(c.sigma->add(at));
+            if (c.tally) return c.tally->add(at);
             Matrix storage;
             QS_TRY(const ConstMatrixView host, backend_.hostView(at, storage));
             c.stats.add(host);
@@ -150,17 +152,24 @@ public:
         });
     }
 
-    Sites sites() const {
+    Result<Sites> sites() const {
         Sites out;
-        for (const LinearSpec* l : spec_.blocks[0].linears())
-            out.try_emplace(l->site, l->in);
+        for (const LinearSpec* l : spec_.blocks[0].linears()) {
+            QS_TRY(auto sigma, backend_.secondMoment(l->in));
+            QS_TRY(auto tally, backend_.columnTally(std::vector<float>(l->in)));
+            out.try_emplace(l->site,
+                            Collected{std::move(sigma), std::move(tally), ChannelAccumulator(l->in)});
+        }
         return out;
     }
 
     Result<double> headSeconds() {
         QS_TRY(Head head, Head::create(spec_, weights_, backend_));
+        std::vector<uint32_t> rows(kTokens), targets(kTokens, 1);
+        std::iota(rows.begin(), rows.end(), 0u);
         return secondsOf([&]() -> Result<void> {
-            QS_CHECK(head.logits(hidden_.view()));
+            QS_TRY(const Tensor logits, head.apply(hidden_.view()));
+            QS_CHECK(backend_.scoreLogits(logits, rows, targets, nullptr));
             return {};
         });
     }
@@ -184,12 +193,17 @@ double blockFlops() {
     return kTokens * (2 * weights + 2.0 * kWindow * kHidden);
 }
 
-Result<void> benchGptq(Backend& backend, const Sites& sites, const Ceilings& ceilings, const JobContext& job,
+Result<void> benchGptq(Backend& backend, Sites& sites, const Ceilings& ceilings, const JobContext& job,
                        Figures& out) {
+    std::map<std::string, MatrixD> moments;
     for (const auto& [rows, cols, site] : {std::tuple<size_t, size_t, const char*>{kHidden, kHidden, "attn"},
                                            {kIntermediate, kHidden, "mlp"},
                                            {kHidden, kIntermediate, "down"}}) {
-        QS_TRY(const double s, gptqSeconds(backend, rows, cols, sites.at(site).sigma));
+        if (sites.at(site).sigma) {
+            QS_TRY(moments[site], sites.at(site).sigma->take());
+            sites.at(site).sigma.reset();
+        }
+        QS_TRY(const double s, gptqSeconds(backend, rows, cols, moments.at(site)));
         out.push_back({fmt::format("GPTQ, 4 bits in groups of 128, w [{}, {}]", rows, cols),
                        gptqFlops(rows, cols) / s * kGiga, "GFLOP/s", ceilings.f32, "f32 product rate"});
         QS_CHECK(job.checkpoint());
@@ -208,7 +222,7 @@ Result<Figures> benchModel(Backend& backend, const Ceilings& ceilings, const Job
                    blockFlops() / forwardSeconds * kGiga, "GFLOP/s",
                    backend.precision() == Precision::BF16 ? ceilings.bf16 : ceilings.f32,
                    fmt::format("{} product rate", precisionName(backend.precision()))});
-    Sites sites = bench->sites();
+    QS_TRY(Sites sites, bench->sites());
     QS_TRY(const double calibrationSeconds, secondsOf([&] { return bench->calibrate(sites); }));
     QS_CHECK(job.checkpoint());
     out.push_back(
@@ -217,8 +231,6 @@ Result<Figures> benchModel(Backend& backend, const Ceilings& ceilings, const Job
     QS_CHECK(job.checkpoint());
     out.push_back({fmt::format("forward of {} such blocks and the head", kBlocks),
                    kTokens / (kBlocks * forwardSeconds + headSeconds), "tokens/s", 0, ""});
-    for (auto& site : sites)
-        linalg::mirrorUpper(site.second.sigma.view());
     QS_CHECK(benchGptq(backend, sites, ceilings, job, out));
     return out;
 }

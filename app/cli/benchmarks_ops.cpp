@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/cli/benchmarks.h"
 #include "core/backend/selftest/cases.h"
+#include "core/backend/sums.h"
 #include "core/base/timing.h"
 #include "core/linalg/parallel.h"
 
@@ -67,8 +68,11 @@ Result<void> benchProducts(Backend& be, const Ceilings& c, Figures& out) {
                        ceiling, of});
     }
     QS_TRY(const Tensor x, up(be, randomMatrix(kTokens, kIntermediate, 3)));
-    MatrixD sigma(kIntermediate, kIntermediate);
-    QS_TRY(const double s, secondsOf([&] { return be.accumulateSigma(x, sigma); }));
+    QS_TRY(const auto sigma, be.secondMoment(kIntermediate));
+    QS_TRY(const double s, secondsOf([&]() -> Result<void> {
+               QS_CHECK(sigma->add(x));
+               return finish(be, x);
+           }));
     out.push_back({fmt::format("Sigma, x [{}, {}]", kTokens, kIntermediate),
                    double(kTokens) * kIntermediate * kIntermediate / s * kGiga, "GFLOP/s", ceiling, of});
     return {};

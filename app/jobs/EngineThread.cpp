@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/jobs/JobLane.h"
+#include "core/tensor/spare_memory.h"
 
 namespace qs::app {
 
@@ -56,6 +57,19 @@ void EngineThread::useBackend(BackendFactory factory) {
                     emit backendReady(text);
                 },
                 Qt::QueuedConnection);
+            readMemory(*worker);
+        },
+        Qt::QueuedConnection);
+}
+
+void EngineThread::readMemory(const Worker& worker) {
+    const auto memory = worker.backend() ? worker.backend()->memory() : std::nullopt;
+    QMetaObject::invokeMethod(
+        this,
+        [this, memory] {
+            if (!memory && !m_memory) return; // nothing to say, as on processors
+            m_memory = memory;
+            emit memoryChanged();
         },
         Qt::QueuedConnection);
 }
@@ -71,6 +85,8 @@ void EngineThread::enqueue(std::shared_ptr<JobRecord> record, int) {
         m_worker,
         [this, worker = m_worker, record = std::move(record)] {
             work(record, worker->backend(), worker->error());
+            releaseSpareMatrices();
+            readMemory(*worker);
         },
         Qt::QueuedConnection);
 }

@@ -81,17 +81,23 @@ public:
     void useBackend(BackendFactory factory);
     /// "" until the backend is made.
     const QString& backendDescription() const { return m_description; }
+    /// Of a device with memory of its own: when the backend was made, and after each job.
+    const std::optional<MemoryState>& memory() const { return m_memory; }
 
 signals:
     void backendReady(const QString& description);
+    void memoryChanged();
 
 private:
     class Worker;
     void enqueue(std::shared_ptr<JobRecord> record, int priority) override;
+    /// Worker side: asks the backend, and tells the window.
+    void readMemory(const Worker& worker);
 
     QThread m_thread;
     Worker* m_worker = nullptr;
     QString m_description;
+    std::optional<MemoryState> m_memory;
 };
 
 class LightPool : public JobLane {

@@ -72,6 +72,7 @@ StatusLine::StatusLine(Session* session, QWidget* parent) : QStatusBar(parent), 
     connect(session->table(), &SchemeTable::planChanged, this, later);
     connect(session->undoStack(), &QUndoStack::indexChanged, this, later);
     connect(session->engine(), &EngineThread::backendReady, this, later);
+    connect(session->engine(), &EngineThread::memoryChanged, this, later);
     for (JobLane* lane : {static_cast<JobLane*>(session->engine()), static_cast<JobLane*>(session->pool())}) {
         connect(lane, &JobLane::jobPosted, this, [this](JobHandle* job) {
             if (job->listed()) connect(job, &JobHandle::changed, this, &StatusLine::showJob);
@@ -121,9 +122,19 @@ void StatusLine::resizeEvent(QResizeEvent* event) {
     fit();
 }
 
+QString StatusLine::deviceText() const {
+    const EngineThread& engine = *m_session->engine();
+    if (!engine.memory()) return engine.backendDescription();
+    constexpr double kGiB = double(1 << 30);
+    return tr("%1 · %2 of %3 GiB free")
+        .arg(engine.backendDescription())
+        .arg(double(engine.memory()->freeBytes) / kGiB, 0, 'f', 1)
+        .arg(double(engine.memory()->totalBytes) / kGiB, 0, 'f', 1);
+}
+
 void StatusLine::refresh() {
     const auto model = m_session->model();
-    show(m_device, m_session->engine()->backendDescription());
+    show(m_device, deviceText());
     const QUndoStack* undo = m_session->undoStack();
     show(m_undo, undo->canUndo() ? tr("Undo: %1").arg(undo->undoText()) : QString());
     if (!model) {

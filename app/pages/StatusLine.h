@@ -28,6 +28,7 @@ private:
     };
     QLabel* addPart(const char* name);
     void refresh();
+    QString deviceText() const;
     void showJob();
     void show(QLabel* label, const QString& text);
     void want(QWidget* part, bool wanted);

@@ -80,7 +80,7 @@ Result<Matrix> CellQuantizer::quantize(size_t row, size_t candidate, const JobCo
 
 Result<void> CellQuantizer::describe(const Matrix& values, SensitivityCell& cell) {
     QS_TRY(const QuantError error,
-           measureError(weight_.view(), values.view(), sigma_.empty() ? nullptr : &sigma_));
+           measureError(weight_.view(), values.view(), sigma_.empty() ? nullptr : &sigma_, &backend_));
     cell.weightError = error.weight;
     if (error.output >= 0) cell.outputError = error.output;
     if (extras_.entropy) {

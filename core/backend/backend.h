@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,6 +26,24 @@ public:
 struct Tensor {
     std::shared_ptr<DeviceBuffer> buffer;
     size_t rows = 0, cols = 0;
+};
+
+/// A rectangle of a tensor: rows of `cols` values that begin `stride` values apart, the first at `offset`.
+struct TensorBlock {
+    std::shared_ptr<DeviceBuffer> buffer;
+    size_t offset = 0, rows = 0, cols = 0, stride = 0;
+
+    TensorBlock() = default;
+    TensorBlock(const Tensor& t) : buffer(t.buffer), rows(t.rows), cols(t.cols), stride(t.cols) {}
+    TensorBlock block(size_t firstRow, size_t rowCount, size_t firstCol, size_t colCount) const {
+        TensorBlock b = *this;
+        b.offset += firstRow * stride + firstCol;
+        b.rows = rowCount;
+        b.cols = colCount;
+        return b;
+    }
+    TensorBlock rowsOf(size_t first, size_t count) const { return block(first, count, 0, cols); }
+    bool hasGaps() const { return rows > 1 && stride != cols; }
 };
 
 /// Rotary tables [positions, d / 2] (cosine, sine) for heads whose first d values are rotated.
@@ -52,15 +71,16 @@ struct AttentionShape {
 };
 
 /// One block of columns of the GPTQ recursion on an affine integer grid; see quant/rounding/gptq_solver.h for
-/// the formula. All matrices are in host memory and transposed to [columns, rows], so that one column is
-/// contiguous.
+/// the formula. All matrices are transposed to [columns, rows], so that one column is contiguous; those of
+/// weights have no gaps between columns.
 struct ColumnBlock {
-    MatrixView weight;           ///< in: [n, rows] current weights of the block's columns; destroyed
-    MatrixView error;            ///< out: [n, rows] (w - w') / U_jj, for the update of later columns
-    MatrixView dequantized;      ///< out: [n, rows] w'
-    ConstMatrixView factor;      ///< [n, n] upper triangle of U for the block
-    MatrixViewT<uint8_t> codes;  ///< out: [n, rows]
-    ConstMatrixView scale, zero; ///< [n, rows], of each column
+    TensorBlock weight;          ///< in: [n, rows] current weights of the block's columns; destroyed
+    TensorBlock original;        ///< [n, rows] W
+    TensorBlock error;           ///< out: [n, rows] (w - w') / U_jj, for the update of later columns
+    TensorBlock change;          ///< out: [n, rows] W - W'
+    TensorBlock factor;          ///< [n, n] upper triangle of U for the block
+    MatrixViewT<uint8_t> codes;  ///< out, host: [n, rows]
+    ConstMatrixView scale, zero; ///< host: [n, rows], of each column; stride 0 where one stands for all
     int maxCode = 0;             ///< 2^bits - 1
 };
 
@@ -77,6 +97,30 @@ struct CodeGroups;
 struct ColumnSums; // sums.h
 struct ValueCounts;
 struct KMeansStep;
+struct LogitScores;
+struct TallySums;
+
+/// A sum of x^T x in the memory of its backend, which outlives it.
+class SecondMoment {
+public:
+    virtual ~SecondMoment() = default;
+    virtual Result<void> add(const Tensor& x) = 0;
+    /// The whole symmetric matrix; nothing is added after it.
+    virtual Result<MatrixD> take() = 0;
+};
+
+/// Statistics of the columns of many tensors, in the memory of its backend, which outlives it.
+class ColumnTally {
+public:
+    virtual ~ColumnTally() = default;
+    virtual Result<void> add(const Tensor& x) = 0;
+    /// Nothing is added after it.
+    virtual Result<TallySums> take() = 0;
+};
+
+struct MemoryState {
+    size_t freeBytes = 0, totalBytes = 0;
+};
 
 class Backend {
 public:
@@ -88,17 +132,29 @@ public:
     /// cut into smaller pieces.
     virtual std::vector<std::string> takeNotes() { return {}; }
 
+    /// Of a device with memory of its own; whoever else uses it counts too.
+    virtual std::optional<MemoryState> memory() { return std::nullopt; }
+
     virtual Result<Tensor> allocate(size_t rows, size_t cols) = 0; ///< zeroed
     virtual Result<void> upload(ConstMatrixView from, Tensor& to) = 0;
     /// For a tensor that is read as w of linear() alone: kept in precision(), where that is smaller.
     virtual Result<void> uploadWeight(ConstMatrixView from, Tensor& to) { return upload(from, to); }
-    virtual Result<void> download(const Tensor& from, MatrixView to) = 0;
+    /// No gaps in `from`.
+    virtual Result<void> download(const TensorBlock& from, MatrixView to) = 0;
+    /// Over what is there; no gaps in `to`. Nothing is done when `from` is that very memory (hostStorage).
+    virtual Result<void> write(ConstMatrixView from, const TensorBlock& to) = 0;
     /// Its values: where they are when that is host memory, else downloaded into `storage`. Until either
     /// changes.
-    virtual Result<ConstMatrixView> hostView(const Tensor& x, Matrix& storage) {
-        storage = Matrix(x.rows, x.cols);
-        QS_CHECK(download(x, storage.view()));
-        return ConstMatrixView(storage.view());
+    virtual Result<ConstMatrixView> hostView(const TensorBlock& x, Matrix& storage) {
+        QS_TRY(const MatrixView to, Backend::hostStorage(x, storage));
+        QS_CHECK(download(x, to));
+        return ConstMatrixView(to);
+    }
+    /// Where new values for `x` can be put together before write(): there itself when that is host memory,
+    /// else `storage`, whose values are left over from something else.
+    virtual Result<MatrixView> hostStorage(const TensorBlock& x, Matrix& storage) {
+        if (storage.rows() != x.rows || storage.cols() != x.cols) storage = Matrix(x.rows, x.cols);
+        return storage.view();
     }
 
     /// y [T, N] = x [T, K] w^T, w [N, K]; with bias [1, N] when not null. In precision() when w is from
@@ -130,17 +186,31 @@ public:
     /// x += y.
     virtual Result<void> add(Tensor& x, const Tensor& y) = 0;
 
-    /// Upper triangle of sigma [K, K] (host, float64) += x^T x, x [T, K]. Products in precision(), float32
-    /// sums over at most 2048 rows, float64 sums of those. After the last rows linalg::mirrorUpper()
-    /// completes the matrix.
-    virtual Result<void> accumulateSigma(const Tensor& x, MatrixD& sigma) = 0;
+    /// A sum of x^T x, x [T, channels]. Products in precision(), float32 sums over at most 2048 rows, float64
+    /// sums of those.
+    virtual Result<std::unique_ptr<SecondMoment>> secondMoment(size_t channels) = 0;
+    /// Statistics of columns about shift [channels], which is finite; null where tensors are in host memory,
+    /// and the statistics are taken there.
+    virtual Result<std::unique_ptr<ColumnTally>> columnTally(std::span<const float> shift) {
+        (void)shift;
+        return std::unique_ptr<ColumnTally>();
+    }
+    /// Of rows of logits [n, vocabulary], against the same rows of `reference` unless that is null.
+    /// Exponential sums in float64. targets [rows]: a token for each.
+    virtual Result<LogitScores> scoreLogits(const Tensor& logits, std::span<const uint32_t> rows,
+                                            std::span<const uint32_t> targets, const Tensor* reference) = 0;
+
+    /// tr(A Sigma A^T) of A [m, n] and a symmetric Sigma [n, n] (both host): products as of secondMoment() in
+    /// float32. m n^2 flops.
+    virtual Result<double> quadraticForm(ConstMatrixView a, const MatrixD& sigma);
 
     /// R upper triangular with H = R R^T, for symmetric positive definite H [n, n] (host, float64). H is
     /// destroyed. Error::Backend when H is not positive definite. The strict lower triangle of the result is
     /// 0. n^3 / 3 flops.
     virtual Result<MatrixD> upperFactor(MatrixD h) = 0;
-    /// c [m, n] += alpha a^T b, a [k, m], b [k, n] (host, float32).
-    virtual Result<void> addProduct(float alpha, MatrixView c, ConstMatrixView a, ConstMatrixView b) = 0;
+    /// c [m, n] += alpha a^T b, a [k, m], b [k, n].
+    virtual Result<void> addProduct(float alpha, const TensorBlock& c, const TensorBlock& a,
+                                    const TensorBlock& b) = 0;
     virtual Result<void> gptqColumnBlock(const ColumnBlock& block) = 0;
 
     virtual Result<void> uploadCodes(MatrixViewT<const uint8_t> from, CodeTensor& to) = 0;

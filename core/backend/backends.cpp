@@ -2,12 +2,19 @@
 // The backends of this build and this machine.
 #include "core/backend/backend.h"
 #include "core/backend/cuda/cuda_backend.h"
+#include "core/backend/shapes.h"
 #include "core/linalg/blas.h"
+#include "core/linalg/second_moment.h"
 
 #include <charconv>
 #include <fmt/format.h>
 
 namespace qs {
+
+Result<double> Backend::quadraticForm(ConstMatrixView a, const MatrixD& sigma) {
+    QS_CHECK(shapes::checkForm(a, sigma));
+    return linalg::quadraticForm(a, sigma.view());
+}
 
 std::vector<BackendInfo> listBackends() {
     std::vector<BackendInfo> all = {{"cpu", fmt::format("CPU, {}", linalg::providerDescription()), true, ""}};

@@ -10,7 +10,7 @@
 
 namespace qs::shapes {
 
-std::string text(const Tensor& t) {
+std::string text(const TensorBlock& t) {
     return fmt::format("[{}, {}]", t.rows, t.cols);
 }
 
@@ -83,9 +83,15 @@ Result<void> checkScaledRows(const Tensor& x, std::span<const uint32_t> rows, st
     return Error::invalid(fmt::format("[addScaledRows] {} weights for {} rows", weights.size(), rows.size()));
 }
 
-Result<void> checkSigma(const Tensor& x, const MatrixD& sigma) {
-    if (sigma.rows() == x.cols && sigma.cols() == x.cols) return {};
-    return error("accumulateSigma", "sigma [K, K] for x [T, K]", text(x));
+Result<void> checkSigma(const Tensor& x, size_t channels) {
+    if (channels == x.cols) return {};
+    return error("secondMoment", fmt::format("x [T, {}]", channels), text(x));
+}
+
+Result<void> checkForm(ConstMatrixView a, const MatrixD& sigma) {
+    if (sigma.rows() == a.cols && sigma.cols() == a.cols) return {};
+    return Error::invalid(fmt::format("[quadraticForm] Sigma is [{}, {}] for a row length of {}",
+                                      sigma.rows(), sigma.cols(), a.cols));
 }
 
 Result<void> checkSquare(const MatrixD& h) {
@@ -93,9 +99,39 @@ Result<void> checkSquare(const MatrixD& h) {
     return Error::invalid(fmt::format("[upperFactor] H must be square, got [{}, {}]", h.rows(), h.cols()));
 }
 
-Result<void> checkProduct(ConstMatrixView c, ConstMatrixView a, ConstMatrixView b) {
+Result<void> checkProduct(const TensorBlock& c, const TensorBlock& a, const TensorBlock& b) {
     if (a.rows == b.rows && c.rows == a.cols && c.cols == b.cols) return {};
-    return Error::invalid("[addProduct] c [m, n], a [k, m], b [k, n] do not fit");
+    return error("addProduct", "c [m, n], a [k, m], b [k, n]", text(c) + text(a) + text(b));
+}
+
+Result<void> checkColumns(const ColumnBlock& b) {
+    const size_t n = b.weight.rows, rows = b.weight.cols;
+    for (const TensorBlock* t : {&b.weight, &b.original, &b.error, &b.change})
+        if (t->rows != n || t->cols != rows || t->hasGaps())
+            return error("gptqColumnBlock", "weight, original, error, change [n, rows] without gaps",
+                         text(*t));
+    const auto fits = [&](const auto& m) { return m.rows == n && m.cols == rows; };
+    if (b.factor.rows == n && b.factor.cols == n && fits(b.codes) && fits(b.scale) && fits(b.zero)) return {};
+    return Error::invalid(fmt::format(
+        "[gptqColumnBlock] factor [{0}, {0}], codes, scale and zero [{0}, {1}] expected", n, rows));
+}
+
+Result<void> checkCopy(const char* op, const TensorBlock& t, ConstMatrixView host) {
+    if (t.rows == host.rows && t.cols == host.cols && !t.hasGaps()) return {};
+    return error(op, fmt::format("[{}, {}] without gaps", host.rows, host.cols), text(t));
+}
+
+Result<void> checkScores(const Tensor& logits, std::span<const uint32_t> rows,
+                         std::span<const uint32_t> targets, const Tensor* reference) {
+    if (reference) QS_CHECK(checkSame("scoreLogits", logits, *reference));
+    if (rows.size() != targets.size())
+        return Error::invalid(
+            fmt::format("[scoreLogits] {} targets for {} rows", targets.size(), rows.size()));
+    for (size_t i = 0; i < rows.size(); ++i)
+        if (rows[i] >= logits.rows || targets[i] >= logits.cols)
+            return error("scoreLogits", fmt::format("row {} and target {} within", rows[i], targets[i]),
+                         text(logits));
+    return {};
 }
 
 Result<void> checkCodeCopy(const char* op, const CodeTensor& codes, size_t rows, size_t cols) {

@@ -8,7 +8,7 @@
 namespace qs::shapes {
 
 /// "[rows, cols]".
-std::string text(const Tensor& t);
+std::string text(const TensorBlock& t);
 Result<void> error(const char* op, const std::string& rule, const std::string& got);
 
 Result<void> checkSame(const char* op, const Tensor& a, const Tensor& b);
@@ -25,9 +25,16 @@ Result<void> checkRows(const char* op, const Tensor& x, std::span<const uint32_t
 /// checkRows, and a weight for every row.
 Result<void> checkScaledRows(const Tensor& x, std::span<const uint32_t> rows, std::span<const float> weights,
                              const Tensor& y);
-Result<void> checkSigma(const Tensor& x, const MatrixD& sigma);
+Result<void> checkSigma(const Tensor& x, size_t channels);
+Result<void> checkForm(ConstMatrixView a, const MatrixD& sigma);
 Result<void> checkSquare(const MatrixD& h);
-Result<void> checkProduct(ConstMatrixView c, ConstMatrixView a, ConstMatrixView b);
+Result<void> checkProduct(const TensorBlock& c, const TensorBlock& a, const TensorBlock& b);
+Result<void> checkColumns(const ColumnBlock& b);
+/// `t` has the shape of `host`, and no gaps.
+Result<void> checkCopy(const char* op, const TensorBlock& t, ConstMatrixView host);
+/// One shape, a target for each row, and both exist.
+Result<void> checkScores(const Tensor& logits, std::span<const uint32_t> rows,
+                         std::span<const uint32_t> targets, const Tensor* reference);
 
 Result<void> checkCodeCopy(const char* op, const CodeTensor& codes, size_t rows, size_t cols);
 /// The grid is one, and the groups cover a matrix [rows, cols].

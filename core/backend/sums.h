@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Backend::columnSums, countValues and kMeansStep answer with: small, in host memory.
+// What Backend's sums over tensors answer with: small, in host memory.
 #pragma once
 
 #include "core/backend/backend.h"
@@ -23,6 +23,19 @@ struct ValueCounts {
     std::vector<uint64_t> bins;
     uint64_t below = 0, above = 0; ///< outside [lo, hi]
     uint64_t notFinite = 0;
+};
+
+/// What some tokens of a text cost, in nats: [scored rows] each, those of the reference empty without one.
+struct LogitScores {
+    std::vector<float> nll, referenceNll;   ///< -log p of the target
+    std::vector<int32_t> top, referenceTop; ///< the most likely token, of equal ones the first
+    std::vector<float> kl;                  ///< KL(reference || own), 0 or more
+};
+
+/// What a ColumnTally has at its end.
+struct TallySums {
+    ColumnSums columns;           ///< without rowAbsmax
+    MatrixT<uint32_t> magnitudes; ///< [cols, kMagnitudeBins], see linalg/elements.h
 };
 
 /// One round of Lloyd's algorithm over n points.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/calibrate/activation_dump.h"
-#include "core/linalg/second_moment.h"
+#include "core/backend/sums.h"
 
 #include <algorithm>
 #include <chrono>
@@ -91,7 +91,7 @@ SiteRecord recordOf(const ActivationArray& array, const ChannelAccumulator& stat
 Result<void> addSite(const ActivationDump& dump, const Match& match, CalibrationWriter& writer,
                      Backend& backend, const JobContext& job) {
     const ActivationArray& array = dump.arrays()[match.array];
-    MatrixD sigma(match.channels, match.channels);
+    QS_TRY(const auto moment, backend.secondMoment(match.channels));
     ChannelAccumulator stats(match.channels);
     Matrix sample(size_t(std::min<uint64_t>(kSampleRows, array.tokens)), match.channels);
     size_t kept = 0;
@@ -102,14 +102,14 @@ Result<void> addSite(const ActivationDump& dump, const Match& match, Calibration
             keepFirstRows(sample, kept, rows);
             QS_TRY(Tensor x, backend.allocate(rows.rows, rows.cols));
             QS_CHECK(backend.upload(rows, x));
-            return backend.accumulateSigma(x, sigma);
+            return moment->add(x);
         },
         job));
     if (stats.notFinite() > 0)
         return Error::corrupt(fmt::format("{} of {} values are NaN or infinite", stats.notFinite(),
                                           array.tokens * array.channels),
                               dump.path().string() + ": activation " + array.name);
-    linalg::mirrorUpper(sigma.view());
+    QS_TRY(const MatrixD sigma, moment->take());
     SiteRecord record = recordOf(array, stats, std::move(sample));
     record.site = match.site;
     return writer.addSite(record, sigma);

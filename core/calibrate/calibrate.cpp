@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The calibration runner: block by block, one pass per block that collects every site of the block.
+#include "core/backend/sums.h"
 #include "core/calibrate/calibration.h"
-#include "core/linalg/second_moment.h"
 #include "core/model/forward.h"
 
 #include <chrono>
@@ -14,43 +14,88 @@ namespace {
 
 constexpr size_t kSampleRows = 64;
 
-struct SiteCollector {
-    explicit SiteCollector(std::string site, size_t channels)
-        : name(std::move(site)), stats(channels), sigma(channels, channels), sample(kSampleRows, channels) {}
-    std::string name;
-    ChannelAccumulator stats;
-    MatrixD sigma;
-    Matrix sample;
-    size_t sampled = 0;
+/// Sigma and statistics of a site's inputs, added up where the backend has them.
+class SiteCollector {
+public:
+    static Result<SiteCollector> create(const std::string& site, size_t channels, Backend& backend) {
+        SiteCollector c(site, channels, backend);
+        QS_TRY(c.sigma_, backend.secondMoment(channels));
+        return c;
+    }
 
-    Result<void> add(const Tensor& x, Backend& backend) {
-        QS_CHECK(backend.accumulateSigma(x, sigma));
+    const std::string& site() const { return site_; }
+
+    Result<void> add(const Tensor& x) {
+        QS_CHECK(sigma_->add(x));
+        if (tokens_ == 0) QS_CHECK(begin(x));
+        tokens_ += x.rows;
+        if (sampled_ < kSampleRows) QS_CHECK(sample(x));
+        if (tally_) return tally_->add(x);
         Matrix storage;
-        QS_TRY(const ConstMatrixView host, backend.hostView(x, storage));
-        stats.add(host);
-        for (size_t r = 0; r < host.rows && sampled < kSampleRows; ++r)
-            std::copy_n(host.row(r), host.cols, sample.row(sampled++));
+        QS_TRY(const ConstMatrixView host, backend_->hostView(x, storage));
+        stats_.add(host);
         return {};
     }
 
-    SiteRecord record() const {
+    Result<MatrixD> takeSigma() { return sigma_->take(); }
+
+    Result<SiteRecord> takeRecord() {
+        if (tally_) {
+            QS_TRY(const TallySums sums, tally_->take());
+            stats_.merge(shift_, tokens_, sums);
+        }
         SiteRecord r;
-        r.site = name;
-        r.channels = sample.cols();
-        r.tokens = stats.samples();
-        r.stats = stats.result();
-        r.sample = Matrix(sampled, sample.cols());
-        std::copy_n(sample.data(), r.sample.size(), r.sample.data());
+        r.site = site_;
+        r.channels = sample_.cols();
+        r.tokens = tokens_;
+        r.stats = stats_.result();
+        r.sample = Matrix(sampled_, sample_.cols());
+        std::copy_n(sample_.data(), r.sample.size(), r.sample.data());
         return r;
     }
+
+private:
+    SiteCollector(std::string site, size_t channels, Backend& backend)
+        : site_(std::move(site)), backend_(&backend), stats_(channels), sample_(kSampleRows, channels) {}
+
+    /// Moments keep their digits about a value of the channel.
+    Result<void> begin(const Tensor& x) {
+        Matrix first(1, x.cols);
+        QS_CHECK(backend_->download(TensorBlock(x).rowsOf(0, 1), first.view()));
+        shift_.assign(first.data(), first.data() + first.size());
+        for (float& v : shift_)
+            if (!std::isfinite(v)) v = 0;
+        QS_TRY(tally_, backend_->columnTally(shift_));
+        return {};
+    }
+
+    Result<void> sample(const Tensor& x) {
+        const size_t n = std::min(x.rows, kSampleRows - sampled_);
+        QS_CHECK(
+            backend_->download(TensorBlock(x).rowsOf(0, n), sample_.view().block(sampled_, n, 0, x.cols)));
+        sampled_ += n;
+        return {};
+    }
+
+    std::string site_;
+    Backend* backend_;
+    std::unique_ptr<SecondMoment> sigma_;
+    std::unique_ptr<ColumnTally> tally_; ///< null: stats_ are taken in host memory
+    std::vector<float> shift_;           ///< of the tally
+    ChannelAccumulator stats_;
+    Matrix sample_;
+    size_t sampled_ = 0;
+    uint64_t tokens_ = 0;
 };
 
-std::vector<SiteCollector> collectorsFor(const BlockSpec& block) {
+Result<std::vector<SiteCollector>> collectorsFor(const BlockSpec& block, Backend& backend) {
     std::vector<SiteCollector> out;
     for (const LinearSpec* l : block.linears()) {
         const bool known =
-            std::any_of(out.begin(), out.end(), [&](const SiteCollector& c) { return c.name == l->site; });
-        if (!known) out.emplace_back(l->site, l->in);
+            std::any_of(out.begin(), out.end(), [&](const SiteCollector& c) { return c.site() == l->site; });
+        if (known) continue;
+        QS_TRY(SiteCollector c, SiteCollector::create(l->site, l->in, backend));
+        out.push_back(std::move(c));
     }
     return out;
 }
@@ -88,18 +133,19 @@ Result<std::shared_ptr<const Calibration>> calibrate(const Model& model, const T
     for (size_t b = 0; b < spec.blocks.size(); ++b) {
         const double count = double(spec.blocks.size());
         QS_TRY(DeviceBlock block, forward.loadBlock(b, *weights));
-        std::vector<SiteCollector> collectors = collectorsFor(spec.blocks[b]);
+        QS_TRY(std::vector<SiteCollector> collectors, collectorsFor(spec.blocks[b], backend));
         const SiteHook hook = [&](const std::string& site, const Tensor& x) -> Result<void> {
             QS_CHECK(job.checkpoint());
             for (SiteCollector& c : collectors)
-                if (c.name == site) return c.add(x, backend);
+                if (c.site() == site) return c.add(x);
             return {};
         };
         QS_CHECK(forward.runBlock(b, block, hidden, hook, false,
                                   job.part(double(b) / count, double(b + 1) / count)));
         for (SiteCollector& c : collectors) {
-            linalg::mirrorUpper(c.sigma.view());
-            QS_CHECK(writer->addSite(c.record(), c.sigma));
+            QS_TRY(const SiteRecord record, c.takeRecord());
+            QS_TRY(const MatrixD sigma, c.takeSigma());
+            QS_CHECK(writer->addSite(record, sigma));
         }
     }
     QS_CHECK(job.checkpoint());

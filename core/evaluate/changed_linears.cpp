@@ -163,11 +163,12 @@ private:
             const size_t n = std::min(batch, total - first);
             const size_t begin = windows_.scoredBefore(first), end = windows_.scoredBefore(first + n);
             if (begin == end) continue;
-            QS_TRY(const Matrix reference, head_->logits(original_->rows(first, n)));
+            QS_TRY(const Tensor reference, head_->apply(original_->rows(first, n)));
             for (size_t i = 0; i < streams.size(); ++i) {
                 QS_CHECK(job_.checkpoint());
-                QS_TRY(const Matrix logits, head_->logits(streams[i].rows(first, n)));
-                scoreLogits(windows_, begin, end - begin, first, logits, &reference, scores[i]);
+                QS_TRY(const Tensor logits, head_->apply(streams[i].rows(first, n)));
+                QS_CHECK(scoreLogits(windows_, begin, end - begin, first, logits, &reference, scores[i],
+                                     forward_.backend()));
             }
         }
         for (size_t i = 0; i < scores.size(); ++i) {

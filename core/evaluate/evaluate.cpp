@@ -42,7 +42,8 @@ double percentile(std::vector<float> values, double p) {
 }
 
 Result<void> scoreAll(const ModelSpec& spec, ModelStream& own, ModelStream* reference,
-                      const ScoredWindows& windows, Evaluation& out, const JobContext& job) {
+                      const ScoredWindows& windows, Evaluation& out, Backend& backend,
+                      const JobContext& job) {
     const size_t batch = ModelStream::logitRows(spec), count = windows.scored.size();
     resizeScores(out, count, reference != nullptr);
     QS_TRY(Head head, own.head());
@@ -56,13 +57,13 @@ Result<void> scoreAll(const ModelSpec& spec, ModelStream& own, ModelStream* refe
         const size_t n = std::min(batch, windows.input.size() - first);
         const size_t end = windows.scoredBefore(first + n);
         if (end == done) continue;
-        QS_TRY(const Matrix logits, head.logits(own.rows(first, n)));
-        std::optional<Matrix> other;
+        QS_TRY(const Tensor logits, head.apply(own.rows(first, n)));
+        Tensor other;
         if (referenceHead) {
-            QS_TRY(Matrix m, referenceHead->logits(reference->rows(first, n)));
-            other.emplace(std::move(m));
+            QS_TRY(other, referenceHead->apply(reference->rows(first, n)));
         }
-        scoreLogits(windows, done, end - done, first, logits, other ? &*other : nullptr, out);
+        QS_CHECK(scoreLogits(windows, done, end - done, first, logits, referenceHead ? &other : nullptr, out,
+                             backend));
         done = end;
         job.report("Score tokens", double(first + n), double(windows.input.size()));
     }
@@ -136,7 +137,7 @@ Result<Evaluation> evaluate(const ModelSpec& spec, const WeightSource& weights, 
     }
     Evaluation e = described(spec, weights, reference, tokens, windows, options, backend.precision());
     e.blocksTaken = own.blocksTaken() + (other ? other->blocksTaken() : 0);
-    QS_CHECK(scoreAll(spec, own, other ? &*other : nullptr, windows, e, job.part(1 - 1 / steps, 1)));
+    QS_CHECK(scoreAll(spec, own, other ? &*other : nullptr, windows, e, backend, job.part(1 - 1 / steps, 1)));
     e.summarize();
     if (!std::isfinite(e.nll))
         return Error{ErrorCode::Backend, "the model's loss is not finite", weights.label()};

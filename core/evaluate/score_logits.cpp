@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/evaluate/score_logits.h"
 
-#include "core/evaluate/log_softmax.h"
-#include "core/linalg/parallel.h"
+#include "core/backend/sums.h"
 
 namespace qs {
 
@@ -15,23 +14,22 @@ void resizeScores(Evaluation& out, size_t count, bool withReference) {
     out.referenceTop.resize(count);
 }
 
-void scoreLogits(const ScoredWindows& windows, size_t first, size_t count, size_t firstRow,
-                 const Matrix& logits, const Matrix* reference, Evaluation& out) {
-    linalg::parallelFor(count, 16, [&](size_t begin, size_t end) {
-        for (size_t i = first + begin; i < first + end; ++i) {
-            const size_t r = windows.scored[i].row - firstRow, target = windows.scored[i].target;
-            const std::span<const float> row(logits.row(r), logits.cols());
-            const LogSoftmax own = logSoftmax(row);
-            out.tokenNll[i] = float(own.logSum - double(row[target]));
-            out.tokenTop[i] = int32_t(own.argmax);
-            if (!reference) continue;
-            const std::span<const float> other(reference->row(r), reference->cols());
-            const LogSoftmax ref = logSoftmax(other);
-            out.referenceTokenNll[i] = float(ref.logSum - double(other[target]));
-            out.referenceTop[i] = int32_t(ref.argmax);
-            out.tokenKl[i] = float(klDivergence(other, ref, row, own));
-        }
-    });
+Result<void> scoreLogits(const ScoredWindows& windows, size_t first, size_t count, size_t firstRow,
+                         const Tensor& logits, const Tensor* reference, Evaluation& out, Backend& backend) {
+    std::vector<uint32_t> rows, targets;
+    for (size_t i = first; i < first + count; ++i) {
+        rows.push_back(uint32_t(windows.scored[i].row - firstRow));
+        targets.push_back(uint32_t(windows.scored[i].target));
+    }
+    QS_TRY(const LogitScores s, backend.scoreLogits(logits, rows, targets, reference));
+    const auto at = std::ptrdiff_t(first);
+    std::copy(s.nll.begin(), s.nll.end(), out.tokenNll.begin() + at);
+    std::copy(s.top.begin(), s.top.end(), out.tokenTop.begin() + at);
+    if (!reference) return {};
+    std::copy(s.referenceNll.begin(), s.referenceNll.end(), out.referenceTokenNll.begin() + at);
+    std::copy(s.referenceTop.begin(), s.referenceTop.end(), out.referenceTop.begin() + at);
+    std::copy(s.kl.begin(), s.kl.end(), out.tokenKl.begin() + at);
+    return {};
 }
 
 } // namespace qs

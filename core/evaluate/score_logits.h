@@ -13,7 +13,7 @@ void resizeScores(Evaluation& out, size_t count, bool withReference);
 /// Scores tokens [first, first + count) of `windows`, whose predictions are row `firstRow` and later ones of
 /// the logits [rows, vocabulary]. With `reference` (the same rows of the original) also against it. `out` has
 /// been resized.
-void scoreLogits(const ScoredWindows& windows, size_t first, size_t count, size_t firstRow,
-                 const Matrix& logits, const Matrix* reference, Evaluation& out);
+Result<void> scoreLogits(const ScoredWindows& windows, size_t first, size_t count, size_t firstRow,
+                         const Tensor& logits, const Tensor* reference, Evaluation& out, Backend& backend);
 
 } // namespace qs

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/evaluate/token_compare.h"
 
-#include "core/evaluate/log_softmax.h"
 #include "core/evaluate/model_stream.h"
+#include "core/linalg/log_softmax.h"
 #include "core/linalg/parallel.h"
 
 #include <algorithm>
@@ -12,6 +12,10 @@
 namespace qs {
 
 namespace {
+
+using linalg::klDivergence;
+using linalg::LogSoftmax;
+using linalg::logSoftmax;
 
 std::vector<TokenChoice> mostLikely(std::span<const float> logits, const LogSoftmax& s, size_t count) {
     std::vector<int32_t> order(logits.size());

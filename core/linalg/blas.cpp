@@ -179,8 +179,38 @@ Result<void> choleskyLower(MatrixViewT<double> h) {
     return {};
 }
 
+namespace {
+
+/// Row by row: x_i = (e_i - sum_{k<i} l_ik x_k) / l_ii.
+Result<void> invertSmallLower(MatrixViewT<double> l) {
+    std::vector<double> row(l.rows);
+    for (size_t i = 0; i < l.rows; ++i) {
+        const double pivot = l(i, i);
+        if (pivot == 0)
+            return Error{ErrorCode::Backend,
+                         fmt::format("the triangle is singular (pivot {} of {})", i + 1, l.rows),
+                         {}};
+        std::fill_n(row.data(), i + 1, 0.0);
+        for (size_t k = 0; k < i; ++k) {
+            const double factor = l(i, k);
+            const double* done = l.row(k);
+            double* __restrict to = row.data();
+            for (size_t c = 0; c <= k; ++c)
+                to[c] -= factor * done[c];
+        }
+        for (size_t c = 0; c < i; ++c)
+            l(i, c) = row[c] / pivot;
+        l(i, i) = 1 / pivot;
+    }
+    return {};
+}
+
+} // namespace
+
 Result<void> invertLower(MatrixViewT<double> l) {
     assert(l.rows == l.cols);
+    constexpr size_t kSmall = 256; // waking the library's threads takes longer
+    if (l.rows <= kSmall) return invertSmallLower(l);
     const int n = int(l.rows), stride = int(l.stride);
     if (const OpenBlas* blas = openBlas()) {
         int info = 0;

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __CUDACC__
 #define QS_HOST_DEVICE __host__ __device__
@@ -58,6 +59,20 @@ inline EqualBins equalBins(double lo, double hi, size_t count) {
     const double most = 1.7976931348623157e308, width = (hi - lo) / double(count);
     const double perUnit = hi > lo ? fmin(double(count) / (hi - lo), most) : 0;
     return {lo, hi, width, perUnit, count};
+}
+
+/// Bins of |x| by its bits without the sign: 8 per power of two from 2^-32 to 2^32. Bin 0 holds what is
+/// smaller, the last one what is not.
+constexpr int kMagnitudeShift = 20;
+constexpr uint32_t kFirstMagnitude = uint32_t(127 - 32) << 3; // leading bits of 2^-32
+constexpr uint32_t kInnerMagnitudes = 64 * 8;
+constexpr size_t kMagnitudeBins = kInnerMagnitudes + 2;
+
+/// Without a branch; what is not finite is in the last one.
+QS_HOST_DEVICE inline size_t magnitudeBin(uint32_t magnitude) {
+    const uint32_t below = kFirstMagnitude - 1, last = below + kInnerMagnitudes + 1;
+    const uint32_t leading = magnitude >> kMagnitudeShift, low = leading > below ? leading : below;
+    return (low < last ? low : last) - below;
 }
 
 /// x moved by `shift`, in powers 1 to 4, onto `sums`.

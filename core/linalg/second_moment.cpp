@@ -46,10 +46,31 @@ void addTile(const Tile& t, ConstMatrixView part, MatrixViewT<double> sigma) {
     }
 }
 
-/// Calls multiply(tile, part) for all tiles, part [tile.rows, tile.cols] to be filled, and adds the parts.
-template<class F>
-Result<void> addTiles(MatrixViewT<double> sigma, const F& multiply) {
-    const std::vector<Tile> tiles = upperTiles(sigma.rows);
+/// The same of sum_ij sigma_ij part_ij, what lies right of the diagonal counted for both triangles.
+double weighTile(const Tile& t, ConstMatrixView part, MatrixViewT<const double> sigma) {
+    double sum = 0;
+    for (size_t r = 0; r < t.rows; ++r) {
+        const double* weights = sigma.row(t.row + r) + t.col;
+        const float* values = part.row(r);
+        size_t c = 0;
+        if (t.row + r >= t.col) {
+            c = t.row + r - t.col;
+            sum += weights[c] * double(values[c]);
+            ++c;
+        }
+        double right = 0;
+        for (; c < t.cols; ++c)
+            right += weights[c] * double(values[c]);
+        sum += 2 * right;
+    }
+    return sum;
+}
+
+/// Calls multiply(tile, part) for all tiles of [n, n], part [tile.rows, tile.cols] to be filled, and then
+/// use(index of the tile, tile, part).
+template<class F, class Use>
+Result<void> forTiles(size_t n, const F& multiply, const Use& use) {
+    const std::vector<Tile> tiles = upperTiles(n);
     FirstError errors;
     parallelFor(tiles.size(), 1, [&](size_t begin, size_t end) {
         thread_local Matrix memory(kTileRows, kTileCols);
@@ -58,18 +79,26 @@ Result<void> addTiles(MatrixViewT<double> sigma, const F& multiply) {
             if (auto done = multiply(tiles[i], part); !done)
                 errors.note(std::move(done));
             else
-                addTile(tiles[i], part, sigma);
+                use(i, tiles[i], part);
         }
     });
     return errors.result();
 }
 
+/// The same, the parts added onto sigma.
+template<class F>
+Result<void> addTiles(MatrixViewT<double> sigma, const F& multiply) {
+    return forTiles(sigma.rows, multiply,
+                    [&](size_t, const Tile& t, ConstMatrixView part) { addTile(t, part, sigma); });
+}
+
+Result<void> multiplyTile(ConstMatrixView x, const Tile& t, MatrixView part) {
+    gemm(true, false, 1.0f, x.block(0, x.rows, t.row, t.rows), x.block(0, x.rows, t.col, t.cols), 0.0f, part);
+    return {};
+}
+
 Result<void> addChunk(ConstMatrixView x, MatrixViewT<double> sigma) {
-    return addTiles(sigma, [&](const Tile& t, MatrixView part) -> Result<void> {
-        gemm(true, false, 1.0f, x.block(0, x.rows, t.row, t.rows), x.block(0, x.rows, t.col, t.cols), 0.0f,
-             part);
-        return {};
-    });
+    return addTiles(sigma, [&](const Tile& t, MatrixView part) { return multiplyTile(x, t, part); });
 }
 
 Result<void> addRoundedChunk(ConstMatrixView x, MatrixViewT<double> sigma) {
@@ -96,6 +125,21 @@ Result<void> addSecondMomentBf16(ConstMatrixView x, MatrixViewT<double> sigma) {
     for (size_t r = 0; r < x.rows; r += kChunkRows)
         QS_CHECK(addRoundedChunk(x.block(r, std::min(kChunkRows, x.rows - r), 0, x.cols), sigma));
     return {};
+}
+
+double quadraticForm(ConstMatrixView a, MatrixViewT<const double> sigma) {
+    assert(sigma.rows == a.cols && sigma.cols == a.cols);
+    double sum = 0;
+    for (size_t r = 0; r < a.rows; r += kChunkRows) {
+        const ConstMatrixView x = a.block(r, std::min(kChunkRows, a.rows - r), 0, a.cols);
+        std::vector<double> sums(upperTiles(a.cols).size());
+        (void)forTiles(
+            a.cols, [&](const Tile& t, MatrixView part) { return multiplyTile(x, t, part); },
+            [&](size_t i, const Tile& t, ConstMatrixView part) { sums[i] = weighTile(t, part, sigma); });
+        for (const double s : sums)
+            sum += s;
+    }
+    return sum;
 }
 
 void mirrorUpper(MatrixViewT<double> sigma) {

@@ -14,6 +14,9 @@ namespace qs::linalg {
 void addSecondMoment(ConstMatrixView x, MatrixViewT<double> sigma);
 /// The same of x rounded to bfloat16 (see bf16.h); memory for bf16(x).
 Result<void> addSecondMomentBf16(ConstMatrixView x, MatrixViewT<double> sigma);
+/// tr(A Sigma A^T) of a [m, n] and a symmetric sigma [n, n], by the same tiles of A^T A; m n^2 flops. The
+/// result does not depend on the number of threads.
+double quadraticForm(ConstMatrixView a, MatrixViewT<const double> sigma);
 /// The lower triangle becomes the upper one's mirror image.
 void mirrorUpper(MatrixViewT<double> sigma);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/backend/sums.h"
 #include "core/metrics/channel_fill.h"
 
 namespace qs {
@@ -36,6 +37,12 @@ void ChannelAccumulator::add(ConstMatrixView block) {
     samples_ += block.rows;
     sums_.addRows(block);
     magnitudes_.addRows(block);
+}
+
+void ChannelAccumulator::merge(std::span<const float> shift, uint64_t tokens, const TallySums& tally) {
+    samples_ += tokens;
+    sums_.merge(ChannelSums(shift, tokens, tally.columns));
+    magnitudes_.merge(MagnitudeCounts(tally.magnitudes));
 }
 
 void ChannelAccumulator::merge(const ChannelAccumulator& other) {

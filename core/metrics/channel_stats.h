@@ -14,6 +14,8 @@
 
 namespace qs {
 
+struct TallySums; // backend/sums.h
+
 /// One value per channel. Moments are population moments: stddev = sqrt(m2 / n), kurtosis = m4 n / m2^2
 /// (Gaussian 3; 0 when m2 = 0). p50, p99, p999 are percentiles of |x| (see percentile.h). Non-finite values
 /// are left out of everything but `samples`; a channel without finite values is all 0.
@@ -65,6 +67,8 @@ public:
     explicit ChannelAccumulator(size_t channels);
     /// block.cols == channels.
     void add(ConstMatrixView block);
+    /// Joins what a tally about `shift` [channels] has of so many other tokens.
+    void merge(std::span<const float> shift, uint64_t tokens, const TallySums& tally);
     /// Joins the statistics of other tokens of the same channels.
     void merge(const ChannelAccumulator& other);
     ChannelStats result() const;

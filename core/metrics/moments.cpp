@@ -4,6 +4,7 @@
 // computes the same bits.
 #include "core/metrics/moments.h"
 
+#include "core/backend/sums.h"
 #include "core/linalg/parallel.h"
 #include "core/metrics/power_sums.h"
 
@@ -170,6 +171,18 @@ ChannelSums::ChannelSums(size_t channels)
     , s4_(channels)
     , seen_(channels)
     , notFinite_(channels) {}
+
+ChannelSums::ChannelSums(std::span<const float> shift, uint64_t rows, const ColumnSums& sums)
+    : notStarted_(shift.size())
+    , shift_(shift.begin(), shift.end())
+    , min_(sums.min)
+    , max_(sums.max)
+    , s1_(sums.powers[0])
+    , s2_(sums.powers[1])
+    , s3_(sums.powers[2])
+    , s4_(sums.powers[3])
+    , seen_(shift.size(), rows)
+    , notFinite_(sums.notFinite) {}
 
 void ChannelSums::startChannel(size_t channel, float value) {
     shift_[channel] = min_[channel] = max_[channel] = value;

@@ -13,6 +13,8 @@
 
 namespace qs {
 
+struct ColumnSums; // backend/sums.h
+
 /// Central moment sums of n values: m_k = sum (x - mean)^k.
 struct Moments {
     double n = 0, mean = 0, m2 = 0, m3 = 0, m4 = 0;
@@ -27,6 +29,8 @@ struct Moments {
 class ChannelSums {
 public:
     explicit ChannelSums(size_t channels);
+    /// What Backend::columnSums or a ColumnTally found about `shift` [channels] in so many rows.
+    ChannelSums(std::span<const float> shift, uint64_t rows, const ColumnSums& sums);
 
     size_t channels() const { return shift_.size(); }
     /// Adds a [values, channels] block: one more value per row for every channel.

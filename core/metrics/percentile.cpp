@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/metrics/percentile.h"
 
+#include "core/linalg/elements.h"
 #include "core/linalg/parallel.h"
 #include "core/metrics/selection.h"
 
@@ -40,25 +41,15 @@ constexpr size_t kCoarseBins = size_t(1) << (31 - kCoarseShift);
 constexpr size_t kFineBins = size_t(1) << kCoarseShift;
 constexpr uint32_t kInfinityCoarseBin = kInfinityBits >> kCoarseShift;
 
-/// MagnitudeCounts: bin 0 holds |x| < 2^-32, the last one |x| >= 2^32.
-constexpr int kLogShift = 20;
-constexpr uint32_t kLogFirst = uint32_t(127 - 32) << 3; ///< leading bits of 2^-32
-constexpr uint32_t kLogInner = 64 * 8;
-constexpr size_t kLogBins = kLogInner + 2;
+/// MagnitudeCounts.
 constexpr size_t kLogTile = 64; ///< channels whose counts stay in the second-level cache
-
-/// Without a branch; what is not finite is in the last one.
-size_t logBin(uint32_t magnitude) {
-    constexpr uint32_t kBelow = kLogFirst - 1;
-    return std::clamp(magnitude >> kLogShift, kBelow, kBelow + kLogInner + 1) - kBelow;
-}
 
 /// The value whose relative distance to both ends [a, b) of a bin is the same: 2 a b / (a + b).
 float logBinValue(size_t bin, float absmax) {
     if (bin == 0) return 0.0f;
-    if (bin == kLogBins - 1) return absmax;
-    const double a = std::bit_cast<float>((uint32_t(bin - 1) + kLogFirst) << kLogShift);
-    const double b = std::bit_cast<float>((uint32_t(bin) + kLogFirst) << kLogShift);
+    if (bin == kMagnitudeBins - 1) return absmax;
+    const double a = std::bit_cast<float>((uint32_t(bin - 1) + kFirstMagnitude) << kMagnitudeShift);
+    const double b = std::bit_cast<float>((uint32_t(bin) + kFirstMagnitude) << kMagnitudeShift);
     return std::min(float(2 * a * b / (a + b)), absmax);
 }
 
@@ -222,7 +213,12 @@ PercentileValues TwoPassPercentiles::result() const {
     return values;
 }
 
-MagnitudeCounts::MagnitudeCounts(size_t channels) : channels_(channels), counts_(channels * kLogBins) {}
+MagnitudeCounts::MagnitudeCounts(size_t channels) : channels_(channels), counts_(channels * kMagnitudeBins) {}
+
+MagnitudeCounts::MagnitudeCounts(const MatrixT<uint32_t>& counts)
+    : channels_(counts.rows()), counts_(counts.data(), counts.data() + counts.size()) {
+    assert(counts.cols() == kMagnitudeBins);
+}
 
 void MagnitudeCounts::addRows(ConstMatrixView block) {
     assert(block.cols == channels_);
@@ -230,7 +226,7 @@ void MagnitudeCounts::addRows(ConstMatrixView block) {
     linalg::parallelFor((block.cols + kLogTile - 1) / kLogTile, 1, [&](size_t begin, size_t end) {
         for (size_t t = begin; t < end; ++t) {
             const size_t c0 = t * kLogTile, n = std::min(kLogTile, block.cols - c0);
-            uint32_t* counts = counts_.data() + c0 * kLogBins;
+            uint32_t* counts = counts_.data() + c0 * kMagnitudeBins;
             uint32_t largest = 0;
             for (size_t r = 0; r < block.rows; ++r) {
                 const float* x = block.row(r) + c0;
@@ -239,13 +235,14 @@ void MagnitudeCounts::addRows(ConstMatrixView block) {
                 for (size_t c = 0; c < n; ++c) {
                     const uint32_t m = magnitudeBits(x[c]);
                     largest = std::max(largest, m);
-                    ++counts[c * kLogBins + logBin(m)];
+                    ++counts[c * kMagnitudeBins + magnitudeBin(m)];
                 }
             }
             if (largest < kInfinityBits) continue;
             for (size_t r = 0; r < block.rows; ++r) // seldom: what must not count is taken away again
                 for (size_t c = 0; c < n; ++c)
-                    counts[c * kLogBins + kLogBins - 1] -= magnitudeBits(block(r, c0 + c)) >= kInfinityBits;
+                    counts[c * kMagnitudeBins + kMagnitudeBins - 1] -=
+                        magnitudeBits(block(r, c0 + c)) >= kInfinityBits;
         }
     });
 }
@@ -258,7 +255,7 @@ void MagnitudeCounts::merge(const MagnitudeCounts& other) {
 
 PercentileValues MagnitudeCounts::percentiles(size_t channel, float absmax) const {
     PercentileValues values{};
-    const std::span<const uint32_t> counts(counts_.data() + channel * kLogBins, kLogBins);
+    const std::span<const uint32_t> counts(counts_.data() + channel * kMagnitudeBins, kMagnitudeBins);
     const uint64_t n = std::accumulate(counts.begin(), counts.end(), uint64_t(0));
     if (n == 0) return values;
     const auto valueOf = [&](uint64_t rank) {

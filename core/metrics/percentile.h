@@ -96,6 +96,8 @@ private:
 class MagnitudeCounts {
 public:
     explicit MagnitudeCounts(size_t channels);
+    /// counts [channels, kMagnitudeBins] of finite values.
+    explicit MagnitudeCounts(const MatrixT<uint32_t>& counts);
     /// [values, channels]; non-finite values are left out.
     void addRows(ConstMatrixView block);
     void merge(const MagnitudeCounts& other);

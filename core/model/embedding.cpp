@@ -99,7 +99,7 @@ Result<Head> Head::create(const ModelSpec& spec, const WeightSource& weights, Ba
     return h;
 }
 
-Result<Matrix> Head::logits(ConstMatrixView hidden) {
+Result<Tensor> Head::apply(ConstMatrixView hidden) {
     Tensor x;
     QS_CHECK(backend_->upload(hidden, x));
     if (norm_.kind != NormSpec::Kind::None) QS_CHECK(norm_.apply(*backend_, x, x));
@@ -118,6 +118,11 @@ Result<Matrix> Head::logits(ConstMatrixView hidden) {
     QS_TRY(Tensor y, backend_->allocate(x.rows, output_.weight.rows));
     QS_CHECK(output_.apply(*backend_, x, y));
     if (spec_->softCap > 0) QS_CHECK(backend_->softCap(y, float(spec_->softCap)));
+    return y;
+}
+
+Result<Matrix> Head::logits(ConstMatrixView hidden) {
+    QS_TRY(const Tensor y, apply(hidden));
     Matrix out(y.rows, y.cols);
     QS_CHECK(backend_->download(y, out.view()));
     return out;

@@ -31,7 +31,8 @@ class Head {
 public:
     /// Unsupported when the checkpoint has no output head.
     static Result<Head> create(const ModelSpec& spec, const WeightSource& weights, Backend& backend);
-    /// logits [rows, vocabulary] of hidden [rows, hidden].
+    /// Logits [rows, vocabulary] of hidden [rows, hidden], in the backend's memory.
+    Result<Tensor> apply(ConstMatrixView hidden);
     Result<Matrix> logits(ConstMatrixView hidden);
 
 private:

@@ -41,6 +41,9 @@ public:
     BlockRows(Forward& forward, size_t index, const DeviceBlock& block, const SiteHook& hook, bool keepInputs)
         : forward_(forward), index_(index), block_(block), hook_(hook), keepInputs_(keepInputs) {}
 
+    /// The rows that the next run() is about: they are on their way to the device while it computes.
+    void announce(MatrixView next) { next_ = next; }
+
     /// `divisible`: whether halves will do. `most` becomes the rows of a half where they had to.
     Result<void> run(MatrixView rows, bool divisible, size_t& most,
                      const std::set<std::string>& before = {}) {
@@ -58,7 +61,8 @@ public:
         Result<void> r = runOnce(rows, hook_ ? once : hook_);
         const size_t window = forward_.windowLength(), half = rows.rows / window / 2 * window;
         if (r || r.error().code != ErrorCode::OutOfMemory || !divisible || refused || half == 0) return r;
-        x_ = {};
+        x_ = ahead_ = {};
+        next_ = {};
         most = std::min(most, rows.rows - half);
         QS_CHECK(run(rows.block(0, half, 0, rows.cols), divisible, most, shown));
         return run(rows.block(half, rows.rows - half, 0, rows.cols), divisible, most, shown);
@@ -67,9 +71,26 @@ public:
 private:
     Result<void> runOnce(MatrixView rows, const SiteHook& hook) {
         Backend& be = forward_.backend();
-        QS_CHECK(be.upload(rows, x_));
+        if (aheadOf_ == rows.data && ahead_.rows == rows.rows)
+            std::swap(x_, ahead_);
+        else
+            QS_CHECK(be.upload(rows, x_));
+        aheadOf_ = nullptr;
         QS_CHECK(forward_.runBlock(index_, block_, x_, hook));
+        QS_CHECK(sendAhead());
         return keepInputs_ ? Result<void>() : be.download(x_, rows);
+    }
+
+    Result<void> sendAhead() {
+        if (next_.size() == 0) return {};
+        auto sent = forward_.backend().upload(next_, ahead_);
+        if (sent)
+            aheadOf_ = next_.data;
+        else if (sent.error().code == ErrorCode::OutOfMemory)
+            ahead_ = {}; // its turn comes
+        else
+            return sent;
+        return {};
     }
 
     Forward& forward_;
@@ -77,7 +98,9 @@ private:
     const DeviceBlock& block_;
     const SiteHook& hook_;
     bool keepInputs_;
-    Tensor x_;
+    MatrixView next_;
+    Tensor x_, ahead_;
+    const float* aheadOf_ = nullptr; ///< the rows that ahead_ holds
 };
 
 } // namespace
@@ -168,6 +191,8 @@ Result<void> Forward::runBlock(size_t index, const DeviceBlock& block, Activatio
     for (size_t first = 0, count = 0; first < total; first += count) {
         QS_CHECK(job.checkpoint());
         count = std::min(batch, total - first);
+        const size_t end = first + count;
+        part.announce(end < total ? hidden.rows(end, std::min(batch, total - end)) : MatrixView());
         QS_CHECK(part.run(hidden.rows(first, count), !watched, batch));
         job.report(fmt::format("Forward, block {} of {}", index + 1, spec_->blocks.size()),
                    double(first + count), double(total));

@@ -2,7 +2,7 @@
 #include "core/quant/method.h"
 
 #include "core/linalg/parallel.h"
-#include "core/quant/sigma_weights.h"
+#include "core/linalg/second_moment.h"
 
 #include <cmath>
 #include <fmt/format.h>
@@ -35,7 +35,8 @@ const char* needsName(Needs needs) {
     return needs == Needs::Sigma ? "sigma" : needs == Needs::Importance ? "importance" : "data-free";
 }
 
-Result<QuantError> measureError(ConstMatrixView weight, ConstMatrixView dequantized, const MatrixD* sigma) {
+Result<QuantError> measureError(ConstMatrixView weight, ConstMatrixView dequantized, const MatrixD* sigma,
+                                Backend* backend) {
     if (weight.rows != dequantized.rows || weight.cols != dequantized.cols)
         return Error::invalid("weight and dequantized matrix differ in shape");
     QuantError e;
@@ -63,10 +64,20 @@ Result<QuantError> measureError(ConstMatrixView weight, ConstMatrixView dequanti
     }
     e.weight = weightSum > 0 ? errorSum / weightSum : errorSum;
     if (!sigma) return e;
-    QS_TRY(const auto weights, SigmaWeights::make(*sigma, weight.cols));
-    if (!weights) return e;
-    const double reference = weights->norm(weight);
-    e.output = reference > 0 ? std::max(0.0, weights->norm(difference.view())) / reference : 0;
+    if (sigma->rows() != weight.cols || sigma->cols() != weight.cols)
+        return Error::invalid(fmt::format("Sigma is [{}, {}] for a row length of {}", sigma->rows(),
+                                          sigma->cols(), weight.cols));
+    double top = 0;
+    for (size_t i = 0; i < weight.cols; ++i)
+        top = std::max(top, (*sigma)(i, i));
+    if (!(top > 0)) return e;
+    const auto norm = [&](ConstMatrixView a) -> Result<double> {
+        if (backend) return backend->quadraticForm(a, *sigma);
+        return linalg::quadraticForm(a, sigma->view());
+    };
+    QS_TRY(const double reference, norm(weight));
+    QS_TRY(const double error, norm(difference.view()));
+    e.output = reference > 0 ? std::max(0.0, error) / reference : 0;
     return e;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // executePlan: the loop over units. A unit is a block (models with a forward pass) or one tensor
 // (tensor-level mode).
+#include "core/backend/sums.h"
 #include "core/calibrate/imatrix.h"
-#include "core/linalg/second_moment.h"
 #include "core/model/forward.h"
 #include "core/recipe/stored_bytes.h"
 #include "core/run/earlier_run.h"
@@ -246,22 +246,27 @@ private:
 
     Result<SigmaBySite> collectSigma(int unit, const DeviceBlock& block, const JobContext& job) {
         SigmaBySite sigma;
-        for (const auto& [site, channels] : sitesWithSigma(size_t(unit)))
-            sigma.try_emplace(site, SiteSigma{MatrixD(channels, channels)});
-        if (sigma.empty()) return sigma;
+        std::map<std::string, std::unique_ptr<SecondMoment>> moments;
+        for (const auto& [site, channels] : sitesWithSigma(size_t(unit))) {
+            QS_TRY(moments[site], backend_.secondMoment(channels));
+        }
+        if (moments.empty()) return sigma;
         const SiteHook hook = [&](const std::string& site, const Tensor& x) -> Result<void> {
             QS_CHECK(job.checkpoint());
-            const auto it = sigma.find(site);
-            if (it == sigma.end()) return {};
-            it->second.tokens += x.rows;
+            const auto it = moments.find(site);
+            if (it == moments.end()) return {};
+            SiteSigma& found = sigma[site];
+            found.tokens += x.rows;
             // Weighted tokens come as their weights' roots times x: there is no sum of inputs.
             if (transformer_ && transformer_->needsSums() && !plan_.tokenWeights)
-                QS_CHECK(addRows(x, it->second.sum));
-            return backend_.accumulateSigma(x, it->second.sigma);
+                QS_CHECK(addRows(x, found.sum));
+            return it->second->add(x);
         };
         QS_CHECK(runWatched(unit, block, hook, job));
-        for (auto& entry : sigma)
-            linalg::mirrorUpper(entry.second.sigma.view());
+        for (auto& [site, moment] : moments) {
+            QS_TRY(sigma[site].sigma, moment->take());
+            moment.reset();
+        }
         // The calibration saw this expert, but behind the quantized blocks the router no longer chooses it.
         for (const PlanEntry* e : units_[size_t(unit)])
             if (needsSigma(*e) && sigma.at(e->target.site).tokens == 0)
@@ -372,6 +377,20 @@ private:
         return found->second.adjust.channels;
     }
 
+    /// Of the original model's inputs, until the next call; null where no token was seen. Neighbours share
+    /// it.
+    Result<const MatrixD*> originalSigma(const std::string& site) {
+        const SiteRecord* record = calibration_ ? calibration_->find(site) : nullptr;
+        if (!record || record->tokens == 0) return static_cast<const MatrixD*>(nullptr);
+        if (originalSite_ != site) {
+            original_ = MatrixD(); // its memory is free before the next one's is taken
+            originalSite_.clear();
+            QS_TRY(original_, calibration_->sigma(site));
+            originalSite_ = site;
+        }
+        return static_cast<const MatrixD*>(&original_);
+    }
+
     /// `sigma` is that of the inputs that the scaled weight gets.
     Result<std::pair<QuantizedTensor, TensorResult>> quantizeOne(const PlanEntry& e, const MatrixD* sigma,
                                                                  const TensorScaling* scaling,
@@ -405,12 +424,7 @@ private:
             return Error::internal("the method keeps more or less beside the codes than it was planned with");
         // Errors are stated against the inputs of the original model, with factors taken back, so that
         // methods and transforms compare.
-        std::optional<MatrixD> original;
-        if (const SiteRecord* site = calibration_ ? calibration_->find(e.target.site) : nullptr;
-            site && site->tokens > 0) {
-            QS_TRY(MatrixD s, calibration_->sigma(e.target.site));
-            original.emplace(std::move(s));
-        }
+        QS_TRY(const MatrixD* original, originalSigma(e.target.site));
         TensorResult r;
         r.module = e.target.module;
         r.planned = codec->label();
@@ -420,7 +434,7 @@ private:
         r.bytes = e.bytesAfter;
         Matrix values = doneCodec->dequantize(q);
         if (scaling) scaling->undo(values.view());
-        QS_TRY(r.error, measureError(weight.view(), values.view(), original ? &*original : nullptr));
+        QS_TRY(r.error, measureError(weight.view(), values.view(), original, &backend_));
         if (!std::isfinite(r.error.weight)) return Error::internal("the quantized tensor is not finite");
         r.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
         return std::pair(std::move(q), std::move(r));
@@ -439,6 +453,8 @@ private:
     EarlierRun earlier_;
     RunFindings findings_;
     std::vector<BlockRounders> rounders_; ///< of finished blocks
+    MatrixD original_;                    ///< see originalSigma()
+    std::string originalSite_;            ///< whose it is; "": nobody's
     std::optional<BlockTransformer> transformer_;
     std::optional<Forward> forward_;
     std::optional<ActivationStore> hidden_;

@@ -43,9 +43,9 @@ void gptqOf(size_t rows, size_t cols, double referenceSeconds, const qs::bench::
     MatrixD sigma(cols, cols);
     const auto sigmaTime = qs::bench::best(
         [&] {
-            sigma = MatrixD(cols, cols);
-            (void)backend->accumulateSigma(tx, sigma);
-            linalg::mirrorUpper(sigma.view());
+            const auto moment = std::move(*backend->secondMoment(cols));
+            (void)moment->add(tx);
+            sigma = std::move(*moment->take());
         },
         0.2);
     const MethodDescriptor* method = *findMethod("gptq");

@@ -13,7 +13,8 @@ namespace qs::test {
 struct BackendLog {
     std::atomic<QThread*> madeOn{nullptr}, freedOn{nullptr};
     std::atomic<int> made{0};
-    std::vector<std::string> notes; ///< for the next job; set while none runs
+    std::vector<std::string> notes;    ///< for the next job; set while none runs
+    std::optional<MemoryState> memory; ///< likewise
 };
 
 class FakeBackend : public Backend {
@@ -26,9 +27,11 @@ public:
     std::string id() const override { return "fake"; }
     std::string description() const override { return "fake backend"; }
     std::vector<std::string> takeNotes() override { return std::exchange(log_->notes, {}); }
+    std::optional<MemoryState> memory() override { return log_->memory; }
     Result<Tensor> allocate(size_t, size_t) override { return no(); }
     Result<void> upload(ConstMatrixView, Tensor&) override { return no(); }
-    Result<void> download(const Tensor&, MatrixView) override { return no(); }
+    Result<void> download(const TensorBlock&, MatrixView) override { return no(); }
+    Result<void> write(ConstMatrixView, const TensorBlock&) override { return no(); }
     Result<void> linear(const Tensor&, const Tensor&, const Tensor*, Tensor&) override { return no(); }
     Result<void> rmsNorm(const Tensor&, const Tensor&, double, Tensor&) override { return no(); }
     Result<void> layerNorm(const Tensor&, const Tensor&, const Tensor&, double, Tensor&) override {
@@ -48,9 +51,15 @@ public:
         return no();
     }
     Result<void> add(Tensor&, const Tensor&) override { return no(); }
-    Result<void> accumulateSigma(const Tensor&, MatrixD&) override { return no(); }
+    Result<std::unique_ptr<SecondMoment>> secondMoment(size_t) override { return no(); }
+    Result<LogitScores> scoreLogits(const Tensor&, std::span<const uint32_t>, std::span<const uint32_t>,
+                                    const Tensor*) override {
+        return no();
+    }
     Result<MatrixD> upperFactor(MatrixD) override { return no(); }
-    Result<void> addProduct(float, MatrixView, ConstMatrixView, ConstMatrixView) override { return no(); }
+    Result<void> addProduct(float, const TensorBlock&, const TensorBlock&, const TensorBlock&) override {
+        return no();
+    }
     Result<void> gptqColumnBlock(const ColumnBlock&) override { return no(); }
     Result<void> uploadCodes(MatrixViewT<const uint8_t>, CodeTensor&) override { return no(); }
     Result<void> downloadCodes(const CodeTensor&, MatrixViewT<uint8_t>) override { return no(); }

@@ -60,6 +60,18 @@ private slots:
         QVERIFY(!second->report().contains("Note:"));
     }
 
+    void theDevicesMemoryIsReadAfterEachJob() {
+        const auto body = [](const JobScope&) -> Outcome { return Payload(); };
+        QVERIFY(waitEnded(m_engine->post({"", "No device"}, body)));
+        QVERIFY(!m_engine->memory());
+        m_log.memory = MemoryState{3, 4};
+        QSignalSpy changed(m_engine.get(), &EngineThread::memoryChanged);
+        QVERIFY(waitEnded(m_engine->post({"", "On a device"}, body)));
+        QTRY_COMPARE(changed.count(), 1);
+        QCOMPARE(m_engine->memory()->freeBytes, size_t(3));
+        QCOMPARE(m_engine->memory()->totalBytes, size_t(4));
+    }
+
     void backendLivesOnTheEngineThread() {
         m_engine.reset();
         BackendLog log;

@@ -19,7 +19,12 @@ public:
     Result<void> uploadWeight(ConstMatrixView from, Tensor& to) override {
         return m_inner->uploadWeight(from, to);
     }
-    Result<void> download(const Tensor& from, MatrixView to) override { return m_inner->download(from, to); }
+    Result<void> download(const TensorBlock& from, MatrixView to) override {
+        return m_inner->download(from, to);
+    }
+    Result<void> write(ConstMatrixView from, const TensorBlock& to) override {
+        return m_inner->write(from, to);
+    }
     Result<void> linear(const Tensor& x, const Tensor& w, const Tensor* b, Tensor& y) override {
         return m_inner->linear(x, w, b, y);
     }
@@ -50,11 +55,16 @@ public:
         return m_inner->addScaledRows(x, rows, weights, y);
     }
     Result<void> add(Tensor& x, const Tensor& y) override { return m_inner->add(x, y); }
-    Result<void> accumulateSigma(const Tensor& x, MatrixD& sigma) override {
-        return m_inner->accumulateSigma(x, sigma);
+    Result<std::unique_ptr<SecondMoment>> secondMoment(size_t channels) override {
+        return m_inner->secondMoment(channels);
+    }
+    Result<LogitScores> scoreLogits(const Tensor& logits, std::span<const uint32_t> rows,
+                                    std::span<const uint32_t> targets, const Tensor* reference) override {
+        return m_inner->scoreLogits(logits, rows, targets, reference);
     }
     Result<MatrixD> upperFactor(MatrixD h) override { return m_inner->upperFactor(std::move(h)); }
-    Result<void> addProduct(float alpha, MatrixView c, ConstMatrixView a, ConstMatrixView b) override {
+    Result<void> addProduct(float alpha, const TensorBlock& c, const TensorBlock& a,
+                            const TensorBlock& b) override {
         return m_inner->addProduct(alpha, c, a, b);
     }
     Result<void> gptqColumnBlock(const ColumnBlock& block) override {

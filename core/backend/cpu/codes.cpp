@@ -5,6 +5,7 @@
 #include "core/linalg/elements.h"
 #include "core/linalg/grid_kernels.h"
 #include "core/linalg/kmeans.h"
+#include "core/linalg/log_softmax.h"
 #include "core/linalg/parallel.h"
 
 #include <atomic>
@@ -192,6 +193,33 @@ ValueCounts countValues(ConstMatrixView x, double lo, double hi, size_t bins) {
         out.below += part.below;
         out.above += part.above;
         out.notFinite += part.notFinite;
+    });
+    return out;
+}
+
+LogitScores scoreLogits(ConstMatrixView logits, std::span<const uint32_t> rows,
+                        std::span<const uint32_t> targets, ConstMatrixView reference) {
+    LogitScores out;
+    out.nll.resize(rows.size());
+    out.top.resize(rows.size());
+    if (reference.data) {
+        out.referenceNll.resize(rows.size());
+        out.referenceTop.resize(rows.size());
+        out.kl.resize(rows.size());
+    }
+    linalg::parallelFor(rows.size(), 16, [&](size_t begin, size_t end) {
+        for (size_t i = begin; i < end; ++i) {
+            const std::span<const float> own = logits.rowSpan(rows[i]);
+            const linalg::LogSoftmax s = linalg::logSoftmax(own);
+            out.nll[i] = float(s.logSum - double(own[targets[i]]));
+            out.top[i] = int32_t(s.argmax);
+            if (!reference.data) continue;
+            const std::span<const float> other = reference.rowSpan(rows[i]);
+            const linalg::LogSoftmax r = linalg::logSoftmax(other);
+            out.referenceNll[i] = float(r.logSum - double(other[targets[i]]));
+            out.referenceTop[i] = int32_t(r.argmax);
+            out.kl[i] = float(linalg::klDivergence(other, r, own, s));
+        }
     });
     return out;
 }

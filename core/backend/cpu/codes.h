@@ -22,6 +22,9 @@ void decodeCodes(MatrixViewT<const uint8_t> codes, const CodeGrid& grid, const G
 ColumnSums columnSums(ConstMatrixView x, std::span<const float> shift);
 ValueCounts countValues(ConstMatrixView x, double lo, double hi, size_t bins);
 /// `weights` [n] or empty. Points are finite.
+/// `reference` without data: there is none.
+LogitScores scoreLogits(ConstMatrixView logits, std::span<const uint32_t> rows,
+                        std::span<const uint32_t> targets, ConstMatrixView reference);
 KMeansStep kMeansStep(ConstMatrixView points, std::span<const float> weights, ConstMatrixView centers);
 void rotateRows(MatrixView x, std::span<const float> signs, const MatrixD& orthogonal, bool back);
 bool allFinite(ConstMatrixView x);

@@ -42,11 +42,11 @@ Result<void> makeCodes(size_t rows, size_t cols, CodeTensor& codes) {
     return {};
 }
 
-HostBuffer* hostBuffer(const Tensor& t) {
+HostBuffer* hostBuffer(const TensorBlock& t) {
     return static_cast<HostBuffer*>(t.buffer.get());
 }
 
-bool isBf16(const Tensor& t) {
+bool isBf16(const TensorBlock& t) {
     return t.buffer && !hostBuffer(t)->half.empty();
 }
 
@@ -54,6 +54,31 @@ MatrixView view(const Tensor& t) {
     assert(!isBf16(t));
     return {t.buffer ? hostBuffer(t)->matrix.data() : nullptr, t.rows, t.cols};
 }
+
+MatrixView view(const TensorBlock& t) {
+    float* data = t.buffer ? static_cast<HostBuffer*>(t.buffer.get())->matrix.data() : nullptr;
+    return {data ? data + t.offset : nullptr, t.rows, t.cols, t.stride};
+}
+
+class HostSecondMoment final : public SecondMoment {
+public:
+    HostSecondMoment(size_t channels, Precision precision)
+        : sigma_(channels, channels), precision_(precision) {}
+    Result<void> add(const Tensor& x) override {
+        QS_CHECK(shapes::checkSigma(x, sigma_.rows()));
+        if (precision_ == Precision::BF16) return linalg::addSecondMomentBf16(view(x), sigma_.view());
+        linalg::addSecondMoment(view(x), sigma_.view());
+        return {};
+    }
+    Result<MatrixD> take() override {
+        linalg::mirrorUpper(sigma_.view());
+        return std::move(sigma_);
+    }
+
+private:
+    MatrixD sigma_;
+    Precision precision_;
+};
 
 cpu::Groups viewOf(const CodeGroups& g) {
     return {view(g.scale), view(g.zero), g.groupSize, g.blockRows, g.groupOfColumn};
@@ -109,9 +134,8 @@ public:
         return {};
     }
 
-    Result<void> download(const Tensor& from, MatrixView to) override {
-        if (to.rows != from.rows || to.cols != from.cols)
-            return shapes::error("download", "shapes must match", shapes::text(from));
+    Result<void> download(const TensorBlock& from, MatrixView to) override {
+        QS_CHECK(shapes::checkCopy("download", from, to));
         if (isBf16(from)) {
             for (size_t r = 0; r < to.rows; ++r)
                 bfloatToFloatBulk(reinterpret_cast<const std::byte*>(hostBuffer(from)->half.row(r)),
@@ -124,10 +148,21 @@ public:
         return {};
     }
 
-    Result<ConstMatrixView> hostView(const Tensor& x, Matrix& storage) override {
+    Result<void> write(ConstMatrixView from, const TensorBlock& to) override {
+        QS_CHECK(shapes::checkCopy("write", to, from));
+        const MatrixView out = view(to);
+        if (from.data == out.data) return {};
+        for (size_t r = 0; r < from.rows; ++r)
+            std::copy_n(from.row(r), from.cols, out.row(r));
+        return {};
+    }
+
+    Result<ConstMatrixView> hostView(const TensorBlock& x, Matrix& storage) override {
         if (isBf16(x)) return Backend::hostView(x, storage);
         return ConstMatrixView(view(x));
     }
+
+    Result<MatrixView> hostStorage(const TensorBlock& x, Matrix&) override { return view(x); }
 
     Result<void> linear(const Tensor& x, const Tensor& w, const Tensor* bias, Tensor& y) override {
         QS_CHECK(shapes::checkLinear(x, w, bias, y));
@@ -239,11 +274,18 @@ public:
         return {};
     }
 
-    Result<void> accumulateSigma(const Tensor& x, MatrixD& sigma) override {
-        QS_CHECK(shapes::checkSigma(x, sigma));
-        if (precision_ == Precision::BF16) return linalg::addSecondMomentBf16(view(x), sigma.view());
-        linalg::addSecondMoment(view(x), sigma.view());
-        return {};
+    Result<std::unique_ptr<SecondMoment>> secondMoment(size_t channels) override {
+        try {
+            return std::unique_ptr<SecondMoment>(std::make_unique<HostSecondMoment>(channels, precision_));
+        } catch (const std::bad_alloc&) {
+            return Error{ErrorCode::OutOfMemory, fmt::format("no memory for Sigma [{0}, {0}]", channels), {}};
+        }
+    }
+
+    Result<LogitScores> scoreLogits(const Tensor& logits, std::span<const uint32_t> rows,
+                                    std::span<const uint32_t> targets, const Tensor* reference) override {
+        QS_CHECK(shapes::checkScores(logits, rows, targets, reference));
+        return cpu::scoreLogits(view(logits), rows, targets, reference ? view(*reference) : MatrixView());
     }
 
     Result<MatrixD> upperFactor(MatrixD h) override {
@@ -258,15 +300,20 @@ public:
         return h;
     }
 
-    Result<void> addProduct(float alpha, MatrixView c, ConstMatrixView a, ConstMatrixView b) override {
+    Result<void> addProduct(float alpha, const TensorBlock& c, const TensorBlock& a,
+                            const TensorBlock& b) override {
         QS_CHECK(shapes::checkProduct(c, a, b));
-        linalg::gemm(true, false, alpha, a, b, 1.0f, c);
+        linalg::gemm(true, false, alpha, view(a), view(b), 1.0f, view(c));
         return {};
     }
 
     Result<void> gptqColumnBlock(const ColumnBlock& b) override {
+        QS_CHECK(shapes::checkColumns(b));
+        const cpu::GptqColumns columns{view(b.weight),   view(b.error),  view(b.change),
+                                       view(b.original), view(b.factor), b.codes,
+                                       b.scale,          b.zero,         b.maxCode};
         linalg::parallelFor(b.weight.cols, 64,
-                            [&](size_t begin, size_t end) { cpu::gptqRows(b, begin, end - begin); });
+                            [&](size_t begin, size_t end) { cpu::gptqRows(columns, begin, end - begin); });
         return {};
     }
 

@@ -207,7 +207,7 @@ struct GptqTile {
 };
 
 // Column i of the recursion: nearest codes, scaled errors, update of the panel's later columns, up to `end`.
-void GptqColumn(const ColumnBlock& b, size_t i, size_t end, float* error, GptqTile& t) {
+void GptqColumn(const GptqColumns& b, size_t i, size_t end, float* error, GptqTile& t) {
     const hn::CappedTag<float, kGptqRows> d;
     const size_t lanes = hn::Lanes(d);
     const auto maxCode = hn::Set(d, float(b.maxCode)), pivot = hn::Set(d, b.factor(i, i));
@@ -232,7 +232,7 @@ void GptqColumn(const ColumnBlock& b, size_t i, size_t end, float* error, GptqTi
 
 // What the errors of the panel from column `first` on do to the columns behind it, in the order of the
 // columns.
-void GptqPanel(const ColumnBlock& b, size_t first, GptqTile& t) {
+void GptqPanel(const GptqColumns& b, size_t first, GptqTile& t) {
     const hn::CappedTag<float, kGptqRows> d;
     const size_t lanes = hn::Lanes(d);
     const float* factor[kGptqPanel];
@@ -258,7 +258,7 @@ void GptqPanel(const ColumnBlock& b, size_t first, GptqTile& t) {
     }
 }
 
-void GptqRows(const ColumnBlock& b, size_t firstRow, size_t count) {
+void GptqRows(const GptqColumns& b, size_t firstRow, size_t count) {
     const size_t n = b.weight.rows;
     GptqTile t(n);
     std::fill_n(t.scale, kGptqRows, 1.0f); // rows past the end compute harmless numbers
@@ -275,7 +275,10 @@ void GptqRows(const ColumnBlock& b, size_t firstRow, size_t count) {
             GptqColumn(b, i, end, error, t);
             if (i + 1 == end && end < n) GptqPanel(b, end - kGptqPanel, t);
             std::copy_n(error, rows, b.error.row(i) + first);
-            std::copy_n(t.value, rows, b.dequantized.row(i) + first);
+            const float* original = b.original.row(i) + first;
+            float* change = b.change.row(i) + first;
+            for (size_t r = 0; r < rows; ++r)
+                change[r] = original[r] - t.value[r];
             for (size_t r = 0; r < rows; ++r)
                 b.codes.row(i)[first + r] = uint8_t(t.code[r]);
         }
@@ -335,7 +338,7 @@ void ropeHead(float* x, const float* cosine, const float* sine, size_t half) {
 void addRow(float* x, const float* y, size_t n) {
     HWY_DYNAMIC_DISPATCH(AddRow)(x, y, n);
 }
-void gptqRows(const ColumnBlock& block, size_t firstRow, size_t count) {
+void gptqRows(const GptqColumns& block, size_t firstRow, size_t count) {
     HWY_DYNAMIC_DISPATCH(GptqRows)(block, firstRow, count);
 }
 const char* instructionSet() {

@@ -25,8 +25,16 @@ void softmaxRow(float* x, float scale, size_t n);
 /// Pairs (x[i], x[i + half]) rotated by (cosine[i], sine[i]), i < half.
 void ropeHead(float* x, const float* cosine, const float* sine, size_t half);
 void addRow(float* x, const float* y, size_t n);
-/// Rows [firstRow, firstRow + count) of a ColumnBlock; rows are independent.
-void gptqRows(const ColumnBlock& block, size_t firstRow, size_t count);
+/// ColumnBlock in host memory.
+struct GptqColumns {
+    MatrixView weight, error, change;
+    ConstMatrixView original, factor;
+    MatrixViewT<uint8_t> codes;
+    ConstMatrixView scale, zero;
+    int maxCode;
+};
+/// Rows [firstRow, firstRow + count) of the block; rows are independent.
+void gptqRows(const GptqColumns& block, size_t firstRow, size_t count);
 /// Name of the instruction set in use, e.g. "AVX2".
 const char* instructionSet();
 

@@ -5,7 +5,9 @@
 #include "core/backend/cuda/tiles.h"
 #include "core/backend/shapes.h"
 #include "core/linalg/block_rotation.h"
+#include "core/linalg/elements.h"
 
+#include <cmath>
 #include <numeric>
 
 namespace qs::cuda {
@@ -99,6 +101,17 @@ ColumnSums zeroSums(size_t rows, size_t cols) {
     return out;
 }
 
+void fillSums(std::span<const ColumnSum> sums, ColumnSums& out) {
+    for (size_t c = 0; c < sums.size(); ++c) {
+        const bool none = sums[c].min > sums[c].max;
+        out.min[c] = none ? 0 : sums[c].min;
+        out.max[c] = none ? 0 : sums[c].max;
+        out.notFinite[c] = sums[c].notFinite;
+        for (size_t k = 0; k < 4; ++k)
+            out.powers[k][c] = sums[c].powers[k];
+    }
+}
+
 } // namespace
 
 Result<ColumnSums> columnSums(Device& device, DeviceView x, std::span<const float> shift) {
@@ -120,12 +133,72 @@ Result<ColumnSums> columnSums(Device& device, DeviceView x, std::span<const floa
     QS_CHECK(
         device.check(rowAbsmax(x.data, x.rows, x.cols, absmax->as<float>(), device.stream()), "columnSums"));
     QS_CHECK(downloaded(device, absmax->as<float>(), std::span(out.rowAbsmax)));
-    for (size_t c = 0; c < x.cols; ++c) {
-        out.min[c] = sums[c].min;
-        out.max[c] = sums[c].max;
-        out.notFinite[c] = sums[c].notFinite;
-        for (size_t k = 0; k < 4; ++k)
-            out.powers[k][c] = sums[c].powers[k];
+    fillSums(sums, out);
+    return out;
+}
+
+Result<void> DeviceTally::begin(std::span<const float> shift) {
+    const ColumnSum nothing = {{0, 0, 0, 0}, 0, HUGE_VALF, -HUGE_VALF};
+    const std::vector<ColumnSum> totals(cols_, nothing);
+    QS_TRY(shift_, uploaded(device_, shift));
+    QS_TRY(total_, uploaded(device_, std::span<const ColumnSum>(totals)));
+    const size_t bytes = cols_ * kMagnitudeBins * sizeof(unsigned);
+    QS_TRY(counts_, device_.take(bytes));
+    return device_.check(cudaMemsetAsync(counts_->as<unsigned>(), 0, bytes, device_.stream()), "columnTally");
+}
+
+Result<void> DeviceTally::add(DeviceView x) {
+    constexpr size_t kChunk = 64, kMostChunks = 256;
+    QS_CHECK(device_.enter());
+    if (x.size() == 0) return {};
+    const size_t most = std::min(kMostChunks, (x.rows + kChunk - 1) / kChunk);
+    QS_CHECK(withSmallerTiles(most, 1, [&](size_t chunks) -> Result<void> {
+        QS_TRY(const auto parts, device_.take(chunks * cols_ * sizeof(ColumnSum)));
+        return device_.check(tallyColumns(x.data, x.rows, cols_, shift_->as<float>(),
+                                          (x.rows + chunks - 1) / chunks, parts->as<ColumnSum>(),
+                                          total_->as<ColumnSum>(), device_.stream()),
+                             "columnTally");
+    }));
+    return device_.check(countMagnitudes(x.data, x.rows, cols_, counts_->as<unsigned>(), device_.stream()),
+                         "columnTally");
+}
+
+Result<TallySums> DeviceTally::take() {
+    QS_CHECK(device_.enter());
+    TallySums out;
+    out.columns = zeroSums(0, cols_);
+    out.magnitudes = MatrixT<uint32_t>(cols_, kMagnitudeBins);
+    std::vector<ColumnSum> totals(cols_);
+    QS_CHECK(downloaded(device_, total_->as<ColumnSum>(), std::span(totals)));
+    QS_CHECK(downloaded(device_, counts_->as<uint32_t>(), out.magnitudes.span()));
+    fillSums(totals, out.columns);
+    return out;
+}
+
+Result<LogitScores> scoreLogits(Device& device, DeviceView logits, const float* reference,
+                                std::span<const uint32_t> rows, std::span<const uint32_t> targets) {
+    LogitScores out;
+    if (rows.empty()) return out;
+    QS_TRY(const auto rowList, uploaded(device, rows));
+    QS_TRY(const auto targetList, uploaded(device, targets));
+    QS_TRY(const auto memory, device.take(rows.size() * sizeof(Score)));
+    const Scores s{logits.data,
+                   reference,
+                   logits.cols,
+                   rows.size(),
+                   rowList->as<uint32_t>(),
+                   targetList->as<uint32_t>(),
+                   memory->as<Score>()};
+    QS_CHECK(device.check(scoreLogits(s, device.stream()), "scoreLogits"));
+    std::vector<Score> scores(rows.size());
+    QS_CHECK(downloaded(device, s.out, std::span(scores)));
+    for (const Score& score : scores) {
+        out.nll.push_back(score.nll);
+        out.top.push_back(score.top);
+        if (!reference) continue;
+        out.referenceNll.push_back(score.referenceNll);
+        out.referenceTop.push_back(score.referenceTop);
+        out.kl.push_back(score.kl);
     }
     return out;
 }

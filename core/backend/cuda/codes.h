@@ -43,6 +43,26 @@ Result<void> decodeCodes(Device& device, const uint8_t* codes, const CodeGrid& g
                          DeviceView values);
 Result<ColumnSums> columnSums(Device& device, DeviceView x, std::span<const float> shift);
 Result<ValueCounts> countValues(Device& device, DeviceView x, double lo, double hi, size_t bins);
+/// rows, targets: within the shapes. `reference` null: there is none.
+Result<LogitScores> scoreLogits(Device& device, DeviceView logits, const float* reference,
+                                std::span<const uint32_t> rows, std::span<const uint32_t> targets);
+
+/// See qs::ColumnTally.
+class DeviceTally {
+public:
+    DeviceTally(Device& device, size_t cols) : device_(device), cols_(cols) {}
+    /// Before anything else.
+    Result<void> begin(std::span<const float> shift);
+    Result<void> add(DeviceView x);
+    Result<TallySums> take();
+    size_t cols() const { return cols_; }
+
+private:
+    Device& device_;
+    size_t cols_;
+    std::shared_ptr<Memory> shift_, total_, counts_;
+};
+
 Result<KMeansStep> kMeansStep(Device& device, DeviceView points, const float* weights,
                               ConstMatrixView centers);
 Result<void> rotateRows(Device& device, DeviceView x, std::span<const float> signs, const MatrixD& orthogonal,

@@ -22,7 +22,7 @@ struct DeviceMatrix : DeviceBuffer {
     bool half; ///< bfloat16 instead of float32: a weight
 };
 
-DeviceMatrix* matrixOf(const Tensor& t) {
+DeviceMatrix* matrixOf(const TensorBlock& t) {
     return static_cast<DeviceMatrix*>(t.buffer.get());
 }
 
@@ -51,9 +51,45 @@ GroupTable tableOf(const CodeGroups& g) {
     return {data(g.scale), data(g.zero), g.scale.rows, g.scale.cols, g};
 }
 
-bool isHalf(const Tensor& t) {
+bool isHalf(const TensorBlock& t) {
     return t.buffer && matrixOf(t)->half;
 }
+
+float* data(const TensorBlock& t) {
+    return t.buffer ? matrixOf(t)->memory->as<float>() + t.offset : nullptr;
+}
+
+DeviceBlock viewOf(const TensorBlock& t) {
+    return {data(t), t.rows, t.cols, t.stride};
+}
+
+class SecondMomentOfTensors final : public SecondMoment {
+public:
+    explicit SecondMomentOfTensors(DeviceSecondMoment sum) : sum_(std::move(sum)) {}
+    Result<void> begin() { return sum_.begin(); }
+    Result<void> add(const Tensor& x) override {
+        QS_CHECK(shapes::checkSigma(x, sum_.channels()));
+        return sum_.add(data(x), x.rows);
+    }
+    Result<MatrixD> take() override { return sum_.take(); }
+
+private:
+    DeviceSecondMoment sum_;
+};
+
+class TallyOfTensors final : public ColumnTally {
+public:
+    explicit TallyOfTensors(DeviceTally tally) : tally_(std::move(tally)) {}
+    Result<void> add(const Tensor& x) override {
+        if (x.cols != tally_.cols())
+            return shapes::error("columnTally", fmt::format("x [T, {}]", tally_.cols()), shapes::text(x));
+        return tally_.add(viewOf(x));
+    }
+    Result<TallySums> take() override { return tally_.take(); }
+
+private:
+    DeviceTally tally_;
+};
 
 cuda::Function functionOf(Activation f) {
     switch (f) {
@@ -82,6 +118,11 @@ public:
     }
     Precision precision() const override { return precision_; }
     std::vector<std::string> takeNotes() override { return device_->takeNotes(); }
+    std::optional<MemoryState> memory() override {
+        const auto [free, total] = device_->memory();
+        if (total == 0) return std::nullopt;
+        return MemoryState{free, total};
+    }
 
     Result<Tensor> allocate(size_t rows, size_t cols) override {
         QS_TRY(Tensor t, take(rows, cols, sizeof(float)));
@@ -108,9 +149,18 @@ public:
                                });
     }
 
-    Result<void> download(const Tensor& from, MatrixView to) override {
-        if (to.rows != from.rows || to.cols != from.cols)
-            return shapes::error("download", "shapes must match", shapes::text(from));
+    Result<void> write(ConstMatrixView from, const TensorBlock& to) override {
+        QS_CHECK(shapes::checkCopy("write", to, from));
+        QS_CHECK(begin("write", {}));
+        if (isHalf(to)) return shapes::error("write", "a tensor of float32", shapes::text(to));
+        Memory& memory = *matrixOf(to)->memory;
+        memory.as<float>(); // kernels may be reading the other rows
+        return device_->upload(memory, from.rows, from.cols, sizeof(float), rowsOf(from),
+                               to.offset * sizeof(float));
+    }
+
+    Result<void> download(const TensorBlock& from, MatrixView to) override {
+        QS_CHECK(shapes::checkCopy("download", from, to));
         QS_CHECK(device_->enter());
         if (!isHalf(from))
             return device_->download(data(from), to.rows, to.cols, sizeof(float), rowsInto(to));
@@ -229,10 +279,33 @@ public:
         return check("add", cuda::add(data(x), data(y), x.rows * x.cols, device_->stream()));
     }
 
-    Result<void> accumulateSigma(const Tensor& x, MatrixD& sigma) override {
-        QS_CHECK(shapes::checkSigma(x, sigma));
-        QS_CHECK(begin("accumulateSigma", {&x}));
-        return cuda::accumulateSigma(*device_, products_, data(x), x.rows, precision_, sigma);
+    Result<std::unique_ptr<SecondMoment>> secondMoment(size_t channels) override {
+        QS_CHECK(device_->enter());
+        auto sum = std::make_unique<SecondMomentOfTensors>(
+            DeviceSecondMoment(*device_, products_, precision_, channels));
+        QS_CHECK(sum->begin());
+        return std::unique_ptr<SecondMoment>(std::move(sum));
+    }
+
+    Result<std::unique_ptr<ColumnTally>> columnTally(std::span<const float> shift) override {
+        QS_CHECK(device_->enter());
+        DeviceTally tally(*device_, shift.size());
+        QS_CHECK(tally.begin(shift));
+        return std::unique_ptr<ColumnTally>(std::make_unique<TallyOfTensors>(std::move(tally)));
+    }
+
+    Result<LogitScores> scoreLogits(const Tensor& logits, std::span<const uint32_t> rows,
+                                    std::span<const uint32_t> targets, const Tensor* reference) override {
+        QS_CHECK(shapes::checkScores(logits, rows, targets, reference));
+        QS_CHECK(begin("scoreLogits", {&logits, reference}));
+        return cuda::scoreLogits(*device_, viewOf(logits), reference ? data(*reference) : nullptr, rows,
+                                 targets);
+    }
+
+    Result<double> quadraticForm(ConstMatrixView a, const MatrixD& sigma) override {
+        QS_CHECK(shapes::checkForm(a, sigma));
+        QS_CHECK(device_->enter());
+        return cuda::quadraticForm(*device_, products_, a, sigma);
     }
 
     Result<MatrixD> upperFactor(MatrixD h) override {
@@ -241,15 +314,26 @@ public:
         return cuda::upperFactor(*device_, products_, std::move(h));
     }
 
-    Result<void> addProduct(float alpha, MatrixView c, ConstMatrixView a, ConstMatrixView b) override {
+    Result<void> addProduct(float alpha, const TensorBlock& c, const TensorBlock& a,
+                            const TensorBlock& b) override {
         QS_CHECK(shapes::checkProduct(c, a, b));
         QS_CHECK(device_->enter());
-        return cuda::addProduct(*device_, products_, alpha, c, a, b);
+        return cuda::addProduct(products_, alpha, data(c), c.stride, viewOf(a), viewOf(b));
     }
 
     Result<void> gptqColumnBlock(const ColumnBlock& block) override {
+        QS_CHECK(shapes::checkColumns(block));
         QS_CHECK(device_->enter());
-        return cuda::gptqColumnBlock(*device_, products_, block);
+        GptqBlock b{};
+        b.weight = data(block.weight);
+        b.original = data(block.original);
+        b.error = data(block.error);
+        b.change = data(block.change);
+        b.factor = data(block.factor);
+        b.factorStride = block.factor.stride;
+        b.n = block.weight.rows;
+        b.rows = block.weight.cols;
+        return cuda::gptqColumnBlock(*device_, products_, b, block);
     }
 
     Result<void> uploadCodes(MatrixViewT<const uint8_t> from, CodeTensor& to) override {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/backend/cuda/device.h"
 
+#include "core/linalg/parallel.h"
+
 #include <algorithm>
 #include <fmt/format.h>
 #include <utility>
@@ -94,9 +96,16 @@ std::vector<std::string> Device::takeNotes() {
     return out;
 }
 
-std::string Device::memoryText() const {
+std::pair<size_t, size_t> Device::memory() const {
     size_t free = 0, total = 0;
-    cudaMemGetInfo(&free, &total);
+    if (!lost_.empty() || cudaSetDevice(index_) != cudaSuccess ||
+        cudaMemGetInfo(&free, &total) != cudaSuccess)
+        return {0, 0};
+    return {free, total};
+}
+
+std::string Device::memoryText() const {
+    const auto [free, total] = memory();
     return fmt::format("{:.0f} of {:.0f} MiB are free, {:.0f} MiB are in use here", mebibytes(free),
                        mebibytes(total), mebibytes(usedBytes_));
 }
@@ -160,20 +169,25 @@ Result<Device::Staging*> Device::nextStaging() {
 namespace {
 
 /// Calls body(row, first, count, offset in bytes) on the pieces of rows that make up elements
-/// [begin, begin + count) of a [rows, cols] matrix.
+/// [begin, begin + count) of a [rows, cols] matrix, in several threads: one alone copies more slowly than the
+/// bus.
 template<class Body>
 void forEachPiece(size_t begin, size_t count, size_t cols, size_t elementBytes, const Body& body) {
-    for (size_t done = 0; done < count;) {
-        const size_t row = (begin + done) / cols, first = (begin + done) % cols;
-        const size_t n = std::min(cols - first, count - done);
-        body(row, first, n, done * elementBytes);
-        done += n;
-    }
+    constexpr size_t kGrainBytes = size_t(512) << 10;
+    const size_t firstRow = begin / cols, rows = (begin + count - 1) / cols - firstRow + 1;
+    const size_t grain = std::max<size_t>(1, kGrainBytes / (cols * elementBytes));
+    linalg::parallelFor(rows, grain, [&](size_t from, size_t to) {
+        for (size_t row = firstRow + from; row < firstRow + to; ++row) {
+            const size_t first = std::max(begin, row * cols), end = std::min(begin + count, (row + 1) * cols);
+            body(row, first - row * cols, end - first, (first - begin) * elementBytes);
+        }
+    });
 }
 
 } // namespace
 
-Result<void> Device::upload(Memory& to, size_t rows, size_t cols, size_t elementBytes, const Fill& fill) {
+Result<void> Device::upload(Memory& to, size_t rows, size_t cols, size_t elementBytes, const Fill& fill,
+                            size_t offset) {
     const size_t total = rows * cols, chunk = kStagingBytes / elementBytes;
     if (to.touched_) QS_CHECK(check(cudaEventRecord(order_, compute_), "upload"));
     QS_CHECK(check(cudaStreamWaitEvent(copy_, to.touched_ ? order_ : to.block_.released, 0), "upload"));
@@ -183,7 +197,7 @@ Result<void> Device::upload(Memory& to, size_t rows, size_t cols, size_t element
         forEachPiece(begin, count, cols, elementBytes, [&](size_t row, size_t first, size_t n, size_t at) {
             fill(row, first, n, static_cast<char*>(staging->data) + at);
         });
-        QS_CHECK(check(cudaMemcpyAsync(static_cast<char*>(to.block_.data) + begin * elementBytes,
+        QS_CHECK(check(cudaMemcpyAsync(static_cast<char*>(to.block_.data) + offset + begin * elementBytes,
                                        staging->data, count * elementBytes, cudaMemcpyHostToDevice, copy_),
                        "upload"));
         QS_CHECK(check(cudaEventRecord(staging->done, copy_), "upload"));

@@ -44,6 +44,9 @@ public:
     /// after it cannot be trusted, and the driver answers every later call with it in most cases.
     Result<void> check(cudaError_t status, const char* operation);
 
+    /// Bytes that are free, and all; 0 when the driver does not say.
+    std::pair<size_t, size_t> memory() const;
+
     /// For Backend::takeNotes: that memory ran short since the last call.
     std::vector<std::string> takeNotes();
 
@@ -51,12 +54,15 @@ public:
     /// which names the sizes.
     Result<std::shared_ptr<Memory>> take(size_t bytes);
 
-    /// Fills staging memory with `count` elements of the matrix's row `row`, from element `first` on.
+    /// Fills staging memory with `count` elements of the matrix's row `row`, from element `first` on; for
+    /// different rows in several threads.
     using Fill = std::function<void(size_t row, size_t first, size_t count, void* staging)>;
-    /// Takes `count` elements from staging memory.
+    /// Takes `count` elements from staging memory; likewise.
     using Drain = std::function<void(size_t row, size_t first, size_t count, const void* staging)>;
-    /// Host [rows, cols] to device, without gaps there. The host memory may change when this returns.
-    Result<void> upload(Memory& to, size_t rows, size_t cols, size_t elementBytes, const Fill& fill);
+    /// Host [rows, cols] to device, `offset` bytes from the memory's begin on, without gaps there. The host
+    /// memory may change when this returns.
+    Result<void> upload(Memory& to, size_t rows, size_t cols, size_t elementBytes, const Fill& fill,
+                        size_t offset = 0);
     /// Device [rows, cols] from `from` on, without gaps, to the host; after all kernels so far.
     Result<void> download(const void* from, size_t rows, size_t cols, size_t elementBytes,
                           const Drain& drain);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/backend/cuda/kernels.h"
 #include "core/backend/cuda/launch.cuh"
+#include "core/backend/cuda/reduce.cuh"
 
 namespace qs::cuda {
 
@@ -92,6 +93,28 @@ __global__ void addToDoubleKernel(double* sum, const float* x, size_t n, bool fi
         sum[i] = (first ? 0.0 : sum[i]) + double(x[i]);
 }
 
+__global__ void addRowsToDoubleKernel(double* sum, size_t stride, const float* x, size_t rows, size_t cols) {
+    for (size_t i = loopBegin(); i < rows * cols; i += loopStride())
+        sum[i / cols * stride + i % cols] += double(x[i]);
+}
+
+__global__ void addWeighedKernel(double* sum, const double* weights, const float* x, size_t rows,
+                                 size_t cols) {
+    __shared__ double shared[kThreads / kWarp];
+    double own = 0;
+    for (size_t i = loopBegin(); i < rows * cols; i += loopStride()) {
+        const size_t r = i / cols, c = i % cols;
+        if (c >= r) own += (c > r ? 2 : 1) * weights[i] * double(x[i]);
+    }
+    own = blockSum(own, shared);
+    if (threadIdx.x == 0) atomicAdd(sum, own);
+}
+
+__global__ void mirrorUpperKernel(double* s, size_t n) {
+    for (size_t i = loopBegin(); i < n * n; i += loopStride())
+        if (i % n < i / n) s[i] = s[i % n * n + i / n];
+}
+
 /// Calls body(kernel's template argument) for f.
 template<class Body>
 cudaError_t dispatch(Function f, const Body& body) {
@@ -165,6 +188,24 @@ cudaError_t toBf16(const float* x, uint16_t* y, size_t n, cudaStream_t stream) {
 
 cudaError_t addToDouble(double* sum, const float* x, size_t n, bool first, cudaStream_t stream) {
     return launch(addToDoubleKernel, loopBlocks(n, kThreads), kThreads, stream, sum, x, n, first);
+}
+
+cudaError_t addRowsToDouble(double* sum, size_t stride, const float* x, size_t rows, size_t cols,
+                            cudaStream_t stream) {
+    return launch(addRowsToDoubleKernel, loopBlocks(rows * cols, kThreads), kThreads, stream, sum, stride, x,
+                  rows, cols);
+}
+
+cudaError_t addWeighed(double* sum, const double* weights, const float* x, size_t rows, size_t cols,
+                       cudaStream_t stream) {
+    constexpr size_t kMostBlocks = 1024;
+    const size_t blocks = divideUp(rows * cols, kThreads);
+    return launch(addWeighedKernel, dim3(unsigned(blocks < kMostBlocks ? blocks : kMostBlocks)), kThreads,
+                  stream, sum, weights, x, rows, cols);
+}
+
+cudaError_t mirrorUpper(double* s, size_t n, cudaStream_t stream) {
+    return launch(mirrorUpperKernel, loopBlocks(n * n, kThreads), kThreads, stream, s, n);
 }
 
 } // namespace qs::cuda

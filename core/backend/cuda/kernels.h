@@ -37,6 +37,16 @@ cudaError_t addScaledRows(float* x, const uint32_t* rows, const float* weights, 
 cudaError_t toBf16(const float* x, uint16_t* y, size_t n, cudaStream_t stream);
 /// sum = x, or sum += x, over n values.
 cudaError_t addToDouble(double* sum, const float* x, size_t n, bool first, cudaStream_t stream);
+/// The same of x [rows, cols], onto rows of sum that are `stride` apart.
+cudaError_t addRowsToDouble(double* sum, size_t stride, const float* x, size_t rows, size_t cols,
+                            cudaStream_t stream);
+/// *sum (device) += sum_ij weights_ij x_ij over the part of [rows, cols] right of the diagonal, twice, and on
+/// it, once; x and weights [rows, cols] begin on the diagonal. Added in an order that differs from call to
+/// call.
+cudaError_t addWeighed(double* sum, const double* weights, const float* x, size_t rows, size_t cols,
+                       cudaStream_t stream);
+/// The lower triangle of s [n, n] becomes the upper one's mirror image.
+cudaError_t mirrorUpper(double* s, size_t n, cudaStream_t stream);
 
 /// See Backend; gain, bias [gainRows, cols], bias is null for rmsNorm.
 cudaError_t rmsNorm(const float* x, const float* gain, size_t rows, size_t cols, size_t gainRows, double eps,
@@ -83,12 +93,13 @@ cudaError_t choleskyBlock(double* h, size_t n, size_t first, int* failed, cudaSt
 cudaError_t clearUpper(double* h, size_t n, cudaStream_t stream);
 
 constexpr size_t kGptqColumns = 128;
-/// See qs::ColumnBlock; n <= kGptqColumns, all [n, rows] without gaps but for the factor [n, n].
+/// See qs::ColumnBlock; n <= kGptqColumns, all [n, rows] without gaps but for the factor [n, n], and scale
+/// and zero, whose columns begin `parameterStride` apart: rows, or 0 where one column stands for all.
 struct GptqBlock {
-    float *weight, *error, *dequantized;
-    const float *factor, *scale, *zero;
+    float *weight, *error, *change;
+    const float *original, *factor, *scale, *zero;
     uint8_t* codes;
-    size_t n, rows, factorStride;
+    size_t n, rows, factorStride, parameterStride;
     int maxCode;
 };
 cudaError_t gptqColumnBlock(const GptqBlock& b, cudaStream_t stream);
@@ -122,11 +133,31 @@ struct ColumnSum {
 /// sums [divideUp(rows, chunk), cols] of `chunk` rows each; the first row of them ends as the sum of all.
 cudaError_t columnSums(const float* x, size_t rows, size_t cols, const float* shift, size_t chunk,
                        ColumnSum* sums, cudaStream_t stream);
+/// total [cols] += the sums of x, `sums` being room for divideUp(rows, chunk) rows of them. A total begins
+/// with zeros, min infinite and max -infinite.
+cudaError_t tallyColumns(const float* x, size_t rows, size_t cols, const float* shift, size_t chunk,
+                         ColumnSum* sums, ColumnSum* total, cudaStream_t stream);
+/// counts [cols, kMagnitudeBins] += those of the finite values of each column.
+cudaError_t countMagnitudes(const float* x, size_t rows, size_t cols, unsigned* counts, cudaStream_t stream);
 /// absmax [rows] of the finite values.
 cudaError_t rowAbsmax(const float* x, size_t rows, size_t cols, float* absmax, cudaStream_t stream);
 /// counts [bins + 3] += those of n values; the last three are below, above, not finite. Bins as equalBins().
 cudaError_t countValues(const float* x, size_t n, double lo, double hi, size_t bins,
                         unsigned long long* counts, cudaStream_t stream);
+
+/// See qs::LogitScores; 0 where there is no reference.
+struct Score {
+    float nll, referenceNll, kl;
+    int32_t top, referenceTop;
+};
+/// logits, reference (or null) [.., vocabulary]; rows, targets, out [count].
+struct Scores {
+    const float *logits, *reference;
+    size_t vocabulary, count;
+    const uint32_t *rows, *targets;
+    Score* out;
+};
+cudaError_t scoreLogits(const Scores& s, cudaStream_t stream);
 
 /// Longest points of assignToCenters.
 constexpr size_t kMostKMeansColumns = 4096;

@@ -2,6 +2,7 @@
 #include "core/backend/cuda/products.h"
 
 #include "core/backend/cuda/tiles.h"
+#include "core/linalg/second_moment.h"
 
 #include <algorithm>
 #include <cstring>
@@ -62,10 +63,33 @@ struct Samples {
     bool rounded;
 };
 
-/// Rows [first, first + count) of sigma, right of the diagonal.
-Result<void> addSigmaPanel(Device& device, Products& products, const Samples& s, size_t first, size_t count,
-                           MatrixD& sigma) {
-    constexpr size_t kChunk = 2048; // float32 sums over more rows lose digits
+Result<std::shared_ptr<Memory>> uploaded(Device& device, ConstMatrixView m) {
+    QS_TRY(auto memory, device.take(m.size() * sizeof(float)));
+    QS_CHECK(device.upload(*memory, m.rows, m.cols, sizeof(float), rowsOf(m)));
+    return memory;
+}
+
+constexpr size_t kChunk = 2048; // float32 sums over more rows lose digits
+
+/// part [count, cols - first] = rows [first, first + count) of x^T x from column `first` on, over the chunk
+/// of rows from `begin` on.
+Result<void> multiplyPanel(Products& products, const Samples& s, size_t begin, size_t first, size_t count,
+                           float* part) {
+    const size_t at = begin * s.cols + first, width = s.cols - first;
+    Product p{.transposeA = true, .m = count, .n = width, .k = std::min(kChunk, s.rows - begin)};
+    p.a = p.b = s.x + at;
+    p.strideA = p.strideB = s.cols;
+    p.c = part;
+    p.strideC = width;
+    if (!s.rounded) return products.multiply(p);
+    p.typeA = p.typeB = Stored::Rounded;
+    const uint16_t* half = s.half ? s.half + at : nullptr;
+    return products.multiplyRounded(p, half, half);
+}
+
+/// Onto sigma in host memory.
+Result<void> addPanel(Device& device, Products& products, const Samples& s, size_t first, size_t count,
+                      MatrixD& sigma) {
     const size_t width = s.cols - first, n = count * width;
     QS_TRY(const auto part, device.take(n * sizeof(float)));
     std::shared_ptr<Memory> sum;
@@ -73,23 +97,11 @@ Result<void> addSigmaPanel(Device& device, Products& products, const Samples& s,
         QS_TRY(sum, device.take(n * sizeof(double)));
     }
     for (size_t begin = 0; begin < s.rows; begin += kChunk) {
-        const size_t at = begin * s.cols + first;
-        Product p{.transposeA = true, .m = count, .n = width, .k = std::min(kChunk, s.rows - begin)};
-        p.a = p.b = s.x + at;
-        p.strideA = p.strideB = s.cols;
-        p.c = part->as<float>();
-        p.strideC = width;
-        if (s.rounded) {
-            p.typeA = p.typeB = Stored::Rounded;
-            const uint16_t* half = s.half ? s.half + at : nullptr;
-            QS_CHECK(products.multiplyRounded(p, half, half));
-        } else {
-            QS_CHECK(products.multiply(p));
-        }
+        QS_CHECK(multiplyPanel(products, s, begin, first, count, part->as<float>()));
         if (sum)
             QS_CHECK(device.check(
                 addToDouble(sum->as<double>(), part->as<float>(), n, begin == 0, device.stream()),
-                "accumulateSigma"));
+                "secondMoment"));
     }
     const auto add = [&](size_t row, size_t column, size_t columns, auto* values) {
         double* to = sigma.row(first + row) + first;
@@ -107,29 +119,127 @@ Result<void> addSigmaPanel(Device& device, Products& products, const Samples& s,
                            });
 }
 
-} // namespace
-
-Result<void> accumulateSigma(Device& device, Products& products, const float* x, size_t rows,
-                             Precision precision, MatrixD& sigma) {
-    const size_t n = sigma.rows();
-    Samples samples{x, nullptr, rows, n, precision == Precision::BF16};
-    std::shared_ptr<Memory> half;
-    if (samples.rounded && rows > 0) {
-        QS_TRY(half, products.halves(x, rows * n));
-        if (half) samples.half = half->as<uint16_t>();
+/// Onto sigma [cols, cols] in device memory; also below the diagonal of the panel's own columns.
+Result<void> addPanel(Device& device, Products& products, const Samples& s, size_t first, size_t count,
+                      double* sigma) {
+    const size_t width = s.cols - first;
+    QS_TRY(const auto part, device.take(count * width * sizeof(float)));
+    for (size_t begin = 0; begin < s.rows; begin += kChunk) {
+        QS_CHECK(multiplyPanel(products, s, begin, first, count, part->as<float>()));
+        QS_CHECK(device.check(addRowsToDouble(sigma + first * s.cols + first, s.cols, part->as<float>(),
+                                              count, width, device.stream()),
+                              "secondMoment"));
     }
+    return {};
+}
+
+/// By panels of rows of `sigma` (a MatrixD, or device memory), smaller ones where memory is short.
+template<class Sigma>
+Result<void> addToSigma(Device& device, Products& products, const Samples& samples, Sigma& sigma) {
     constexpr size_t kPanel = 1024, kLeast = 64;
     size_t panel = kPanel; // what was enough memory once is tried first the next time
-    for (size_t first = 0; first < n && rows > 0;) {
+    for (size_t first = 0; first < samples.cols && samples.rows > 0;) {
         size_t count = 0;
         QS_CHECK(withSmallerTiles(panel, kLeast, [&](size_t size) {
             panel = size;
-            count = std::min(size, n - first);
-            return addSigmaPanel(device, products, samples, first, count, sigma);
+            count = std::min(size, samples.cols - first);
+            return addPanel(device, products, samples, first, count, sigma);
         }));
         first += count;
     }
     return {};
+}
+
+} // namespace
+
+Result<void> DeviceSecondMoment::begin() {
+    auto memory = device_.take(channels_ * channels_ * sizeof(double));
+    if (!memory) {
+        if (memory.error().code != ErrorCode::OutOfMemory) return memory.takeError();
+        host_ = MatrixD(channels_, channels_);
+        return {};
+    }
+    sigma_ = std::move(*memory);
+    return device_.check(
+        cudaMemsetAsync(sigma_->as<double>(), 0, channels_ * channels_ * sizeof(double), device_.stream()),
+        "secondMoment");
+}
+
+Result<void> DeviceSecondMoment::add(const float* x, size_t rows) {
+    QS_CHECK(device_.enter());
+    Samples samples{x, nullptr, rows, channels_, precision_ == Precision::BF16};
+    std::shared_ptr<Memory> half;
+    if (samples.rounded && rows > 0) {
+        QS_TRY(half, products_.halves(x, rows * channels_));
+        if (half) samples.half = half->as<uint16_t>();
+    }
+    if (!sigma_) return addToSigma(device_, products_, samples, host_);
+    double* sigma = sigma_->as<double>();
+    return addToSigma(device_, products_, samples, sigma);
+}
+
+Result<MatrixD> DeviceSecondMoment::take() {
+    QS_CHECK(device_.enter());
+    if (!sigma_) {
+        linalg::mirrorUpper(host_.view());
+        return std::move(host_);
+    }
+    double* from = sigma_->as<double>();
+    QS_CHECK(device_.check(mirrorUpper(from, channels_, device_.stream()), "secondMoment"));
+    MatrixD out(channels_, channels_);
+    QS_CHECK(device_.download(from, channels_, channels_, sizeof(double),
+                              [&](size_t row, size_t first, size_t count, const void* values) {
+                                  std::memcpy(out.row(row) + first, values, count * sizeof(double));
+                              }));
+    return out;
+}
+
+namespace {
+
+/// *sum += what rows [first, first + count) of Sigma weigh of a^T a.
+Result<void> weighPanel(Device& device, Products& products, const Samples& a, size_t first, size_t count,
+                        const MatrixD& sigma, double* sum) {
+    const size_t width = a.cols - first;
+    QS_TRY(const auto part, device.take(count * width * sizeof(float)));
+    QS_TRY(const auto weights, device.take(count * width * sizeof(double)));
+    QS_CHECK(device.upload(
+        *weights, count, width, sizeof(double), [&](size_t row, size_t column, size_t columns, void* to) {
+            std::memcpy(to, sigma.row(first + row) + first + column, columns * sizeof(double));
+        }));
+    for (size_t begin = 0; begin < a.rows; begin += kChunk) {
+        QS_CHECK(multiplyPanel(products, a, begin, first, count, part->as<float>()));
+        QS_CHECK(device.check(
+            addWeighed(sum, weights->as<double>(), part->as<float>(), count, width, device.stream()),
+            "quadraticForm"));
+    }
+    return {};
+}
+
+} // namespace
+
+Result<double> quadraticForm(Device& device, Products& products, ConstMatrixView a, const MatrixD& sigma) {
+    constexpr size_t kPanel = 1024, kLeast = 16;
+    if (a.size() == 0) return 0.0;
+    QS_TRY(const auto values, uploaded(device, a));
+    QS_TRY(const auto sum, device.take(sizeof(double)));
+    QS_CHECK(device.check(cudaMemsetAsync(sum->as<double>(), 0, sizeof(double), device.stream()),
+                          "quadraticForm"));
+    const Samples samples{values->as<float>(), nullptr, a.rows, a.cols, false};
+    size_t panel = kPanel;
+    for (size_t first = 0; first < a.cols;) {
+        size_t count = 0;
+        QS_CHECK(withSmallerTiles(panel, kLeast, [&](size_t size) {
+            panel = size;
+            count = std::min(size, a.cols - first);
+            return weighPanel(device, products, samples, first, count, sigma, sum->as<double>());
+        }));
+        first += count;
+    }
+    double out = 0;
+    QS_CHECK(device.download(
+        sum->as<double>(), 1, 1, sizeof(double),
+        [&](size_t, size_t, size_t, const void* value) { std::memcpy(&out, value, sizeof out); }));
+    return out;
 }
 
 namespace {
@@ -209,45 +319,19 @@ Device::Drain rowsInto(MatrixView m) {
     };
 }
 
-namespace {
-
-Result<std::shared_ptr<Memory>> uploaded(Device& device, ConstMatrixView m) {
-    QS_TRY(auto memory, device.take(m.size() * sizeof(float)));
-    QS_CHECK(device.upload(*memory, m.rows, m.cols, sizeof(float), rowsOf(m)));
-    return memory;
-}
-
-} // namespace
-
-// By tiles of the rows of c: c itself, the largest of the three, is never whole on the device.
-Result<void> addProduct(Device& device, Products& products, float alpha, MatrixView c, ConstMatrixView a,
-                        ConstMatrixView b) {
-    constexpr size_t kTileBytes = size_t(128) << 20;
-    if (c.size() == 0 || a.rows == 0) return {};
-    QS_TRY(const auto left, uploaded(device, a));
-    QS_TRY(const auto right, uploaded(device, b));
-    size_t tile = std::clamp<size_t>(kTileBytes / sizeof(float) / c.cols, 1, c.rows);
-    for (size_t first = 0; first < c.rows;) {
-        size_t rows = 0;
-        QS_CHECK(withSmallerTiles(tile, 1, [&](size_t size) -> Result<void> {
-            tile = size;
-            rows = std::min(size, c.rows - first);
-            const MatrixView part = c.block(first, rows, 0, c.cols);
-            QS_TRY(const auto memory, uploaded(device, part));
-            Product p{.transposeA = true, .m = rows, .n = c.cols, .k = a.rows};
-            p.alpha = double(alpha);
-            p.beta = 1;
-            p.a = left->as<float>() + first;
-            p.b = right->as<float>();
-            p.c = memory->as<float>();
-            p.strideA = a.cols;
-            p.strideB = p.strideC = c.cols;
-            QS_CHECK(products.multiply(p));
-            return device.download(memory->as<float>(), rows, c.cols, sizeof(float), rowsInto(part));
-        }));
-        first += rows;
-    }
-    return {};
+Result<void> addProduct(Products& products, float alpha, float* c, size_t strideC, DeviceBlock a,
+                        DeviceBlock b) {
+    if (a.cols == 0 || b.cols == 0 || a.rows == 0) return {};
+    Product p{.transposeA = true, .m = a.cols, .n = b.cols, .k = a.rows};
+    p.alpha = double(alpha);
+    p.beta = 1;
+    p.a = a.data;
+    p.b = b.data;
+    p.c = c;
+    p.strideA = a.stride;
+    p.strideB = b.stride;
+    p.strideC = strideC;
+    return products.multiply(p);
 }
 
 namespace {
@@ -255,15 +339,9 @@ namespace {
 /// More columns than one kernel takes: those behind columns [first, first + count) hear of their errors.
 Result<void> updateLater(Products& products, const GptqBlock& b, size_t first, size_t count, size_t columns) {
     const size_t rest = first + count;
-    Product p{.transposeA = true, .m = columns - rest, .n = b.rows, .k = count};
-    p.alpha = -1;
-    p.beta = 1;
-    p.a = b.factor + first * b.factorStride + rest;
-    p.b = b.error + first * b.rows;
-    p.c = b.weight + rest * b.rows;
-    p.strideA = b.factorStride;
-    p.strideB = p.strideC = b.rows;
-    return products.multiply(p);
+    return addProduct(products, -1, b.weight + rest * b.rows, b.rows,
+                      {b.factor + first * b.factorStride + rest, count, columns - rest, b.factorStride},
+                      {b.error + first * b.rows, count, b.rows, b.rows});
 }
 
 Result<void> solveColumns(Device& device, Products& products, const GptqBlock& all) {
@@ -272,10 +350,11 @@ Result<void> solveColumns(Device& device, Products& products, const GptqBlock& a
         const size_t at = first * all.rows;
         b.n = std::min(kGptqColumns, all.n - first);
         b.factor += first * all.factorStride + first;
-        for (float** m : {&b.weight, &b.error, &b.dequantized})
+        for (float** m : {&b.weight, &b.error, &b.change})
             *m += at;
-        b.scale += at;
-        b.zero += at;
+        b.original += at;
+        b.scale += first * all.parameterStride;
+        b.zero += first * all.parameterStride;
         b.codes += at;
         QS_CHECK(device.check(gptqColumnBlock(b, device.stream()), "gptqColumnBlock"));
         if (first + b.n < all.n) QS_CHECK(updateLater(products, all, first, b.n, all.n));
@@ -285,32 +364,21 @@ Result<void> solveColumns(Device& device, Products& products, const GptqBlock& a
 
 } // namespace
 
-Result<void> gptqColumnBlock(Device& device, Products& products, const ColumnBlock& block) {
-    const size_t n = block.weight.rows, rows = block.weight.cols;
-    if (n == 0 || rows == 0) return {};
-    QS_TRY(const auto weight, uploaded(device, block.weight));
-    QS_TRY(const auto factor, uploaded(device, block.factor));
-    QS_TRY(const auto scale, uploaded(device, block.scale));
-    QS_TRY(const auto zero, uploaded(device, block.zero));
-    QS_TRY(const auto error, device.take(n * rows * sizeof(float)));
-    QS_TRY(const auto dequantized, device.take(n * rows * sizeof(float)));
-    QS_TRY(const auto codes, device.take(n * rows));
-    const GptqBlock b{weight->as<float>(),
-                      error->as<float>(),
-                      dequantized->as<float>(),
-                      factor->as<float>(),
-                      scale->as<float>(),
-                      zero->as<float>(),
-                      codes->as<uint8_t>(),
-                      n,
-                      rows,
-                      n,
-                      block.maxCode};
+Result<void> gptqColumnBlock(Device& device, Products& products, GptqBlock b, const ColumnBlock& host) {
+    if (b.n == 0 || b.rows == 0) return {};
+    const bool shared = host.scale.stride == 0 && host.zero.stride == 0;
+    const auto own = [&](ConstMatrixView m) { return shared ? m.block(0, 1, 0, m.cols) : m; };
+    QS_TRY(const auto scale, uploaded(device, own(host.scale)));
+    QS_TRY(const auto zero, uploaded(device, own(host.zero)));
+    b.parameterStride = shared ? 0 : b.rows;
+    QS_TRY(const auto codes, device.take(b.n * b.rows));
+    b.scale = scale->as<float>();
+    b.zero = zero->as<float>();
+    b.codes = codes->as<uint8_t>();
+    b.maxCode = host.maxCode;
     QS_CHECK(solveColumns(device, products, b));
-    QS_CHECK(device.download(b.error, n, rows, sizeof(float), rowsInto(block.error)));
-    QS_CHECK(device.download(b.dequantized, n, rows, sizeof(float), rowsInto(block.dequantized)));
-    const MatrixViewT<uint8_t> to = block.codes;
-    return device.download(b.codes, n, rows, 1,
+    const MatrixViewT<uint8_t> to = host.codes;
+    return device.download(b.codes, b.n, b.rows, 1,
                            [&](size_t row, size_t first, size_t count, const void* from) {
                                std::memcpy(to.row(row) + first, from, count);
                            });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrix products on a device, by cuBLAS or by our own kernels, and the operations of Backend that take host
-// matrices.
+// Matrix products on a device, by cuBLAS or by our own kernels, and the operations of Backend that are made
+// of them.
 #pragma once
 
 #include "core/backend/backend.h"
@@ -28,13 +28,40 @@ private:
     std::string problem_; ///< why not
 };
 
-/// See Backend. x [rows, sigma.rows()] is device memory.
-Result<void> accumulateSigma(Device& device, Products& products, const float* x, size_t rows,
-                             Precision precision, MatrixD& sigma);
+/// x^T x in device memory; where that is short, in host memory.
+class DeviceSecondMoment {
+public:
+    DeviceSecondMoment(Device& device, Products& products, Precision precision, size_t channels)
+        : device_(device), products_(products), precision_(precision), channels_(channels) {}
+    /// Before anything else.
+    Result<void> begin();
+    /// x [rows, channels] is device memory.
+    Result<void> add(const float* x, size_t rows);
+    Result<MatrixD> take();
+    size_t channels() const { return channels_; }
+
+private:
+    Device& device_;
+    Products& products_;
+    Precision precision_;
+    size_t channels_;
+    std::shared_ptr<Memory> sigma_; ///< null: in host_
+    MatrixD host_;
+};
+
+/// A rectangle of device memory.
+struct DeviceBlock {
+    const float* data;
+    size_t rows, cols, stride;
+};
+
+/// See Backend.
+Result<double> quadraticForm(Device& device, Products& products, ConstMatrixView a, const MatrixD& sigma);
 Result<MatrixD> upperFactor(Device& device, Products& products, MatrixD h);
-Result<void> addProduct(Device& device, Products& products, float alpha, MatrixView c, ConstMatrixView a,
-                        ConstMatrixView b);
-Result<void> gptqColumnBlock(Device& device, Products& products, const ColumnBlock& block);
+Result<void> addProduct(Products& products, float alpha, float* c, size_t strideC, DeviceBlock a,
+                        DeviceBlock b);
+/// `b` has the tensors, `host` what is in host memory.
+Result<void> gptqColumnBlock(Device& device, Products& products, GptqBlock b, const ColumnBlock& host);
 
 /// Rows of a host matrix, to and from staging memory.
 Device::Fill rowsOf(ConstMatrixView m);

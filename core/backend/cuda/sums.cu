@@ -10,7 +10,7 @@ namespace qs::cuda {
 
 namespace {
 
-constexpr unsigned kThreads = 256, kSharedBins = 4096, kCountingBlocks = 1024;
+constexpr unsigned kThreads = 256, kSharedBins = 4096, kCountingBlocks = 1024, kTallyColumns = 8;
 
 __global__ void columnSumsKernel(const float* x, size_t rows, size_t cols, const float* shift, size_t chunk,
                                  ColumnSum* sums) {
@@ -31,20 +31,52 @@ __global__ void columnSumsKernel(const float* x, size_t rows, size_t cols, const
     sums[blockIdx.y * cols + c] = sum;
 }
 
+__device__ void join(ColumnSum& sum, const ColumnSum& part) {
+    for (int k = 0; k < 4; ++k)
+        sum.powers[k] += part.powers[k];
+    sum.notFinite += part.notFinite;
+    sum.min = fminf(sum.min, part.min);
+    sum.max = fmaxf(sum.max, part.max);
+}
+
 __global__ void joinSumsKernel(size_t chunks, size_t cols, ColumnSum* sums) {
     const size_t c = size_t(blockIdx.x) * kThreads + threadIdx.x;
     if (c >= cols) return;
     ColumnSum sum = sums[c];
-    for (size_t i = 1; i < chunks; ++i) {
-        const ColumnSum part = sums[i * cols + c];
-        for (int k = 0; k < 4; ++k)
-            sum.powers[k] += part.powers[k];
-        sum.notFinite += part.notFinite;
-        sum.min = fminf(sum.min, part.min);
-        sum.max = fmaxf(sum.max, part.max);
-    }
+    for (size_t i = 1; i < chunks; ++i)
+        join(sum, sums[i * cols + c]);
     if (sum.min > sum.max) sum.min = sum.max = 0; // nothing finite
     sums[c] = sum;
+}
+
+__global__ void addSumsKernel(size_t chunks, size_t cols, const ColumnSum* sums, ColumnSum* total) {
+    const size_t c = size_t(blockIdx.x) * kThreads + threadIdx.x;
+    if (c >= cols) return;
+    ColumnSum sum = total[c];
+    for (size_t i = 0; i < chunks; ++i)
+        join(sum, sums[i * cols + c]);
+    total[c] = sum;
+}
+
+/// A block counts some rows of kTallyColumns columns.
+__global__ void magnitudesKernel(const float* x, size_t rows, size_t cols, size_t chunk, unsigned* counts) {
+    __shared__ unsigned own[kTallyColumns * kMagnitudeBins];
+    for (unsigned i = threadIdx.x; i < kTallyColumns * kMagnitudeBins; i += kThreads)
+        own[i] = 0;
+    __syncthreads();
+    const unsigned column = threadIdx.x % kTallyColumns;
+    const size_t c = size_t(blockIdx.x) * kTallyColumns + column, first = blockIdx.y * chunk;
+    for (size_t r = first + threadIdx.x / kTallyColumns; c < cols && r < rows && r < first + chunk;
+         r += kThreads / kTallyColumns) {
+        const float v = x[r * cols + c];
+        if (isFiniteValue(v))
+            atomicAdd(own + column * kMagnitudeBins + magnitudeBin(__float_as_uint(v) & 0x7fffffffu), 1u);
+    }
+    __syncthreads();
+    for (unsigned i = threadIdx.x; i < kTallyColumns * kMagnitudeBins; i += kThreads) {
+        const size_t at = size_t(blockIdx.x) * kTallyColumns * kMagnitudeBins + i;
+        if (own[i] > 0 && at < cols * kMagnitudeBins) atomicAdd(counts + at, own[i]);
+    }
 }
 
 __global__ void rowAbsmaxKernel(const float* x, size_t cols, float* absmax) {
@@ -91,6 +123,22 @@ cudaError_t columnSums(const float* x, size_t rows, size_t cols, const float* sh
                                  cols, shift, chunk, sums);
     if (e != cudaSuccess || chunks == 0) return e;
     return launch(joinSumsKernel, dim3(across), kThreads, stream, chunks, cols, sums);
+}
+
+cudaError_t tallyColumns(const float* x, size_t rows, size_t cols, const float* shift, size_t chunk,
+                         ColumnSum* sums, ColumnSum* total, cudaStream_t stream) {
+    const size_t chunks = divideUp(rows, chunk);
+    const unsigned across = unsigned(divideUp(cols, kThreads));
+    const cudaError_t e = launch(columnSumsKernel, dim3(across, unsigned(chunks)), kThreads, stream, x, rows,
+                                 cols, shift, chunk, sums);
+    if (e != cudaSuccess || chunks == 0) return e;
+    return launch(addSumsKernel, dim3(across), kThreads, stream, chunks, cols, sums, total);
+}
+
+cudaError_t countMagnitudes(const float* x, size_t rows, size_t cols, unsigned* counts, cudaStream_t stream) {
+    constexpr size_t kRows = 512;
+    const dim3 blocks(unsigned(divideUp(cols, kTallyColumns)), unsigned(divideUp(rows, kRows)));
+    return launch(magnitudesKernel, blocks, kThreads, stream, x, rows, cols, kRows, counts);
 }
 
 cudaError_t rowAbsmax(const float* x, size_t rows, size_t cols, float* absmax, cudaStream_t stream) {

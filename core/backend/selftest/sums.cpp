@@ -2,7 +2,9 @@
 #include "core/backend/sums.h"
 
 #include "core/backend/selftest/cases.h"
+#include "core/linalg/elements.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 
@@ -31,11 +33,8 @@ Matrix withHoles(size_t rows, size_t cols) {
     return x;
 }
 
-Result<double> columnSums(Backend& be, const Matrix& x) {
-    const Matrix about = randomMatrix(1, x.cols(), 71);
-    const std::span<const float> shift = about.view().rowSpan(0);
-    QS_TRY(const Tensor t, up(be, x));
-    QS_TRY(const ColumnSums got, be.columnSums(t, shift));
+/// Of everything but rowAbsmax.
+double differenceOfSums(const ColumnSums& got, const Matrix& x, std::span<const float> shift) {
     Worst worst;
     for (size_t c = 0; c < x.cols(); ++c) {
         double low = HUGE_VAL, high = -HUGE_VAL, powers[4] = {};
@@ -56,6 +55,16 @@ Result<double> columnSums(Backend& be, const Matrix& x) {
         for (size_t k = 0; k < 4; ++k)
             worst.see(got.powers[k][c], powers[k]);
     }
+    return worst.value;
+}
+
+Result<double> columnSums(Backend& be, const Matrix& x) {
+    const Matrix about = randomMatrix(1, x.cols(), 71);
+    const std::span<const float> shift = about.view().rowSpan(0);
+    QS_TRY(const Tensor t, up(be, x));
+    QS_TRY(const ColumnSums got, be.columnSums(t, shift));
+    Worst worst;
+    worst.see(differenceOfSums(got, x, shift), 0);
     for (size_t r = 0; r < x.rows(); ++r) {
         double most = 0;
         for (size_t c = 0; c < x.cols(); ++c)
@@ -92,6 +101,80 @@ Result<double> counts(Backend& be, size_t bins, double lo, double hi) {
     worst.see(double(got.below), double(below));
     worst.see(double(got.above), double(above));
     worst.see(double(got.notFinite), double(missing));
+    return worst.value;
+}
+
+/// A tally over two tensors, value by value; 0 where the backend has none.
+Result<double> tally(Backend& be) {
+    const size_t cols = 45;
+    const Matrix about = randomMatrix(1, cols, 80), a = withHoles(300, cols),
+                 b = randomMatrix(7, cols, 81, 1e-9);
+    const std::span<const float> shift = about.view().rowSpan(0);
+    QS_TRY(const auto tally, be.columnTally(shift));
+    if (!tally) return 0;
+    MatrixT<uint32_t> counts(cols, kMagnitudeBins);
+    Matrix both(a.rows() + b.rows(), cols);
+    std::copy_n(a.data(), a.size(), both.data());
+    std::copy_n(b.data(), b.size(), both.row(a.rows()));
+    for (const Matrix* m : {&a, &b}) {
+        QS_TRY(const Tensor t, up(be, *m));
+        QS_CHECK(tally->add(t));
+    }
+    QS_TRY(const TallySums got, tally->take());
+    if (got.magnitudes.rows() != cols || got.magnitudes.cols() != kMagnitudeBins) return HUGE_VAL;
+    for (size_t r = 0; r < both.rows(); ++r)
+        for (size_t c = 0; c < cols; ++c) {
+            const double v = std::fabs(double(both(r, c)));
+            if (!std::isfinite(v)) continue;
+            // Eighths of the power of two below |x|, from 2^-32 on.
+            const int power = v > 0 ? std::ilogb(v) : -1000;
+            const int bin =
+                power < -32 ? 0 : 1 + 8 * (power + 32) + int(std::floor(8 * (std::ldexp(v, -power) - 1)));
+            ++counts(c, std::min(size_t(bin), kMagnitudeBins - 1));
+        }
+    Worst worst;
+    for (size_t i = 0; i < counts.size(); ++i)
+        worst.see(double(got.magnitudes.data()[i]), double(counts.data()[i]));
+    worst.see(differenceOfSums(got.columns, both, shift), 0);
+    return worst.value;
+}
+
+/// Rows 7, 3 and 7 again, with and without a reference; a shifted row has the same probabilities.
+Result<double> scores(Backend& be, size_t vocabulary, bool compared) {
+    const Matrix own = randomMatrix(9, vocabulary, 82, 8);
+    Matrix other = randomMatrix(9, vocabulary, 83, 8);
+    other(3, vocabulary - 1) = other(3, vocabulary / 2) = 20; // two equal ones
+    const std::vector<uint32_t> rows = {7, 3, 7},
+                                targets = {0, uint32_t(vocabulary - 1), uint32_t(vocabulary / 2)};
+    QS_TRY(const Tensor a, up(be, own));
+    QS_TRY(const Tensor b, up(be, other));
+    QS_TRY(const LogitScores got, be.scoreLogits(a, rows, targets, compared ? &b : nullptr));
+    if (got.nll.size() != 3 || got.kl.size() != (compared ? 3u : 0u)) return HUGE_VAL;
+    const auto probabilities = [&](const Matrix& m, size_t row) {
+        std::vector<double> p(vocabulary);
+        double sum = 0;
+        for (size_t i = 0; i < vocabulary; ++i)
+            sum += p[i] = std::exp(double(m(row, i)) - 20);
+        for (double& v : p)
+            v /= sum;
+        return p;
+    };
+    const auto first = [](const std::vector<double>& p) {
+        return double(std::max_element(p.begin(), p.end()) - p.begin());
+    };
+    Worst worst;
+    for (size_t i = 0; i < rows.size(); ++i) {
+        const auto p = probabilities(own, rows[i]), q = probabilities(other, rows[i]);
+        worst.see(double(got.nll[i]), -std::log(p[targets[i]]));
+        worst.see(double(got.top[i]), first(p));
+        if (!compared) continue;
+        double kl = 0;
+        for (size_t v = 0; v < vocabulary; ++v)
+            kl += q[v] * std::log(q[v] / p[v]);
+        worst.see(double(got.kl[i]), kl);
+        worst.see(double(got.referenceNll[i]), -std::log(q[targets[i]]));
+        worst.see(double(got.referenceTop[i]), first(q));
+    }
     return worst.value;
 }
 
@@ -156,6 +239,12 @@ void addSums(Cases& cases) {
                          }});
     cases.push_back({"column sums", "x [41, 19], not all finite", 1e-9,
                      [](Backend& be) { return columnSums(be, withHoles(41, 19)); }});
+    cases.push_back({"column tally", "x [300, 45] and [7, 45], not all finite", 1e-9, tally});
+    for (const size_t vocabulary : {1, 31, 1000, 5003})
+        for (const bool compared : {false, true})
+            cases.push_back(
+                {compared ? "compared scores" : "scores", fmt::format("logits [9, {}]", vocabulary), 1e-6,
+                 [vocabulary, compared](Backend& be) { return scores(be, vocabulary, compared); }});
     for (const size_t bins : {1, 10, 100, 5000})
         cases.push_back({"histogram", fmt::format("x [23, 71], {} bins", bins), 0,
                          [bins](Backend& be) { return counts(be, bins, -2, 1.7); }});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/quant/rounding/coordinate_descent.h"
 
+#include "core/linalg/blas.h"
 #include "core/linalg/parallel.h"
 #include "core/quant/quantize_common.h"
 
@@ -19,14 +20,13 @@ public:
         , options_(options)
         , q_(q)
         , rounded_(q.cols, q.rows)
-        , difference_(q.cols, q.rows)
         , reader_(*in.codec, q)
         , block_(std::min(options.blockSize, q.cols)) {}
 
     Result<void> run(const JobContext& job) {
-        scaleSigma();
-        start();
-        gradient_ = Matrix(block_, q_.rows);
+        QS_CHECK(scaleSigma());
+        QS_CHECK(start());
+        QS_TRY(gradient_, in_.backend->allocate(block_, q_.rows));
         changes_ = Matrix(std::min(kPanel, block_), q_.rows);
         for (int sweep = 0; sweep < options_.sweeps; ++sweep) {
             const bool relaxed =
@@ -42,21 +42,25 @@ public:
 
 private:
     /// To a mean diagonal of 1: float32 holds the products then.
-    void scaleSigma() {
+    Result<void> scaleSigma() {
         const MatrixD& sigma = *in_.sigma;
         double trace = 0;
         for (size_t i = 0; i < q_.cols; ++i)
             trace += sigma(i, i);
         const double factor = trace > 0 ? double(q_.cols) / trace : 1;
-        sigma_ = Matrix(q_.cols, q_.cols);
-        for (size_t i = 0; i < sigma_.size(); ++i)
-            sigma_.data()[i] = float(sigma.data()[i] * factor);
+        QS_TRY(sigma_, in_.backend->allocate(q_.cols, q_.cols));
+        QS_TRY(sigmaHost_, in_.backend->hostStorage(sigma_, sigmaStorage_));
+        for (size_t i = 0; i < sigma.size(); ++i)
+            sigmaHost_.data[i] = float(sigma.data()[i] * factor);
+        return in_.backend->write(sigmaHost_, sigma_);
     }
 
     /// An input that was never active has no evidence for any value: 0 is the cheapest, as in GPTQ.
-    bool isDead(size_t column) const { return sigma_(column, column) <= 0; }
+    bool isDead(size_t column) const { return sigmaHost_(column, column) <= 0; }
 
-    void start() {
+    Result<void> start() {
+        QS_TRY(difference_, in_.backend->allocate(q_.cols, q_.rows));
+        QS_TRY(differenceHost_, in_.backend->hostStorage(difference_, differenceStorage_));
         Matrix values;
         if (!options_.fromWeights) values = in_.codec->dequantize(q_);
         constexpr size_t kRows = 16; // a cache line of the transposed columns
@@ -66,29 +70,40 @@ private:
                     for (size_t r = r0; r < std::min(q_.rows, r0 + kRows); ++r) {
                         const float w = isDead(c) ? 0.0f : in_.weight(r, c);
                         rounded_(c, r) = options_.fromWeights ? w : values(r, c);
-                        difference_(c, r) = w - rounded_(c, r);
+                        differenceHost_(c, r) = w - rounded_(c, r);
                     }
         });
+        return in_.backend->write(differenceHost_, difference_);
     }
 
     /// Columns whose changes reach the later ones of their block together, as one product.
     static constexpr size_t kPanel = 32;
 
     Result<void> sweepBlock(size_t first, size_t n, bool relaxed) {
-        MatrixView gradient = gradient_.view().block(0, n, 0, q_.rows);
-        std::fill_n(gradient.data, gradient.size(), 0.0f);
-        QS_CHECK(in_.backend->addProduct(1.0f, gradient, sigma_.view().block(0, q_.cols, first, n),
-                                         difference_.view()));
+        QS_TRY(const MatrixView gradient, gradientOf(first, n));
         for (size_t begin = 0; begin < n; begin += kPanel) {
             const size_t end = std::min(n, begin + kPanel);
             sweepPanel(first + begin, gradient.block(begin, end - begin, 0, q_.rows), relaxed);
             if (end < n)
-                QS_CHECK(in_.backend->addProduct(
-                    -1.0f, gradient.block(end, n - end, 0, q_.rows),
-                    sigma_.view().block(first + begin, end - begin, first + end, n - end),
-                    changes_.view().block(0, end - begin, 0, q_.rows)));
+                linalg::gemm(true, false, -1.0f,
+                             sigmaHost_.block(first + begin, end - begin, first + end, n - end),
+                             changes_.view().block(0, end - begin, 0, q_.rows), 1.0f,
+                             gradient.block(end, n - end, 0, q_.rows));
         }
-        return {};
+        return in_.backend->write(differenceHost_.block(first, n, 0, q_.rows),
+                                  TensorBlock(difference_).rowsOf(first, n));
+    }
+
+    /// D Sigma of the n columns from `first` on, in host memory.
+    Result<MatrixView> gradientOf(size_t first, size_t n) {
+        Backend& be = *in_.backend;
+        const TensorBlock gradient = TensorBlock(gradient_).rowsOf(0, n);
+        QS_TRY(const MatrixView host, be.hostStorage(gradient, gradientStorage_));
+        std::fill_n(host.data, host.size(), 0.0f);
+        QS_CHECK(be.write(host, gradient));
+        QS_CHECK(be.addProduct(1.0f, gradient, TensorBlock(sigma_).block(0, q_.cols, first, n), difference_));
+        if (!gradientStorage_.empty()) QS_CHECK(be.download(gradient, host));
+        return host;
     }
 
     /// The columns from `first` on, whose D Sigma is `gradient`; what they change is in changes_ then.
@@ -101,7 +116,7 @@ private:
             std::vector<uint8_t> codes(end - begin);
             for (size_t j = 0; j < n; ++j) {
                 const size_t column = first + j;
-                const float inverse = isDead(column) ? 0.0f : 1.0f / sigma_(column, column);
+                const float inverse = isDead(column) ? 0.0f : 1.0f / sigmaHost_(column, column);
                 float* value = rounded_.row(column) + begin;
                 const std::span<float> change(changes_.row(j) + begin, end - begin);
                 for (size_t i = 0; i < target.size(); ++i) {
@@ -135,11 +150,11 @@ private:
     /// D and, for the columns of the panel that are still to come, D Sigma.
     void applyChange(size_t j, size_t n, size_t first, size_t begin, std::span<const float> change,
                      MatrixView gradient) {
-        float* difference = difference_.row(first + j) + begin;
+        float* difference = differenceHost_.row(first + j) + begin;
         for (size_t i = 0; i < change.size(); ++i)
             difference[i] -= change[i];
         for (size_t k = j + 1; k < n; ++k) {
-            const float s = sigma_(first + j, first + k);
+            const float s = sigmaHost_(first + j, first + k);
             float* later = gradient.row(k) + begin;
             for (size_t i = 0; i < change.size(); ++i)
                 later[i] -= s * change[i];
@@ -149,10 +164,13 @@ private:
     const QuantizeInput& in_;
     const DescentOptions& options_;
     QuantizedTensor& q_;
-    Matrix sigma_;
-    Matrix rounded_, difference_; ///< W', W - W'
-    Matrix gradient_;             ///< D Sigma of the present block
-    Matrix changes_;              ///< of the present panel
+    Tensor sigma_;
+    Tensor difference_;                                         ///< W - W'
+    Tensor gradient_;                                           ///< D Sigma of the present block
+    MatrixView sigmaHost_, differenceHost_;                     ///< the same in host memory
+    Matrix sigmaStorage_, differenceStorage_, gradientStorage_; ///< of these where a device has its own
+    Matrix rounded_;                                            ///< W'
+    Matrix changes_;                                            ///< of the present panel
     TensorCodec reader_;
     size_t block_;
 };

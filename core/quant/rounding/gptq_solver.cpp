@@ -10,6 +10,7 @@
 #include <cmath>
 #include <fmt/format.h>
 #include <numeric>
+#include <tuple>
 
 namespace qs {
 
@@ -38,9 +39,11 @@ Result<MatrixD> factor(const MatrixD& sigma, const std::vector<size_t>& order, d
     const double mean = trace > 0 ? trace / double(n) : 1.0;
     for (double tried = damping;; tried *= 10) {
         MatrixD h(n, n);
-        for (size_t r = 0; r < n; ++r)
-            for (size_t c = 0; c < n; ++c)
-                h(r, c) = sigma(order[r], order[c]);
+        linalg::parallelFor(n, 16, [&](size_t begin, size_t end) {
+            for (size_t r = begin; r < end; ++r)
+                for (size_t c = 0; c < n; ++c)
+                    h(r, c) = sigma(order[r], order[c]);
+        });
         for (size_t i = 0; i < n; ++i)
             h(i, i) = (h(i, i) == 0 ? mean : h(i, i)) + tried * mean;
         auto r = backend.upperFactor(std::move(h));
@@ -57,7 +60,6 @@ public:
         , options_(options)
         , q_(q)
         , order_(columnOrder(*in.sigma, options.actOrder))
-        , update_(q.cols, q.rows)
         , vector_(in.codec->vectorRows())
         , unit_(fittedTogether(*in.codec, q.layout))
         ,
@@ -67,10 +69,7 @@ public:
     Result<void> run(const JobContext& job) {
         QS_TRY(factor_, factor(*in_.sigma, order_, options_.damping, *in_.backend));
         QS_CHECK(job.checkpoint());
-        factorF_ = Matrix(q_.cols, q_.cols);
-        for (size_t r = 0; r < q_.cols; ++r)
-            std::transform(factor_.row(r) + r, factor_.row(r) + q_.cols, factorF_.row(r) + r,
-                           [](double v) { return float(v); });
+        QS_CHECK(narrowFactor());
         weighInputs();
         q_.extras.kept = options_.kept.places();
         if (options_.keptInt8) scaleKept(in_.weight, q_.extras.kept);
@@ -80,10 +79,11 @@ public:
         reader_.emplace(*in_.codec, q_);
         const size_t n = q_.cols;
         const size_t block = std::min(options_.blockSize, n);
-        original_ = Matrix(block, q_.rows);
-        weight_ = Matrix(block, q_.rows);
-        error_ = Matrix(block, q_.rows);
-        changes_ = Matrix(std::min(n, kNearBlocks * block), q_.rows);
+        QS_TRY(update_, in_.backend->allocate(q_.cols, q_.rows));
+        for (Tensor* t : {&original_, &weight_, &error_}) {
+            QS_TRY(*t, in_.backend->allocate(block, q_.rows));
+        }
+        QS_TRY(changes_, in_.backend->allocate(std::min(n, kNearBlocks * block), q_.rows));
         codes_ = MatrixT<uint8_t>(block, q_.rows);
         scale_ = Matrix(block, q_.rows);
         zero_ = Matrix(block, q_.rows);
@@ -135,8 +135,22 @@ private:
                 std::fill_n(out.row(c), q_.rows, 0.0f);
     }
 
+    /// R in float32 for the products.
+    Result<void> narrowFactor() {
+        const size_t n = q_.cols;
+        QS_TRY(factorF_, in_.backend->allocate(n, n));
+        Matrix storage;
+        QS_TRY(const MatrixView to, in_.backend->hostStorage(factorF_, storage));
+        linalg::parallelFor(n, 16, [&](size_t begin, size_t end) {
+            for (size_t r = begin; r < end; ++r)
+                std::transform(factor_.row(r) + r, factor_.row(r) + n, to.row(r) + r,
+                               [](double v) { return float(v); });
+        });
+        return in_.backend->write(to, factorF_);
+    }
+
     /// U of the columns [first, first + n): the inverse of that block of R.
-    Result<Matrix> inverseBlock(size_t first, size_t n) const {
+    Result<Tensor> inverseBlock(size_t first, size_t n) const {
         MatrixD lower(n, n); // rows and columns in reverse
         for (size_t i = 0; i < n; ++i)
             for (size_t j = 0; j <= i; ++j)
@@ -146,42 +160,48 @@ private:
         for (size_t i = 0; i < n; ++i)
             for (size_t j = i; j < n; ++j)
                 u(i, j) = float(lower(n - 1 - i, n - 1 - j));
-        return u;
+        Tensor t;
+        QS_CHECK(in_.backend->upload(u.view(), t));
+        return t;
     }
 
-    /// Original weights of the columns [first, first + n), in out [n, rows], become those after the updates
-    /// of all columns before them; `u` is inverseBlock of the same columns.
-    Result<void> updateWeights(size_t first, const Matrix& u, MatrixView out) const {
-        const size_t n = out.rows;
+    /// The weights of the columns [first, first + weight.rows) as they came, and after the updates of all
+    /// columns before them; `u` is inverseBlock of the same columns.
+    Result<void> loadWeights(size_t first, const Tensor& u, const TensorBlock& original,
+                             const TensorBlock& weight) {
+        QS_TRY(const MatrixView host, in_.backend->hostStorage(original, originalHost_));
+        originalWeights(first, host);
+        QS_CHECK(in_.backend->write(host, original));
+        QS_CHECK(in_.backend->write(host, weight));
         if (first == 0) return {};
-        return in_.backend->addProduct(1.0f, out, u.view(), update_.view().block(first, n, 0, q_.rows));
+        return in_.backend->addProduct(1.0f, weight, u, TensorBlock(update_).rowsOf(first, weight.rows));
     }
 
-    size_t nearEnd() const { return std::min(q_.cols, nearFirst_ + changes_.rows()); }
+    size_t nearEnd() const { return std::min(q_.cols, nearFirst_ + changes_.rows); }
 
     /// Updates of all columns before `first`, which begin a new row of near blocks, to those far behind.
     Result<void> updateFar(size_t first) {
         const size_t end = nearEnd(), count = first - nearFirst_;
         if (end < q_.cols && count > 0)
-            QS_CHECK(in_.backend->addProduct(1.0f, update_.view().block(end, q_.cols - end, 0, q_.rows),
-                                             factorF_.view().block(nearFirst_, count, end, q_.cols - end),
-                                             changes_.view().block(0, count, 0, q_.rows)));
+            QS_CHECK(
+                in_.backend->addProduct(1.0f, TensorBlock(update_).rowsOf(end, q_.cols - end),
+                                        TensorBlock(factorF_).block(nearFirst_, count, end, q_.cols - end),
+                                        TensorBlock(changes_).rowsOf(0, count)));
         nearFirst_ = first;
         return {};
     }
 
-    /// Of the block of `count` columns from `first` on: values, then W - W'.
-    MatrixView changesOf(size_t first, size_t count) {
-        return changes_.view().block(first - nearFirst_, count, 0, q_.rows);
+    /// W - W' of the block of `count` columns from `first` on.
+    TensorBlock changesOf(size_t first, size_t count) const {
+        return TensorBlock(changes_).rowsOf(first - nearFirst_, count);
     }
 
     // Within a block, segments end where a new group starts, so that its grid sees every update so far.
     Result<void> solveBlock(size_t first, size_t count) {
         if (first + count > nearEnd()) QS_CHECK(updateFar(first));
         QS_TRY(u_, inverseBlock(first, count));
-        originalWeights(first, original_.view().block(0, count, 0, q_.rows));
-        std::copy_n(original_.data(), count * q_.rows, weight_.data());
-        QS_CHECK(updateWeights(first, u_, weight_.view().block(0, count, 0, q_.rows)));
+        const TensorBlock weight = TensorBlock(weight_).rowsOf(0, count);
+        QS_CHECK(loadWeights(first, u_, TensorBlock(original_).rowsOf(0, count), weight));
         for (size_t begin = 0; begin < count;) {
             size_t end = count;
             if (fitOnTheWay_) {
@@ -192,19 +212,17 @@ private:
             const size_t n = end - begin;
             QS_CHECK(solveSegment(first, begin, n));
             if (end < count)
-                QS_CHECK(in_.backend->addProduct(-1.0f, weight_.view().block(end, count - end, 0, q_.rows),
-                                                 u_.view().block(begin, n, end, count - end),
-                                                 error_.view().block(begin, n, 0, q_.rows)));
+                QS_CHECK(in_.backend->addProduct(-1.0f, weight.rowsOf(end, count - end),
+                                                 TensorBlock(u_).block(begin, n, end, count - end),
+                                                 TensorBlock(error_).rowsOf(begin, n)));
             begin = end;
         }
         if (first + count == q_.cols) return {};
-        const MatrixView change = changesOf(first, count);
-        for (size_t i = 0; i < change.size(); ++i)
-            change.data[i] = original_.data()[i] - change.data[i];
         const size_t rest = first + count, more = nearEnd() - rest;
         if (more == 0) return {};
-        return in_.backend->addProduct(1.0f, update_.view().block(rest, more, 0, q_.rows),
-                                       factorF_.view().block(first, count, rest, more), change);
+        return in_.backend->addProduct(1.0f, TensorBlock(update_).rowsOf(rest, more),
+                                       TensorBlock(factorF_).block(first, count, rest, more),
+                                       changesOf(first, count));
     }
 
     /// All parameters, on the original weights.
@@ -220,22 +238,26 @@ private:
     /// columns. More columns than the block has start with it.
     Result<void> fit(size_t column, size_t begin, size_t count) {
         if (begin + unit_ <= count) {
-            fitOn(column, weight_.view().block(begin, unit_, 0, q_.rows));
-            return {};
+            return fitOn(column, TensorBlock(weight_).rowsOf(begin, unit_));
         }
         if (column + unit_ > nearEnd()) QS_CHECK(updateFar(column));
-        Matrix all(unit_, q_.rows);
-        Matrix u;
+        QS_TRY(const Tensor all, in_.backend->allocate(unit_, q_.rows));
+        Tensor u;
         if (column > 0) {
             QS_TRY(u, inverseBlock(column, unit_));
         }
-        originalWeights(column, all.view());
-        QS_CHECK(updateWeights(column, u, all.view()));
-        fitOn(column, all.view());
+        QS_CHECK(loadWeights(column, u, all, all));
+        return fitOn(column, all);
+    }
+
+    /// `unit` [unit_, rows].
+    Result<void> fitOn(size_t column, const TensorBlock& unit) {
+        Matrix storage;
+        QS_TRY(const ConstMatrixView weights, in_.backend->hostView(unit, storage));
+        fitOn(column, weights);
         return {};
     }
 
-    /// `weights` [unit_, rows].
     void fitOn(size_t column, ConstMatrixView weights) {
         const Importance importance =
             importance_.empty() ? Importance() : Importance(importance_).subspan(column, unit_);
@@ -274,34 +296,39 @@ private:
         return storage;
     }
 
-    Result<void> solveSegment(size_t first, size_t begin, size_t n) {
-        for (size_t i = 0; i < n; ++i) {
-            const size_t group = q_.groupOf(order_[first + begin + i]);
-            if (i > 0 &&
-                group == q_.groupOf(order_[first + begin + i - 1])) { // columns are read once per group
-                std::copy_n(scale_.row(begin + i - 1), q_.rows, scale_.row(begin + i));
-                std::copy_n(zero_.row(begin + i - 1), q_.rows, zero_.row(begin + i));
-                continue;
-            }
+    /// Scales and zero points of n columns; where those are of one group, one row that stands for all.
+    std::pair<ConstMatrixView, ConstMatrixView> readParameters(size_t first, size_t begin, size_t n) {
+        const auto groupAt = [&](size_t i) { return q_.groupOf(order_[first + begin + i]); };
+        bool same = true;
+        for (size_t i = 1; i < n && same; ++i)
+            same = groupAt(i) == groupAt(0);
+        for (size_t i = 0; i < (same ? 1 : n); ++i) {
+            const size_t group = groupAt(i);
             for (size_t r = 0; r < q_.rows; ++r) {
                 const size_t p = q_.parameterRow(r);
                 scale_(begin + i, r) = q_.scale(p, group);
                 zero_(begin + i, r) = q_.zero(p, group);
             }
         }
+        const size_t stride = same ? 0 : q_.rows;
+        return {ConstMatrixView(scale_.row(begin), n, q_.rows, stride),
+                ConstMatrixView(zero_.row(begin), n, q_.rows, stride)};
+    }
+
+    Result<void> solveSegment(size_t first, size_t begin, size_t n) {
         ColumnBlock b;
-        b.weight = weight_.view().block(begin, n, 0, q_.rows);
-        b.error = error_.view().block(begin, n, 0, q_.rows);
-        b.dequantized = changesOf(first + begin, n);
-        b.factor = u_.view().block(begin, n, begin, n);
+        std::tie(b.scale, b.zero) = readParameters(first, begin, n);
+        b.weight = TensorBlock(weight_).rowsOf(begin, n);
+        b.original = TensorBlock(original_).rowsOf(begin, n);
+        b.error = TensorBlock(error_).rowsOf(begin, n);
+        b.change = changesOf(first + begin, n);
+        b.factor = TensorBlock(u_).block(begin, n, begin, n);
         b.codes = codes_.view().block(begin, n, 0, q_.rows);
-        b.scale = scale_.view().block(begin, n, 0, q_.rows);
-        b.zero = zero_.view().block(begin, n, 0, q_.rows);
         b.maxCode = in_.codec->levels() - 1;
         if (in_.codec->isIntegerGrid() && options_.kept.empty() && options_.zerosOfFour == 0)
             QS_CHECK(in_.backend->gptqColumnBlock(b));
         else
-            solveColumns(b, first + begin);
+            QS_CHECK(solveOnHost(b, first + begin));
         constexpr size_t kTile = 64;
         linalg::parallelFor(q_.rows, kTile, [&](size_t r0, size_t r1) {
             for (size_t r = r0; r < r1; ++r)
@@ -311,9 +338,36 @@ private:
         return {};
     }
 
+    /// A ColumnBlock in host memory; `rounded` [n, rows] becomes w'.
+    struct HostColumns {
+        MatrixView weight, error, rounded;
+        ConstMatrixView factor;
+        MatrixViewT<uint8_t> codes;
+        ConstMatrixView scale, zero;
+    };
+
     /// Backend::gptqColumnBlock for grids of any kind and weights that are kept; `first` is the place of the
     /// block in the solving order.
-    void solveColumns(const ColumnBlock& b, size_t first) {
+    Result<void> solveOnHost(const ColumnBlock& b, size_t first) {
+        Backend& be = *in_.backend;
+        Matrix weights, factors, originals, errors, changes;
+        QS_TRY(const MatrixView weight, be.hostStorage(b.weight, weights));
+        if (!weights.empty()) QS_CHECK(be.download(b.weight, weight));
+        // The block's own part of u_ has gaps.
+        QS_TRY(const ConstMatrixView u, be.hostView(u_, factors));
+        QS_TRY(const ConstMatrixView original, be.hostView(b.original, originals));
+        QS_TRY(const MatrixView error, be.hostStorage(b.error, errors));
+        QS_TRY(const MatrixView change, be.hostStorage(b.change, changes));
+        const size_t n = weight.rows, begin = b.factor.offset / u_.cols;
+        solveColumns({weight, error, change, u.block(begin, n, begin, n), b.codes, b.scale, b.zero}, first);
+        for (size_t i = 0; i < n; ++i)
+            for (size_t r = 0; r < q_.rows; ++r)
+                change(i, r) = original(i, r) - change(i, r);
+        QS_CHECK(be.write(error, b.error));
+        return be.write(change, b.change);
+    }
+
+    void solveColumns(const HostColumns& b, size_t first) {
         const size_t grain = std::max<size_t>(1, 64 / vector_);
         linalg::parallelFor((b.weight.cols + vector_ - 1) / vector_, grain, [&](size_t from, size_t to) {
             const size_t begin = from * vector_, rows = std::min(b.weight.cols, to * vector_) - begin;
@@ -322,7 +376,7 @@ private:
             for (size_t i = 0; i < b.weight.rows; ++i) {
                 if ((first + i) % 4 == 0) chooseZeros(b, i, begin, zeros);
                 const float *w = b.weight.row(i) + begin, inverse = 1.0f / b.factor(i, i);
-                float *rounded = b.dequantized.row(i) + begin, *error = b.error.row(i) + begin;
+                float *rounded = b.rounded.row(i) + begin, *error = b.error.row(i) + begin;
                 (*reader_)->round(w, rows, b.scale.row(i) + begin, b.zero.row(i) + begin,
                                   b.codes.row(i) + begin, rounded);
                 keep(order_[first + i], begin, {w, rows}, rounded);
@@ -340,7 +394,7 @@ private:
     }
 
     /// Of the columns i .. i + 3 of the block, for the rows from `begin` on, those that become 0.
-    void chooseZeros(const ColumnBlock& b, size_t i, size_t begin, std::span<uint8_t> zeros) const {
+    void chooseZeros(const HostColumns& b, size_t i, size_t begin, std::span<uint8_t> zeros) const {
         for (size_t r = 0; r < zeros.size(); ++r) {
             std::array<std::pair<float, int>, 4> costs;
             for (int k = 0; k < 4; ++k) {
@@ -355,13 +409,13 @@ private:
     }
 
     /// Column i of the block, which is number `ofFour` of its four.
-    void setZeros(const ColumnBlock& b, size_t i, size_t ofFour, size_t begin,
+    void setZeros(const HostColumns& b, size_t i, size_t ofFour, size_t begin,
                   std::span<const uint8_t> zeros) const {
         const float zero = 0;
         for (size_t r = 0; r < zeros.size(); ++r)
             if (zeros[r] >> ofFour & 1)
                 (*reader_)->round(&zero, 1, &b.scale(i, begin + r), &b.zero(i, begin + r),
-                                  &b.codes(i, begin + r), &b.dequantized(i, begin + r));
+                                  &b.codes(i, begin + r), &b.rounded(i, begin + r));
     }
 
     /// Weights of the rows from `begin` on of one column that keep their values.
@@ -382,14 +436,15 @@ private:
     QuantizedTensor& q_;
     std::vector<size_t> order_;
     MatrixD factor_; ///< R
-    Matrix factorF_; ///< R in float32
+    Tensor factorF_; ///< R in float32
     Matrix covered_; ///< W for the fit of static groups, when weights are kept
-    Matrix update_;  ///< (W - W') R of the columns solved so far, up to nearEnd()
+    Tensor update_;  ///< (W - W') R of the columns solved so far, up to nearEnd()
     std::optional<TensorCodec> reader_;
     size_t vector_;                        ///< rows that are rounded together
-    Matrix u_, original_, weight_, error_; ///< of the present block
+    Tensor u_, original_, weight_, error_; ///< of the present block
+    Matrix originalHost_;
     Matrix scale_, zero_;
-    Matrix changes_;       ///< values, then W - W' of the near blocks
+    Tensor changes_;       ///< W - W' of the near blocks
     size_t nearFirst_ = 0; ///< where these begin
     MatrixT<uint8_t> codes_;
     std::vector<float> importance_;
@@ -401,7 +456,13 @@ private:
 
 Result<void> solveGptq(const QuantizeInput& input, const GptqOptions& options, QuantizedTensor& q,
                        const JobContext& job) {
-    return Solver(input, options, q).run(job);
+    auto done = Solver(input, options, q).run(job);
+    if (done || done.error().code != ErrorCode::OutOfMemory || input.backend->id() == "cpu") return done;
+    // The device has too little memory for the layer, and has noted so: main memory is larger.
+    const auto cpu = makeCpuBackend();
+    QuantizeInput again = input;
+    again.backend = cpu.get();
+    return Solver(again, options, q).run(job);
 }
 
 Result<std::vector<double>> gptqErrorCosts(const MatrixD& sigma, const GptqOptions& options,

@@ -15,22 +15,22 @@ using selftest::randomMatrix;
 
 namespace {
 
+template<class T>
+T taken(Result<T> r) {
+    if (!r) qFatal("%s", r.error().describe().c_str());
+    return std::move(*r);
+}
+
 Tensor up(Backend& backend, const Matrix& m) {
-    auto t = selftest::up(backend, m);
-    if (!t) qFatal("%s", t.error().describe().c_str());
-    return *t;
+    return taken(selftest::up(backend, m));
 }
 
 Matrix down(Backend& backend, const Tensor& t) {
-    auto m = selftest::down(backend, t);
-    if (!m) qFatal("%s", m.error().describe().c_str());
-    return std::move(*m);
+    return taken(selftest::down(backend, t));
 }
 
 std::unique_ptr<Backend> device(Precision precision = Precision::F32) {
-    auto b = makeCudaBackend(0, precision);
-    if (!b) qFatal("%s", b.error().describe().c_str());
-    return std::move(*b);
+    return taken(makeCudaBackend(0, precision));
 }
 
 } // namespace
@@ -134,9 +134,14 @@ private slots:
         std::fill_n(scale.data(), scale.size(), 0.17f);
         std::fill_n(zero.data(), zero.size(), 8.0f);
         const auto solve = [&](Backend& backend, MatrixT<uint8_t>& codes, Matrix& error) {
-            Matrix weight = randomMatrix(n, rows, 6), dequantized(n, rows);
-            return backend.gptqColumnBlock({weight.view(), error.view(), dequantized.view(), factor.view(),
-                                            codes.view(), scale.view(), zero.view(), 15});
+            const Matrix weight = randomMatrix(n, rows, 6);
+            const Tensor w = up(backend, weight), original = up(backend, weight),
+                         errors = taken(backend.allocate(n, rows)), change = taken(backend.allocate(n, rows)),
+                         u = up(backend, factor);
+            auto done = backend.gptqColumnBlock(
+                {w, original, errors, change, u, codes.view(), scale.view(), zero.view(), 15});
+            error = down(backend, errors);
+            return done;
         };
         MatrixT<uint8_t> codes(n, rows), cpuCodes(n, rows);
         Matrix error(n, rows), cpuError(n, rows);
@@ -199,29 +204,23 @@ private slots:
                  qPrintable(text));
         QS_VERIFY_OK(backend->allocate(8, 8)); // and goes on
     }
-    // Sigma and products of host matrices go on in smaller tiles when memory is short.
+    // Sigma goes on in smaller tiles when memory is short.
     void smallerTilesWhenMemoryIsShort() {
         const auto backend = device();
         const size_t n = 1300;
         const Matrix x = randomMatrix(4, n, 10);
         const Tensor tx = up(*backend, x);
         machine().memoryBytes = size_t(4) << 20; // the first panel of Sigma alone would take 5.1 MiB
-        MatrixD sigma(n, n);
-        QS_VERIFY_OK(backend->accumulateSigma(tx, sigma));
+        const auto moment = taken(backend->secondMoment(n)); // 12.9 MiB: in host memory
+        QS_VERIFY_OK(moment->add(tx));
+        const MatrixD sigma = taken(moment->take());
         for (size_t i = 0; i < n; ++i)
-            for (size_t j = i; j < n; ++j) {
+            for (size_t j = 0; j < n; ++j) {
                 double expected = 0;
                 for (size_t t = 0; t < 4; ++t)
                     expected += double(x(t, i)) * double(x(t, j));
                 QVERIFY(std::fabs(sigma(i, j) - expected) <= 1e-5);
             }
-        const Matrix a = randomMatrix(2, n, 11), b = randomMatrix(2, 900, 12);
-        Matrix c(n, 900); // 4.5 MiB
-        QS_VERIFY_OK(backend->addProduct(1.0f, c.view(), a.view(), b.view()));
-        for (size_t i = 0; i < n; ++i)
-            for (size_t j = 0; j < 900; ++j)
-                QVERIFY(std::fabs(double(c(i, j)) - double(a(0, i)) * double(b(0, j)) -
-                                  double(a(1, i)) * double(b(1, j))) <= 1e-5);
     }
     void aLostDeviceIsAnErrorFromThenOn() {
         const auto backend = device();

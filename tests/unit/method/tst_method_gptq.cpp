@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/npy.h"
-#include "core/linalg/second_moment.h"
 #include "tests/support/qs_test.h"
 #include "tests/unit/method/method_fixture.h"
 
@@ -274,9 +273,9 @@ private slots:
         const ConstMatrixView weight(w->values.data(), 2048, 2048);
         Tensor tx;
         QS_VERIFY_OK(backend->upload(ConstMatrixView(x->values.data(), 2048, 2048), tx));
-        MatrixD sigma(2048, 2048);
-        QS_VERIFY_OK(backend->accumulateSigma(tx, sigma));
-        linalg::mirrorUpper(sigma.view());
+        const auto moment = std::move(*backend->secondMoment(2048));
+        QS_VERIFY_OK(moment->add(tx));
+        const MatrixD sigma = std::move(*moment->take());
         const auto c = intCodec(json::parse(codec.toStdString()));
         const MethodDescriptor* m = *findMethod("gptq");
         QuantizeInput in;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tokens that count by the attention they receive.
 #include "core/linalg/blas.h"
-#include "core/linalg/second_moment.h"
 #include "core/run/run.h"
 #include "core/run/token_weights.h"
 #include "tests/support/qs_test.h"
@@ -96,9 +95,9 @@ private slots:
         AttentionWeighting weighting(
             *backend, block.attention.q.site, 0.1,
             [&](const std::string& site, const Tensor& x) -> Result<void> {
-                const auto it = sigma.try_emplace(site, x.cols, x.cols).first;
-                QS_CHECK(backend->accumulateSigma(x, it->second));
-                linalg::mirrorUpper(it->second.view());
+                QS_TRY(const auto moment, backend->secondMoment(x.cols)); // the store is one batch
+                QS_CHECK(moment->add(x));
+                QS_TRY(sigma[site], moment->take());
                 return {};
             },
             job);

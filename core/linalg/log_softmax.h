@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <span>
 
-namespace qs {
+namespace qs::linalg {
 
 struct LogSoftmax {
     size_t argmax = 0; ///< the first of equals
@@ -37,4 +37,4 @@ inline double klDivergence(std::span<const float> p, const LogSoftmax& sp, std::
     return std::max(0.0, sum); // rounding can leave -1e-17 for equal distributions
 }
 
-} // namespace qs
+} // namespace qs::linalg
