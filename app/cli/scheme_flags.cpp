@@ -90,6 +90,13 @@ void SchemeFlags::declare(CLI::App& app) {
                                        joined(InputScheme::presets()))
                         ->type_name("ID");
     inputsOption_->check(CLI::IsMember(InputScheme::presets()))->group(group);
+    outputsOption_ =
+        app.add_option("--outputs", outputs_,
+                       "Round the outputs of the linears too, every token by itself; no file for "
+                       "runtimes says so: " +
+                           joined(InputScheme::outputPresets()))
+            ->type_name("ID");
+    outputsOption_->check(CLI::IsMember(InputScheme::outputPresets()))->group(group);
     transformOption_ =
         app.add_option("--transform", transformTexts_,
                        "Scale channels of the model before it is quantized: " + joined(idsOf(transforms())) +
@@ -127,15 +134,15 @@ void SchemeFlags::check() {
         rounded_ = *InputScheme::probabilityPreset(probabilities_); // one of the presets
     if (!recipeFile_.empty()) {
         for (const CLI::Option* option : std::initializer_list<const CLI::Option*>{
-                 codecOption_, methodOption_, inputsOption_, transformOption_, kvFlags_.option(),
-                 probabilitiesOption_, tokenWeightsOption_})
+                 codecOption_, methodOption_, inputsOption_, outputsOption_, transformOption_,
+                 kvFlags_.option(), probabilitiesOption_, tokenWeightsOption_})
             if (option->count() > 0) refuseUsage(option->get_name(), "cannot be combined with --recipe");
         flags_.refuseOthers({"the recipe given by --recipe"});
         return;
     }
     if (codec_ == kKeep) {
         for (const CLI::Option* option :
-             {methodOption_, inputsOption_, transformOption_, tokenWeightsOption_})
+             {methodOption_, inputsOption_, outputsOption_, transformOption_, tokenWeightsOption_})
             if (option->count() > 0) refuseUsage(option->get_name(), "cannot be combined with --codec keep");
         flags_.refuseOthers({"--codec keep"});
         return;
@@ -145,6 +152,7 @@ void SchemeFlags::check() {
     scheme_.method = method_;
     scheme_.codecParams = flags_.valuesFor(entryOf(codecs(), codec_).params);
     if (inputsOption_->count() > 0) scheme_.inputs = *InputScheme::preset(inputs_); // one of the presets
+    if (outputsOption_->count() > 0) scheme_.outputs = *InputScheme::preset(outputs_);
     scheme_.methodParams = flags_.valuesFor(methodSpecs(entryOf(methods(), method_), codec_));
     for (const std::string& text : transformTexts_) {
         auto use = parseTransform(text);

@@ -10,7 +10,7 @@ namespace qs::cli {
 
 class SchemeFlags {
 public:
-    /// Declares --recipe, --codec, --method, --inputs, --transform, --kv and what goes with it,
+    /// Declares --recipe, --codec, --method, --inputs, --outputs, --transform, --kv and what goes with it,
     /// --probabilities, --token-weights, --seed and every codec and method parameter.
     void declare(CLI::App& app);
     /// Reads the recipe file or builds the uniform recipe. `--seed` overrides the file's.
@@ -18,7 +18,7 @@ public:
 
 private:
     void check(); ///< after parsing; usage errors
-    std::string recipeFile_, codec_ = "int", method_ = "gptq", inputs_;
+    std::string recipeFile_, codec_ = "int", method_ = "gptq", inputs_, outputs_;
     std::string probabilities_;
     KvFlags kvFlags_;
     double tokenWeights_ = 0;
@@ -27,7 +27,7 @@ private:
     CLI::Option* seedOption_ = nullptr;
     CLI::Option* codecOption_ = nullptr;
     CLI::Option* methodOption_ = nullptr;
-    CLI::Option* inputsOption_ = nullptr;
+    CLI::Option *inputsOption_ = nullptr, *outputsOption_ = nullptr;
     CLI::Option* transformOption_ = nullptr;
     CLI::Option* probabilitiesOption_ = nullptr;
     CLI::Option* tokenWeightsOption_ = nullptr;

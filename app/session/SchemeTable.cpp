@@ -117,6 +117,9 @@ QString SchemeTable::editText(int target, size_t count, const SchemeEdit& edit) 
     case SchemeEdit::Kind::Inputs:
         return key.isEmpty() ? tr("Leave the inputs of %1 as they are").arg(what)
                              : tr("Round the inputs of %1 to %2").arg(what, key);
+    case SchemeEdit::Kind::Outputs:
+        return key.isEmpty() ? tr("Leave the outputs of %1 as they are").arg(what)
+                             : tr("Round the outputs of %1 to %2").arg(what, key);
     }
     return {};
 }

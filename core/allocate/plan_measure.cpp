@@ -21,8 +21,13 @@ public:
     }
     Result<std::shared_ptr<const RowRounder>> inputRounder(const std::string& weight) const override {
         if (const auto chosen = candidateOf(weight))
-            if (const auto& rounder = measure_.rounders_[chosen->second]) return rounder;
+            if (const auto& rounder = measure_.rounders_[chosen->second].inputs) return rounder;
         return measure_.weights_->inputRounder(weight);
+    }
+    std::shared_ptr<const RowRounder> outputRounder(const std::string& weight) const override {
+        if (const auto chosen = candidateOf(weight))
+            if (const auto& rounder = measure_.rounders_[chosen->second].outputs) return rounder;
+        return measure_.weights_->outputRounder(weight);
     }
     std::shared_ptr<const KvRounder> kvRounder(const std::string& keyWeight) const override {
         return measure_.weights_->kvRounder(keyWeight);
@@ -70,8 +75,10 @@ Result<std::unique_ptr<PlanMeasure>> PlanMeasure::create(const Model& model, con
     QS_TRY(ScoredWindows windows, scoredWindows(model.spec(), text, 0));
     std::unique_ptr<PlanMeasure> out(new PlanMeasure(model, table, options, std::move(windows), backend));
     for (const Scheme& s : table.candidates) {
-        QS_TRY(auto rounder, inputRounder(s));
-        out->rounders_.push_back(std::move(rounder));
+        Rounders r;
+        QS_TRY(r.inputs, inputRounder(s));
+        QS_TRY(r.outputs, outputRounder(s));
+        out->rounders_.push_back(std::move(r));
     }
     QS_TRY(ModelStream original, ModelStream::create(model.spec(), *out->weights_, out->windows_.input,
                                                      options.activationBudgetBytes, backend));

@@ -54,7 +54,10 @@ private:
     CellQuantizer quantizer_;
     std::shared_ptr<const WeightSource> weights_;
     std::unordered_map<std::string, size_t> rowOfWeight_;
-    std::vector<std::shared_ptr<const RowRounder>> rounders_; ///< of the candidates
+    struct Rounders {
+        std::shared_ptr<const RowRounder> inputs, outputs;
+    };
+    std::vector<Rounders> rounders_; ///< of the candidates
     std::map<std::pair<size_t, size_t>, std::shared_ptr<const Matrix>> kept_;
     size_t keptBytes_ = 0;
     std::optional<ModelStream> original_; ///< behind the last block

@@ -71,9 +71,10 @@ Result<void> measureEffects(const Model& model, const SensitivityRequest& reques
             if (row.cells[c].hasKl()) continue;
             wanted.push_back({r, c});
             QS_TRY(auto inputs, inputRounder(table.candidates[c]));
+            QS_TRY(auto outputs, outputRounder(table.candidates[c]));
             changes.push_back(
                 {row.module, [&quantizer, r, c](const JobContext& j) { return quantizer.quantize(r, c, j); },
-                 std::move(inputs)});
+                 std::move(inputs), std::move(outputs)});
         }
     }
     if (changes.empty()) return {};

@@ -140,10 +140,13 @@ private:
                                               p.linear->out, p.linear->in, values.rows(), values.cols()),
                                   p.linear->module);
         const BlockSpec& spec = spec_.blocks[block];
-        const auto& rounder = changes_[p.change].inputs;
+        const auto &rounder = changes_[p.change].inputs, &outputs = changes_[p.change].outputs;
         QS_CHECK(weights.replaceWeight(spec, p.linear->module, values.view(), forward_.backend()));
         if (rounder) QS_CHECK(weights.roundInputs(spec, p.linear->module, rounder));
+        if (outputs) QS_CHECK(weights.roundOutputs(spec, p.linear->module, outputs));
         QS_CHECK(step(block, weights, stream, phase()));
+        if (outputs)
+            QS_CHECK(weights.roundOutputs(spec, p.linear->module, weights_.outputRounder(p.linear->weight)));
         if (rounder) {
             QS_TRY(auto own, weights_.inputRounder(p.linear->weight));
             QS_CHECK(weights.roundInputs(spec, p.linear->module, std::move(own)));

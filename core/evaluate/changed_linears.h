@@ -8,12 +8,13 @@
 
 namespace qs {
 
-/// Other values for one linear, and rounded inputs.
+/// Other values for one linear, and rounded inputs and outputs.
 struct LinearChange {
     std::string module;
     /// [out, in]; asked for when the block's turn has come, so that only a few are held at a time.
     std::function<Result<Matrix>(const JobContext&)> values;
-    std::shared_ptr<const RowRounder> inputs = nullptr; ///< null: as the weights' source has it
+    std::shared_ptr<const RowRounder> inputs = nullptr;  ///< null: as the weights' source has it
+    std::shared_ptr<const RowRounder> outputs = nullptr; ///< likewise
 };
 
 struct ChangeEffect {

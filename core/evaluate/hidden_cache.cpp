@@ -48,6 +48,11 @@ public:
         rounds_ |= rounder != nullptr;
         return rounder;
     }
+    std::shared_ptr<const RowRounder> outputRounder(const std::string& weight) const override {
+        auto rounder = base_.outputRounder(weight);
+        rounds_ |= rounder != nullptr;
+        return rounder;
+    }
     std::shared_ptr<const KvRounder> kvRounder(const std::string& keyWeight) const override {
         auto rounder = base_.kvRounder(keyWeight);
         rounds_ |= rounder != nullptr;

@@ -17,7 +17,7 @@ public:
     /// `embedded`: the states before the first block. `machine`: says how products are computed.
     PrefixDigest(const std::string& identity, const std::string& machine, size_t windowLength,
                  const ActivationStore& embedded);
-    /// Loads the next block, whose content joins the digest. Blocks that round inputs, the cache or
+    /// Loads the next block, whose content joins the digest. Blocks that round inputs, outputs, the cache or
     /// probabilities end it: how they round has no name.
     Result<DeviceBlock> load(const Forward& forward, size_t index, const WeightSource& weights);
     /// Of all that was loaded; empty when it has ended.

@@ -203,6 +203,9 @@ std::vector<LintIssue> lintDequantized(const Model&, const Plan& plan) {
             {Severity::Warning, "inputs", module,
              "an ordinary folder does not say how inputs are rounded: runtimes keep them as they are, "
              "which is not what was measured"});
+    if (const std::string module = firstRoundedOutputs(plan); !module.empty())
+        issues.push_back({Severity::Warning, "outputs", module,
+                          "runtimes keep outputs as they are, which is not what was measured"});
     if (!any)
         issues.push_back(
             {Severity::Warning, "nothing-quantized", "",

@@ -56,7 +56,7 @@ public:
         checkWindow(*architecture);
         checkTokenizer();
         checkInputs();
-        lintKvCache(source_.plan, list_);
+        lintActivations(source_.plan, list_);
         lintExtras(source_.plan, "GGUF", list_);
         const bool packed = checkPacked();
         if (auto outputs = ggufOutputs(source_, *architecture); !outputs)

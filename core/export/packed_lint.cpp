@@ -130,7 +130,7 @@ private:
     }
 
     void checkInputs() {
-        lintKvCache(plan_, list_);
+        lintActivations(plan_, list_);
         if (rules_.inputs) return;
         const std::string module = firstRoundedInputs(plan_);
         if (module.empty()) return;
@@ -182,7 +182,17 @@ std::string firstRoundedInputs(const Plan& plan) {
     return {};
 }
 
-void lintKvCache(const Plan& plan, LintList& list) {
+std::string firstRoundedOutputs(const Plan& plan) {
+    for (const PlanEntry& e : plan.entries)
+        if (e.scheme && e.scheme->outputs) return e.target.module;
+    return {};
+}
+
+void lintActivations(const Plan& plan, LintList& list) {
+    if (const std::string module = firstRoundedOutputs(plan); !module.empty())
+        list.warn("outputs", fmt::format("runtimes keep the outputs of {} and others as they are, which is "
+                                         "not what was measured",
+                                         module));
     if (plan.kvCache)
         list.warn("kv-cache",
                   fmt::format("the file does not say how to round the KV cache ({}): set it where "

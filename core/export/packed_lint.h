@@ -52,9 +52,11 @@ struct LintEntry {
 
 /// The first linear whose inputs the plan rounds, for formats that cannot say so; "" when there is none.
 std::string firstRoundedInputs(const Plan& plan);
+/// The same of outputs.
+std::string firstRoundedOutputs(const Plan& plan);
 
-/// Says that a plan's KV cache is the runtime's business.
-void lintKvCache(const Plan& plan, LintList& list);
+/// What no file says of a plan: how outputs, the KV cache and probabilities are rounded.
+void lintActivations(const Plan& plan, LintList& list);
 
 /// Formats of codes alone have no place for weights that are kept or corrections of low rank.
 void lintExtras(const Plan& plan, const std::string& label, LintList& list);

@@ -63,14 +63,28 @@ Result<void> DeviceLinear::apply(Backend& backend, const Tensor& x, Tensor& y) c
     return SharedInput(backend, x).apply(*this, y);
 }
 
+namespace {
+
+/// x rounded; `to` may be x.
+Result<void> roundRows(Backend& backend, const RowRounder& by, const Tensor& x, Tensor& to) {
+    Matrix values(x.rows, x.cols);
+    QS_CHECK(backend.download(x, values.view()));
+    QS_CHECK(by.round(values.view()));
+    return backend.upload(values.view(), to);
+}
+
+} // namespace
+
 Result<void> SharedInput::apply(const DeviceLinear& linear, Tensor& y) {
+    QS_CHECK(multiply(linear, y));
+    return linear.outputs ? roundRows(backend_, *linear.outputs, y, y) : Result<void>();
+}
+
+Result<void> SharedInput::multiply(const DeviceLinear& linear, Tensor& y) {
     const Tensor* bias = linear.bias.buffer ? &linear.bias : nullptr;
     if (!linear.inputs) return backend_.linear(x_, linear.weight, bias, y);
     if (!by_ || !by_->sameAs(*linear.inputs)) {
-        Matrix values(x_.rows, x_.cols);
-        QS_CHECK(backend_.download(x_, values.view()));
-        QS_CHECK(linear.inputs->round(values.view()));
-        QS_CHECK(backend_.upload(values.view(), rounded_));
+        QS_CHECK(roundRows(backend_, *linear.inputs, x_, rounded_));
         by_ = linear.inputs;
     }
     return backend_.linear(rounded_, linear.weight, bias, y);
@@ -107,6 +121,7 @@ Result<DeviceLinear> loadLinear(const LinearSpec& spec, const WeightSource& weig
         QS_TRY(l.bias, loadTensor(spec.bias, weights, backend));
     }
     QS_TRY(l.inputs, weights.inputRounder(spec.weight));
+    l.outputs = weights.outputRounder(spec.weight);
     return l;
 }
 
@@ -182,6 +197,13 @@ Result<void> DeviceBlock::roundInputs(const BlockSpec& spec, const std::string& 
                                       std::shared_ptr<const RowRounder> inputs) {
     QS_TRY(DeviceLinear * linear, find(spec, module));
     linear->inputs = std::move(inputs);
+    return {};
+}
+
+Result<void> DeviceBlock::roundOutputs(const BlockSpec& spec, const std::string& module,
+                                       std::shared_ptr<const RowRounder> outputs) {
+    QS_TRY(DeviceLinear * linear, find(spec, module));
+    linear->outputs = std::move(outputs);
     return {};
 }
 

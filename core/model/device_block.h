@@ -9,8 +9,9 @@ namespace qs {
 /// Weights of one linear; `bias.buffer` is null when there is none.
 struct DeviceLinear {
     Tensor weight, bias;
-    std::shared_ptr<const RowRounder> inputs; ///< null: x as it is
-    /// y = x W^T + b, with x rounded by `inputs`.
+    std::shared_ptr<const RowRounder> inputs;  ///< null: x as it is
+    std::shared_ptr<const RowRounder> outputs; ///< null: y as it is
+    /// y = x W^T + b, with x rounded by `inputs`, and y by `outputs`.
     Result<void> apply(Backend& backend, const Tensor& x, Tensor& y) const;
 };
 
@@ -22,6 +23,8 @@ public:
     Result<void> apply(const DeviceLinear& linear, Tensor& y);
 
 private:
+    Result<void> multiply(const DeviceLinear& linear, Tensor& y);
+
     Backend& backend_;
     const Tensor& x_;
     std::shared_ptr<const RowRounder> by_; ///< what made rounded_
@@ -78,6 +81,9 @@ struct DeviceBlock {
     /// Its inputs are rounded so from now on; null: not. The same error.
     Result<void> roundInputs(const BlockSpec& spec, const std::string& module,
                              std::shared_ptr<const RowRounder> inputs);
+    /// Its outputs are; the same.
+    Result<void> roundOutputs(const BlockSpec& spec, const std::string& module,
+                              std::shared_ptr<const RowRounder> outputs);
 
 private:
     /// In the order of spec.linears().

@@ -23,6 +23,11 @@ public:
         (void)weight;
         return std::shared_ptr<const RowRounder>();
     }
+    /// What rounds its outputs; null: nothing does.
+    virtual std::shared_ptr<const RowRounder> outputRounder(const std::string& weight) const {
+        (void)weight;
+        return nullptr;
+    }
     /// What rounds the KV cache of the attention whose keys this weight computes; null: nothing does.
     virtual std::shared_ptr<const KvRounder> kvRounder(const std::string& keyWeight) const {
         (void)keyWeight;

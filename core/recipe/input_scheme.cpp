@@ -166,6 +166,10 @@ Result<std::shared_ptr<const RowRounder>> inputRounder(const Scheme& scheme, con
     return rounderOf(scheme.inputs, choice);
 }
 
+Result<std::shared_ptr<const RowRounder>> outputRounder(const Scheme& scheme) {
+    return rounderOf(scheme.outputs);
+}
+
 std::vector<std::string> InputScheme::presets() {
     return namesOf(kPresets);
 }
@@ -176,6 +180,13 @@ Result<InputScheme> InputScheme::preset(const std::string& name) {
 
 std::vector<std::string> InputScheme::probabilityPresets() {
     return namesOf(kProbabilityPresets);
+}
+
+std::vector<std::string> InputScheme::outputPresets() {
+    std::vector<std::string> names;
+    for (const Preset& p : kPresets)
+        if (const auto scheme = schemeOf(p); scheme && !scheme->isSearched()) names.emplace_back(p.name);
+    return names;
 }
 
 Result<InputScheme> InputScheme::probabilityPreset(const std::string& name) {

@@ -47,6 +47,8 @@ struct InputScheme {
     /// As preset(): of the probabilities of attention.
     static Result<InputScheme> probabilityPreset(const std::string& name);
     static std::vector<std::string> probabilityPresets();
+    /// Those of presets() that need no search: what outputs can be rounded to.
+    static std::vector<std::string> outputPresets();
     std::string label() const; ///< the preset's name, else the codec's label
     static Result<InputScheme> fromJson(const nlohmann::json& object, const std::string& where);
     nlohmann::json toJson() const;

@@ -87,6 +87,11 @@ TargetRuling ruleOnTarget(const QuantTarget& target, const Scheme* scheme, uint6
     else if (*inputs)
         if (auto layout = (*inputs)->codec().layout(1, target.cols); !layout)
             return refuse("inputs", "The format of its inputs does not fit: " + layout.error().message);
+    if (auto outputs = outputRounder(*scheme); !outputs)
+        return refuse("outputs", outputs.error().describe());
+    else if (*outputs)
+        if (auto layout = (*outputs)->codec().layout(1, target.rows); !layout)
+            return refuse("outputs", "The format of its outputs does not fit: " + layout.error().message);
     if ((*method)->needs != Needs::Nothing && (!model.hasForward() || target.site.empty()))
         return refuse(
             "needs-calibration",

@@ -14,8 +14,9 @@ struct Scheme {
     std::string codec = "int";
     Params codecParams; ///< of the codec's specs
     std::string method = "rtn";
-    Params methodParams;               ///< of the method's specs
-    std::optional<InputScheme> inputs; ///< none: the linear sees them as they are
+    Params methodParams;                ///< of the method's specs
+    std::optional<InputScheme> inputs;  ///< none: the linear sees them as they are
+    std::optional<InputScheme> outputs; ///< of the linear, bias and all; nothing searched; none: as they are
     bool operator==(const Scheme&) const = default;
 
     /// Registry defaults for the two ids.
@@ -28,6 +29,9 @@ struct Scheme {
 /// it is searched; null: all is the format's own.
 Result<std::shared_ptr<const RowRounder>> inputRounder(const Scheme& scheme,
                                                        const RowChoice* choice = nullptr);
+
+/// The same of its outputs.
+Result<std::shared_ptr<const RowRounder>> outputRounder(const Scheme& scheme);
 
 /// `match` is a glob over module names (`*` any run, `?` one character), e.g. "layers.*.mlp.down_proj". No
 /// scheme = keep in the source format.

@@ -11,17 +11,18 @@ using nlohmann::json;
 Result<Scheme> Scheme::make(const std::string& codec, const std::string& method) {
     QS_TRY(const CodecDescriptor* c, findCodec(codec));
     QS_TRY(const MethodDescriptor* m, findMethod(method));
-    return Scheme{codec, Params::defaults(c->params), method, Params::defaults(m->params), {}};
+    return Scheme{codec, Params::defaults(c->params), method, Params::defaults(m->params), {}, {}};
 }
 
 Result<Scheme> Scheme::fromJson(const json& object, const std::string& where) {
     if (!object.is_object()) return Error::invalid("a scheme must be an object, got " + object.dump(), where);
     Scheme s;
     for (const auto& [key, value] : object.items()) {
-        if (key == "codec_params" || key == "method_params" || key == "inputs") continue;
+        if (key == "codec_params" || key == "method_params" || key == "inputs" || key == "outputs") continue;
         if (key != "codec" && key != "method")
             return Error::invalid(
-                fmt::format("unknown key '{}'; known: codec, codec_params, method, method_params, inputs",
+                fmt::format("unknown key '{}'; known: codec, codec_params, method, method_params, inputs, "
+                            "outputs",
                             key),
                 where);
         if (!value.is_string())
@@ -39,6 +40,14 @@ Result<Scheme> Scheme::fromJson(const json& object, const std::string& where) {
     if (!part("inputs").is_null()) {
         QS_TRY(s.inputs, InputScheme::fromJson(part("inputs"), where + ".inputs"));
     }
+    if (!part("outputs").is_null()) {
+        QS_TRY(s.outputs, InputScheme::fromJson(part("outputs"), where + ".outputs"));
+        if (s.outputs->isSearched())
+            return Error::invalid(
+                fmt::format("{} is searched on calibration text, which is done for inputs alone; known: {}",
+                            s.outputs->label(), fmt::join(InputScheme::outputPresets(), ", ")),
+                where + ".outputs");
+    }
     return s;
 }
 
@@ -48,6 +57,7 @@ json Scheme::toJson() const {
                 {"method", method},
                 {"method_params", methodParams.toJson()}};
     if (inputs) out["inputs"] = inputs->toJson();
+    if (outputs) out["outputs"] = outputs->toJson();
     return out;
 }
 

@@ -46,6 +46,9 @@ public:
     Result<std::shared_ptr<const RowRounder>> inputRounder(const std::string& weight) const override {
         return base_.inputRounder(weight);
     }
+    std::shared_ptr<const RowRounder> outputRounder(const std::string& weight) const override {
+        return base_.outputRounder(weight);
+    }
     std::string fingerprint() const override { return {}; } // used for one block, compared with nothing
     std::string label() const override { return base_.label(); }
 
@@ -186,6 +189,8 @@ private:
         const BlockSpec& spec = model_.spec().blocks[size_t(e.target.block)];
         QS_TRY(auto inputs, inputRounder(*e.scheme, e.target.module, findings_));
         QS_CHECK(block.roundInputs(spec, e.target.module, std::move(inputs)));
+        QS_TRY(auto outputs, outputRounder(*e.scheme));
+        QS_CHECK(block.roundOutputs(spec, e.target.module, std::move(outputs)));
         return block.replaceWeight(spec, e.target.module, values.view(), backend_);
     }
 

@@ -87,28 +87,38 @@ Result<RunFindings> findingsOf(const Run& run, const Model& model) {
     return readFindings(file, model.spec().blocks.size());
 }
 
-/// From the schemes of the run's plan that round inputs.
-Result<RounderOfWeight> roundersOf(const Run& run, const Model& model, const RunFindings& findings) {
-    RounderOfWeight out;
+struct LinearRounders {
+    RounderOfWeight inputs, outputs;
+};
+
+/// From the schemes of the run's plan that round inputs or outputs.
+Result<LinearRounders> roundersOf(const Run& run, const Model& model, const RunFindings& findings) {
+    LinearRounders out;
     const nlohmann::json plan = run.manifest().plan();
     const auto tensors = plan.find("tensors");
     if (tensors == plan.end()) return out;
     for (const QuantTarget& t : model.targets()) {
         const auto entry = tensors->find(t.module);
-        if (entry == tensors->end() || !entry->is_object() || !entry->contains("inputs")) continue;
+        if (entry == tensors->end() || !entry->is_object()) continue;
+        if (!entry->contains("inputs") && !entry->contains("outputs")) continue;
         QS_TRY(const Scheme scheme, Scheme::fromJson(*entry, run.directory().string() + ": " + t.module));
-        QS_TRY(out[t.weight], inputRounder(scheme, t.module, findings));
+        if (scheme.inputs) {
+            QS_TRY(out.inputs[t.weight], inputRounder(scheme, t.module, findings));
+        }
+        if (scheme.outputs) {
+            QS_TRY(out.outputs[t.weight], outputRounder(scheme));
+        }
     }
     return out;
 }
 
 class RunWeights final : public WeightSource {
 public:
-    RunWeights(std::shared_ptr<const Run> run, std::shared_ptr<const Model> model, RounderOfWeight rounders,
+    RunWeights(std::shared_ptr<const Run> run, std::shared_ptr<const Model> model, LinearRounders rounders,
                BlockRoundersOfWeight ofBlock)
         : run_(std::move(run))
         , base_(modelWeights(*model))
-        , rounderOfWeight_(std::move(rounders))
+        , rounders_(std::move(rounders))
         , ofBlock_(std::move(ofBlock)) {
         for (const QuantTarget& t : model->targets())
             if (run_->result(t.module)) moduleOfWeight_[t.weight] = t.module;
@@ -129,8 +139,12 @@ public:
         return codec->dequantize(q);
     }
     Result<std::shared_ptr<const RowRounder>> inputRounder(const std::string& weight) const override {
-        const auto it = rounderOfWeight_.find(weight);
-        return it == rounderOfWeight_.end() ? base_->inputRounder(weight) : it->second;
+        const auto it = rounders_.inputs.find(weight);
+        return it == rounders_.inputs.end() ? base_->inputRounder(weight) : it->second;
+    }
+    std::shared_ptr<const RowRounder> outputRounder(const std::string& weight) const override {
+        const auto it = rounders_.outputs.find(weight);
+        return it == rounders_.outputs.end() ? base_->outputRounder(weight) : it->second;
     }
     std::shared_ptr<const KvRounder> kvRounder(const std::string& keyWeight) const override {
         const auto it = ofBlock_.find(keyWeight);
@@ -150,7 +164,7 @@ public:
 private:
     std::shared_ptr<const Run> run_;
     std::shared_ptr<const WeightSource> base_;
-    RounderOfWeight rounderOfWeight_;
+    LinearRounders rounders_;
     BlockRoundersOfWeight ofBlock_;
     std::unordered_map<std::string, std::string> moduleOfWeight_;
     std::unordered_map<std::string, std::pair<size_t, size_t>> changed_; ///< rows, columns
@@ -169,7 +183,7 @@ Result<std::shared_ptr<const WeightSource>> runWeights(std::shared_ptr<const Run
     if (!run->complete())
         return Error::invalid("the run is not finished: " + run->statusText(), run->directory().string());
     QS_TRY(const RunFindings findings, findingsOf(*run, *model));
-    QS_TRY(RounderOfWeight rounders, roundersOf(*run, *model, findings));
+    QS_TRY(LinearRounders rounders, roundersOf(*run, *model, findings));
     QS_TRY(BlockRoundersOfWeight ofBlock, blockRoundersOf(*run, *model, findings));
     return std::make_shared<const RunWeights>(std::move(run), std::move(model), std::move(rounders),
                                               std::move(ofBlock));

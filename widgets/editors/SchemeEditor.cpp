@@ -39,9 +39,9 @@ std::optional<T> common(const std::vector<SchemeEditor::SchemePtr>& schemes, T S
 }
 
 /// "As they are", then the presets, with their ids as data.
-void fillInputs(QComboBox* box) {
+void fillRounding(QComboBox* box, const std::vector<std::string>& names) {
     box->addItem(SchemeEditor::tr("As they are"), QString());
-    for (const std::string& name : InputScheme::presets()) {
+    for (const std::string& name : names) {
         box->addItem(qstr(name), qstr(name));
         const auto preset = InputScheme::preset(name);
         if (!preset) continue;
@@ -56,9 +56,9 @@ SchemeEditor::SchemeEditor(QWidget* parent)
     : QWidget(parent)
     , m_codec(new QComboBox(this))
     , m_method(new QComboBox(this))
-    , m_inputs(new QComboBox(this))
     , m_methodLabel(new QLabel(tr("Method"), this))
     , m_inputsLabel(new QLabel(tr("Inputs"), this))
+    , m_outputsLabel(new QLabel(tr("Outputs"), this))
     , m_note(new QLabel(this))
     , m_codecForm(new ParamForm(this))
     , m_methodForm(new ParamForm(this))
@@ -71,41 +71,40 @@ SchemeEditor::SchemeEditor(QWidget* parent)
     auto* codecLabel = new QLabel(tr("Format"), this);
     codecLabel->setBuddy(m_codec);
     m_methodLabel->setBuddy(m_method);
-    m_inputsLabel->setBuddy(m_inputs);
     m_grid->addWidget(codecLabel, 0, 0);
     m_grid->addWidget(m_codec, 0, 1);
     m_grid->addWidget(m_codecForm, 1, 0, 1, 3);
     m_grid->addWidget(m_methodLabel, 2, 0);
     m_grid->addWidget(m_method, 2, 1);
     m_grid->addWidget(m_methodForm, 3, 0, 1, 3);
-    m_grid->addWidget(m_inputsLabel, 4, 0);
-    m_grid->addWidget(m_inputs, 4, 1);
-    m_grid->addWidget(m_note, 5, 0, 1, 3);
+    m_inputs = addRounding(4, m_inputsLabel, InputScheme::presets(), &SchemeEdit::inputs);
+    m_outputs = addRounding(5, m_outputsLabel, InputScheme::outputPresets(), &SchemeEdit::outputs);
+    m_grid->addWidget(m_note, 6, 0, 1, 3);
     m_note->setWordWrap(true);
-    for (QComboBox* box : {m_codec, m_method, m_inputs}) {
+    for (QComboBox* box : {m_codec, m_method, m_inputs, m_outputs}) {
         box->setPlaceholderText(tr("mixed"));
         setNarrow(box);
     }
     m_codec->setAccessibleName(tr("Format"));
     m_method->setAccessibleName(tr("Method"));
-    m_inputs->setAccessibleName(tr("Inputs"));
     m_inputs->setObjectName(QStringLiteral("inputs"));
     for (QWidget* w : {static_cast<QWidget*>(m_inputs), static_cast<QWidget*>(m_inputsLabel)})
         w->setToolTip(tr("What the layer's inputs are rounded to while the model runs, each token by itself "
                          "with a scale of its own. For runtimes that multiply in few bits (W8A8, FP8)."));
+    m_outputs->setObjectName(QStringLiteral("outputs"));
+    for (QWidget* w : {static_cast<QWidget*>(m_outputs), static_cast<QWidget*>(m_outputsLabel)})
+        w->setToolTip(
+            tr("What the layer's outputs are rounded to before anything else reads them, each token "
+               "by itself. No runtime's files say so: it shows what such hardware would lose."));
     m_codec->addItem(tr("Keep in the source format"), QString());
     fill(m_codec, codecs());
     fill(m_method, methods());
-    fillInputs(m_inputs);
     connect(m_codec, &QComboBox::activated, this, [this](int i) {
         const QString id = m_codec->itemData(i).toString();
         emit edited(id.isEmpty() ? SchemeEdit::keep() : SchemeEdit::codec(id.toStdString()));
     });
     connect(m_method, &QComboBox::activated, this, [this](int i) {
         emit edited(SchemeEdit::method(m_method->itemData(i).toString().toStdString()));
-    });
-    connect(m_inputs, &QComboBox::activated, this, [this](int i) {
-        emit edited(SchemeEdit::inputs(m_inputs->itemData(i).toString().toStdString()));
     });
     connect(m_codecForm, &ParamForm::edited, this, [this](const QString& key, const ParamValue& v) {
         emit edited(SchemeEdit::codecParam(key.toStdString(), v));
@@ -133,7 +132,10 @@ void SchemeEditor::setSchemes(const std::vector<SchemePtr>& schemes) {
     const auto methodEntry = findMethod(method);
     showForm(m_codecForm, codecEntry ? &(*codecEntry)->params : nullptr, &Scheme::codecParams);
     showForm(m_methodForm, methodEntry ? &(*methodEntry)->params : nullptr, &Scheme::methodParams);
-    showInputs(allKept);
+    showRounding(m_inputs, &Scheme::inputs, InputScheme::presets().size());
+    showRounding(m_outputs, &Scheme::outputs, InputScheme::outputPresets().size());
+    for (QWidget* w : std::initializer_list<QWidget*>{m_inputs, m_inputsLabel, m_outputs, m_outputsLabel})
+        w->setVisible(!allKept);
     alignColumns();
     showNote();
 }
@@ -159,26 +161,39 @@ void SchemeEditor::showForm(ParamForm* form, const ParamSpecs* specs, Params Sch
     form->setParams((*m_schemes.front()).*params, mixed);
 }
 
-void SchemeEditor::showInputs(bool kept) {
-    m_inputs->setVisible(!kept);
-    m_inputsLabel->setVisible(!kept);
-    const int presets = int(InputScheme::presets().size()) + 1;
-    while (m_inputs->count() > presets)
-        m_inputs->removeItem(presets);
-    const auto inputs = common(m_schemes, &Scheme::inputs);
-    if (!inputs) return m_inputs->setCurrentIndex(-1); // "mixed"
-    const QString label = *inputs ? qstr((*inputs)->label()) : QString();
-    int at = m_inputs->findData(label);
+QComboBox* SchemeEditor::addRounding(int row, QLabel* label, const std::vector<std::string>& names,
+                                     SchemeEdit (*edit)(std::string)) {
+    auto* box = new QComboBox(this);
+    label->setBuddy(box);
+    box->setAccessibleName(label->text());
+    fillRounding(box, names);
+    m_grid->addWidget(label, row, 0);
+    m_grid->addWidget(box, row, 1);
+    connect(box, &QComboBox::activated, this,
+            [this, box, edit](int i) { emit edited(edit(box->itemData(i).toString().toStdString())); });
+    return box;
+}
+
+void SchemeEditor::showRounding(QComboBox* box, std::optional<InputScheme> Scheme::*format, size_t presets) {
+    const int known = int(presets) + 1;
+    while (box->count() > known)
+        box->removeItem(known);
+    const auto shown = common(m_schemes, format);
+    if (!shown) return box->setCurrentIndex(-1); // "mixed"
+    const QString label = *shown ? qstr((*shown)->label()) : QString();
+    int at = box->findData(label);
     if (at < 0) { // of a recipe: shown, and no choice
-        at = m_inputs->count();
-        m_inputs->addItem(label, label);
-        m_inputs->setItemData(at, 0, Qt::UserRole - 1);
+        at = box->count();
+        box->addItem(label, label);
+        box->setItemData(at, 0, Qt::UserRole - 1);
     }
-    m_inputs->setCurrentIndex(at);
+    box->setCurrentIndex(at);
 }
 
 void SchemeEditor::alignColumns() {
-    int width = std::max(m_methodLabel->sizeHint().width(), m_inputsLabel->sizeHint().width());
+    int width = 0;
+    for (const QLabel* label : {m_methodLabel, m_inputsLabel, m_outputsLabel})
+        width = std::max(width, label->sizeHint().width());
     for (const ParamForm* form : {m_codecForm, m_methodForm})
         if (!form->isHidden()) width = std::max(width, form->labelWidth());
     m_grid->setColumnMinimumWidth(0, width);

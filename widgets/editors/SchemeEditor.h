@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Codec, method and rounding of the inputs of one or many tensors, with the forms that the registries
-// describe. GUI thread only.
+// Codec, method and rounding of the inputs and outputs of one or many tensors, with the forms that the
+// registries describe. GUI thread only.
 #pragma once
 
 #include "widgets/models/SchemeEdit.h"
@@ -33,6 +33,7 @@ public:
     QComboBox* codecBox() const { return m_codec; }
     QComboBox* methodBox() const { return m_method; }
     QComboBox* inputsBox() const { return m_inputs; }
+    QComboBox* outputsBox() const { return m_outputs; }
     ParamForm* codecForm() const { return m_codecForm; }
     ParamForm* methodForm() const { return m_methodForm; }
     QString note() const;
@@ -43,20 +44,24 @@ signals:
 
 private:
     void showForm(ParamForm* form, const ParamSpecs* specs, Params Scheme::*params);
-    void showInputs(bool kept);
+    /// A row of the grid with the presets `names`; choosing one emits `edit` with it.
+    QComboBox* addRounding(int row, QLabel* label, const std::vector<std::string>& names,
+                           SchemeEdit (*edit)(std::string));
+    void showRounding(QComboBox* box, std::optional<InputScheme> Scheme::*format, size_t presets);
     void alignColumns(); ///< one column of names and one of controls, over both forms
     void showNote();
 
     std::vector<SchemePtr> m_schemes;
     QComboBox* m_codec;
     QComboBox* m_method;
-    QComboBox* m_inputs;
     QLabel* m_methodLabel;
     QLabel* m_inputsLabel;
+    QLabel* m_outputsLabel;
     QLabel* m_note;
     ParamForm* m_codecForm;
     ParamForm* m_methodForm;
     QGridLayout* m_grid;
+    QComboBox *m_inputs, *m_outputs;
     bool m_calibrated = false;
 };
 

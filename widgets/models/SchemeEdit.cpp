@@ -45,11 +45,14 @@ Result<std::optional<Scheme>> applyEdit(const Scheme* before, const SchemeEdit& 
         QS_TRY(const MethodDescriptor* method, findMethod(edit.key));
         s.method = edit.key;
         s.methodParams = carriedOver(method->params, s.methodParams);
-    } else if (edit.kind == Kind::Inputs) {
-        s.inputs.reset();
+    } else if (edit.kind == Kind::Inputs || edit.kind == Kind::Outputs) {
+        std::optional<InputScheme>& format = edit.kind == Kind::Inputs ? s.inputs : s.outputs;
+        format.reset();
         if (!edit.key.empty()) {
-            QS_TRY(s.inputs, InputScheme::preset(edit.key));
+            QS_TRY(format, InputScheme::preset(edit.key));
         }
+        if (s.outputs && s.outputs->isSearched())
+            return Error::invalid("outputs are rounded without a search", edit.key);
     } else {
         QS_TRY(const MethodDescriptor* method, findMethod(s.method));
         QS_TRY(s.methodParams, withParam(method->params, s.methodParams, edit.key, edit.value));

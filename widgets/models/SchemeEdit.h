@@ -16,6 +16,7 @@ struct SchemeEdit {
         Method,      ///< another method by id, likewise
         MethodParam, ///< `key` = `value`
         Inputs,      ///< rounded to the preset `key` of InputScheme; "": left as they are
+        Outputs,     ///< likewise, one of outputPresets()
     };
     Kind kind = Kind::Keep;
     std::string key; ///< id of the codec, method or preset, or the parameter's key
@@ -33,6 +34,7 @@ struct SchemeEdit {
         return {Kind::MethodParam, std::move(key), std::move(v), {}};
     }
     static SchemeEdit inputs(std::string preset) { return {Kind::Inputs, std::move(preset), {}, {}}; }
+    static SchemeEdit outputs(std::string preset) { return {Kind::Outputs, std::move(preset), {}, {}}; }
 };
 
 /// `params` with one value replaced; InvalidArgument when the key is unknown or the value out of range.

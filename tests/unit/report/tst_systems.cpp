@@ -22,6 +22,10 @@ class Systems : public QObject {
         if (kind == "codec") return findCodec(name).has_value();
         if (kind == "transform") return findTransform(name).has_value();
         if (kind == "exporter") return findExporter(name).has_value();
+        if (kind == "outputs") {
+            const auto known = InputScheme::outputPresets();
+            return std::find(known.begin(), known.end(), name) != known.end();
+        }
         if (kind == "inputs") return InputScheme::preset(name).has_value();
         if (kind == "score") return findScore(name).has_value();
         if (kind == "allocator") return findAllocator(name).has_value();
