@@ -59,9 +59,15 @@ public:
             return r;
         };
         Result<void> r = runOnce(rows, hook_ ? once : hook_);
+        if (r || r.error().code != ErrorCode::OutOfMemory || !divisible || refused) return r;
+        if (ahead_.buffer) { // less was sent ahead: perhaps that is enough
+            ahead_ = {};
+            next_ = {};
+            return run(rows, divisible, most, shown);
+        }
         const size_t window = forward_.windowLength(), half = rows.rows / window / 2 * window;
-        if (r || r.error().code != ErrorCode::OutOfMemory || !divisible || refused || half == 0) return r;
-        x_ = ahead_ = {};
+        if (half == 0) return r;
+        x_ = {};
         next_ = {};
         most = std::min(most, rows.rows - half);
         QS_CHECK(run(rows.block(0, half, 0, rows.cols), divisible, most, shown));

@@ -106,6 +106,7 @@ std::pair<size_t, size_t> Device::memory() const {
 
 std::string Device::memoryText() const {
     const auto [free, total] = memory();
+    if (total == 0) return "the driver does not say how much is free";
     return fmt::format("{:.0f} of {:.0f} MiB are free, {:.0f} MiB are in use here", mebibytes(free),
                        mebibytes(total), mebibytes(usedBytes_));
 }
