@@ -13,10 +13,10 @@ KeptMask KeptMask::highest(ConstMatrixView scores, size_t count) {
     KeptMask mask(scores.rows, scores.cols);
     count = std::min(count, scores.size());
     if (count == 0) return mask;
-    std::vector<float> sorted;
-    sorted.reserve(scores.size());
+    Matrix copy(scores.rows, scores.cols); // its memory is there already, a vector's is new each time
     for (size_t r = 0; r < scores.rows; ++r)
-        sorted.insert(sorted.end(), scores.row(r), scores.row(r) + scores.cols);
+        std::copy_n(scores.row(r), scores.cols, copy.row(r));
+    const std::span<float> sorted = copy.span();
     const auto nth = sorted.begin() + long(count - 1);
     std::nth_element(sorted.begin(), nth, sorted.end(), std::greater<>());
     const float bound = *nth;

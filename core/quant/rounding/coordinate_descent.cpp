@@ -63,21 +63,47 @@ private:
         QS_TRY(differenceHost_, in_.backend->hostStorage(difference_, differenceStorage_));
         Matrix values;
         if (!options_.fromWeights) values = in_.codec->dequantize(q_);
-        constexpr size_t kRows = 16; // a cache line of the transposed columns
-        linalg::parallelFor((q_.rows + kRows - 1) / kRows, 4, [&](size_t begin, size_t end) {
-            for (size_t r0 = begin * kRows; r0 < std::min(q_.rows, end * kRows); r0 += kRows)
-                for (size_t c = 0; c < q_.cols; ++c)
-                    for (size_t r = r0; r < std::min(q_.rows, r0 + kRows); ++r) {
-                        const float w = isDead(c) ? 0.0f : in_.weight(r, c);
-                        rounded_(c, r) = options_.fromWeights ? w : values(r, c);
-                        differenceHost_(c, r) = w - rounded_(c, r);
-                    }
+        const ConstMatrixView start = options_.fromWeights ? in_.weight : ConstMatrixView(values.view());
+        linalg::parallelFor((q_.rows + kEdge - 1) / kEdge, 4, [&](size_t begin, size_t end) {
+            for (size_t r = begin * kEdge; r < std::min(q_.rows, end * kEdge); r += kEdge)
+                for (size_t c = 0; c < q_.cols; c += kEdge)
+                    startTile(r, c, start);
         });
         return in_.backend->write(differenceHost_, difference_);
     }
 
+    static constexpr size_t kEdge = 16; ///< a cache line
+
+    /// W' and W - W' of some rows and columns, turned in between: rows may lie a multiple of the page size
+    /// apart, and would evict each other.
+    void startTile(size_t r0, size_t c0, ConstMatrixView start) {
+        const size_t rows = std::min(kEdge, q_.rows - r0), cols = std::min(kEdge, q_.cols - c0);
+        float weight[kEdge][kEdge], first[kEdge][kEdge];
+        const auto turn = [&](ConstMatrixView from, float(&to)[kEdge][kEdge]) {
+            for (size_t r = 0; r < rows; ++r) {
+                const float* row = from.row(r0 + r) + c0;
+                for (size_t c = 0; c < cols; ++c)
+                    to[c][r] = row[c];
+            }
+        };
+        turn(in_.weight, weight);
+        turn(start, first);
+        for (size_t c = 0; c < cols; ++c) {
+            const bool dead = isDead(c0 + c);
+            float *rounded = rounded_.row(c0 + c) + r0, *difference = differenceHost_.row(c0 + c) + r0;
+            if (dead) {
+                std::fill_n(weight[c], rows, 0.0f);
+                if (options_.fromWeights) std::fill_n(first[c], rows, 0.0f);
+            }
+            for (size_t r = 0; r < rows; ++r) {
+                rounded[r] = first[c][r];
+                difference[r] = weight[c][r] - first[c][r];
+            }
+        }
+    }
+
     /// Columns whose changes reach the later ones of their block together, as one product.
-    static constexpr size_t kPanel = 32;
+    static constexpr size_t kPanel = 16;
 
     Result<void> sweepBlock(size_t first, size_t n, bool relaxed) {
         QS_TRY(const MatrixView gradient, gradientOf(first, n));

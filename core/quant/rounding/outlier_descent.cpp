@@ -13,24 +13,24 @@ namespace {
 
 /// Of a positive semidefinite matrix: power iteration from below until it gains less than 0.1 %, 30 steps at
 /// most, and 5 % more so that steps are not too long.
-double largestEigenvalue(const MatrixD& m) {
+double largestEigenvalue(const Matrix& m) {
     const size_t n = m.rows();
-    std::vector<double> x(n, 1 / std::sqrt(double(n))), y(n);
+    std::vector<float> x(n, float(1 / std::sqrt(double(n)))), y(n);
     double value = 0;
     for (int i = 0; i < 30; ++i) {
-        std::fill(y.begin(), y.end(), 0.0);
+        std::fill(y.begin(), y.end(), 0.0f);
         for (size_t r = 0; r < n; ++r) // by rows, of which m is symmetric: no sum waits for itself
             for (size_t c = 0; c < n; ++c)
                 y[c] += x[r] * m(r, c);
         double square = 0;
-        for (const double v : y)
-            square += v * v;
+        for (const float v : y)
+            square += double(v) * double(v);
         const double before = value;
         value = std::sqrt(square);
         if (value == 0) return 0;
         if (value < 1.001 * before) break;
         for (size_t r = 0; r < n; ++r)
-            x[r] = y[r] / value;
+            x[r] = float(double(y[r]) / value);
     }
     return 1.05 * value;
 }
@@ -42,11 +42,7 @@ public:
 
     Result<void> run(const JobContext& job) {
         start();
-        const double lambda = largestEigenvalue(*in_.sigma);
-        MatrixD const& s = *in_.sigma;
-        sigma_ = Matrix(q_.cols, q_.cols);
-        for (size_t i = 0; lambda > 0 && i < s.size(); ++i)
-            sigma_.data()[i] = float(s.data()[i] / lambda);
+        scaleSigma();
         QuantizeInput rest = in_;
         rest.weight = rest_.view();
         fitGroups(*in_.codec, options_.range, rest.weight, q_);
@@ -62,6 +58,20 @@ public:
     }
 
 private:
+    void scaleSigma() {
+        const MatrixD& s = *in_.sigma;
+        double top = 0; // of the diagonal: squares of the products stay in float32's range
+        for (size_t i = 0; i < q_.cols; ++i)
+            top = std::max(top, s(i, i));
+        sigma_ = Matrix(q_.cols, q_.cols);
+        if (!(top > 0)) return;
+        for (size_t i = 0; i < s.size(); ++i)
+            sigma_.data()[i] = float(s.data()[i] / top);
+        const float lambda = float(largestEigenvalue(sigma_));
+        for (size_t i = 0; i < sigma_.size(); ++i)
+            sigma_.data()[i] /= lambda;
+    }
+
     void start() {
         Matrix magnitudes(q_.rows, q_.cols);
         for (size_t r = 0; r < q_.rows; ++r)
