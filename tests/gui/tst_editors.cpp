@@ -327,6 +327,36 @@ private slots:
         QVERIFY(!applyEdit(base.get(), SchemeEdit::inputs("nonsense"), *base));
     }
 
+    // Outputs have the formats that need no search, and are one edit beside the inputs.
+    void outputs() {
+        SchemeEditor editor;
+        QComboBox* box = editor.outputsBox();
+        std::vector<SchemeEdit> edits;
+        connect(&editor, &SchemeEditor::edited, this, [&](const SchemeEdit& e) { edits.push_back(e); });
+        auto rounded = *scheme("rtn", 8);
+        rounded.outputs = *InputScheme::preset("fp8");
+        editor.setSchemes({std::make_shared<const Scheme>(rounded)});
+        QCOMPARE(box->currentText(), QStringLiteral("fp8"));
+        QCOMPARE(editor.inputsBox()->currentText(), QStringLiteral("As they are"));
+        QCOMPARE(box->count(), 1 + int(InputScheme::outputPresets().size()));
+        QCOMPARE(box->findData(QStringLiteral("int8_kl")), -1); // searched
+        editor.setSchemes({std::make_shared<const Scheme>(rounded), scheme("rtn", 8)});
+        QCOMPARE(box->currentIndex(), -1); // "mixed"
+        editor.setSchemes({nullptr});
+        QVERIFY(box->isHidden());
+        QCOMPARE(edits.size(), size_t(0));
+        editor.setSchemes({scheme("rtn", 8)});
+        box->setCurrentIndex(box->findData(QStringLiteral("int8")));
+        emit box->activated(box->currentIndex());
+        QCOMPARE(edits.size(), size_t(1));
+        const auto after = applyEdit(&rounded, edits[0], rounded);
+        QS_VERIFY_OK(after);
+        QVERIFY((*after)->outputs == *InputScheme::preset("int8") && !(*after)->inputs);
+        QVERIFY(!(*applyEdit(&rounded, SchemeEdit::outputs(""), rounded))->outputs);
+        QVERIFY(!applyEdit(&rounded, SchemeEdit::outputs("int8_kl"), rounded));
+        QVERIFY((*applyEdit(&rounded, SchemeEdit::inputs("int8"), rounded))->outputs == rounded.outputs);
+    }
+
     void editsKeepTheRest() {
         const auto base = scheme("gptq", 4);
         const auto three = applyEdit(base.get(), SchemeEdit::codecParam("bits", 3LL), *base);
