@@ -30,7 +30,20 @@ namespace {
 
 constexpr int kSide = 10;
 enum RangeRow { FormatRow, RuleRow, ClipRow, GridRow, ClippedRow };
-enum Rule { MinMaxRule, ClipRule, MseRule };
+enum Rule { MinMaxRule, ClipRule, MseRule, PercentileRule, KlRule };
+
+Rule ruleOf(RangeChoice range) {
+    switch (range.rule) {
+    case RangeRule::Mse:
+        return MseRule;
+    case RangeRule::Percentile:
+        return PercentileRule;
+    case RangeRule::Divergence:
+        return KlRule;
+    default:
+        return range.clip < 1 ? ClipRule : MinMaxRule;
+    }
+}
 
 QString percent(double fraction, int digits = 3) {
     return QStringLiteral("%1 %").arg(ui::numberText(100 * fraction, digits));
@@ -140,11 +153,16 @@ LensPanel::LensPanel(Session* session, Lens* lens, QWidget* parent)
 void LensPanel::makeRange() {
     m_rule->setObjectName(QStringLiteral("lensRule"));
     m_rule->setAccessibleName(tr("Range rule"));
-    m_rule->addItems({tr("Min–max"), tr("Clip ratio"), tr("MSE search")});
+    m_rule->addItems(
+        {tr("Min–max"), tr("Clip ratio"), tr("MSE search"), tr("Percentile"), tr("KL divergence")});
     m_rule->setItemData(MinMaxRule, tr("The grid covers every weight of its group."), Qt::ToolTipRole);
     m_rule->setItemData(ClipRule, tr("The grid covers the same share of every group's range."),
                         Qt::ToolTipRole);
     m_rule->setItemData(MseRule, tr("Each group's own ratio, by the least sum of |error|^2.4."),
+                        Qt::ToolTipRole);
+    m_rule->setItemData(PercentileRule, tr("0.05 % of each group's weights on either side may lie outside."),
+                        Qt::ToolTipRole);
+    m_rule->setItemData(KlRule, tr("Each group's own ratio, by the histograms before and after rounding."),
                         Qt::ToolTipRole);
     m_clip->setObjectName(QStringLiteral("lensClip"));
     m_clip->setAccessibleName(tr("Clip ratio"));
@@ -156,8 +174,8 @@ void LensPanel::makeRange() {
     m_range->addWidgetRow(tr("Rule"), m_rule);
     m_range->addWidgetRow(
         tr("Clip ratio"), m_clip,
-        tr("Share of each group's range that its grid covers; 1 is min–max. With MSE search: the "
-           "mean of the ratios it found."));
+        tr("Share of each group's range that its grid covers; 1 is min–max. With a search: the mean "
+           "of the ratios it found."));
     m_range->addRow(tr("Symmetric"));
     m_range->addRow(tr("Clipped"), {}, ui::KeyValueGrid::Tone::Normal,
                     tr("Weights further outside the outermost level than half a step."));
@@ -245,8 +263,8 @@ void LensPanel::refresh() {
     m_reset->setEnabled(whatIf);
     const RangeChoice range = m_lens->range();
     const QSignalBlocker blockRule(m_rule), blockClip(m_clip);
-    m_rule->setCurrentIndex(range.rule == RangeRule::Mse ? MseRule : range.clip < 1 ? ClipRule : MinMaxRule);
-    m_clip->setValue(!quantized ? 1 : range.rule == RangeRule::Mse ? view->clip : double(range.clip));
+    m_rule->setCurrentIndex(ruleOf(range));
+    m_clip->setValue(!quantized ? 1 : range.rule != RangeRule::MinMax ? view->clip : double(range.clip));
     m_range->setValue(FormatRow,
                       quantized ? QString::fromStdString(view->quantized.codec->label()) : QString());
     m_range->setValue(GridRow, !quantized                           ? QString()
@@ -328,6 +346,10 @@ void LensPanel::tryFromControls() {
         return m_lens->tryRange({});
     case MseRule:
         return m_lens->tryRange(RangeRule::Mse);
+    case PercentileRule:
+        return m_lens->tryRange(RangeRule::Percentile);
+    case KlRule:
+        return m_lens->tryRange(RangeRule::Divergence);
     default:
         m_lens->tryRange({RangeRule::MinMax, float(m_clip->value())});
     }

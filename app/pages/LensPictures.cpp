@@ -231,7 +231,7 @@ std::optional<ClipLines> clipLines(const Lens& lens, LensUnits units) {
         endHi = c.centre + (now->report.levels - 0.5 - c.centre) / kept->clip;
     }
     if (!(endLo < endHi)) return std::nullopt;
-    const double ratio = lens.range().rule == RangeRule::Mse ? now->clip : double(lens.range().clip);
+    const double ratio = lens.range().rule != RangeRule::MinMax ? now->clip : double(lens.range().clip);
     const auto at = [&](double end, double r) { return c.centre + r * (end - c.centre); };
     c.endLo = endLo;
     c.endHi = endHi;

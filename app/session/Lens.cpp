@@ -89,7 +89,7 @@ Result<LensView> whatIf(const LensSource& source, RangeChoice range, const Quant
            quantizedToNearest(everyNth(source.weight.view(), rowStep), *source.scheme, range, job.silent()));
     const auto tensor = q.tensor;
     QS_TRY(LensView view, look(source, std::move(q), range, axis, rowStep, job));
-    if (range.rule == RangeRule::Mse)
+    if (range.rule != RangeRule::MinMax)
         view.clip = rowStep > 1 ? meanClip(*tensor, everyNth(whole, rowStep)) : meanClip(*tensor, whole);
     view.milliseconds = double(clock.nsecsElapsed()) / 1e6;
     return view;
@@ -109,7 +109,7 @@ Result<Scheme> withRange(const Scheme& scheme, RangeChoice range) {
         out.method = method->id;
         out.methodParams = ui::carriedOver(method->params, scheme.methodParams);
     }
-    const std::string rule = range.rule == RangeRule::Mse ? "mse" : "minmax";
+    const std::string rule = rangeRuleName(range.rule);
     QS_TRY(out.methodParams, ui::withParam(method->params, out.methodParams, "range", rule));
     // Four decimals: what was chosen, without the digits of its float.
     const double clip = std::round(double(range.clip) * 1e4) / 1e4;
@@ -187,7 +187,7 @@ void Lens::open() {
                        quantizedToNearest(source->weight.view(), *asked.scheme, range, scope.job().silent()));
                 const auto tensor = q.tensor;
                 QS_TRY(LensView view, look(*source, std::move(q), range, nullptr, 1, scope.job()));
-                if (range.rule == RangeRule::Mse && out.baseline)
+                if (range.rule != RangeRule::MinMax && out.baseline)
                     view.clip = meanClip(*tensor, *out.baseline->quantized.tensor);
                 return LensViewPtr(std::make_shared<const LensView>(std::move(view)));
             };
@@ -197,7 +197,7 @@ void Lens::open() {
                 QS_TRY(QuantizedTarget q, quantizedByRun(*asked.run, t));
                 const auto tensor = q.tensor;
                 QS_TRY(LensView view, look(*source, std::move(q), range, nullptr, 1, scope.job()));
-                if (range.rule == RangeRule::Mse)
+                if (range.rule != RangeRule::MinMax)
                     view.clip = meanClip(*tensor, *out.baseline->quantized.tensor);
                 out.original = std::make_shared<const LensView>(std::move(view));
             } else if (range == RangeChoice()) {

@@ -77,7 +77,7 @@ MethodTrial MethodTrials::originalTrial() const {
     const LensView& original = *m_lens->original();
     if (!original.quantized.preview) return {tr("Run"), original.quantized.tensor, {}};
     // The methods' own rows show what a recipe without a clip ratio rounds to.
-    if (original.range.rule == RangeRule::Mse || original.range.clip == 1)
+    if (original.range.rule != RangeRule::MinMax || original.range.clip == 1)
         return {QString(), original.quantized.tensor, {}};
     return {tr("Recipe, rounded"), original.quantized.tensor, {}};
 }

@@ -9,12 +9,17 @@
 namespace qs {
 
 enum class RangeRule {
-    MinMax,    ///< the values' own range
-    Mse,       ///< the shrunk range p * [min, max], p = 1 - i/100, i = 0..79, with the least sum |w' - w|^2.4
-               ///< (GPTQ's `mse` option)
-    Alternate, ///< least squared error by turns: nearest codes for the scale, then the scale for the codes,
-               ///< <w, v> / <v, v> with v their values on a scale of 1, while the error falls
+    MinMax, ///< the values' own range
+    Mse,    ///< the shrunk range p * [min, max], p = 1 - i/100, i = 0..79, with the least sum |w' - w|^2.4
+            ///< (GPTQ's `mse` option)
+    Percentile, ///< all but 0.05 % of the values on either side, see observers.h: nothing in groups of fewer
+                ///< than a thousand
+    Divergence, ///< the least KL divergence of histograms, see observers.h
+    Alternate,  ///< least squared error by turns: nearest codes for the scale, then the scale for the codes,
+                ///< <w, v> / <v, v> with v their values on a scale of 1, while the error falls
 };
+
+const char* rangeRuleName(RangeRule rule); ///< "minmax", "mse", "percentile", "kl"; "" of Alternate
 
 /// Which interval of a group's values the grid covers.
 struct RangeChoice {
@@ -27,7 +32,7 @@ struct RangeChoice {
     bool operator==(const RangeChoice&) const = default;
 };
 
-/// A method's "range" ("minmax", "mse") and "clip"; the defaults for those that it does not have.
+/// A method's "range" (a rangeRuleName) and "clip"; the defaults for those that it does not have.
 RangeChoice rangeChoice(const Params& params);
 ParamSpec rangeParam();
 ParamSpec clipParam(); ///< "clip", 0.05 .. 1, for range = minmax

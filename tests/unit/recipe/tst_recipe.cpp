@@ -97,6 +97,19 @@ private slots:
         QVERIFY(p.issues[0].message.find("earlier rules") != std::string::npos);
         QVERIFY(p.issues[1].message.find("mlp.dwon") != std::string::npos);
     }
+    // Formats that fit several groups together have their own search, and none for the other rules.
+    void rangesOfSuperBlocks() {
+        Scheme s = *Scheme::make("mx", "rtn");
+        for (const char* range : {"minmax", "mse", "percentile", "kl"}) {
+            s.methodParams = *Params::fromJson((*findMethod("rtn"))->params, json{{"range", range}}, "test");
+            const Plan p = resolvePlan(Recipe::uniform(s), *m_model);
+            const bool refused = std::any_of(p.issues.begin(), p.issues.end(), [&](const LintIssue& i) {
+                return i.rule == "range" &&
+                       i.message.find("instead of " + std::string(range)) != std::string::npos;
+            });
+            QCOMPARE(refused, range[0] == 'p' || range[0] == 'k');
+        }
+    }
     void groupThatDoesNotDivide() {
         const Plan p = resolvePlan(Recipe::uniform(*Scheme::make("int", "rtn")),
                                    *m_model); // group 128, rows of 32 and 64
