@@ -4,23 +4,50 @@
 #include "core/tensor/dtype.h"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cmath>
 
 namespace qs {
 
+namespace {
+
+/// Grows with x; 0 is the same with either sign.
+uint32_t orderedBits(float x) {
+    const auto bits = std::bit_cast<uint32_t>(x + 0.0f);
+    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+
+/// The count-th highest score, and how many of those that equal it are among the `count` highest. Counted by
+/// leading bits first: only what shares them with the answer is ordered.
+std::pair<float, size_t> nthHighest(ConstMatrixView scores, size_t count) {
+    constexpr int kShift = 16;
+    std::vector<size_t> counts(size_t(1) << (32 - kShift));
+    for (size_t r = 0; r < scores.rows; ++r)
+        for (const float s : scores.rowSpan(r))
+            ++counts[orderedBits(s) >> kShift];
+    size_t bin = counts.size() - 1, above = 0;
+    while (above + counts[bin] < count)
+        above += counts[bin--];
+    std::vector<float> inBin;
+    inBin.reserve(counts[bin]);
+    for (size_t r = 0; r < scores.rows; ++r)
+        for (const float s : scores.rowSpan(r))
+            if (orderedBits(s) >> kShift == bin) inBin.push_back(s);
+    const auto nth = inBin.begin() + long(count - above - 1);
+    std::nth_element(inBin.begin(), nth, inBin.end(), std::greater<>());
+    const float bound = *nth;
+    const auto higher = std::count_if(inBin.begin(), nth, [&](float s) { return s > bound; });
+    return {bound, count - above - size_t(higher)};
+}
+
+} // namespace
+
 KeptMask KeptMask::highest(ConstMatrixView scores, size_t count) {
     KeptMask mask(scores.rows, scores.cols);
     count = std::min(count, scores.size());
     if (count == 0) return mask;
-    Matrix copy(scores.rows, scores.cols); // its memory is there already, a vector's is new each time
-    for (size_t r = 0; r < scores.rows; ++r)
-        std::copy_n(scores.row(r), scores.cols, copy.row(r));
-    const std::span<float> sorted = copy.span();
-    const auto nth = sorted.begin() + long(count - 1);
-    std::nth_element(sorted.begin(), nth, sorted.end(), std::greater<>());
-    const float bound = *nth;
-    size_t equals = count - size_t(std::count_if(sorted.begin(), nth, [&](float s) { return s > bound; }));
+    auto [bound, equals] = nthHighest(scores, count);
     for (size_t r = 0; r < scores.rows; ++r)
         for (size_t c = 0; c < scores.cols; ++c)
             if (scores(r, c) > bound)

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 namespace qs {
 
@@ -138,8 +139,8 @@ private:
         const size_t vector = in_.codec->vectorRows(), grain = std::max<size_t>(1, 64 / vector);
         linalg::parallelFor((q_.rows + vector - 1) / vector, grain, [&](size_t from, size_t to) {
             const size_t begin = from * vector, end = std::min(q_.rows, to * vector);
-            std::vector<float> target(end - begin), scale(end - begin), zero(end - begin);
-            std::vector<uint8_t> codes(end - begin);
+            std::vector<float> target(end - begin);
+            PanelRows rows(n, end - begin);
             for (size_t j = 0; j < n; ++j) {
                 const size_t column = first + j;
                 const float inverse = isDead(column) ? 0.0f : 1.0f / sigmaHost_(column, column);
@@ -152,25 +153,38 @@ private:
                 if (relaxed)
                     std::copy(target.begin(), target.end(), value);
                 else
-                    roundColumn(column, begin, target, scale, zero, codes, value);
+                    roundColumn(column, j, begin, target, rows, value);
                 for (size_t i = 0; i < change.size(); ++i)
                     change[i] = value[i] - change[i];
                 applyChange(j, n, first, begin, change, gradient);
             }
+            if (!relaxed) // row by row: those of one column lie in as many cache lines as it has rows
+                for (size_t i = 0; i < target.size(); ++i)
+                    for (size_t j = 0; j < n; ++j)
+                        q_.codes[(begin + i) * q_.cols + first + j] = rows.codes[j * target.size() + i];
         });
     }
 
-    void roundColumn(size_t column, size_t begin, std::span<const float> target, std::span<float> scale,
-                     std::span<float> zero, std::span<uint8_t> codes, float* value) {
-        const size_t group = q_.groupOf(column);
-        for (size_t i = 0; i < target.size(); ++i) {
+    /// Some rows of a panel: the parameters of the group that was read last, and codes [columns, rows].
+    struct PanelRows {
+        PanelRows(size_t columns, size_t rows) : scale(rows), zero(rows), codes(columns * rows) {}
+        std::vector<float> scale, zero;
+        std::optional<size_t> group;
+        std::vector<uint8_t> codes;
+    };
+
+    /// Column `column`, which is number j of its panel.
+    void roundColumn(size_t column, size_t j, size_t begin, std::span<const float> target, PanelRows& rows,
+                     float* value) {
+        const size_t group = q_.groupOf(column), n = target.size();
+        for (size_t i = 0; i < n && rows.group != group; ++i) {
             const size_t p = q_.parameterRow(begin + i);
-            scale[i] = q_.scale(p, group);
-            zero[i] = q_.zero(p, group);
+            rows.scale[i] = q_.scale(p, group);
+            rows.zero[i] = q_.zero(p, group);
         }
-        reader_->round(target.data(), target.size(), scale.data(), zero.data(), codes.data(), value);
-        for (size_t i = 0; i < codes.size(); ++i)
-            q_.codes[(begin + i) * q_.cols + column] = codes[i];
+        rows.group = group;
+        reader_->round(target.data(), n, rows.scale.data(), rows.zero.data(), rows.codes.data() + j * n,
+                       value);
     }
 
     /// D and, for the columns of the panel that are still to come, D Sigma.
