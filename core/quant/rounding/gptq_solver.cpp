@@ -459,7 +459,7 @@ Result<void> solveGptq(const QuantizeInput& input, const GptqOptions& options, Q
     auto done = Solver(input, options, q).run(job);
     if (done || done.error().code != ErrorCode::OutOfMemory || input.backend->id() == "cpu") return done;
     // The device has too little memory for the layer, and has noted so: main memory is larger.
-    const auto cpu = makeCpuBackend();
+    const auto cpu = makeCpuBackend(linalg::threads());
     QuantizeInput again = input;
     again.backend = cpu.get();
     return Solver(again, options, q).run(job);
