@@ -3,6 +3,7 @@
 
 #include "core/linalg/blas.h"
 #include "core/linalg/parallel.h"
+#include "core/linalg/transpose.h"
 #include "core/quant/quantize_common.h"
 
 #include <algorithm>
@@ -122,12 +123,15 @@ private:
     /// them would cost more than it saves.
     void originalWeights(size_t first, MatrixView out) const {
         constexpr size_t kRows = 16; // a cache line of the transposed columns
-        linalg::parallelFor((q_.rows + kRows - 1) / kRows, 4, [&](size_t begin, size_t end) {
-            for (size_t r0 = begin * kRows; r0 < std::min(q_.rows, end * kRows); r0 += kRows)
-                for (size_t c = 0; c < out.rows; ++c)
-                    for (size_t r = r0; r < std::min(q_.rows, r0 + kRows); ++r)
-                        out(c, r) = in_.weight(r, order_[first + c]);
-        });
+        if (!options_.actOrder)
+            linalg::transpose(in_.weight.block(0, q_.rows, first, out.rows), out);
+        else
+            linalg::parallelFor((q_.rows + kRows - 1) / kRows, 4, [&](size_t begin, size_t end) {
+                for (size_t r0 = begin * kRows; r0 < std::min(q_.rows, end * kRows); r0 += kRows)
+                    for (size_t c = 0; c < out.rows; ++c)
+                        for (size_t r = r0; r < std::min(q_.rows, r0 + kRows); ++r)
+                            out(c, r) = in_.weight(r, order_[first + c]);
+            });
         // An input that was never active has no evidence for any value: 0 is the cheapest. As the published
         // code does.
         for (size_t c = 0; c < out.rows; ++c)
@@ -329,13 +333,20 @@ private:
             QS_CHECK(in_.backend->gptqColumnBlock(b));
         else
             QS_CHECK(solveOnHost(b, first + begin));
-        constexpr size_t kTile = 64;
-        linalg::parallelFor(q_.rows, kTile, [&](size_t r0, size_t r1) {
-            for (size_t r = r0; r < r1; ++r)
-                for (size_t i = 0; i < n; ++i)
-                    q_.codes[r * q_.cols + order_[first + begin + i]] = codes_(begin + i, r);
-        });
+        writeCodes(first + begin, std::as_const(codes_).view().block(begin, n, 0, q_.rows));
         return {};
+    }
+
+    /// Of the columns from `place` in the solving order on, `codes` [columns, rows].
+    void writeCodes(size_t place, MatrixViewT<const uint8_t> codes) {
+        if (!options_.actOrder)
+            return linalg::transpose(
+                codes, MatrixViewT<uint8_t>(q_.codes.data() + place, q_.rows, codes.rows, q_.cols));
+        linalg::parallelFor(q_.rows, 64, [&](size_t begin, size_t end) {
+            for (size_t r = begin; r < end; ++r)
+                for (size_t i = 0; i < codes.rows; ++i)
+                    q_.codes[r * q_.cols + order_[place + i]] = codes(i, r);
+        });
     }
 
     /// A ColumnBlock in host memory; `rounded` [n, rows] becomes w'.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Triangular inverses, small ones (plain loops) and large ones (the library), and quadratic forms by tiles.
+// Triangular inverses, small ones (plain loops) and large ones (the library), quadratic forms and transposed
+// copies by tiles.
 #include "core/backend/selftest/cases.h"
 #include "core/linalg/blas.h"
 #include "core/linalg/second_moment.h"
+#include "core/linalg/transpose.h"
 #include "tests/support/qs_test.h"
 
 #include <cmath>
@@ -55,6 +57,25 @@ private slots:
             QVERIFY2(r.error().describe().find("pivot 2 of " + std::to_string(n)) != std::string::npos,
                      r.error().describe().c_str());
         }
+    }
+    // Whole and broken tiles, out of a larger matrix and into one.
+    void transposed() {
+        for (const auto& [rows, cols] : {std::pair<size_t, size_t>{1, 1}, {16, 16}, {70, 33}, {5, 200}}) {
+            const Matrix from = randomMatrix(rows + 2, cols + 3, 4);
+            Matrix to(cols + 1, rows + 7);
+            std::fill_n(to.data(), to.size(), 9.0f);
+            linalg::transpose<float>(from.view().block(1, rows, 2, cols), to.view().block(0, cols, 5, rows));
+            for (size_t r = 0; r < to.rows(); ++r)
+                for (size_t c = 0; c < to.cols(); ++c)
+                    QCOMPARE(to(r, c), r < cols && c >= 5 && c < 5 + rows ? from(1 + c - 5, 2 + r) : 9.0f);
+        }
+        MatrixT<uint8_t> bytes(130, 67), turned(67, 130);
+        for (size_t i = 0; i < bytes.size(); ++i)
+            bytes.data()[i] = uint8_t(i * 7);
+        linalg::transpose(std::as_const(bytes).view(), turned.view());
+        for (size_t r = 0; r < 130; ++r)
+            for (size_t c = 0; c < 67; ++c)
+                QCOMPARE(turned(c, r), bytes(r, c));
     }
     // Several tiles, and rows whose share of Sigma cancels to almost nothing.
     void quadraticForm() {
