@@ -257,6 +257,10 @@ void LensPanel::refresh() {
         w->setEnabled(quantized);
         if (w != m_copy) w->setToolTip(reason);
     }
+    // Formats that fit several groups together have a search of their own.
+    const bool byGroup = quantized && view->quantized.codec->fitColumns() == 0;
+    for (const int rule : {int(PercentileRule), int(KlRule)})
+        m_rule->setItemData(rule, byGroup ? QVariant() : QVariant(0), Qt::UserRole - 1);
     m_use->setEnabled(whatIf);
     m_use->setToolTip(whatIf ? tr("Writes this range into the recipe, as one undo step.")
                              : tr("The recipe says this already: try another range first."));

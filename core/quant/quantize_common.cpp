@@ -30,8 +30,18 @@ Result<void> checkFinite(ConstMatrixView w) {
 
 } // namespace
 
+Result<void> requireRange(const Codec& codec, RangeChoice range) {
+    if (codec.fitColumns() == 0 ||
+        (range.rule != RangeRule::Percentile && range.rule != RangeRule::Divergence))
+        return {};
+    return Error::invalid(fmt::format("{} fits scales of several groups together: choose range minmax or mse "
+                                      "instead of {}",
+                                      codec.label(), rangeRuleName(range.rule)));
+}
+
 Result<QuantizedTensor> beginTensor(const QuantizeInput& in, Needs needs) {
     const ConstMatrixView& w = in.weight;
+    QS_CHECK(requireRange(*in.codec, rangeChoice(in.params)));
     QS_CHECK(checkFinite(w));
     if (needs == Needs::Importance && !in.importance.empty()) {
         if (in.importance.size() != w.cols)
@@ -192,6 +202,7 @@ Result<QuantizedTensor> quantizeToNearest(ConstMatrixView weight, const Codec& c
     QuantizeInput in;
     in.weight = weight;
     in.codec = &codec;
+    QS_CHECK(requireRange(codec, range));
     QS_TRY(QuantizedTensor q, beginTensor(in, Needs::Nothing));
     QS_CHECK(job.checkpoint());
     fitGroups(codec, range, weight, q);

@@ -8,6 +8,9 @@
 
 namespace qs {
 
+/// InvalidArgument for a rule that the format does not know: those that fit several groups together have a
+/// search of their own.
+Result<void> requireRange(const Codec& codec, RangeChoice range);
 /// Checks the input (finite weights, shapes, Sigma where needed) and returns a tensor with codec, parameters,
 /// shape and layout set.
 Result<QuantizedTensor> beginTensor(const QuantizeInput& input, Needs needs);

@@ -2,7 +2,7 @@
 #include "core/recipe/recipe.h"
 
 #include "core/model/packed/packed_linear.h"
-#include "core/quant/range/range_search.h"
+#include "core/quant/quantize_common.h"
 #include "core/recipe/plan_rules.h"
 #include "core/recipe/stored_bytes.h"
 
@@ -83,12 +83,8 @@ TargetRuling ruleOnTarget(const QuantTarget& target, const Scheme* scheme, uint6
     if (!bits)
         return refuse("group-divides-row", bits.error().message + ". Choose a group that divides it, or -1.");
     out.bytesAfter = storedBytes(*bits);
-    const RangeRule range = rangeChoice(scheme->methodParams).rule;
-    if ((*codec)->fitColumns() > 0 && (range == RangeRule::Percentile || range == RangeRule::Divergence))
-        return refuse("range",
-                      fmt::format("{} fits scales of several groups together: choose range minmax or "
-                                  "mse instead of {}",
-                                  (*codec)->label(), rangeRuleName(range)));
+    if (auto range = requireRange(**codec, rangeChoice(scheme->methodParams)); !range)
+        return refuse("range", range.error().message);
     if (auto inputs = inputRounder(*scheme); !inputs)
         return refuse("inputs", inputs.error().describe());
     else if (*inputs)

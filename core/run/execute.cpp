@@ -339,6 +339,8 @@ private:
             tensors.push_back(std::move(done->first));
             results.push_back(std::move(done->second));
         }
+        original_ = MatrixD(); // the next blocks have other sites
+        originalSite_.clear();
         QS_CHECK(commit(journal, unit, tensors, folded.unit, results));
         if (feedNext) {
             if (!folded.unit.kept.empty()) {

@@ -81,9 +81,9 @@ public:
         trim(kMost);
     }
 
-    void trim() {
+    void release(size_t keepBytes) {
         const std::scoped_lock lock(mutex_);
-        trim(0);
+        trim(keepBytes);
     }
 
 private:
@@ -126,8 +126,8 @@ void* zeroedMatrix(size_t bytes) {
     return p;
 }
 
-void releaseSpareMatrices() {
-    Spare::instance().trim();
+void releaseSpareMatrices(size_t keepBytes) {
+    Spare::instance().release(keepBytes);
 }
 
 void freeMatrix(void* p, size_t bytes) {

@@ -85,9 +85,12 @@ Result<void> Device::check(cudaError_t status, const char* operation) {
 Error Device::noMemory(const std::string& what) {
     const Error e{ErrorCode::OutOfMemory, fmt::format("{}: {}", what, memoryText()),
                   fmt::format("cuda:{}", index_)};
-    if (shortage_.empty())
-        shortage_ = e.describe() + "; what can be done in smaller pieces was, and took longer";
+    noteShortage(e.describe() + "; what can be done in smaller pieces was, and took longer");
     return e;
+}
+
+void Device::noteShortage(const std::string& what) {
+    if (shortage_.empty()) shortage_ = what;
 }
 
 std::vector<std::string> Device::takeNotes() {

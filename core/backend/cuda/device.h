@@ -33,6 +33,7 @@ public:
     Device(const Device&) = delete;
     Device& operator=(const Device&) = delete;
 
+    int index() const { return index_; }
     const std::string& name() const { return name_; }
     cudaStream_t stream() const { return compute_; } ///< for kernels
 
@@ -47,6 +48,9 @@ public:
     /// Bytes that are free, and all; 0 when the driver does not say.
     std::pair<size_t, size_t> memory() const;
 
+    /// Says with the job that something went on without the device's memory, unless something is said
+    /// already.
+    void noteShortage(const std::string& what);
     /// For Backend::takeNotes: that memory ran short since the last call.
     std::vector<std::string> takeNotes();
 

@@ -153,16 +153,18 @@ Result<void> addToSigma(Device& device, Products& products, const Samples& sampl
 } // namespace
 
 Result<void> DeviceSecondMoment::begin() {
-    auto memory = device_.take(channels_ * channels_ * sizeof(double));
-    if (!memory) {
-        if (memory.error().code != ErrorCode::OutOfMemory) return memory.takeError();
+    // A block's sums are many, one for each expert: what they leave has to do for the pass that fills them.
+    const size_t bytes = channels_ * channels_ * sizeof(double), free = device_.memory().first;
+    if (bytes > free / 2) {
+        device_.noteShortage(
+            fmt::format("cuda:{}: second moments of {} channels are summed in main memory, which "
+                        "takes longer: they would take more than half of what is free",
+                        device_.index(), channels_));
         host_ = MatrixD(channels_, channels_);
         return {};
     }
-    sigma_ = std::move(*memory);
-    return device_.check(
-        cudaMemsetAsync(sigma_->as<double>(), 0, channels_ * channels_ * sizeof(double), device_.stream()),
-        "secondMoment");
+    QS_TRY(sigma_, device_.take(bytes));
+    return device_.check(cudaMemsetAsync(sigma_->as<double>(), 0, bytes, device_.stream()), "secondMoment");
 }
 
 Result<void> DeviceSecondMoment::add(const float* x, size_t rows) {

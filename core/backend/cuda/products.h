@@ -28,7 +28,7 @@ private:
     std::string problem_; ///< why not
 };
 
-/// x^T x in device memory; where that is short, in host memory.
+/// x^T x in device memory; where it would take more than half of what is free, in host memory.
 class DeviceSecondMoment {
 public:
     DeviceSecondMoment(Device& device, Products& products, Precision precision, size_t channels)

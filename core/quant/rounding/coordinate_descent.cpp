@@ -3,6 +3,7 @@
 
 #include "core/linalg/blas.h"
 #include "core/linalg/parallel.h"
+#include "core/linalg/transpose.h"
 #include "core/quant/quantize_common.h"
 
 #include <algorithm>
@@ -65,42 +66,20 @@ private:
         Matrix values;
         if (!options_.fromWeights) values = in_.codec->dequantize(q_);
         const ConstMatrixView start = options_.fromWeights ? in_.weight : ConstMatrixView(values.view());
-        linalg::parallelFor((q_.rows + kEdge - 1) / kEdge, 4, [&](size_t begin, size_t end) {
-            for (size_t r = begin * kEdge; r < std::min(q_.rows, end * kEdge); r += kEdge)
-                for (size_t c = 0; c < q_.cols; c += kEdge)
-                    startTile(r, c, start);
+        linalg::transpose(start, rounded_.view());
+        linalg::transpose(in_.weight, differenceHost_);
+        linalg::parallelFor(q_.cols, 8, [&](size_t begin, size_t end) {
+            for (size_t c = begin; c < end; ++c) {
+                float *rounded = rounded_.row(c), *difference = differenceHost_.row(c);
+                if (isDead(c)) {
+                    std::fill_n(difference, q_.rows, 0.0f);
+                    if (options_.fromWeights) std::fill_n(rounded, q_.rows, 0.0f);
+                }
+                for (size_t r = 0; r < q_.rows; ++r)
+                    difference[r] -= rounded[r];
+            }
         });
         return in_.backend->write(differenceHost_, difference_);
-    }
-
-    static constexpr size_t kEdge = 16; ///< a cache line
-
-    /// W' and W - W' of some rows and columns, turned in between: rows may lie a multiple of the page size
-    /// apart, and would evict each other.
-    void startTile(size_t r0, size_t c0, ConstMatrixView start) {
-        const size_t rows = std::min(kEdge, q_.rows - r0), cols = std::min(kEdge, q_.cols - c0);
-        float weight[kEdge][kEdge], first[kEdge][kEdge];
-        const auto turn = [&](ConstMatrixView from, float(&to)[kEdge][kEdge]) {
-            for (size_t r = 0; r < rows; ++r) {
-                const float* row = from.row(r0 + r) + c0;
-                for (size_t c = 0; c < cols; ++c)
-                    to[c][r] = row[c];
-            }
-        };
-        turn(in_.weight, weight);
-        turn(start, first);
-        for (size_t c = 0; c < cols; ++c) {
-            const bool dead = isDead(c0 + c);
-            float *rounded = rounded_.row(c0 + c) + r0, *difference = differenceHost_.row(c0 + c) + r0;
-            if (dead) {
-                std::fill_n(weight[c], rows, 0.0f);
-                if (options_.fromWeights) std::fill_n(first[c], rows, 0.0f);
-            }
-            for (size_t r = 0; r < rows; ++r) {
-                rounded[r] = first[c][r];
-                difference[r] = weight[c][r] - first[c][r];
-            }
-        }
     }
 
     /// Columns whose changes reach the later ones of their block together, as one product.

@@ -2,13 +2,12 @@
 // Codes, sums and rotations of the CUDA backend on emulated devices: the same bits as the number formats and
 // the CPU give; sizes that need more than one piece; memory that runs short.
 #include "core/backend/codes.h"
-#include "core/backend/cuda/cuda_backend.h"
 #include "core/backend/selftest/cases.h"
 #include "core/backend/sums.h"
 #include "core/codec/level_codec.h"
 #include "core/model/forward.h"
 #include "core/model/model.h"
-#include "tests/support/cuda_emulation/cuda_runtime_api.h"
+#include "tests/support/emulated_device.h"
 #include "tests/support/qs_test.h"
 #include "tests/support/small_model.h"
 
@@ -18,20 +17,10 @@ using namespace qs;
 using emulation::machine;
 using nlohmann::json;
 using selftest::randomMatrix;
+using test::device;
+using test::taken;
 
 namespace {
-
-std::unique_ptr<Backend> device() {
-    auto b = makeCudaBackend(0, Precision::F32);
-    if (!b) qFatal("%s", b.error().describe().c_str());
-    return std::move(*b);
-}
-
-template<class T>
-T taken(Result<T> r) {
-    if (!r) qFatal("%s", r.error().describe().c_str());
-    return std::move(*r);
-}
 
 /// Levels of the formats whose tables are found with the tensor.
 std::unique_ptr<Levels> ownLevels(const Codec& codec, float zero) {
@@ -114,11 +103,7 @@ class CudaCodes : public QObject {
     }
 
 private slots:
-    void init() {
-        const size_t used = machine().usedBytes;
-        machine() = {};
-        machine().usedBytes = used;
-    }
+    void init() { test::resetMachine(); }
     void cleanup() { QCOMPARE(machine().usedBytes, size_t(0)); }
 
     void codesAreTheFormats_data() {

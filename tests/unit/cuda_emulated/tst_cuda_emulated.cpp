@@ -2,9 +2,8 @@
 // The CUDA backend's own sources on emulated devices (tests/support/cuda_emulation): the selftest, memory
 // that runs out, devices that fail. What only a GPU can show (cuBLAS, speed, real concurrency) is not here:
 // `quantoscope-cli selftest --device cuda:0` on one.
-#include "core/backend/cuda/cuda_backend.h"
 #include "core/backend/selftest/cases.h"
-#include "tests/support/cuda_emulation/cuda_runtime_api.h"
+#include "tests/support/emulated_device.h"
 #include "tests/support/qs_test.h"
 
 #include <cmath>
@@ -12,14 +11,10 @@
 using namespace qs;
 using emulation::machine;
 using selftest::randomMatrix;
+using test::device;
+using test::taken;
 
 namespace {
-
-template<class T>
-T taken(Result<T> r) {
-    if (!r) qFatal("%s", r.error().describe().c_str());
-    return std::move(*r);
-}
 
 Tensor up(Backend& backend, const Matrix& m) {
     return taken(selftest::up(backend, m));
@@ -29,20 +24,12 @@ Matrix down(Backend& backend, const Tensor& t) {
     return taken(selftest::down(backend, t));
 }
 
-std::unique_ptr<Backend> device(Precision precision = Precision::F32) {
-    return taken(makeCudaBackend(0, precision));
-}
-
 } // namespace
 
 class CudaEmulated : public QObject {
     Q_OBJECT
 private slots:
-    void init() {
-        const size_t used = machine().usedBytes;
-        machine() = {};
-        machine().usedBytes = used;
-    }
+    void init() { test::resetMachine(); }
     // All memory went back, whatever the test did.
     void cleanup() { QCOMPARE(machine().usedBytes, size_t(0)); }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Methods on an emulated device beside the CPU: whole layers, in device memory and without enough of it.
-#include "core/backend/cuda/cuda_backend.h"
-#include "tests/support/cuda_emulation/cuda_runtime_api.h"
+#include "tests/support/emulated_device.h"
 #include "tests/support/qs_test.h"
 #include "tests/unit/method/method_fixture.h"
 
@@ -10,22 +9,14 @@
 using namespace qs;
 using emulation::machine;
 using nlohmann::json;
+using test::device;
+using test::taken;
 
 namespace {
-
-template<class T>
-T taken(Result<T> r) {
-    if (!r) qFatal("%s", r.error().describe().c_str());
-    return std::move(*r);
-}
 
 std::shared_ptr<const Codec> codecOf(const QString& id, const QString& params) {
     const CodecDescriptor* c = *findCodec(id.toStdString());
     return taken(c->create(*Params::fromJson(c->params, json::parse(params.toStdString()), "grid")));
-}
-
-std::unique_ptr<Backend> device() {
-    return taken(makeCudaBackend(0, Precision::F32));
 }
 
 } // namespace
@@ -33,11 +24,7 @@ std::unique_ptr<Backend> device() {
 class CudaSolvers : public QObject {
     Q_OBJECT
 private slots:
-    void init() {
-        const size_t used = machine().usedBytes;
-        machine() = {};
-        machine().usedBytes = used;
-    }
+    void init() { test::resetMachine(); }
     void cleanup() { QCOMPARE(machine().usedBytes, size_t(0)); }
 
     void layersAreAsOnTheCpu_data() {

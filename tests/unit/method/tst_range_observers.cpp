@@ -135,6 +135,10 @@ private slots:
             QCOMPARE(q->scale(r, 0), scale);
             QVERIFY(scale < 0.5f * 1.5f / 7); // finer than the whole range
         }
+        const auto blocks = *(*findCodec("mx"))->create(Params::defaults((*findCodec("mx"))->params));
+        const auto refused = runMethod("rtn", layer, *blocks, *backend, {{"range", range.toStdString()}});
+        QVERIFY(!refused &&
+                refused.error().message.find("instead of " + range.toStdString()) != std::string::npos);
         QS_VERIFY_OK(runMethod("gptq", layer, *codec, *backend, {{"range", range.toStdString()}}));
         QCOMPARE(rangeRuleName(rangeChoice(Params::defaults((*findMethod("rtn"))->params)).rule), "minmax");
     }
