@@ -25,6 +25,12 @@ struct Ceilings {
     double readBytes = 0;     ///< GB/s, a sum of float32 in host memory
 };
 
+/// Values in so much memory that caches hold a small part, 512 MiB. Written, each page by itself: pages that
+/// nobody has written are all the same one.
+Matrix matrixInMemory();
+
+/// Waits until what was queued before is done.
+Result<void> finish(Backend& be, const Tensor& t);
 /// Best wall seconds of a call that may fail.
 Result<double> secondsOf(const std::function<Result<void>()>& call);
 

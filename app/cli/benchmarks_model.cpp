@@ -129,14 +129,18 @@ public:
         QS_TRY(Forward forward, Forward::create(b->spec_, backend, kWindow));
         b->forward_.emplace(std::move(forward));
         QS_TRY(b->block_, b->forward_->loadBlock(0, b->weights_));
+        QS_TRY(ActivationStore states, ActivationStore::create(kTokens, kHidden, SIZE_MAX));
+        QS_TRY(const MatrixView to, states.rows(0, kTokens));
+        std::copy_n(b->hidden_.data(), b->hidden_.size(), to.data);
+        b->states_.emplace(std::move(states));
         return b;
     }
 
+    /// States stay where the pass keeps them between blocks.
     Result<void> run(const SiteHook& hook) {
-        QS_CHECK(backend_.upload(hidden_.view(), x_));
-        QS_CHECK(forward_->runBlock(0, block_, x_, hook));
-        Matrix done(kTokens, kHidden);
-        return backend_.download(x_, done.view());
+        QS_CHECK(forward_->runBlock(0, block_, *states_, hook, false, {}));
+        const auto held = states_->held(0, kTokens);
+        return held ? finish(backend_, *held) : Result<void>();
     }
 
     /// A run that collects what calibration does.
@@ -183,7 +187,7 @@ private:
     std::optional<Forward> forward_;
     DeviceBlock block_;
     Matrix hidden_ = randomMatrix(kTokens, kHidden, 5);
-    Tensor x_;
+    std::optional<ActivationStore> states_; ///< they grow from run to run
 };
 
 /// Of the forward pass of a block over kTokens tokens; half of the scores are causal.

@@ -20,13 +20,6 @@ constexpr size_t kTokens = 2048, kWindow = 512, kHidden = 2048, kIntermediate = 
                  kKvHeads = 4;
 constexpr double kGiga = 1e-9;
 
-/// Waits until what was queued before is done.
-Result<void> finish(Backend& be, const Tensor& t) {
-    const Tensor one{t.buffer, 1, 1};
-    Matrix m(1, 1);
-    return be.download(one, m.view());
-}
-
 Result<double> linearRate(Backend& be, size_t tokens, size_t in, size_t out) {
     QS_TRY(const Tensor x, up(be, randomMatrix(tokens, in, 1)));
     Tensor w;
@@ -41,7 +34,7 @@ Result<double> linearRate(Backend& be, size_t tokens, size_t in, size_t out) {
 
 /// GB/s of reading memory that no cache holds.
 double readRate() {
-    const Matrix m(16384, 4096); // 256 MiB
+    const Matrix m = matrixInMemory();
     std::atomic<double> total{0};
     const Timing t = bestTiming([&] {
         linalg::parallelFor(m.rows(), 256, [&](size_t begin, size_t end) {
@@ -128,6 +121,21 @@ Result<double> secondsOf(const std::function<Result<void>()>& call) {
     });
     if (!failed) return failed.takeError();
     return t.wall;
+}
+
+Result<void> finish(Backend& be, const Tensor& t) {
+    const Tensor one{t.buffer, 1, 1};
+    Matrix m(1, 1);
+    return be.download(one, m.view());
+}
+
+Matrix matrixInMemory() {
+    Matrix m(16384, 8192);
+    linalg::parallelFor(m.rows(), 64, [&](size_t begin, size_t end) {
+        for (size_t i = begin * m.cols(); i < end * m.cols(); ++i)
+            m.data()[i] = float(int32_t(uint32_t(i) * 2654435761u)) * 0x1p-36f;
+    });
+    return m;
 }
 
 Result<Ceilings> measureCeilings(const std::string& device, int threads, const JobContext& job) {

@@ -40,6 +40,8 @@ Result<void> runEvaluate(Session& session, const EvaluateCommand& o) {
     if (e.blocksTaken > 0)
         session.console.note(fmt::format("{} blocks of {} were taken from {}", e.blocksTaken,
                                          subject.model->spec().blocks.size() * (reference ? 2 : 1), o.cache));
+    for (const std::string& note : e.cacheNotes)
+        session.console.note(note);
     session.console.text(evaluationText(e, input.source));
     nlohmann::json result = e.toJson();
     result["path"] = o.subject;

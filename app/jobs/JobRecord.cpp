@@ -31,7 +31,7 @@ Outcome JobRecord::execute(Backend* backend, const Error* unavailable) {
     Outcome outcome;
     // The thread's edge: QtConcurrent would turn an exception into "canceled" and lose its text.
     try {
-        outcome = unavailable ? Outcome(*unavailable) : m_body(JobScope(context, backend, publish));
+        outcome = unavailable ? Outcome(*unavailable) : m_body(JobScope(context, backend, publish, m_notes));
     } catch (const std::bad_alloc&) {
         outcome = Error{ErrorCode::OutOfMemory, "Not enough memory for this step.", {}};
     } catch (const std::exception& e) {
@@ -41,7 +41,9 @@ Outcome JobRecord::execute(Backend* backend, const Error* unavailable) {
     }
     // What the body captured (models, calibrations) is let go on this thread, not on the window's.
     m_body = nullptr;
-    if (backend) m_notes = backend->takeNotes();
+    if (backend)
+        for (std::string& note : backend->takeNotes())
+            m_notes.push_back(std::move(note));
     m_phase.store(Phase::Ended);
     return outcome;
 }

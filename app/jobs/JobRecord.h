@@ -19,8 +19,9 @@ namespace qs::app {
 /// What a body sees on its worker thread.
 class JobScope {
 public:
-    JobScope(const JobContext& job, Backend* backend, const std::function<void(Payload)>& publish)
-        : m_job(job), m_backend(backend), m_publish(publish) {}
+    JobScope(const JobContext& job, Backend* backend, const std::function<void(Payload)>& publish,
+             std::vector<std::string>& notes)
+        : m_job(job), m_backend(backend), m_publish(publish), m_notes(notes) {}
 
     const JobContext& job() const { return m_job; }
     /// The engine's backend. Only on the engine lane.
@@ -28,11 +29,14 @@ public:
     /// Hands a partial result to the window (JobHandle::onPartial), in order, in batches at most ten times a
     /// second.
     void publish(Payload snapshot) const { m_publish(std::move(snapshot)); }
+    /// Says something with the job that its result does not.
+    void note(const std::string& text) const { m_notes.push_back(text); }
 
 private:
     const JobContext& m_job;
     Backend* m_backend;
     const std::function<void(Payload)>& m_publish;
+    std::vector<std::string>& m_notes;
 };
 
 /// Runs on a worker thread; must not touch a QObject. What it throws is caught and becomes the job's error.
@@ -49,7 +53,7 @@ public:
     bool begin();
     /// Worker, after begin(): runs the body, or fails with `unavailable` when given. Never throws.
     Outcome execute(Backend* backend, const Error* unavailable = nullptr);
-    /// Window, once ended: what the backend has to say about the job (Backend::takeNotes).
+    /// Window, once ended: what the body and the backend (Backend::takeNotes) have to say about the job.
     const std::vector<std::string>& notes() const { return m_notes; }
     /// Window: true when the job was still waiting and now never starts.
     bool withdraw();

@@ -37,6 +37,8 @@ Result<Evaluation> measured(const EvaluateWork& work, const WeightSource& weight
     QS_TRY(options.cache, hiddenCacheFor(*work.model, work.folder / "hidden"));
     QS_TRY(Evaluation e,
            evaluate(work.model->spec(), weights, reference, tokens, options, scope.backend(), job));
+    for (const std::string& note : e.cacheNotes)
+        scope.note(note);
     e.source = textName(work.request.text).toStdString();
     QS_CHECK(saveEvaluation(file, e));
     return e;

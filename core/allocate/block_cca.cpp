@@ -78,12 +78,13 @@ Result<std::vector<double>> blockCca(const ModelSpec& spec, const WeightSource& 
     std::vector<double> out;
     for (size_t b = 0; b < spec.blocks.size(); ++b) {
         job.report("Correlate blocks", double(b), double(spec.blocks.size()));
-        const ConstMatrixView hidden = stream.rows(0, tokens);
+        QS_TRY(const ConstMatrixView hidden, stream.rows(0, tokens));
         Matrix before(tokens, spec.hidden);
         for (size_t r = 0; r < tokens; ++r)
             std::copy_n(hidden.row(r), hidden.cols, before.view().row(r));
         QS_CHECK(stream.runBlock(b, job.silent()));
-        QS_TRY(const double correlation, meanSquaredCca(before.view(), stream.rows(0, tokens)));
+        QS_TRY(const ConstMatrixView after, stream.rows(0, tokens));
+        QS_TRY(const double correlation, meanSquaredCca(before.view(), after));
         out.push_back(correlation);
     }
     return out;

@@ -141,8 +141,10 @@ Result<PlanDamage> PlanMeasure::score(const ModelStream& changed, const JobConte
         const size_t n = std::min(batch, total - first);
         const size_t begin = windows_.scoredBefore(first), end = windows_.scoredBefore(first + n);
         if (begin == end) continue;
-        QS_TRY(const Tensor before, reference.apply(original_->rows(first, n)));
-        QS_TRY(const Tensor after, head.apply(changed.rows(first, n)));
+        QS_TRY(const ConstMatrixView states, original_->rows(first, n));
+        QS_TRY(const ConstMatrixView changedStates, changed.rows(first, n));
+        QS_TRY(const Tensor before, reference.apply(states));
+        QS_TRY(const Tensor after, head.apply(changedStates));
         QS_CHECK(scoreLogits(windows_, begin, end - begin, first, after, &before, e, backend_));
     }
     e.summarize();

@@ -28,6 +28,12 @@ struct Tensor {
     size_t rows = 0, cols = 0;
 };
 
+/// A [rows, cols] tensor of codes, one byte each, in the memory of one backend. Copies share the memory.
+struct CodeTensor {
+    std::shared_ptr<DeviceBuffer> buffer;
+    size_t rows = 0, cols = 0;
+};
+
 /// A rectangle of a tensor: rows of `cols` values that begin `stride` values apart, the first at `offset`.
 struct TensorBlock {
     std::shared_ptr<DeviceBuffer> buffer;
@@ -74,14 +80,15 @@ struct AttentionShape {
 /// the formula. All matrices are transposed to [columns, rows], so that one column is contiguous; those of
 /// weights have no gaps between columns.
 struct ColumnBlock {
-    TensorBlock weight;          ///< in: [n, rows] current weights of the block's columns; destroyed
-    TensorBlock original;        ///< [n, rows] W
-    TensorBlock error;           ///< out: [n, rows] (w - w') / U_jj, for the update of later columns
-    TensorBlock change;          ///< out: [n, rows] W - W'
-    TensorBlock factor;          ///< [n, n] upper triangle of U for the block
-    MatrixViewT<uint8_t> codes;  ///< out, host: [n, rows]
-    ConstMatrixView scale, zero; ///< host: [n, rows], of each column; stride 0 where one stands for all
-    int maxCode = 0;             ///< 2^bits - 1
+    TensorBlock weight;      ///< in: [n, rows] current weights of the block's columns; destroyed
+    TensorBlock original;    ///< [n, rows] W
+    TensorBlock error;       ///< out: [n, rows] (w - w') / U_jj, for the update of later columns
+    TensorBlock change;      ///< out: [n, rows] W - W'
+    TensorBlock factor;      ///< [n, n] upper triangle of U for the block
+    TensorBlock scale, zero; ///< [n, rows], of each column; stride 0 where one row stands for all
+    CodeTensor codes;        ///< out: the codes of column i are its row firstCode + i, of `rows` codes
+    size_t firstCode = 0;
+    int maxCode = 0; ///< 2^bits - 1
 };
 
 /// What the factors of the large products (linears, Sigma) are rounded to; their sums are float32, and all
@@ -91,8 +98,7 @@ const char* precisionName(Precision p); ///< "f32", "bf16"
 /// InvalidArgument naming the known ones.
 Result<Precision> precisionFromName(const std::string& name);
 
-struct CodeTensor; // codes.h
-struct CodeGrid;
+struct CodeGrid; // codes.h
 struct CodeGroups;
 struct ColumnSums; // sums.h
 struct ValueCounts;
@@ -117,6 +123,19 @@ public:
     /// Nothing is added after it.
     virtual Result<TallySums> take() = 0;
 };
+
+/// R, upper triangular with H = R R^T, in the memory of its backend, which outlives it.
+class UpperFactor {
+public:
+    virtual ~UpperFactor() = default;
+    /// [n, n] in float32; 0 below the diagonal.
+    virtual Result<Tensor> values() = 0;
+    /// R_JJ of the columns [first, first + count), in float64.
+    virtual Result<MatrixD> block(size_t first, size_t count) = 0;
+};
+
+/// In the place of a column in Backend::gatherColumns.
+constexpr uint32_t kNoColumn = UINT32_MAX;
 
 struct MemoryState {
     size_t freeBytes = 0, totalBytes = 0;
@@ -143,6 +162,11 @@ public:
     virtual Result<void> download(const TensorBlock& from, MatrixView to) = 0;
     /// Over what is there; no gaps in `to`. Nothing is done when `from` is that very memory (hostStorage).
     virtual Result<void> write(ConstMatrixView from, const TensorBlock& to) = 0;
+    /// `from` as a tensor that is only read, while `from` is there and does not change. No copy where tensors
+    /// are in host memory.
+    virtual Result<TensorBlock> borrow(ConstMatrixView from) = 0;
+    /// No gaps in either; nothing is done when both are the same memory.
+    virtual Result<void> copy(const TensorBlock& from, const TensorBlock& to) = 0;
     /// Its values: where they are when that is host memory, else downloaded into `storage`. Until either
     /// changes.
     virtual Result<ConstMatrixView> hostView(const TensorBlock& x, Matrix& storage) {
@@ -204,17 +228,31 @@ public:
     /// float32. m n^2 flops.
     virtual Result<double> quadraticForm(ConstMatrixView a, const MatrixD& sigma);
 
-    /// R upper triangular with H = R R^T, for symmetric positive definite H [n, n] (host, float64). H is
-    /// destroyed. Error::Backend when H is not positive definite. The strict lower triangle of the result is
-    /// 0. n^3 / 3 flops.
-    virtual Result<MatrixD> upperFactor(MatrixD h) = 0;
+    /// Of H [n, n] with H_ij = sigma(order_i, order_j) beside the diagonal and H_ii = diagonal_i on it, from
+    /// a symmetric Sigma; `order` holds each of 0 .. n - 1 once. Error::Backend when H is not positive
+    /// definite. n^3 / 3 flops in float64.
+    virtual Result<std::unique_ptr<UpperFactor>>
+    upperFactor(const MatrixD& sigma, std::span<const uint32_t> order, std::span<const double> diagonal) = 0;
+    /// out(i, r) = x(r, columns[i]), 0 where columns[i] is kNoColumn; out [columns, x.rows] without gaps.
+    virtual Result<void> gatherColumns(const TensorBlock& x, std::span<const uint32_t> columns,
+                                       const TensorBlock& out) = 0;
+    /// The smallest and the largest value of each column of x, without gaps, x.rows > 0, into low and high
+    /// [x.cols] of the host. Finite values.
+    virtual Result<void> columnRanges(const TensorBlock& x, std::span<float> low, std::span<float> high) = 0;
+    /// The same of every `groupSize` columns of each row of x, the last ones may be fewer: low, high [x.rows,
+    /// groups] of the host.
+    virtual Result<void> groupRanges(const Tensor& x, size_t groupSize, MatrixView low, MatrixView high) = 0;
     /// c [m, n] += alpha a^T b, a [k, m], b [k, n].
     virtual Result<void> addProduct(float alpha, const TensorBlock& c, const TensorBlock& a,
                                     const TensorBlock& b) = 0;
     virtual Result<void> gptqColumnBlock(const ColumnBlock& block) = 0;
 
+    /// Not initialized.
+    virtual Result<CodeTensor> allocateCodes(size_t rows, size_t cols) = 0;
     virtual Result<void> uploadCodes(MatrixViewT<const uint8_t> from, CodeTensor& to) = 0;
     virtual Result<void> downloadCodes(const CodeTensor& from, MatrixViewT<uint8_t> to) = 0;
+    /// to(j, i) = from(i, j) for the rows of `from` that `to` [from.cols, at most from.rows] has columns for.
+    virtual Result<void> downloadTransposed(const CodeTensor& from, MatrixViewT<uint8_t> to) = 0;
     /// Nearest codes of x [rows, cols], and their values when `values` [rows, cols] is not null; it may be x.
     /// Error::InvalidArgument when a value is not finite; what was written then is of no use.
     virtual Result<void> roundToGrid(const Tensor& x, const CodeGrid& grid, const CodeGroups& groups,

@@ -6,12 +6,6 @@
 
 namespace qs {
 
-/// A [rows, cols] tensor of codes, one byte each, in the memory of one backend. Copies share the memory.
-struct CodeTensor {
-    std::shared_ptr<DeviceBuffer> buffer;
-    size_t rows = 0, cols = 0;
-};
-
 /// Which value a code q stands for, given the scale s and the zero point z of its group.
 /// Uniform (no `levels`): w' = s (q - z), and q = clamp(round(w / s) + z, 0, maxCode) with ties to even.
 /// With levels: w' = s levels[q], and q = how many of `bounds` are below w / s; zeroCode where s is 0.

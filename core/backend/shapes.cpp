@@ -94,9 +94,43 @@ Result<void> checkForm(ConstMatrixView a, const MatrixD& sigma) {
                                       sigma.rows(), sigma.cols(), a.cols));
 }
 
-Result<void> checkSquare(const MatrixD& h) {
-    if (h.rows() == h.cols()) return {};
-    return Error::invalid(fmt::format("[upperFactor] H must be square, got [{}, {}]", h.rows(), h.cols()));
+Result<void> checkFactor(const MatrixD& sigma, std::span<const uint32_t> order,
+                         std::span<const double> diagonal) {
+    const size_t n = sigma.rows();
+    if (sigma.cols() != n || order.size() != n || diagonal.size() != n)
+        return Error::invalid(fmt::format("[upperFactor] Sigma [n, n] and n entries of order and diagonal "
+                                          "expected, got [{}, {}], {} and {}",
+                                          n, sigma.cols(), order.size(), diagonal.size()));
+    std::vector<bool> seen(n);
+    for (const uint32_t i : order) {
+        if (i >= n || seen[i])
+            return Error::invalid(fmt::format("[upperFactor] order must hold 0 to {} once each, got {}{}",
+                                              n - 1, i, i < n ? " twice" : ""));
+        seen[i] = true;
+    }
+    return {};
+}
+
+Result<void> checkBlock(size_t first, size_t count, size_t size) {
+    if (first <= size && count <= size - first) return {};
+    return Error::invalid(
+        fmt::format("[upperFactor] columns {} to {} of a matrix of {}", first, first + count, size));
+}
+
+Result<void> checkColumnList(const TensorBlock& x, std::span<const uint32_t> columns,
+                             const TensorBlock& out) {
+    if (out.rows != columns.size() || out.cols != x.rows || out.hasGaps())
+        return error("gatherColumns", fmt::format("out [{}, {}] without gaps", columns.size(), x.rows),
+                     text(out));
+    for (const uint32_t c : columns)
+        if (c != kNoColumn && c >= x.cols)
+            return error("gatherColumns", fmt::format("columns below {}", x.cols), std::to_string(c));
+    return {};
+}
+
+Result<void> checkRanges(const TensorBlock& x, std::span<const float> low, std::span<const float> high) {
+    if (x.rows > 0 && !x.hasGaps() && low.size() == x.cols && high.size() == x.cols) return {};
+    return error("columnRanges", fmt::format("x [1 or more, {}] without gaps", low.size()), text(x));
 }
 
 Result<void> checkProduct(const TensorBlock& c, const TensorBlock& a, const TensorBlock& b) {
@@ -110,15 +144,37 @@ Result<void> checkColumns(const ColumnBlock& b) {
         if (t->rows != n || t->cols != rows || t->hasGaps())
             return error("gptqColumnBlock", "weight, original, error, change [n, rows] without gaps",
                          text(*t));
-    const auto fits = [&](const auto& m) { return m.rows == n && m.cols == rows; };
-    if (b.factor.rows == n && b.factor.cols == n && fits(b.codes) && fits(b.scale) && fits(b.zero)) return {};
-    return Error::invalid(fmt::format(
-        "[gptqColumnBlock] factor [{0}, {0}], codes, scale and zero [{0}, {1}] expected", n, rows));
+    const auto fits = [&](const TensorBlock& m) {
+        return m.rows == n && m.cols == rows && (m.stride == rows || m.stride == 0 || n == 1);
+    };
+    const bool codes = b.codes.cols == rows && b.firstCode <= b.codes.rows && n <= b.codes.rows - b.firstCode;
+    if (b.factor.rows == n && b.factor.cols == n && fits(b.scale) && fits(b.zero) &&
+        (b.scale.stride == 0) == (b.zero.stride == 0) && codes)
+        return {};
+    return Error::invalid(
+        fmt::format("[gptqColumnBlock] factor [{0}, {0}], scale and zero [{0}, {1}], {0} rows of {1} codes "
+                    "expected",
+                    n, rows));
 }
 
 Result<void> checkCopy(const char* op, const TensorBlock& t, ConstMatrixView host) {
     if (t.rows == host.rows && t.cols == host.cols && !t.hasGaps()) return {};
     return error(op, fmt::format("[{}, {}] without gaps", host.rows, host.cols), text(t));
+}
+
+Result<void> checkGroupRanges(const Tensor& x, size_t groupSize, MatrixView low, MatrixView high) {
+    if (groupSize == 0) return error("groupRanges", "groups of at least one column", "0");
+    const size_t groups = (x.cols + groupSize - 1) / groupSize;
+    for (const MatrixView& m : {low, high})
+        if (m.rows != x.rows || m.cols != groups)
+            return error("groupRanges", fmt::format("low and high [{}, {}]", x.rows, groups),
+                         fmt::format("[{}, {}]", m.rows, m.cols));
+    return {};
+}
+
+Result<void> checkBlocks(const char* op, const TensorBlock& from, const TensorBlock& to) {
+    if (from.rows == to.rows && from.cols == to.cols && !from.hasGaps() && !to.hasGaps()) return {};
+    return error(op, "two of one shape without gaps", text(from) + text(to));
 }
 
 Result<void> checkScores(const Tensor& logits, std::span<const uint32_t> rows,
@@ -137,6 +193,12 @@ Result<void> checkScores(const Tensor& logits, std::span<const uint32_t> rows,
 Result<void> checkCodeCopy(const char* op, const CodeTensor& codes, size_t rows, size_t cols) {
     if (codes.rows == rows && codes.cols == cols) return {};
     return error(op, fmt::format("codes [{}, {}]", rows, cols),
+                 fmt::format("[{}, {}]", codes.rows, codes.cols));
+}
+
+Result<void> checkTransposed(const CodeTensor& codes, size_t rows, size_t cols) {
+    if (codes.cols == rows && cols <= codes.rows) return {};
+    return error("downloadTransposed", fmt::format("codes [{} or more, {}]", cols, rows),
                  fmt::format("[{}, {}]", codes.rows, codes.cols));
 }
 

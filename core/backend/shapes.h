@@ -27,16 +27,25 @@ Result<void> checkScaledRows(const Tensor& x, std::span<const uint32_t> rows, st
                              const Tensor& y);
 Result<void> checkSigma(const Tensor& x, size_t channels);
 Result<void> checkForm(ConstMatrixView a, const MatrixD& sigma);
-Result<void> checkSquare(const MatrixD& h);
+/// Sigma [n, n], and an entry of `order`, each number once, and of `diagonal` for every row.
+Result<void> checkFactor(const MatrixD& sigma, std::span<const uint32_t> order,
+                         std::span<const double> diagonal);
+Result<void> checkBlock(size_t first, size_t count, size_t size);
+Result<void> checkColumnList(const TensorBlock& x, std::span<const uint32_t> columns, const TensorBlock& out);
+Result<void> checkRanges(const TensorBlock& x, std::span<const float> low, std::span<const float> high);
 Result<void> checkProduct(const TensorBlock& c, const TensorBlock& a, const TensorBlock& b);
 Result<void> checkColumns(const ColumnBlock& b);
 /// `t` has the shape of `host`, and no gaps.
 Result<void> checkCopy(const char* op, const TensorBlock& t, ConstMatrixView host);
+Result<void> checkGroupRanges(const Tensor& x, size_t groupSize, MatrixView low, MatrixView high);
+/// One shape, no gaps.
+Result<void> checkBlocks(const char* op, const TensorBlock& from, const TensorBlock& to);
 /// One shape, a target for each row, and both exist.
 Result<void> checkScores(const Tensor& logits, std::span<const uint32_t> rows,
                          std::span<const uint32_t> targets, const Tensor* reference);
 
 Result<void> checkCodeCopy(const char* op, const CodeTensor& codes, size_t rows, size_t cols);
+Result<void> checkTransposed(const CodeTensor& codes, size_t rows, size_t cols);
 /// The grid is one, and the groups cover a matrix [rows, cols].
 Result<void> checkGrid(const char* op, const CodeGrid& grid, const CodeGroups& groups, size_t rows,
                        size_t cols);

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <future>
+#include <utility>
 
 namespace qs {
 
@@ -100,6 +102,39 @@ Result<std::vector<SiteCollector>> collectorsFor(const BlockSpec& block, Backend
     return out;
 }
 
+/// Writes what one block found while a device computes the next, on a thread of its own; at once where that
+/// would take the processor from the forward pass.
+class SiteWriting {
+public:
+    SiteWriting(CalibrationWriter& writer, const Backend& backend)
+        : writer_(writer), aside_(backend.id() != "cpu") {}
+
+    Result<void> add(SiteRecord record, MatrixD sigma) {
+        if (!aside_) return writer_.addSite(record, sigma);
+        block_.emplace_back(std::move(record), std::move(sigma));
+        return {};
+    }
+    /// The block is complete. Once those before it are written, whose error it returns.
+    Result<void> endBlock() {
+        QS_CHECK(finish());
+        if (!aside_) return {};
+        pending_ =
+            std::async(std::launch::async, [this, sites = std::exchange(block_, {})]() -> Result<void> {
+                for (const auto& [record, sigma] : sites)
+                    QS_CHECK(writer_.addSite(record, sigma));
+                return {};
+            });
+        return {};
+    }
+    Result<void> finish() { return pending_.valid() ? pending_.get() : Result<void>(); }
+
+private:
+    CalibrationWriter& writer_;
+    bool aside_;
+    std::vector<std::pair<SiteRecord, MatrixD>> block_;
+    std::future<Result<void>> pending_; ///< waits when it goes
+};
+
 std::string utcNow() {
     return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::now()));
 }
@@ -130,6 +165,7 @@ Result<std::shared_ptr<const Calibration>> calibrate(const Model& model, const T
            ActivationStore::create(tokens.size(), spec.hidden, options.activationBudgetBytes));
     QS_CHECK(forward.embed(tokens.span(), *weights, hidden));
     QS_TRY(auto writer, CalibrationWriter::begin(file, info, tokens));
+    SiteWriting writing(*writer, backend);
     for (size_t b = 0; b < spec.blocks.size(); ++b) {
         const double count = double(spec.blocks.size());
         QS_TRY(DeviceBlock block, forward.loadBlock(b, *weights));
@@ -143,12 +179,14 @@ Result<std::shared_ptr<const Calibration>> calibrate(const Model& model, const T
         QS_CHECK(forward.runBlock(b, block, hidden, hook, false,
                                   job.part(double(b) / count, double(b + 1) / count)));
         for (SiteCollector& c : collectors) {
-            QS_TRY(const SiteRecord record, c.takeRecord());
-            QS_TRY(const MatrixD sigma, c.takeSigma());
-            QS_CHECK(writer->addSite(record, sigma));
+            QS_TRY(SiteRecord record, c.takeRecord());
+            QS_TRY(MatrixD sigma, c.takeSigma());
+            QS_CHECK(writing.add(std::move(record), std::move(sigma)));
         }
+        QS_CHECK(writing.endBlock());
     }
     QS_CHECK(job.checkpoint());
+    QS_CHECK(writing.finish());
     QS_CHECK(writer->commit());
     return Calibration::open(file);
 }

@@ -18,8 +18,11 @@
 
 #include "core/base/npy.h"
 #include "core/hdf5/h5_file.h"
+#include "core/linalg/differences.h"
+#include "core/linalg/parallel.h"
 #include "core/linalg/second_moment.h"
 
+#include <atomic>
 #include <cmath>
 #include <fmt/format.h>
 #include <limits>
@@ -55,6 +58,13 @@ std::string groupOf(const std::string& site) {
 /// Index of the first value that is not finite, or the count.
 template<class T>
 size_t firstNotFinite(std::span<const T> values) {
+    constexpr size_t kPart = size_t(1) << 18;
+    std::atomic<bool> all = true;
+    linalg::parallelFor((values.size() + kPart - 1) / kPart, 1, [&](size_t begin, size_t end) {
+        const auto part = values.subspan(begin * kPart, std::min(values.size(), end * kPart) - begin * kPart);
+        if (countNotFinite(part.data(), part.size()) > 0) all = false;
+    });
+    if (all) return values.size();
     return size_t(std::find_if(values.begin(), values.end(), [](T v) { return !std::isfinite(v); }) -
                   values.begin());
 }

@@ -3,6 +3,7 @@
 // exist, how many bits they take and how they are packed; which value a weight gets is the method's business.
 #pragma once
 
+#include "core/backend/codes.h"
 #include "core/base/param_spec.h"
 #include "core/codec/extras.h"
 #include "core/tensor/dtype.h"
@@ -126,6 +127,9 @@ public:
     virtual float decode(uint8_t code, float scale, float zero) const = 0;
     /// True when decode is scale (code - zero), round the nearest of it, and zero an integer.
     virtual bool isIntegerGrid() const { return true; }
+    /// How codes and values follow from scale and zero point, of formats whose parameters are what fitRange()
+    /// gives each group, and nothing else; none for the others. It is the codec's memory.
+    virtual std::optional<CodeGrid> grid() const { return std::nullopt; }
     /// Where a value lies between the steps of its grid, in units of `scale`: for integer grids on the scale
     /// of the codes. 0 when the scale is 0.
     virtual double level(double value, float scale, float zero) const {

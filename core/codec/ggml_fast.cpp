@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/codec/ggml_fast.h"
 
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/codec/ggml_fast.cpp"
+#include <hwy/foreach_target.h> // compiles this file once per instruction set
+
 #include "core/tensor/dtype.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <hwy/highway.h>
 
+HWY_BEFORE_NAMESPACE();
 namespace qs {
-
-namespace {
+namespace HWY_NAMESPACE {
 
 constexpr size_t kGroup = 32;
 constexpr float kRound = 12582912.0f; ///< 1.5 * 2^23: sums near it have no place for a fraction
 
 /// Writes the nearest finite value of float16, 0 without a sign, and returns it.
-float putHalf(std::byte* out, float value) {
+inline float putHalf(std::byte* out, float value) {
     const float stored = halfToFloat(floatToHalf(std::clamp(value, -65504.0f, 65504.0f))) + 0.0f;
     const uint16_t bits = floatToHalf(stored);
     std::memcpy(out, &bits, sizeof bits);
@@ -70,7 +75,7 @@ inline void roundGroup(const float* x, float scale, float offset, float centre, 
         codes[i] = uint8_t(wide[i]);
 }
 
-void encodeQ80(const float* x, size_t blocks, std::byte* out) {
+void EncodeQ80(const float* x, size_t blocks, std::byte* out) {
     for (size_t b = 0; b < blocks; ++b, x += kGroup, out += 34) {
         const Ends e = endsOf(x);
         const float scale = putHalf(out, std::max(std::fabs(e.low), std::fabs(e.high)) / 127.0f);
@@ -81,7 +86,7 @@ void encodeQ80(const float* x, size_t blocks, std::byte* out) {
     }
 }
 
-void encodeQ40(const float* x, size_t blocks, std::byte* out) {
+void EncodeQ40(const float* x, size_t blocks, std::byte* out) {
     for (size_t b = 0; b < blocks; ++b, x += kGroup, out += 18) {
         const float scale = putHalf(out, extremeOf(x) / -8.0f);
         uint8_t codes[kGroup];
@@ -95,7 +100,7 @@ inline unsigned integerOf(float value, float unit) {
     return unit == 0 ? 0u : unsigned(std::clamp(value / unit, 0.0f, 63.0f) + kRound - kRound);
 }
 
-void encodeQ4K(const float* x, size_t blocks, std::byte* out) {
+void EncodeQ4K(const float* x, size_t blocks, std::byte* out) {
     for (size_t b = 0; b < blocks; ++b, x += 256, out += 144) {
         float scale[8], offset[8];
         for (size_t g = 0; g < 8; ++g) {
@@ -126,6 +131,28 @@ void encodeQ4K(const float* x, size_t blocks, std::byte* out) {
     }
 }
 
+} // namespace HWY_NAMESPACE
+} // namespace qs
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace qs {
+HWY_EXPORT(EncodeQ80);
+HWY_EXPORT(EncodeQ40);
+HWY_EXPORT(EncodeQ4K);
+
+namespace {
+
+void encodeQ80(const float* x, size_t blocks, std::byte* out) {
+    HWY_DYNAMIC_DISPATCH(EncodeQ80)(x, blocks, out);
+}
+void encodeQ40(const float* x, size_t blocks, std::byte* out) {
+    HWY_DYNAMIC_DISPATCH(EncodeQ40)(x, blocks, out);
+}
+void encodeQ4K(const float* x, size_t blocks, std::byte* out) {
+    HWY_DYNAMIC_DISPATCH(EncodeQ4K)(x, blocks, out);
+}
+
 } // namespace
 
 GgmlBlockEncoder fastGgmlEncoder(const GgmlGrid& grid) {
@@ -136,3 +163,4 @@ GgmlBlockEncoder fastGgmlEncoder(const GgmlGrid& grid) {
 }
 
 } // namespace qs
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/codec/ggml_grid.h"
+#include "core/linalg/grid_kernels.h"
 
 #include "core/tensor/dtype.h"
 
@@ -49,14 +50,9 @@ private:
 
     /// The value of largest magnitude, the first where several have it.
     float largest() const {
-        std::array<float, 8> most{}; // several at a time: no step waits for the one before
-        for (size_t first = 0; first < x_.size(); first += most.size()) // groups are multiples of 16
-            for (size_t i = 0; i < most.size(); ++i) {
-                const float v = std::fabs(x_[first + i]);
-                most[i] = v > most[i] ? v : most[i];
-            }
-        const float top = *std::max_element(most.begin(), most.end());
-        return *std::find_if(x_.begin(), x_.end(), [&](float v) { return std::fabs(v) == top; });
+        const MinMax ends = minMaxOf(x_.data(), x_.size());
+        if (-ends.min != ends.max) return -ends.min > ends.max ? ends.min : ends.max;
+        return *std::find_if(x_.begin(), x_.end(), [&](float v) { return std::fabs(v) == ends.max; });
     }
 
     void fitExtreme(const FitRule& rule) {
@@ -137,9 +133,9 @@ private:
     }
 
     std::pair<float, float> ends() const {
-        const auto [lo, hi] = std::minmax_element(x_.begin(), x_.end());
-        if (grid_.anyOffset) return {*lo, *hi};
-        return {std::min(*lo, 0.0f), std::max(*hi, 0.0f)};
+        const auto [lo, hi] = minMaxOf(x_.data(), x_.size());
+        if (grid_.anyOffset) return {lo, hi};
+        return {std::min(lo, 0.0f), std::max(hi, 0.0f)};
     }
 
     /// The scale and offset that are best for the codes which (s, m) give.

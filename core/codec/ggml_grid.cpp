@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/codec/ggml_grid.h"
 
+#include "core/linalg/grid_kernels.h"
 #include "core/tensor/ggml_blocks.h"
 #include "core/tensor/ggml_kernels.h"
 
@@ -173,13 +174,7 @@ void roundToGrid(const GgmlGrid& grid, const float* values, size_t n, float scal
         sortedOf(*grid.table).nearest(values, n, offset, inverse, codes);
         return;
     }
-    const float centre = float(grid.centre), last = float(grid.levels - 1);
-    for (size_t i = 0; i < n; ++i) {
-        // Rounds to even, as nearbyint: sums near 1.5 * 2^23 have no place for a fraction.
-        constexpr float kRound = 12582912.0f;
-        const float code = std::min(std::max((values[i] + offset) * inverse + centre, 0.0f), last);
-        codes[i] = uint8_t(code + kRound - kRound);
-    }
+    roundUniform(values, n, offset, inverse, float(grid.centre), float(grid.levels - 1), codes);
 }
 
 } // namespace qs

@@ -36,6 +36,21 @@ void LevelCodec::round(const float* values, size_t n, const float* scale, const 
     }
 }
 
+void LevelCodec::decodeRows(const QuantizedTensor& q, size_t firstRow, MatrixView out) const {
+    const float* values = levels_.values().data();
+    for (size_t r = 0; r < out.rows; ++r) {
+        const size_t row = firstRow + r;
+        const float* scale = q.scale.row(q.parameterRow(row));
+        const uint8_t* codes = q.codes.data() + row * q.cols;
+        for (size_t c = 0, next = 0; c < q.cols; c = next) {
+            const size_t g = q.groupOf(c);
+            next = q.groupOfColumn.empty() ? std::min(q.cols, c + q.layout.groupSize) : c + 1;
+            for (size_t i = c; i < next; ++i)
+                out(r, i) = scale[g] * values[codes[i]];
+        }
+    }
+}
+
 Result<void> LevelCodec::checkParameters(const QuantizedTensor& q) const {
     for (size_t r = 0; r < q.scale.rows(); ++r)
         for (size_t g = 0; g < q.scale.cols(); ++g) {

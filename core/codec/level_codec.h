@@ -13,6 +13,10 @@ public:
     int levels() const final { return int(levels_.count()); }
     bool symmetric() const final { return true; }
     bool isIntegerGrid() const final { return false; }
+    std::optional<CodeGrid> grid() const final {
+        if (fitColumns() > 0) return std::nullopt;
+        return CodeGrid{levels() - 1, levels_.values(), levels_.bounds(), levels_.zeroCode()};
+    }
     Result<StoredBits> storedBits(size_t rows, size_t cols, bool withIndex) const final;
     const Levels& table() const { return levels_; }
 
@@ -29,6 +33,8 @@ protected:
     /// `levels` must outlive the codec.
     LevelCodec(Params params, const Levels& levels) : params_(std::move(params)), levels_(levels) {}
 
+    // As the general one, without a call per value.
+    void decodeRows(const QuantizedTensor& q, size_t firstRow, MatrixView out) const final;
     /// All scales together, with what they are stored against.
     virtual uint64_t scaleBits(const GroupLayout& layout) const = 0;
     /// Whether a scale can be stored; says what it must be ("a power of two").

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/codec/row_rounder.h"
 
+#include "core/base/file.h"
 #include "core/linalg/parallel.h"
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace qs {
 
@@ -124,6 +126,21 @@ Result<void> checkFixed(const Codec& codec, const GroupLayout& layout, size_t co
 
 } // namespace
 
+std::string RowRounder::identity() const {
+    Sha256 hash;
+    hash.update(fmt::format("{} {}\nabove {}, range {}, shift {}\n", codec_->id(),
+                            codec_->params().toJson().dump(), keepAbove_, adjust_.range, adjust_.shift));
+    if (fixed_) hash.update(fmt::format("fixed {} {}\n", fixed_->scale, fixed_->zero));
+    const auto list = [&](const char* name, auto values) {
+        hash.update(fmt::format("{} {}\n", name, values.size()));
+        hash.update(std::as_bytes(values));
+    };
+    list("factors", std::span(factors_));
+    list("first", std::span(adjust_.channels.first));
+    list("second", std::span(adjust_.channels.second));
+    return hash.hex();
+}
+
 Result<void> RowRounder::round(MatrixView x) const {
     QS_TRY(const GroupLayout layout, codec_->layout(1, x.cols));
     assert(codec_->vectorRows() == 1);
@@ -150,6 +167,53 @@ Result<void> RowRounder::round(MatrixView x) const {
             fmt::format("an activation of token {} is not finite and cannot be rounded to {}", bad.load(),
                         codec_->label()));
     return {};
+}
+
+Result<void> RowRounder::round(Backend& backend, const Tensor& x, Tensor& to) const {
+    const bool plain = factors_.empty() && keepAbove_ == 0 && adjust_ == RowAdjustment{};
+    if (const auto grid = codec_->grid(); grid && plain && backend.id() != "cpu")
+        return roundOnDevice(*grid, backend, x, to);
+    Matrix values(x.rows, x.cols);
+    QS_CHECK(backend.download(x, values.view()));
+    QS_CHECK(round(values.view()));
+    return backend.upload(std::as_const(values).view(), to);
+}
+
+Result<std::pair<Matrix, Matrix>> RowRounder::parametersOf(Backend& backend, const Tensor& x) const {
+    QS_TRY(const GroupLayout layout, codec_->layout(1, x.cols));
+    const size_t rows = fixed_ ? 1 : x.rows;
+    Matrix scale(rows, layout.groups), zero(rows, layout.groups);
+    if (fixed_) {
+        QS_CHECK(checkFixed(*codec_, layout, x.cols, *fixed_));
+        scale(0, 0) = fixed_->scale;
+        zero(0, 0) = fixed_->zero;
+        return std::pair(std::move(scale), std::move(zero));
+    }
+    Matrix low(rows, layout.groups), high(rows, layout.groups);
+    QS_CHECK(backend.groupRanges(x, layout.groupSize, low.view(), high.view()));
+    linalg::parallelFor(low.size(), 1024, [&](size_t begin, size_t end) {
+        for (size_t i = begin; i < end; ++i)
+            codec_->fitRange(low.data()[i], high.data()[i], scale.data()[i], zero.data()[i]);
+    });
+    return std::pair(std::move(scale), std::move(zero));
+}
+
+Result<void> RowRounder::roundOnDevice(const CodeGrid& grid, Backend& backend, const Tensor& x,
+                                       Tensor& to) const {
+    if (!to.buffer || to.rows != x.rows || to.cols != x.cols) {
+        QS_TRY(to, backend.allocate(x.rows, x.cols));
+    }
+    if (x.rows == 0) return {};
+    QS_TRY(const auto parameters, parametersOf(backend, x));
+    CodeGroups groups;
+    groups.groupSize = x.cols / parameters.first.cols();
+    QS_CHECK(backend.upload(parameters.first.view(), groups.scale));
+    QS_CHECK(backend.upload(parameters.second.view(), groups.zero));
+    CodeTensor codes;
+    auto done = backend.roundToGrid(x, grid, groups, codes, &to);
+    if (done || done.error().code != ErrorCode::InvalidArgument) return done;
+    return Error::invalid(
+        fmt::format("an activation is not finite and cannot be rounded to {}", codec_->label()));
 }
 
 } // namespace qs

@@ -63,12 +63,22 @@ public:
                adjust_ == other.adjust_;
     }
 
+    /// Names what it does: alike where sameAs() is true, else different.
+    std::string identity() const;
+
     /// x [tokens, channels] in place; rows run in parallel. InvalidArgument when the groups do not divide a
     /// row, there are factors for another number of channels, a value is not finite, or the format has no
     /// place for what is fixed.
     Result<void> round(MatrixView x) const;
+    /// The same of x into `to`, which may be x. On a device where its kernels can: plain formats with a scale
+    /// for each group of channels, and nothing adjusted.
+    Result<void> round(Backend& backend, const Tensor& x, Tensor& to) const;
 
 private:
+    Result<void> roundOnDevice(const CodeGrid& grid, Backend& backend, const Tensor& x, Tensor& to) const;
+    /// Scales, then zero points [tokens or 1, groups].
+    Result<std::pair<Matrix, Matrix>> parametersOf(Backend& backend, const Tensor& x) const;
+
     std::shared_ptr<const Codec> codec_;
     std::vector<float> factors_; ///< empty: ones
     float keepAbove_ = 0;

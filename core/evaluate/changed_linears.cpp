@@ -93,8 +93,8 @@ private:
 
     Result<ActivationStore> copyOf(const ActivationStore& from) const {
         QS_TRY(ActivationStore to, store());
-        const ConstMatrixView source = from.rows(0, from.rowCount());
-        const MatrixView target = to.rows(0, to.rowCount());
+        QS_TRY(const ConstMatrixView source, from.values(0, from.rowCount()));
+        QS_TRY(const MatrixView target, to.rows(0, to.rowCount()));
         for (size_t r = 0; r < source.rows; ++r)
             std::copy_n(source.row(r), source.cols, target.row(r));
         return to;
@@ -166,10 +166,12 @@ private:
             const size_t n = std::min(batch, total - first);
             const size_t begin = windows_.scoredBefore(first), end = windows_.scoredBefore(first + n);
             if (begin == end) continue;
-            QS_TRY(const Tensor reference, head_->apply(original_->rows(first, n)));
+            QS_TRY(const ConstMatrixView states, original_->values(first, n));
+            QS_TRY(const Tensor reference, head_->apply(states));
             for (size_t i = 0; i < streams.size(); ++i) {
                 QS_CHECK(job_.checkpoint());
-                QS_TRY(const Tensor logits, head_->apply(streams[i].rows(first, n)));
+                QS_TRY(const ConstMatrixView own, streams[i].values(first, n));
+                QS_TRY(const Tensor logits, head_->apply(own));
                 QS_CHECK(scoreLogits(windows_, begin, end - begin, first, logits, &reference, scores[i],
                                      forward_.backend()));
             }

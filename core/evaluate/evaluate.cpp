@@ -57,10 +57,12 @@ Result<void> scoreAll(const ModelSpec& spec, ModelStream& own, ModelStream* refe
         const size_t n = std::min(batch, windows.input.size() - first);
         const size_t end = windows.scoredBefore(first + n);
         if (end == done) continue;
-        QS_TRY(const Tensor logits, head.apply(own.rows(first, n)));
+        QS_TRY(const ConstMatrixView states, own.rows(first, n));
+        QS_TRY(const Tensor logits, head.apply(states));
         Tensor other;
         if (referenceHead) {
-            QS_TRY(other, referenceHead->apply(reference->rows(first, n)));
+            QS_TRY(const ConstMatrixView theirs, reference->rows(first, n));
+            QS_TRY(other, referenceHead->apply(theirs));
         }
         QS_CHECK(scoreLogits(windows, done, end - done, first, logits, referenceHead ? &other : nullptr, out,
                              backend));
@@ -93,18 +95,26 @@ Evaluation described(const ModelSpec& spec, const WeightSource& weights, const W
     return e;
 }
 
-/// Behind the blocks that `files` (null: none) has of it.
+/// Behind the blocks that `files` (null: none) has of it. `damaged` grows by the files that were.
 Result<ModelStream> streamOf(const ModelSpec& spec, const WeightSource& weights, const TokenWindows& tokens,
                              const EvaluateOptions& options, const HiddenFiles* files, Backend& backend,
-                             const JobContext& job) {
-    constexpr int kTries = 3; // a damaged file is removed, and less is taken
-    for (int tried = 0;; ++tried) {
-        QS_TRY(ModelStream s,
-               ModelStream::create(spec, weights, tokens, options.activationBudgetBytes, backend));
-        if (!files || tried == kTries) return s;
-        QS_TRY(const bool sound, s.resume(*options.cache, *files, job));
-        if (sound) return s;
+                             size_t& damaged, const JobContext& job) {
+    QS_TRY(ModelStream s, ModelStream::create(spec, weights, tokens, options.activationBudgetBytes, backend));
+    if (files) {
+        QS_TRY(const size_t gone, s.resume(*options.cache, *files, tokens, job));
+        damaged += gone;
     }
+    return s;
+}
+
+std::vector<std::string> notesOf(const HiddenFiles& files, size_t damaged, const HiddenCache& cache) {
+    std::vector<std::string> out;
+    if (const std::string why = files.refusal(); !why.empty()) out.push_back(why);
+    if (damaged > 0)
+        out.push_back(fmt::format("{} file{} with hidden states {} damaged and removed from {}", damaged,
+                                  damaged == 1 ? "" : "s", damaged == 1 ? "was" : "were",
+                                  cache.folder.string()));
+    return out;
 }
 
 } // namespace
@@ -122,22 +132,26 @@ Result<Evaluation> evaluate(const ModelSpec& spec, const WeightSource& weights, 
     std::optional<HiddenFiles> kept;
     if (options.cache) kept.emplace(*options.cache, windows.input.size(), spec.hidden, spec.blocks.size());
     const HiddenFiles* files = kept ? &*kept : nullptr;
-    QS_TRY(ModelStream own, streamOf(spec, weights, windows.input, options, files, backend, job.silent()));
+    const double search = files && !files->empty() ? 0.1 : 0; // share of the time, roughly
+    size_t damaged = 0;
+    QS_TRY(ModelStream own, streamOf(spec, weights, windows.input, options, files, backend, damaged,
+                                     job.part(0, reference ? search / 2 : search)));
     std::optional<ModelStream> other;
     if (reference) {
-        QS_TRY(ModelStream s,
-               streamOf(spec, *reference, windows.input, options, files, backend, job.silent()));
+        QS_TRY(ModelStream s, streamOf(spec, *reference, windows.input, options, files, backend, damaged,
+                                       job.part(search / 2, search)));
         other.emplace(std::move(s));
     }
-    const double steps = double(spec.blocks.size()) + 1;
+    const double step = (1 - search) / (double(spec.blocks.size()) + 1);
     for (size_t b = 0; b < spec.blocks.size(); ++b) {
-        const double from = double(b) / steps, to = double(b + 1) / steps;
+        const double from = search + step * double(b), to = from + step;
         QS_CHECK(own.runBlock(b, job.part(from, other ? (from + to) / 2 : to)));
         if (other) QS_CHECK(other->runBlock(b, job.part((from + to) / 2, to)));
     }
     Evaluation e = described(spec, weights, reference, tokens, windows, options, backend.precision());
     e.blocksTaken = own.blocksTaken() + (other ? other->blocksTaken() : 0);
-    QS_CHECK(scoreAll(spec, own, other ? &*other : nullptr, windows, e, backend, job.part(1 - 1 / steps, 1)));
+    if (files) e.cacheNotes = notesOf(*files, damaged, *options.cache);
+    QS_CHECK(scoreAll(spec, own, other ? &*other : nullptr, windows, e, backend, job.part(1 - step, 1)));
     e.summarize();
     if (!std::isfinite(e.nll))
         return Error{ErrorCode::Backend, "the model's loss is not finite", weights.label()};

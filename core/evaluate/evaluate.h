@@ -38,10 +38,11 @@ struct Evaluation {
 
     std::string protocol; ///< "256-token windows x 128, first token context"; with a precision other than f32
     Precision precision = Precision::F32;
-    std::string textFingerprint;    ///< SHA-256 of the tokens
-    std::string source;             ///< name of the text, for people; set by the caller
-    size_t blocksTaken = 0;         ///< of both models, from EvaluateOptions::cache; not kept
-    std::string weights, reference; ///< labels
+    std::string textFingerprint;         ///< SHA-256 of the tokens
+    std::string source;                  ///< name of the text, for people; set by the caller
+    size_t blocksTaken = 0;              ///< of both models, from EvaluateOptions::cache; not kept
+    std::vector<std::string> cacheNotes; ///< what went wrong there; not kept
+    std::string weights, reference;      ///< labels
     std::string weightsFingerprint, referenceFingerprint;
 
     size_t windows() const { return text ? text->rows() : 0; }

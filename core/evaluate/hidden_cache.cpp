@@ -27,10 +27,9 @@ struct Header {
     std::array<char, kHexDigits> digest{};
 };
 
-/// Values of a whole store; it is one piece.
-std::span<const std::byte> bytesOf(const ActivationStore& s) {
-    const MatrixView all = s.rows(0, s.rowCount());
-    return std::as_bytes(std::span<const float>(all.data, all.size()));
+/// Of a matrix in one piece.
+std::span<const std::byte> bytesOf(ConstMatrixView states) {
+    return std::as_bytes(std::span<const float>(states.data, states.size()));
 }
 
 /// Passes everything through and remembers what it was.
@@ -45,34 +44,31 @@ public:
     }
     Result<std::shared_ptr<const RowRounder>> inputRounder(const std::string& weight) const override {
         QS_TRY(auto rounder, base_.inputRounder(weight));
-        rounds_ |= rounder != nullptr;
-        return rounder;
+        return noted("inputs of " + weight, std::move(rounder));
     }
     std::shared_ptr<const RowRounder> outputRounder(const std::string& weight) const override {
-        auto rounder = base_.outputRounder(weight);
-        rounds_ |= rounder != nullptr;
-        return rounder;
+        return noted("outputs of " + weight, base_.outputRounder(weight));
     }
     std::shared_ptr<const KvRounder> kvRounder(const std::string& keyWeight) const override {
-        auto rounder = base_.kvRounder(keyWeight);
-        rounds_ |= rounder != nullptr;
-        return rounder;
+        return noted("cache of " + keyWeight, base_.kvRounder(keyWeight));
     }
     std::shared_ptr<const RowRounder> probabilityRounder(const std::string& keyWeight) const override {
-        auto rounder = base_.probabilityRounder(keyWeight);
-        rounds_ |= rounder != nullptr;
-        return rounder;
+        return noted("probabilities of " + keyWeight, base_.probabilityRounder(keyWeight));
     }
     std::string fingerprint() const override { return base_.fingerprint(); }
     std::string label() const override { return base_.label(); }
 
-    bool rounds() const { return rounds_; }
     const std::map<std::string, std::string>& seen() const { return seen_; }
 
 private:
+    template<class Rounder>
+    Rounder noted(const std::string& what, Rounder rounder) const {
+        if (rounder) seen_[what] = rounder->identity();
+        return rounder;
+    }
+
     const WeightSource& base_;
     mutable std::map<std::string, std::string> seen_; ///< a block is loaded on one thread
-    mutable bool rounds_ = false;
 };
 
 struct Kept {
@@ -98,11 +94,10 @@ std::vector<Kept> filesIn(const fs::path& folder) {
 } // namespace
 
 PrefixDigest::PrefixDigest(const std::string& identity, const std::string& machine, size_t windowLength,
-                           const ActivationStore& embedded) {
+                           ConstMatrixView embedded) {
     Sha256 hash;
     hash.update(fmt::format("hidden states of {}\n{} {}\n{} {}\n{} {} {}\n", QS_VERSION, identity.size(),
-                            identity, machine.size(), machine, windowLength, embedded.rowCount(),
-                            embedded.cols()));
+                            identity, machine.size(), machine, windowLength, embedded.rows, embedded.cols));
     hash.update(bytesOf(embedded));
     value_ = hash.hex();
 }
@@ -110,8 +105,6 @@ PrefixDigest::PrefixDigest(const std::string& identity, const std::string& machi
 Result<DeviceBlock> PrefixDigest::load(const Forward& forward, size_t index, const WeightSource& weights) {
     const WatchedWeights watched(weights);
     QS_TRY(DeviceBlock block, forward.loadBlock(index, watched));
-    if (watched.rounds()) value_.clear();
-    if (value_.empty()) return block;
     Sha256 hash;
     hash.update(fmt::format("{} block {}\n", value_, index));
     for (const auto& [name, content] : watched.seen())
@@ -139,23 +132,32 @@ bool HiddenFiles::empty() const {
     return stride_ == 0 || filesIn(folder_).empty();
 }
 
+std::string HiddenFiles::refusal() const {
+    if (stride_ > 0 || blocks_ == 0) return {};
+    constexpr double kMebi = 1 << 20;
+    return fmt::format(
+        "no hidden states are kept: those of one block take {:.0f} MiB, and of {:.0f} MiB that the "
+        "folder may hold half is for one evaluation",
+        double(rows_) * double(cols_) * sizeof(float) / kMebi, double(most_) / kMebi);
+}
+
 bool HiddenFiles::keeps(size_t block) const {
     return stride_ > 0 && (blocks_ - 1 - block) % stride_ == 0;
 }
 
 bool HiddenFiles::has(const std::string& digest) const {
     std::error_code ec;
-    return !digest.empty() && fs::is_regular_file(file(digest), ec);
+    return fs::is_regular_file(file(digest), ec);
 }
 
-bool HiddenFiles::read(const std::string& digest, ActivationStore& into) const {
+bool HiddenFiles::read(const std::string& digest, MatrixView into) const {
     std::ifstream in(file(digest), std::ios::binary);
     Header header;
-    const MatrixView all = into.rows(0, into.rowCount());
     bool sound = bool(in.read(reinterpret_cast<char*>(&header), sizeof header));
     sound = sound && header.magic == kMagic && header.rows == rows_ && header.cols == cols_ &&
-            all.rows == rows_ && all.cols == cols_;
-    sound = sound && in.read(reinterpret_cast<char*>(all.data), std::streamsize(all.size() * sizeof(float)));
+            into.rows == rows_ && into.cols == cols_;
+    sound =
+        sound && in.read(reinterpret_cast<char*>(into.data), std::streamsize(into.size() * sizeof(float)));
     sound = sound && sha256Hex(bytesOf(into)) == std::string(header.digest.data(), kHexDigits);
     std::error_code ec;
     if (sound)
@@ -178,8 +180,8 @@ bool HiddenFiles::makeRoom() const {
     return held <= most_;
 }
 
-void HiddenFiles::write(const std::string& digest, const ActivationStore& states) const {
-    if (digest.empty() || has(digest) || !makeRoom()) return;
+void HiddenFiles::write(const std::string& digest, ConstMatrixView states) const {
+    if (has(digest) || !makeRoom()) return;
     const auto bytes = bytesOf(states);
     Header header;
     header.rows = rows_;

@@ -6,7 +6,6 @@
 #pragma once
 
 #include "core/evaluate/evaluate.h"
-#include "core/model/activation_store.h"
 #include "core/model/forward.h"
 
 namespace qs {
@@ -16,12 +15,10 @@ class PrefixDigest {
 public:
     /// `embedded`: the states before the first block. `machine`: says how products are computed.
     PrefixDigest(const std::string& identity, const std::string& machine, size_t windowLength,
-                 const ActivationStore& embedded);
-    /// Loads the next block, whose content joins the digest. Blocks that round inputs, outputs, the cache or
-    /// probabilities end it: how they round has no name.
+                 ConstMatrixView embedded);
+    /// Loads the next block, whose content joins the digest, and how it rounds what.
     Result<DeviceBlock> load(const Forward& forward, size_t index, const WeightSource& weights);
-    /// Of all that was loaded; empty when it has ended.
-    const std::string& value() const { return value_; }
+    const std::string& value() const { return value_; } ///< of all that was loaded
 
 private:
     std::string value_;
@@ -33,14 +30,16 @@ class HiddenFiles {
 public:
     HiddenFiles(const HiddenCache& cache, size_t rows, size_t cols, size_t blocks);
     bool empty() const; ///< nothing can be taken
+    /// Why nothing is kept; empty when something is.
+    std::string refusal() const;
     /// Whether the states behind a block are kept: of all when half of the bytes hold them, else evenly
     /// spread, the last among them.
     bool keeps(size_t block) const;
     bool has(const std::string& digest) const;
-    /// False when there are none, or the file is damaged: that one is removed.
-    bool read(const std::string& digest, ActivationStore& into) const;
+    /// False when the file is damaged, and removed.
+    bool read(const std::string& digest, MatrixView into) const;
     /// A full disk, a folder that cannot be written: nothing is kept.
-    void write(const std::string& digest, const ActivationStore& states) const;
+    void write(const std::string& digest, ConstMatrixView states) const;
 
 private:
     std::filesystem::path file(const std::string& digest) const;

@@ -19,17 +19,18 @@ public:
         return ModelStream(weights, std::move(forward), std::move(hidden));
     }
 
-    /// Takes the states behind as many blocks as `files`, which must live as long, has of this stream, and
-    /// from now on keeps what further blocks give. To be called before the first block. False when the states
-    /// were damaged: the stream cannot be used then.
-    Result<bool> resume(const HiddenCache& cache, const HiddenFiles& files, const JobContext& job);
+    /// Takes the states behind as many blocks as `files`, which must live as long, has of this stream, whose
+    /// text is `tokens`, and from now on keeps what further blocks give. To be called before the first block.
+    /// How many files were damaged, which are gone then.
+    Result<size_t> resume(const HiddenCache& cache, const HiddenFiles& files, const TokenWindows& tokens,
+                          const JobContext& job);
     /// Blocks that resume() has done.
     size_t blocksTaken() const { return taken_; }
 
     /// Nothing when resume() has done it.
     Result<void> runBlock(size_t index, const JobContext& job);
     Result<Head> head() const { return Head::create(forward_.spec(), *weights_, forward_.backend()); }
-    ConstMatrixView rows(size_t first, size_t count) const { return hidden_.rows(first, count); }
+    Result<ConstMatrixView> rows(size_t first, size_t count) const { return hidden_.values(first, count); }
 
     /// Rows of logits that stay near 64 MiB whatever the vocabulary.
     static size_t logitRows(const ModelSpec& spec) {

@@ -58,7 +58,8 @@ Result<void> predictAll(const ModelSpec& spec, std::vector<ModelStream>& streams
         std::vector<Matrix> logits;
         for (size_t m = 0; m < streams.size(); ++m) {
             QS_CHECK(job.checkpoint());
-            QS_TRY(Matrix rows, heads[m].logits(streams[m].rows(first, n)));
+            QS_TRY(const ConstMatrixView states, streams[m].rows(first, n));
+            QS_TRY(Matrix rows, heads[m].logits(states));
             logits.push_back(std::move(rows));
         }
         for (size_t m = 0; m < streams.size(); ++m)

@@ -120,7 +120,7 @@ namespace {
 // products. LAPACK is column-major: our row-major lower triangle is its upper one, so "U" with h = U^T U
 // gives exactly our L = U^T. Returns the 1-based pivot that failed, or 0.
 int choleskyTiles(const OpenBlas& blas, MatrixViewT<double> h) {
-    constexpr size_t kBlock = 256;
+    constexpr size_t kBlock = 128;
     const size_t n = h.rows;
     const int stride = int(h.stride);
     for (size_t first = 0; first < n; first += kBlock) {
@@ -138,20 +138,18 @@ int choleskyTiles(const OpenBlas& blas, MatrixViewT<double> h) {
                 blas.dtrsm(kRowMajor, kRight, kLower, kTranspose, kNonUnit, tileRows(t), size, 1.0, diagonal,
                            stride, panel(t), stride);
         });
-        // Tile (r, c) of the rest, c <= r, is number r (r + 1) / 2 + c.
-        parallelFor(tiles * (tiles + 1) / 2, 1, [&](size_t begin, size_t end) {
+        // Strips of the rest up to the diagonal, the longest first: packing the panel of one is worth it for
+        // all that lies left of it.
+        parallelFor(tiles, 1, [&](size_t begin, size_t end) {
             for (size_t i = begin; i < end; ++i) {
-                size_t r = 0;
-                while ((r + 1) * (r + 2) / 2 <= i)
-                    ++r;
-                const size_t c = i - r * (r + 1) / 2;
-                double* to = h.row(rest + r * kBlock) + rest + c * kBlock;
-                if (r == c) // leaves what is above the diagonal
-                    blas.dsyrk(kRowMajor, kLower, kNoTranspose, tileRows(r), size, -1.0, panel(r), stride,
-                               1.0, to, stride);
-                else
-                    blas.dgemm(kRowMajor, kNoTranspose, kTranspose, tileRows(r), tileRows(c), size, -1.0,
-                               panel(r), stride, panel(c), stride, 1.0, to, stride);
+                const size_t r = tiles - 1 - i;
+                double* to = h.row(rest + r * kBlock) + rest;
+                if (r > 0)
+                    blas.dgemm(kRowMajor, kNoTranspose, kTranspose, tileRows(r), int(r * kBlock), size, -1.0,
+                               panel(r), stride, panel(0), stride, 1.0, to, stride);
+                // Leaves what is above the diagonal.
+                blas.dsyrk(kRowMajor, kLower, kNoTranspose, tileRows(r), size, -1.0, panel(r), stride, 1.0,
+                           to + r * kBlock, stride);
             }
         });
     }

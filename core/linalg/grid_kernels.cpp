@@ -39,6 +39,40 @@ void RoundToGrid(const float* values, size_t n, const float* scale, const float*
         RoundLanes(one, values + i, scale + i, zero + i, maxCode, codes + i, out + i);
 }
 
+void RoundUniform(const float* values, size_t n, float offset, float inverse, float centre, float last,
+                  uint8_t* codes) {
+    const hn::ScalableTag<float> d;
+    const hn::Rebind<uint8_t, decltype(d)> bytes;
+    const hn::CappedTag<float, 1> one;
+    const size_t lanes = hn::Lanes(d);
+    const auto nearest = [&](auto tag, size_t i) {
+        const auto moved =
+            hn::Mul(hn::Add(hn::LoadU(tag, values + i), hn::Set(tag, offset)), hn::Set(tag, inverse));
+        const auto code = hn::Max(hn::Add(moved, hn::Set(tag, centre)), hn::Zero(tag));
+        return hn::NearestInt(hn::Min(code, hn::Set(tag, last)));
+    };
+    size_t i = 0;
+    for (; i + lanes <= n; i += lanes)
+        hn::StoreU(hn::DemoteTo(bytes, nearest(d, i)), bytes, codes + i);
+    for (; i < n; ++i)
+        codes[i] = uint8_t(hn::GetLane(nearest(one, i)));
+}
+
+void DecodeUniform(const uint8_t* codes, size_t n, float scale, float centre, float offset, float* out) {
+    const hn::ScalableTag<float> d;
+    const hn::RebindToSigned<decltype(d)> whole;
+    const hn::Rebind<uint8_t, decltype(d)> bytes;
+    const size_t lanes = hn::Lanes(d);
+    const auto s = hn::Set(d, scale), c = hn::Set(d, centre), m = hn::Set(d, offset);
+    size_t i = 0;
+    for (; i + lanes <= n; i += lanes) {
+        const auto code = hn::ConvertTo(d, hn::PromoteTo(whole, hn::LoadU(bytes, codes + i)));
+        hn::StoreU(hn::Sub(hn::Mul(s, hn::Sub(code, c)), m), d, out + i);
+    }
+    for (; i < n; ++i)
+        out[i] = scale * (float(codes[i]) - centre) - offset;
+}
+
 MinMax MinMaxOf(const float* values, size_t n) {
     const hn::ScalableTag<float> d;
     const size_t lanes = hn::Lanes(d);
@@ -62,11 +96,20 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace qs {
 HWY_EXPORT(RoundToGrid);
+HWY_EXPORT(RoundUniform);
+HWY_EXPORT(DecodeUniform);
 HWY_EXPORT(MinMaxOf);
 
 void roundToGrid(const float* values, size_t n, const float* scale, const float* zero, float maxCode,
                  uint8_t* codes, float* out) {
     HWY_DYNAMIC_DISPATCH(RoundToGrid)(values, n, scale, zero, maxCode, codes, out);
+}
+void roundUniform(const float* values, size_t n, float offset, float inverse, float centre, float last,
+                  uint8_t* codes) {
+    HWY_DYNAMIC_DISPATCH(RoundUniform)(values, n, offset, inverse, centre, last, codes);
+}
+void decodeUniform(const uint8_t* codes, size_t n, float scale, float centre, float offset, float* out) {
+    HWY_DYNAMIC_DISPATCH(DecodeUniform)(codes, n, scale, centre, offset, out);
 }
 MinMax minMaxOf(const float* values, size_t n) {
     return HWY_DYNAMIC_DISPATCH(MinMaxOf)(values, n);

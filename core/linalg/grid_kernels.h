@@ -13,6 +13,12 @@ namespace qs {
 void roundToGrid(const float* values, size_t n, const float* scale, const float* zero, float maxCode,
                  uint8_t* codes, float* out);
 
+/// code = clamp((value + offset) inverse + centre, 0, last), rounded to nearest, ties to even; last <= 255.
+void roundUniform(const float* values, size_t n, float offset, float inverse, float centre, float last,
+                  uint8_t* codes);
+/// out = scale (code - centre) - offset.
+void decodeUniform(const uint8_t* codes, size_t n, float scale, float centre, float offset, float* out);
+
 /// The smallest and the largest of n >= 1 finite values.
 struct MinMax {
     float min, max;

@@ -5,6 +5,7 @@
 #include "core/linalg/blas.h"
 #include "core/linalg/onednn.h"
 #include "core/linalg/parallel.h"
+#include "core/linalg/transpose.h"
 
 #include <vector>
 
@@ -14,24 +15,28 @@ namespace {
 
 constexpr size_t kChunkRows = 2048;
 // A tile's float32 sums stay in the caches until they are added; packing its factors costs little beside
-// multiplying them.
-constexpr size_t kTileRows = 1024, kTileCols = 2048;
+// multiplying them. Measured: what is best differs between the libraries.
+struct TileSize {
+    size_t rows, cols;
+};
+constexpr TileSize kTiles{1024, 2048}, kTilesBf16{2048, 1024};
+static_assert(kTiles.rows * kTiles.cols == kTilesBf16.rows * kTilesBf16.cols);
 
 struct Tile {
     size_t row, rows, col, cols;
 };
 
 /// Those that cover the upper triangle of [n, n]; each starts on the diagonal or right of it. On the diagonal
-/// they are half as high: less is computed that the mirror image gives.
-std::vector<Tile> upperTiles(size_t n) {
-    constexpr size_t kHalf = kTileRows / 4;
+/// they are less high: less is computed that the mirror image gives.
+std::vector<Tile> upperTiles(size_t n, TileSize size) {
+    constexpr size_t kStrip = 256;
     std::vector<Tile> tiles;
-    for (size_t r = 0; r < n; r += kTileRows) {
-        const size_t end = std::min(n, r + kTileRows);
-        for (size_t h = r; h < end; h += kHalf)
-            tiles.push_back({h, std::min(kHalf, end - h), h, end - h});
-        for (size_t c = end; c < n; c += kTileCols)
-            tiles.push_back({r, end - r, c, std::min(kTileCols, n - c)});
+    for (size_t r = 0; r < n; r += size.rows) {
+        const size_t end = std::min(n, r + size.rows);
+        for (size_t h = r; h < end; h += kStrip)
+            tiles.push_back({h, std::min(kStrip, end - h), h, end - h});
+        for (size_t c = end; c < n; c += size.cols)
+            tiles.push_back({r, end - r, c, std::min(size.cols, n - c)});
     }
     return tiles;
 }
@@ -69,11 +74,11 @@ double weighTile(const Tile& t, ConstMatrixView part, MatrixViewT<const double> 
 /// Calls multiply(tile, part) for all tiles of [n, n], part [tile.rows, tile.cols] to be filled, and then
 /// use(index of the tile, tile, part).
 template<class F, class Use>
-Result<void> forTiles(size_t n, const F& multiply, const Use& use) {
-    const std::vector<Tile> tiles = upperTiles(n);
+Result<void> forTiles(size_t n, TileSize size, const F& multiply, const Use& use) {
+    const std::vector<Tile> tiles = upperTiles(n, size);
     FirstError errors;
     parallelFor(tiles.size(), 1, [&](size_t begin, size_t end) {
-        thread_local Matrix memory(kTileRows, kTileCols);
+        thread_local Matrix memory(kTiles.rows, kTiles.cols); // of either size
         for (size_t i = begin; i < end && !errors.failed(); ++i) {
             const MatrixView part(memory.data(), tiles[i].rows, tiles[i].cols);
             if (auto done = multiply(tiles[i], part); !done)
@@ -87,25 +92,40 @@ Result<void> forTiles(size_t n, const F& multiply, const Use& use) {
 
 /// The same, the parts added onto sigma.
 template<class F>
-Result<void> addTiles(MatrixViewT<double> sigma, const F& multiply) {
-    return forTiles(sigma.rows, multiply,
+Result<void> addTiles(MatrixViewT<double> sigma, TileSize size, const F& multiply) {
+    return forTiles(sigma.rows, size, multiply,
                     [&](size_t, const Tile& t, ConstMatrixView part) { addTile(t, part, sigma); });
 }
 
-Result<void> multiplyTile(ConstMatrixView x, const Tile& t, MatrixView part) {
-    gemm(true, false, 1.0f, x.block(0, x.rows, t.row, t.rows), x.block(0, x.rows, t.col, t.cols), 0.0f, part);
-    return {};
-}
+/// Tiles of x^T x. From x turned: a library packs rows much faster than columns that lie far apart.
+class TileProduct {
+public:
+    explicit TileProduct(ConstMatrixView x) : columns_(x.cols, x.rows + kGap), rows_(x.rows) {
+        transpose(x, columns_.view().block(0, x.cols, 0, x.rows));
+    }
+    Result<void> operator()(const Tile& t, MatrixView part) const {
+        gemm(false, true, 1.0f, of(t.row, t.rows), of(t.col, t.cols), 0.0f, part);
+        return {};
+    }
+
+private:
+    static constexpr size_t kGap = 16; ///< a cache line, so that rows do not evict each other
+    ConstMatrixView of(size_t first, size_t count) const {
+        return ConstMatrixView(columns_.view()).block(first, count, 0, rows_);
+    }
+    Matrix columns_;
+    size_t rows_;
+};
 
 Result<void> addChunk(ConstMatrixView x, MatrixViewT<double> sigma) {
-    return addTiles(sigma, [&](const Tile& t, MatrixView part) { return multiplyTile(x, t, part); });
+    return addTiles(sigma, kTiles, TileProduct(x));
 }
 
 Result<void> addRoundedChunk(ConstMatrixView x, MatrixViewT<double> sigma) {
     const MatrixBf16 rounded = toBf16(x);
     const OneDnn* library = oneDnn();
     if (!library) return addChunk(toFloat(rounded.view()).view(), sigma);
-    return addTiles(sigma, [&](const Tile& t, MatrixView part) {
+    return addTiles(sigma, kTilesBf16, [&](const Tile& t, MatrixView part) {
         const size_t stride = rounded.cols();
         return library->multiply({t.rows, t.cols, x.rows, rounded.data() + t.row, 1, stride,
                                   rounded.data() + t.col, stride, 1, part.data, part.stride});
@@ -132,10 +152,10 @@ double quadraticForm(ConstMatrixView a, MatrixViewT<const double> sigma) {
     double sum = 0;
     for (size_t r = 0; r < a.rows; r += kChunkRows) {
         const ConstMatrixView x = a.block(r, std::min(kChunkRows, a.rows - r), 0, a.cols);
-        std::vector<double> sums(upperTiles(a.cols).size());
-        (void)forTiles(
-            a.cols, [&](const Tile& t, MatrixView part) { return multiplyTile(x, t, part); },
-            [&](size_t i, const Tile& t, ConstMatrixView part) { sums[i] = weighTile(t, part, sigma); });
+        std::vector<double> sums(upperTiles(a.cols, kTiles).size());
+        (void)forTiles(a.cols, kTiles, TileProduct(x), [&](size_t i, const Tile& t, ConstMatrixView part) {
+            sums[i] = weighTile(t, part, sigma);
+        });
         for (const double s : sums)
             sum += s;
     }

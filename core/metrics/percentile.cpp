@@ -3,6 +3,7 @@
 
 #include "core/linalg/elements.h"
 #include "core/linalg/parallel.h"
+#include "core/metrics/magnitude_bins.h"
 #include "core/metrics/selection.h"
 
 #include <algorithm>
@@ -42,7 +43,7 @@ constexpr size_t kFineBins = size_t(1) << kCoarseShift;
 constexpr uint32_t kInfinityCoarseBin = kInfinityBits >> kCoarseShift;
 
 /// MagnitudeCounts.
-constexpr size_t kLogTile = 64; ///< channels whose counts stay in the second-level cache
+constexpr size_t kLogTile = 128; ///< channels whose counts stay in the second-level cache
 
 /// The value whose relative distance to both ends [a, b) of a bin is the same: 2 a b / (a + b).
 float logBinValue(size_t bin, float absmax) {
@@ -227,16 +228,14 @@ void MagnitudeCounts::addRows(ConstMatrixView block) {
         for (size_t t = begin; t < end; ++t) {
             const size_t c0 = t * kLogTile, n = std::min(kLogTile, block.cols - c0);
             uint32_t* counts = counts_.data() + c0 * kMagnitudeBins;
-            uint32_t largest = 0;
+            uint32_t largest = 0, bins[kLogTile];
             for (size_t r = 0; r < block.rows; ++r) {
                 const float* x = block.row(r) + c0;
                 for (size_t c = 0; c < n && r + kAhead < block.rows; c += 16)
                     __builtin_prefetch(x + kAhead * block.stride + c);
-                for (size_t c = 0; c < n; ++c) {
-                    const uint32_t m = magnitudeBits(x[c]);
-                    largest = std::max(largest, m);
-                    ++counts[c * kMagnitudeBins + magnitudeBin(m)];
-                }
+                largest = std::max(largest, magnitudeBinsOf(x, n, bins));
+                for (size_t c = 0; c < n; ++c)
+                    ++counts[c * kMagnitudeBins + bins[c]];
             }
             if (largest < kInfinityBits) continue;
             for (size_t r = 0; r < block.rows; ++r) // seldom: what must not count is taken away again

@@ -55,11 +55,64 @@ ActivationStore::ActivationStore(ActivationStore&& other) noexcept
     , rows_(other.rows_)
     , cols_(other.cols_)
     , bytes_(other.bytes_)
-    , onDisk_(other.onDisk_) {}
+    , onDisk_(other.onDisk_)
+    , deviceKeeps_(other.deviceKeeps_)
+    , pieces_(std::move(other.pieces_)) {}
 
-MatrixView ActivationStore::rows(size_t first, size_t count) const {
+Result<void> ActivationStore::fetch(const Piece& piece) const {
+    if (!piece.newer) return {};
+    QS_CHECK(piece.backend->download(piece.x, host(piece.first, piece.x.rows)));
+    piece.newer = false;
+    return {};
+}
+
+Result<ConstMatrixView> ActivationStore::values(size_t first, size_t count) const {
     assert(first + count <= rows_);
-    return {data_ + first * cols_, count, cols_};
+    for (const Piece& p : pieces_)
+        if (p.meets(first, count)) QS_CHECK(fetch(p));
+    return ConstMatrixView(host(first, count));
+}
+
+Result<MatrixView> ActivationStore::rows(size_t first, size_t count) {
+    assert(first + count <= rows_);
+    QS_CHECK(letGo(first, count, false));
+    return host(first, count);
+}
+
+Result<void> ActivationStore::letGo(size_t first, size_t count, bool all) {
+    for (const Piece& p : pieces_) {
+        const bool within = p.first >= first && p.first + p.x.rows <= first + count;
+        if (p.meets(first, count) && !(all && within)) QS_CHECK(fetch(p));
+    }
+    std::erase_if(pieces_, [&](const Piece& p) { return p.meets(first, count); });
+    return {};
+}
+
+Result<void> ActivationStore::put(Backend& backend, size_t first, const Tensor& x) {
+    assert(first + x.rows <= rows_ && x.cols == cols_);
+    QS_CHECK(letGo(first, x.rows, true));
+    if (!deviceKeeps_) {
+        const auto memory = backend.id() == "cpu" ? std::nullopt : backend.memory();
+        deviceKeeps_ = memory && bytes_ <= memory->freeBytes / 4;
+    }
+    if (!*deviceKeeps_) return backend.download(x, host(first, x.rows));
+    pieces_.push_back({first, x, &backend});
+    return {};
+}
+
+std::optional<Tensor> ActivationStore::held(size_t first, size_t count) const {
+    for (const Piece& p : pieces_)
+        if (p.first == first && p.x.rows == count) return p.x;
+    return std::nullopt;
+}
+
+Result<bool> ActivationStore::release() {
+    deviceKeeps_ = false;
+    if (pieces_.empty()) return false;
+    for (const Piece& p : pieces_)
+        QS_CHECK(fetch(p));
+    pieces_.clear();
+    return true;
 }
 
 } // namespace qs

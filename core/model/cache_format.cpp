@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/model/cache_format.h"
 
+#include "core/base/file.h"
 #include "core/linalg/kmeans.h"
 #include "core/linalg/parallel.h"
 
 #include <atomic>
 #include <cmath>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <string_view>
 
 namespace qs {
 
@@ -36,10 +39,26 @@ Result<void> forTokens(MatrixView context, const F& f) {
         fmt::format("the cache of token {} is not finite and cannot be rounded", bad.load()));
 }
 
+std::string_view asText(std::span<const float> values) {
+    return {reinterpret_cast<const char*>(values.data()), values.size_bytes()};
+}
+
+/// Of parts that may hold any bytes.
+std::string nameOf(std::initializer_list<std::string_view> parts) {
+    Sha256 hash;
+    for (const std::string_view part : parts) {
+        hash.update(fmt::format("{}\n", part.size()));
+        hash.update(std::as_bytes(std::span(part)));
+    }
+    return hash.hex();
+}
+
 class TokenFormat final : public CacheFormat {
 public:
     explicit TokenFormat(std::shared_ptr<const RowRounder> rounder) : rounder_(std::move(rounder)) {}
     Result<void> round(MatrixView context) const override { return rounder_->round(context); }
+    const RowRounder* byToken() const override { return rounder_.get(); }
+    std::string identity() const override { return "token " + rounder_->identity(); }
 
 private:
     std::shared_ptr<const RowRounder> rounder_;
@@ -61,6 +80,7 @@ public:
         }
         return {};
     }
+    std::string identity() const override { return "channel run " + rounder_->identity(); }
 
 private:
     std::shared_ptr<const RowRounder> rounder_;
@@ -85,6 +105,10 @@ public:
                 if (!keepOutside_ || (row[c] >= range_.low[c] && row[c] <= range_.high[c]))
                     row[c] = rounded[c];
         });
+    }
+    std::string identity() const override {
+        return nameOf({keepOutside_ ? "static, outside kept" : "static", codec_->id(),
+                       codec_->params().toJson().dump(), asText(range_.low), asText(range_.high)});
     }
 
 private:
@@ -115,6 +139,9 @@ public:
             for (size_t c = 0; c < row.size(); ++c)
                 row[c] = row[c] * scale_[c] + shift_[c];
         });
+    }
+    std::string identity() const override {
+        return nameOf({"smoothed", rounder_->identity(), asText(shift_), asText(scale_)});
     }
 
 private:
@@ -151,6 +178,12 @@ public:
                 apply(book_->unwhiten.view().block(h * d, d, 0, d), z.data(), row.subspan(h * d, d));
             }
         });
+    }
+    std::string identity() const override {
+        return nameOf({"codebook",
+                       fmt::format("{} {} {} {}", book_->heads, book_->headDim, book_->length, book_->count),
+                       asText(book_->whiten.span()), asText(book_->unwhiten.span()),
+                       asText(book_->centers.span())});
     }
 
 private:

@@ -13,6 +13,10 @@ public:
     /// context [tokens, kvHeads d]: a piece of one context, in place. InvalidArgument when it has another
     /// number of channels than the format, groups do not divide a row, or a value is not finite.
     virtual Result<void> round(MatrixView context) const = 0;
+    /// What rounds every token by itself, where that is all; else null.
+    virtual const RowRounder* byToken() const { return nullptr; }
+    /// Names what it does: formats that round differently have different ones.
+    virtual std::string identity() const = 0;
 };
 
 /// Tokens that are rounded channel by channel together (KIVI, Liu et al. 2024, arXiv:2402.02750).

@@ -63,28 +63,16 @@ Result<void> DeviceLinear::apply(Backend& backend, const Tensor& x, Tensor& y) c
     return SharedInput(backend, x).apply(*this, y);
 }
 
-namespace {
-
-/// x rounded; `to` may be x.
-Result<void> roundRows(Backend& backend, const RowRounder& by, const Tensor& x, Tensor& to) {
-    Matrix values(x.rows, x.cols);
-    QS_CHECK(backend.download(x, values.view()));
-    QS_CHECK(by.round(values.view()));
-    return backend.upload(values.view(), to);
-}
-
-} // namespace
-
 Result<void> SharedInput::apply(const DeviceLinear& linear, Tensor& y) {
     QS_CHECK(multiply(linear, y));
-    return linear.outputs ? roundRows(backend_, *linear.outputs, y, y) : Result<void>();
+    return linear.outputs ? linear.outputs->round(backend_, y, y) : Result<void>();
 }
 
 Result<void> SharedInput::multiply(const DeviceLinear& linear, Tensor& y) {
     const Tensor* bias = linear.bias.buffer ? &linear.bias : nullptr;
     if (!linear.inputs) return backend_.linear(x_, linear.weight, bias, y);
     if (!by_ || !by_->sameAs(*linear.inputs)) {
-        QS_CHECK(roundRows(backend_, *linear.inputs, x_, rounded_));
+        QS_CHECK(linear.inputs->round(backend_, x_, rounded_));
         by_ = linear.inputs;
     }
     return backend_.linear(rounded_, linear.weight, bias, y);

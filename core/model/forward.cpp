@@ -34,19 +34,30 @@ Result<void> sublayer(const DeviceBlock::Norms& norms, bool residualFromNorm, Te
     return {};
 }
 
-/// One block over rows of a store. Where memory is short they go in halves, down to one window; sites that
-/// were shown all of the rows before it ran out are not shown their halves.
+struct BatchRows {
+    size_t first = 0, count = 0;
+    bool operator==(const BatchRows&) const = default;
+};
+
+/// One block over rows of a store. Where memory is short the store's own go to the host first; then rows go
+/// in halves, down to one window; sites that were shown all of the rows before it ran out are not shown their
+/// halves.
 class BlockRows {
 public:
-    BlockRows(Forward& forward, size_t index, const DeviceBlock& block, const SiteHook& hook, bool keepInputs)
-        : forward_(forward), index_(index), block_(block), hook_(hook), keepInputs_(keepInputs) {}
+    BlockRows(Forward& forward, size_t index, const DeviceBlock& block, ActivationStore& store,
+              const SiteHook& hook, bool keepInputs)
+        : forward_(forward)
+        , index_(index)
+        , block_(block)
+        , store_(store)
+        , hook_(hook)
+        , keepInputs_(keepInputs) {}
 
     /// The rows that the next run() is about: they are on their way to the device while it computes.
-    void announce(MatrixView next) { next_ = next; }
+    void announce(BatchRows next) { next_ = next; }
 
     /// `divisible`: whether halves will do. `most` becomes the rows of a half where they had to.
-    Result<void> run(MatrixView rows, bool divisible, size_t& most,
-                     const std::set<std::string>& before = {}) {
+    Result<void> run(BatchRows rows, bool divisible, size_t& most, const std::set<std::string>& before = {}) {
         std::set<std::string> shown = before;
         bool refused = false;
         const SiteHook once = [&](const std::string& site, const Tensor& x) -> Result<void> {
@@ -60,38 +71,59 @@ public:
         };
         Result<void> r = runOnce(rows, hook_ ? once : hook_);
         if (r || r.error().code != ErrorCode::OutOfMemory || !divisible || refused) return r;
-        if (ahead_.buffer) { // less was sent ahead: perhaps that is enough
-            ahead_ = {};
-            next_ = {};
-            return run(rows, divisible, most, shown);
-        }
-        const size_t window = forward_.windowLength(), half = rows.rows / window / 2 * window;
+        QS_TRY(const bool more, giveUpMemory());
+        if (more) return run(rows, divisible, most, shown);
+        const size_t window = forward_.windowLength(), half = rows.count / window / 2 * window;
         if (half == 0) return r;
-        x_ = {};
-        next_ = {};
-        most = std::min(most, rows.rows - half);
-        QS_CHECK(run(rows.block(0, half, 0, rows.cols), divisible, most, shown));
-        return run(rows.block(half, rows.rows - half, 0, rows.cols), divisible, most, shown);
+        most = std::min(most, rows.count - half);
+        QS_CHECK(run({rows.first, half}, divisible, most, shown));
+        return run({rows.first + half, rows.count - half}, divisible, most, shown);
     }
 
 private:
-    Result<void> runOnce(MatrixView rows, const SiteHook& hook) {
+    /// What the next rows or the store have of the device; false when that is nothing.
+    Result<bool> giveUpMemory() {
+        const bool ahead = ahead_.buffer != nullptr;
+        x_ = ahead_ = {};
+        next_ = {};
+        QS_TRY(const bool held, store_.release());
+        return ahead || held;
+    }
+
+    Result<void> runOnce(BatchRows rows, const SiteHook& hook) {
         Backend& be = forward_.backend();
-        if (aheadOf_ == rows.data && ahead_.rows == rows.rows)
-            std::swap(x_, ahead_);
-        else
-            QS_CHECK(be.upload(rows, x_));
-        aheadOf_ = nullptr;
+        QS_CHECK(load(rows));
         QS_CHECK(forward_.runBlock(index_, block_, x_, hook));
         QS_CHECK(sendAhead());
-        return keepInputs_ ? Result<void>() : be.download(x_, rows);
+        if (keepInputs_) return {};
+        QS_CHECK(store_.put(be, rows.first, x_));
+        if (store_.held(rows.first, rows.count)) x_ = {}; // it is the store's
+        return {};
+    }
+
+    /// Into x_, which is changed: what the store holds on the device is whole until the block has run.
+    Result<void> load(BatchRows rows) {
+        Backend& be = forward_.backend();
+        const bool sent = ahead_.buffer && aheadOf_ == rows;
+        if (sent) std::swap(x_, ahead_);
+        aheadOf_ = {};
+        if (sent) return {};
+        if (const auto held = store_.held(rows.first, rows.count)) {
+            if (x_.rows != rows.count) {
+                QS_TRY(x_, be.allocate(rows.count, store_.cols()));
+            }
+            return be.copy(*held, x_);
+        }
+        QS_TRY(const ConstMatrixView values, store_.values(rows.first, rows.count));
+        return be.upload(values, x_);
     }
 
     Result<void> sendAhead() {
-        if (next_.size() == 0) return {};
-        auto sent = forward_.backend().upload(next_, ahead_);
+        if (next_.count == 0 || store_.held(next_.first, next_.count)) return {};
+        QS_TRY(const ConstMatrixView values, store_.values(next_.first, next_.count));
+        auto sent = forward_.backend().upload(values, ahead_);
         if (sent)
-            aheadOf_ = next_.data;
+            aheadOf_ = next_;
         else if (sent.error().code == ErrorCode::OutOfMemory)
             ahead_ = {}; // its turn comes
         else
@@ -102,11 +134,12 @@ private:
     Forward& forward_;
     size_t index_;
     const DeviceBlock& block_;
+    ActivationStore& store_;
     const SiteHook& hook_;
     bool keepInputs_;
-    MatrixView next_;
+    BatchRows next_;
     Tensor x_, ahead_;
-    const float* aheadOf_ = nullptr; ///< the rows that ahead_ holds
+    BatchRows aheadOf_; ///< the rows that ahead_ holds
 };
 
 } // namespace
@@ -193,13 +226,13 @@ Result<void> Forward::runBlock(size_t index, const DeviceBlock& block, Activatio
     const size_t total = hidden.rowCount();
     const bool watched = watch_.attention || watch_.output || watch_.residual; // they take each row once
     size_t batch = batchRows(total);
-    BlockRows part(*this, index, block, hook, keepInputs);
+    BlockRows part(*this, index, block, hidden, hook, keepInputs);
     for (size_t first = 0, count = 0; first < total; first += count) {
         QS_CHECK(job.checkpoint());
         count = std::min(batch, total - first);
         const size_t end = first + count;
-        part.announce(end < total ? hidden.rows(end, std::min(batch, total - end)) : MatrixView());
-        QS_CHECK(part.run(hidden.rows(first, count), !watched, batch));
+        part.announce(end < total ? BatchRows{end, std::min(batch, total - end)} : BatchRows());
+        QS_CHECK(part.run({first, count}, !watched, batch));
         job.report(fmt::format("Forward, block {} of {}", index + 1, spec_->blocks.size()),
                    double(first + count), double(total));
     }
@@ -209,7 +242,8 @@ Result<void> Forward::runBlock(size_t index, const DeviceBlock& block, Activatio
 Result<void> Forward::embed(std::span<const int32_t> ids, const WeightSource& weights,
                             ActivationStore& out) const {
     QS_TRY(Embedding embedding, Embedding::load(*spec_, weights, *backend_));
-    return embedding.embed(ids, windowLength_, out.rows(0, ids.size()));
+    QS_TRY(const MatrixView to, out.rows(0, ids.size()));
+    return embedding.embed(ids, windowLength_, to);
 }
 
 Result<Matrix> computeLogits(const ModelSpec& spec, const WeightSource& weights, std::span<const int32_t> ids,
@@ -225,7 +259,8 @@ Result<Matrix> computeLogits(const ModelSpec& spec, const WeightSource& weights,
             job.part(double(b) / double(spec.blocks.size()), double(b + 1) / double(spec.blocks.size()))));
     }
     QS_TRY(Head head, Head::create(spec, weights, backend));
-    return head.logits(hidden.rows(0, ids.size()));
+    QS_TRY(const ConstMatrixView states, hidden.values(0, ids.size()));
+    return head.logits(states);
 }
 
 } // namespace qs

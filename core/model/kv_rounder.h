@@ -40,6 +40,8 @@ struct KvRounder {
     bool dependsOnQuery() const {
         return steps.size() > 1 || steps.front().fromAge > 0 || windowed || bestTokens > 0;
     }
+    /// Names what it does: rounders that differ have different ones.
+    std::string identity() const;
     /// x [tokens, kvHeads d] of whole contexts of `windowLength` tokens, in place, by `format`; null: nothing
     /// is done. See CacheFormat::round().
     Result<void> round(const CacheFormat* format, size_t windowLength, MatrixView x) const;

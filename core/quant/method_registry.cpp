@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/quant/method.h"
 
+#include "core/linalg/differences.h"
 #include "core/linalg/parallel.h"
 #include "core/linalg/second_moment.h"
 
@@ -41,26 +42,17 @@ Result<QuantError> measureError(ConstMatrixView weight, ConstMatrixView dequanti
         return Error::invalid("weight and dequantized matrix differ in shape");
     QuantError e;
     Matrix difference(sigma ? weight.rows : 0, sigma ? weight.cols : 0);
-    struct RowError {
-        double error = 0, weight = 0, maxAbs = 0;
-    };
-    std::vector<RowError> rows(weight.rows);
+    std::vector<DifferenceSums> rows(weight.rows);
     linalg::parallelFor(weight.rows, 16, [&](size_t begin, size_t end) {
         for (size_t r = begin; r < end; ++r)
-            for (size_t c = 0; c < weight.cols; ++c) {
-                const float d = weight(r, c) - dequantized(r, c);
-                if (sigma) difference(r, c) = d;
-                rows[r].error += double(d) * double(d);
-                rows[r].weight += double(weight(r, c)) * double(weight(r, c));
-                if (!(std::fabs(double(d)) <= rows[r].maxAbs))
-                    rows[r].maxAbs = std::fabs(double(d)); // keeps NaN
-            }
+            rows[r] = sumDifferences(weight.row(r), dequantized.row(r), weight.cols,
+                                     sigma ? difference.row(r) : nullptr);
     });
     double errorSum = 0, weightSum = 0; // in the order of the rows, whoever computed them
-    for (const RowError& row : rows) {
-        errorSum += row.error;
-        weightSum += row.weight;
-        if (!(row.maxAbs <= e.maxAbs)) e.maxAbs = row.maxAbs;
+    for (const DifferenceSums& row : rows) {
+        errorSum += row.squares;
+        weightSum += row.reference;
+        if (!(double(row.most) <= e.maxAbs)) e.maxAbs = double(row.most); // keeps NaN
     }
     e.weight = weightSum > 0 ? errorSum / weightSum : errorSum;
     if (!sigma) return e;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/quant/quantize_common.h"
 
+#include "core/linalg/differences.h"
 #include "core/linalg/parallel.h"
 
 #include <algorithm>
-#include <bit>
+#include <atomic>
 #include <cmath>
 #include <fmt/format.h>
 
@@ -13,18 +14,20 @@ namespace qs {
 namespace {
 
 Result<void> checkFinite(ConstMatrixView w) {
-    constexpr uint32_t kInfinity = 0x7f800000u;
-    for (size_t r = 0; r < w.rows; ++r) {
-        uint32_t bad = 0; // without a branch, so that it is vectorized
-        for (size_t c = 0; c < w.cols; ++c)
-            bad |= uint32_t((std::bit_cast<uint32_t>(w.row(r)[c]) & kInfinity) == kInfinity);
-        if (bad == 0) continue;
-        for (size_t c = 0; c < w.cols; ++c)
-            if (!std::isfinite(w(r, c)))
-                return Error::invalid(
-                    fmt::format("weight [{}, {}] is {}; a tensor with NaN or infinity cannot be quantized", r,
-                                c, w(r, c)));
-    }
+    std::atomic<size_t> first{w.rows}; // such row, however the rows are shared out
+    linalg::parallelFor(w.rows, 64, [&](size_t begin, size_t end) {
+        for (size_t r = begin; r < end; ++r) {
+            if (countNotFinite(w.row(r), w.cols) == 0) continue;
+            for (size_t seen = first; r < seen && !first.compare_exchange_weak(seen, r);) {
+            }
+            return;
+        }
+    });
+    const size_t r = first;
+    for (size_t c = 0; r < w.rows && c < w.cols; ++c)
+        if (!std::isfinite(w(r, c)))
+            return Error::invalid(fmt::format(
+                "weight [{}, {}] is {}; a tensor with NaN or infinity cannot be quantized", r, c, w(r, c)));
     return {};
 }
 

@@ -7,12 +7,14 @@
 #include "core/recipe/stored_bytes.h"
 #include "core/run/earlier_run.h"
 #include "core/run/planned_manifest.h"
+#include "core/run/replaced_weights.h"
 #include "core/run/run.h"
 #include "core/run/run_checks.h"
 #include "core/run/run_findings.h"
 #include "core/run/run_journal.h"
 #include "core/run/token_weights.h"
 #include "core/run/transform_block.h"
+#include "core/run/unit_writing.h"
 #include "core/store/quantized_store.h"
 
 #include <chrono>
@@ -32,30 +34,6 @@ uint64_t seedFor(uint64_t seed, const std::string& module) {
         h = (h ^ c) * 1099511628211ull;
     return h;
 }
-
-/// Some tensors with other values.
-class ReplacedWeights final : public WeightSource {
-public:
-    ReplacedWeights(const WeightSource& base, const std::map<std::string, Matrix>& values)
-        : base_(base), values_(values) {}
-    Result<Matrix> matrix(const std::string& name) const override {
-        const auto it = values_.find(name);
-        if (it == values_.end()) return base_.matrix(name);
-        return it->second.clone();
-    }
-    Result<std::shared_ptr<const RowRounder>> inputRounder(const std::string& weight) const override {
-        return base_.inputRounder(weight);
-    }
-    std::shared_ptr<const RowRounder> outputRounder(const std::string& weight) const override {
-        return base_.outputRounder(weight);
-    }
-    std::string fingerprint() const override { return {}; } // used for one block, compared with nothing
-    std::string label() const override { return base_.label(); }
-
-private:
-    const WeightSource& base_;
-    const std::map<std::string, Matrix>& values_;
-};
 
 class Executor {
 public:
@@ -114,24 +92,34 @@ public:
         for (int u = journal.unitsDone(); u < unitCount() && !isRecorded(calibration_); ++u)
             if (taken_[size_t(u)] < 0 && !sitesWithSigma(size_t(u)).empty()) forwardUntil_ = u;
         if (forwardUntil_ >= 0) QS_CHECK(beginForward());
+        UnitWriting writing(journal, options_.unitFinished);
+        Result<void> done = runUnits(journal, writing);
+        Result<void> written = writing.finish(); // what is finished is kept, whatever came after it
+        return done ? std::move(written) : std::move(done);
+    }
+
+private:
+    Result<void> runUnits(RunJournal& journal, UnitWriting& writing) {
+        const int before = journal.unitsDone(); // the journal is written to from now on
         for (int u = 0; u < unitCount(); ++u) {
             const double count = double(unitCount());
             const JobContext part = job_.part(double(u) / count, double(u + 1) / count);
             QS_CHECK(part.checkpoint());
-            if (taken_[size_t(u)] >= 0) {
+            const bool taken = taken_[size_t(u)] >= 0;
+            if (taken) {
+                QS_CHECK(writing.finish());
                 QS_CHECK(journal.takeUnit(earlier_.journal(), taken_[size_t(u)]));
                 if (options_.unitFinished) options_.unitFinished(u, journal.results(u));
             }
-            if (journal.isDone(u)) {
+            if (taken || u < before) {
                 if (u < forwardUntil_) QS_CHECK(replayUnit(journal, u, part));
             } else {
-                QS_CHECK(doUnit(journal, u, u < forwardUntil_, part));
+                QS_CHECK(doUnit(writing, u, u < forwardUntil_, part));
             }
         }
         return {};
     }
 
-private:
     /// Every linear of a unit's block, the kept ones too; the one tensor of a unit at tensor level.
     std::vector<const PlanEntry*> entriesOf(int unit) const {
         if (!model_.hasForward()) return units_[size_t(unit)];
@@ -306,8 +294,7 @@ private:
         return sigma;
     }
 
-    Result<void> doUnit(RunJournal& journal, int unit, bool feedNext, const JobContext& job) {
-        const auto& entries = units_[size_t(unit)];
+    Result<void> doUnit(UnitWriting& writing, int unit, bool feedNext, const JobContext& job) {
         std::optional<DeviceBlock> block;
         SigmaBySite sigma;
         if (forward_ && unit <= forwardUntil_) {
@@ -326,49 +313,46 @@ private:
                 folded.scaling.scaleSigma(site, s.sigma);
             }
         }
-        std::vector<QuantizedTensor> tensors;
-        std::vector<TensorResult> results;
+        const auto finished = std::make_shared<FinishedUnit>();
+        finished->unit = unit;
+        QS_CHECK(quantizeUnit(*finished, sigma, folded.scaling, writing, job.part(0.4, 0.8)));
+        finished->folded = std::move(folded.unit);
+        QS_CHECK(writing.finish());
+        QS_CHECK(job.checkpoint()); // asked for when the one before was finished
+        writing.begin(finished);
+        return feedNext ? runFinished(*finished, std::move(block), job.part(0.8, 1.0)) : Result<void>();
+    }
+
+    Result<void> quantizeUnit(FinishedUnit& out, const SigmaBySite& sigma, const BlockScaling& scaling,
+                              UnitWriting& writing, const JobContext& job) {
+        const auto& entries = units_[size_t(out.unit)];
         for (size_t i = 0; i < entries.size(); ++i) {
-            const double from = 0.4 + 0.4 * double(i) / double(entries.size());
-            job.report(phase(unit), from, 1.0);
+            const double count = double(entries.size());
+            job.report(phase(out.unit), double(i), count);
             const auto it = sigma.find(entries[i]->target.site);
             auto done = quantizeOne(*entries[i], it == sigma.end() ? nullptr : &it->second.sigma,
-                                    folded.scaling.find(entries[i]->target.weight),
-                                    job.part(from, from + 0.4 / double(entries.size())));
+                                    scaling.find(entries[i]->target.weight),
+                                    job.part(double(i) / count, double(i + 1) / count));
             if (!done) return done.takeError().at(entries[i]->target.module);
-            tensors.push_back(std::move(done->first));
-            results.push_back(std::move(done->second));
+            out.tensors.push_back(std::move(done->first));
+            out.results.push_back(std::move(done->second));
+            QS_CHECK(writing.poll());
         }
         original_ = MatrixD(); // the next blocks have other sites
         originalSite_.clear();
-        QS_CHECK(commit(journal, unit, tensors, folded.unit, results));
-        if (feedNext) {
-            if (!folded.unit.kept.empty()) {
-                QS_TRY(*block, loadBlock(unit, folded.unit.kept));
-            }
-            for (size_t i = 0; i < entries.size(); ++i)
-                QS_CHECK(uploadQuantized(*block, *entries[i], tensors[i]));
-            roundActivations(*block, unit);
-            QS_CHECK(forward_->runBlock(size_t(unit), *block, *hidden_, {}, false, job.part(0.8, 1.0)));
-        }
         return {};
     }
 
-    Result<void> commit(RunJournal& journal, int unit, const std::vector<QuantizedTensor>& tensors,
-                        const FoldedUnit& folded, const std::vector<TensorResult>& results) {
-        std::vector<std::string> changed;
-        for (const auto& [name, values] : folded.kept)
-            changed.push_back(name);
-        if (!folded.empty()) QS_CHECK(writeFoldedUnit(journal.foldedFile(unit), folded));
-        if (!tensors.empty()) {
-            std::vector<std::pair<std::string, const QuantizedTensor*>> list;
-            for (size_t i = 0; i < tensors.size(); ++i)
-                list.emplace_back(results[i].module, &tensors[i]);
-            QS_CHECK(writeQuantizedTensors(journal.unitFile(unit), list));
+    /// The hidden states behind a finished unit.
+    Result<void> runFinished(const FinishedUnit& u, std::optional<DeviceBlock> block, const JobContext& job) {
+        if (!u.folded.kept.empty()) {
+            QS_TRY(*block, loadBlock(u.unit, u.folded.kept));
         }
-        QS_CHECK(journal.finishUnit(!tensors.empty(), results, !folded.empty(), std::move(changed)));
-        if (options_.unitFinished) options_.unitFinished(unit, results);
-        return {};
+        const auto& entries = units_[size_t(u.unit)];
+        for (size_t i = 0; i < entries.size(); ++i)
+            QS_CHECK(uploadQuantized(*block, *entries[i], u.tensors[i]));
+        roundActivations(*block, u.unit);
+        return forward_->runBlock(size_t(u.unit), *block, *hidden_, {}, false, job);
     }
 
     /// How the inputs' channels of a linear are reassembled; empty: they are not.

@@ -56,13 +56,27 @@ public:
                                     const Tensor*) override {
         return no();
     }
-    Result<MatrixD> upperFactor(MatrixD) override { return no(); }
+    Result<TensorBlock> borrow(ConstMatrixView) override { return no(); }
+    Result<void> copy(const TensorBlock&, const TensorBlock&) override { return no(); }
+    Result<std::unique_ptr<UpperFactor>> upperFactor(const MatrixD&, std::span<const uint32_t>,
+                                                     std::span<const double>) override {
+        return no();
+    }
+    Result<void> gatherColumns(const TensorBlock&, std::span<const uint32_t>, const TensorBlock&) override {
+        return no();
+    }
+    Result<void> columnRanges(const TensorBlock&, std::span<float>, std::span<float>) override {
+        return no();
+    }
     Result<void> addProduct(float, const TensorBlock&, const TensorBlock&, const TensorBlock&) override {
         return no();
     }
     Result<void> gptqColumnBlock(const ColumnBlock&) override { return no(); }
+    Result<void> groupRanges(const Tensor&, size_t, MatrixView, MatrixView) override { return no(); }
+    Result<CodeTensor> allocateCodes(size_t, size_t) override { return no(); }
     Result<void> uploadCodes(MatrixViewT<const uint8_t>, CodeTensor&) override { return no(); }
     Result<void> downloadCodes(const CodeTensor&, MatrixViewT<uint8_t>) override { return no(); }
+    Result<void> downloadTransposed(const CodeTensor&, MatrixViewT<uint8_t>) override { return no(); }
     Result<void> roundToGrid(const Tensor&, const CodeGrid&, const CodeGroups&, CodeTensor&,
                              Tensor*) override {
         return no();

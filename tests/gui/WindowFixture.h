@@ -21,9 +21,10 @@ namespace qs::test {
 class SlowBackend : public ForwardingBackend {
 public:
     explicit SlowBackend(int milliseconds) : ForwardingBackend(2), m_pause(milliseconds) {}
-    Result<MatrixD> upperFactor(MatrixD h) override {
+    Result<std::unique_ptr<UpperFactor>> upperFactor(const MatrixD& sigma, std::span<const uint32_t> order,
+                                                     std::span<const double> diagonal) override {
         std::this_thread::sleep_for(std::chrono::milliseconds(m_pause));
-        return ForwardingBackend::upperFactor(std::move(h));
+        return ForwardingBackend::upperFactor(sigma, order, diagonal);
     }
 
 private:

@@ -54,6 +54,14 @@ private slots:
         QVERIFY(waitEnded(first));
         QCOMPARE(first->message(), QString("cuda:0 had no 12.0 MiB left"));
         QVERIFY(first->report().endsWith("Note: cuda:0 had no 12.0 MiB left"));
+        // The body's own come first.
+        m_log.notes = {"of the backend"};
+        auto* both = m_engine->post({"", "Says something"}, [](const JobScope& scope) -> Outcome {
+            scope.note("a file was damaged");
+            return Payload();
+        });
+        QVERIFY(waitEnded(both));
+        QCOMPARE(both->message(), QString("a file was damaged; of the backend"));
         auto* second = m_engine->post({"", "Enough"}, body);
         QVERIFY(waitEnded(second));
         QVERIFY(second->message().isEmpty());

@@ -74,7 +74,7 @@ private slots:
         QS_VERIFY_OK(gain);
         const auto& values = *page()->mapPane()->map()->data()->values;
         for (const int t : {0, 17, 255}) {
-            const MatrixView x = hidden->rows(size_t(t), 1);
+            const ConstMatrixView x = *hidden->values(size_t(t), 1);
             double square = 0;
             for (size_t c = 0; c < x.cols; ++c)
                 square += double(x(0, c)) * double(x(0, c));

@@ -62,7 +62,21 @@ public:
                                     std::span<const uint32_t> targets, const Tensor* reference) override {
         return m_inner->scoreLogits(logits, rows, targets, reference);
     }
-    Result<MatrixD> upperFactor(MatrixD h) override { return m_inner->upperFactor(std::move(h)); }
+    Result<TensorBlock> borrow(ConstMatrixView from) override { return m_inner->borrow(from); }
+    Result<void> copy(const TensorBlock& from, const TensorBlock& to) override {
+        return m_inner->copy(from, to);
+    }
+    Result<std::unique_ptr<UpperFactor>> upperFactor(const MatrixD& sigma, std::span<const uint32_t> order,
+                                                     std::span<const double> diagonal) override {
+        return m_inner->upperFactor(sigma, order, diagonal);
+    }
+    Result<void> gatherColumns(const TensorBlock& x, std::span<const uint32_t> columns,
+                               const TensorBlock& out) override {
+        return m_inner->gatherColumns(x, columns, out);
+    }
+    Result<void> columnRanges(const TensorBlock& x, std::span<float> low, std::span<float> high) override {
+        return m_inner->columnRanges(x, low, high);
+    }
     Result<void> addProduct(float alpha, const TensorBlock& c, const TensorBlock& a,
                             const TensorBlock& b) override {
         return m_inner->addProduct(alpha, c, a, b);
@@ -70,11 +84,20 @@ public:
     Result<void> gptqColumnBlock(const ColumnBlock& block) override {
         return m_inner->gptqColumnBlock(block);
     }
+    Result<void> groupRanges(const Tensor& x, size_t groupSize, MatrixView low, MatrixView high) override {
+        return m_inner->groupRanges(x, groupSize, low, high);
+    }
+    Result<CodeTensor> allocateCodes(size_t rows, size_t cols) override {
+        return m_inner->allocateCodes(rows, cols);
+    }
     Result<void> uploadCodes(MatrixViewT<const uint8_t> from, CodeTensor& to) override {
         return m_inner->uploadCodes(from, to);
     }
     Result<void> downloadCodes(const CodeTensor& from, MatrixViewT<uint8_t> to) override {
         return m_inner->downloadCodes(from, to);
+    }
+    Result<void> downloadTransposed(const CodeTensor& from, MatrixViewT<uint8_t> to) override {
+        return m_inner->downloadTransposed(from, to);
     }
     Result<void> roundToGrid(const Tensor& x, const CodeGrid& grid, const CodeGroups& groups,
                              CodeTensor& codes, Tensor* values) override {

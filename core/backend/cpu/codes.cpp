@@ -103,6 +103,17 @@ bool roundToGrid(ConstMatrixView x, const CodeGrid& grid, const Groups& groups, 
     return !bad;
 }
 
+void groupRanges(ConstMatrixView x, size_t groupSize, MatrixView low, MatrixView high) {
+    linalg::parallelFor(x.rows, rowGrain(x.cols), [&](size_t begin, size_t end) {
+        for (size_t r = begin; r < end; ++r)
+            for (size_t c = 0, g = 0; c < x.cols; c += groupSize, ++g) {
+                const MinMax found = minMaxOf(x.row(r) + c, std::min(groupSize, x.cols - c));
+                low(r, g) = found.min;
+                high(r, g) = found.max;
+            }
+    });
+}
+
 void decodeCodes(MatrixViewT<const uint8_t> codes, const CodeGrid& grid, const Groups& groups,
                  MatrixView values) {
     const auto most = uint8_t(grid.maxCode);

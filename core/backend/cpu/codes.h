@@ -28,5 +28,6 @@ LogitScores scoreLogits(ConstMatrixView logits, std::span<const uint32_t> rows,
 KMeansStep kMeansStep(ConstMatrixView points, std::span<const float> weights, ConstMatrixView centers);
 void rotateRows(MatrixView x, std::span<const float> signs, const MatrixD& orthogonal, bool back);
 bool allFinite(ConstMatrixView x);
+void groupRanges(ConstMatrixView x, size_t groupSize, MatrixView low, MatrixView high);
 
 } // namespace qs::cpu

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/backend/backend.h"
 #include "core/backend/cpu/codes.h"
+#include "core/backend/cpu/host_buffer.h"
 #include "core/backend/cpu/kernels.h"
+#include "core/backend/cpu/solver_steps.h"
 #include "core/backend/shapes.h"
 #include "core/linalg/bf16.h"
 #include "core/linalg/blas.h"
 #include "core/linalg/parallel.h"
 #include "core/linalg/second_moment.h"
+#include "core/linalg/transpose.h"
 #include "core/tensor/convert.h"
 
 #include <fmt/format.h>
@@ -15,50 +18,12 @@ namespace qs {
 
 namespace {
 
-struct HostBuffer : DeviceBuffer {
-    explicit HostBuffer(size_t rows, size_t cols) : matrix(rows, cols) {}
-    explicit HostBuffer(linalg::MatrixBf16 weight) : half(std::move(weight)) {}
-    Matrix matrix;
-    linalg::MatrixBf16 half; ///< instead of `matrix`: a weight in bfloat16
-};
-
-struct HostCodes : DeviceBuffer {
-    HostCodes(size_t rows, size_t cols) : codes(rows, cols) {}
-    MatrixT<uint8_t> codes;
-};
-
-MatrixViewT<uint8_t> view(const CodeTensor& t) {
-    return {t.buffer ? static_cast<HostCodes*>(t.buffer.get())->codes.data() : nullptr, t.rows, t.cols};
-}
-
-/// Codes of this shape, the old ones where they fit.
-Result<void> makeCodes(size_t rows, size_t cols, CodeTensor& codes) {
-    if (codes.buffer && codes.rows == rows && codes.cols == cols) return {};
-    try {
-        codes = {std::make_shared<HostCodes>(rows, cols), rows, cols};
-    } catch (const std::bad_alloc&) {
-        return Error{ErrorCode::OutOfMemory, fmt::format("no memory for [{}, {}] codes", rows, cols), {}};
-    }
-    return {};
-}
-
-HostBuffer* hostBuffer(const TensorBlock& t) {
-    return static_cast<HostBuffer*>(t.buffer.get());
-}
-
-bool isBf16(const TensorBlock& t) {
-    return t.buffer && !hostBuffer(t)->half.empty();
-}
-
-MatrixView view(const Tensor& t) {
-    assert(!isBf16(t));
-    return {t.buffer ? hostBuffer(t)->matrix.data() : nullptr, t.rows, t.cols};
-}
-
-MatrixView view(const TensorBlock& t) {
-    float* data = t.buffer ? static_cast<HostBuffer*>(t.buffer.get())->matrix.data() : nullptr;
-    return {data ? data + t.offset : nullptr, t.rows, t.cols, t.stride};
-}
+using cpu::HostBuffer;
+using cpu::hostBuffer;
+using cpu::HostCodes;
+using cpu::isBf16;
+using cpu::makeCodes;
+using cpu::view;
 
 class HostSecondMoment final : public SecondMoment {
 public:
@@ -288,16 +253,45 @@ public:
         return cpu::scoreLogits(view(logits), rows, targets, reference ? view(*reference) : MatrixView());
     }
 
-    Result<MatrixD> upperFactor(MatrixD h) override {
-        QS_CHECK(shapes::checkSquare(h));
-        const size_t n = h.rows();
-        // With the order of rows and columns reversed, H = R R^T is an ordinary Cholesky factorization.
-        std::reverse(h.data(), h.data() + h.size());
-        QS_CHECK(linalg::choleskyLower(h.view()));
-        for (size_t r = 0; r < n; ++r)
-            std::fill(h.row(r) + r + 1, h.row(r) + n, 0.0);
-        std::reverse(h.data(), h.data() + h.size());
-        return h;
+    Result<TensorBlock> borrow(ConstMatrixView from) override {
+        TensorBlock out;
+        out.buffer = std::make_shared<HostBuffer>(from.data);
+        out.rows = from.rows;
+        out.cols = from.cols;
+        out.stride = from.stride;
+        return out;
+    }
+
+    Result<void> copy(const TensorBlock& from, const TensorBlock& to) override {
+        QS_CHECK(shapes::checkBlocks("copy", from, to));
+        if (view(from).data != view(to).data)
+            std::copy_n(view(from).data, from.rows * from.cols, view(to).data);
+        return {};
+    }
+
+    Result<void> gatherColumns(const TensorBlock& x, std::span<const uint32_t> columns,
+                               const TensorBlock& out) override {
+        QS_CHECK(shapes::checkColumnList(x, columns, out));
+        cpu::gatherColumns(view(x), columns, view(out));
+        return {};
+    }
+
+    Result<void> columnRanges(const TensorBlock& x, std::span<float> low, std::span<float> high) override {
+        QS_CHECK(shapes::checkRanges(x, low, high));
+        cpu::columnRanges(view(x), low.data(), high.data());
+        return {};
+    }
+
+    Result<void> groupRanges(const Tensor& x, size_t groupSize, MatrixView low, MatrixView high) override {
+        QS_CHECK(shapes::checkGroupRanges(x, groupSize, low, high));
+        cpu::groupRanges(view(x), groupSize, low, high);
+        return {};
+    }
+
+    Result<std::unique_ptr<UpperFactor>> upperFactor(const MatrixD& sigma, std::span<const uint32_t> order,
+                                                     std::span<const double> diagonal) override {
+        QS_CHECK(shapes::checkFactor(sigma, order, diagonal));
+        return cpu::upperFactor(*this, sigma, order, diagonal);
     }
 
     Result<void> addProduct(float alpha, const TensorBlock& c, const TensorBlock& a,
@@ -309,12 +303,19 @@ public:
 
     Result<void> gptqColumnBlock(const ColumnBlock& b) override {
         QS_CHECK(shapes::checkColumns(b));
+        const auto codes = view(b.codes).block(b.firstCode, b.weight.rows, 0, b.weight.cols);
         const cpu::GptqColumns columns{view(b.weight),   view(b.error),  view(b.change),
-                                       view(b.original), view(b.factor), b.codes,
-                                       b.scale,          b.zero,         b.maxCode};
+                                       view(b.original), view(b.factor), codes,
+                                       view(b.scale),    view(b.zero),   b.maxCode};
         linalg::parallelFor(b.weight.cols, 64,
                             [&](size_t begin, size_t end) { cpu::gptqRows(columns, begin, end - begin); });
         return {};
+    }
+
+    Result<CodeTensor> allocateCodes(size_t rows, size_t cols) override {
+        CodeTensor codes;
+        QS_CHECK(makeCodes(rows, cols, codes));
+        return codes;
     }
 
     Result<void> uploadCodes(MatrixViewT<const uint8_t> from, CodeTensor& to) override {
@@ -328,6 +329,12 @@ public:
         QS_CHECK(shapes::checkCodeCopy("downloadCodes", from, to.rows, to.cols));
         for (size_t r = 0; r < to.rows; ++r)
             std::copy_n(view(from).row(r), to.cols, to.row(r));
+        return {};
+    }
+
+    Result<void> downloadTransposed(const CodeTensor& from, MatrixViewT<uint8_t> to) override {
+        QS_CHECK(shapes::checkTransposed(from, to.rows, to.cols));
+        linalg::transpose(MatrixViewT<const uint8_t>(view(from).block(0, to.cols, 0, to.rows)), to);
         return {};
     }
 

@@ -202,13 +202,16 @@ constexpr size_t kGptqPanel = 8;
 struct GptqTile {
     explicit GptqTile(size_t columns) : weight(columns * kGptqRows) {}
     std::vector<float> weight; ///< [columns, kGptqRows]
-    HWY_ALIGN float scale[kGptqRows], zero[kGptqRows], value[kGptqRows], code[kGptqRows];
+    HWY_ALIGN float scale[kGptqRows], zero[kGptqRows], original[kGptqRows], change[kGptqRows];
+    HWY_ALIGN uint8_t code[kGptqRows];
     HWY_ALIGN float errors[kGptqPanel][kGptqRows]; ///< of a panel's columns
 };
 
 // Column i of the recursion: nearest codes, scaled errors, update of the panel's later columns, up to `end`.
 void GptqColumn(const GptqColumns& b, size_t i, size_t end, float* error, GptqTile& t) {
     const hn::CappedTag<float, kGptqRows> d;
+    const hn::RebindToSigned<decltype(d)> whole;
+    const hn::Rebind<uint8_t, decltype(d)> bytes;
     const size_t lanes = hn::Lanes(d);
     const auto maxCode = hn::Set(d, float(b.maxCode)), pivot = hn::Set(d, b.factor(i, i));
     float* own = t.weight.data() + i * kGptqRows;
@@ -216,9 +219,9 @@ void GptqColumn(const GptqColumns& b, size_t i, size_t end, float* error, GptqTi
         const auto w = hn::LoadU(d, own + r), scale = hn::Load(d, t.scale + r),
                    zero = hn::Load(d, t.zero + r);
         const auto q = hn::Min(hn::Max(hn::Add(hn::Round(hn::Div(w, scale)), zero), hn::Zero(d)), maxCode);
-        hn::Store(q, d, t.code + r);
+        hn::StoreU(hn::DemoteTo(bytes, hn::ConvertTo(whole, q)), bytes, t.code + r);
         const auto value = hn::Mul(scale, hn::Sub(q, zero));
-        hn::Store(value, d, t.value + r);
+        hn::Store(hn::Sub(hn::Load(d, t.original + r), value), d, t.change + r);
         hn::Store(hn::Div(hn::Sub(w, value), pivot), d, error + r);
     }
     const float* factor = b.factor.row(i);
@@ -263,6 +266,7 @@ void GptqRows(const GptqColumns& b, size_t firstRow, size_t count) {
     GptqTile t(n);
     std::fill_n(t.scale, kGptqRows, 1.0f); // rows past the end compute harmless numbers
     std::fill_n(t.zero, kGptqRows, 0.0f);
+    std::fill_n(t.original, kGptqRows, 0.0f);
     for (size_t first = firstRow; first < firstRow + count; first += kGptqRows) {
         const size_t rows = std::min(kGptqRows, firstRow + count - first);
         for (size_t j = 0; j < n; ++j)
@@ -272,15 +276,12 @@ void GptqRows(const GptqColumns& b, size_t firstRow, size_t count) {
             float* error = t.errors[inPanel];
             std::copy_n(b.scale.row(i) + first, rows, t.scale);
             std::copy_n(b.zero.row(i) + first, rows, t.zero);
+            std::copy_n(b.original.row(i) + first, rows, t.original);
             GptqColumn(b, i, end, error, t);
             if (i + 1 == end && end < n) GptqPanel(b, end - kGptqPanel, t);
             std::copy_n(error, rows, b.error.row(i) + first);
-            const float* original = b.original.row(i) + first;
-            float* change = b.change.row(i) + first;
-            for (size_t r = 0; r < rows; ++r)
-                change[r] = original[r] - t.value[r];
-            for (size_t r = 0; r < rows; ++r)
-                b.codes.row(i)[first + r] = uint8_t(t.code[r]);
+            std::copy_n(t.change, rows, b.change.row(i) + first);
+            std::copy_n(t.code, rows, b.codes.row(i) + first);
         }
     }
 }

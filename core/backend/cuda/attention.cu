@@ -3,7 +3,7 @@
 // threads owns kTile queries of one head and goes over the keys in tiles. Per query it keeps the largest
 // score m so far, l = sum exp(score - m) and the weighted sum of values; when m grows, both are scaled by
 // exp(m_old - m). No matrix of scores exists outside shared memory.
-#include "core/backend/cuda/kernels.h"
+#include "core/backend/cuda/attention.cuh"
 #include "core/backend/cuda/launch.cuh"
 
 namespace qs::cuda {
@@ -59,18 +59,6 @@ __device__ void multiplyKeys(const Attention& a, const Place& p, size_t key, flo
     }
 }
 
-__device__ bool sees(const Attention& a, size_t query, size_t key) {
-    return key < a.window && !(a.causal && key > query) && !(a.reach > 0 && key + a.reach <= query);
-}
-
-/// Scale, cap and bias; minus infinity where the query does not see the key.
-__device__ float finish(const Attention& a, const Place& p, size_t query, size_t key, float score) {
-    if (!sees(a, query, key)) return -INFINITY;
-    score *= a.scale;
-    if (a.softCap > 0) score = a.softCap * tanhf(score / a.softCap);
-    return a.keyBias ? score + a.keyBias[p.head * a.window + key] : score;
-}
-
 /// Over the kSide threads that share a query. They are half a warp.
 __device__ float largestOfRow(float x) {
     for (int step = kSide / 2; step > 0; step /= 2)
@@ -99,7 +87,8 @@ __device__ void weigh(const Attention& a, const Place& p, size_t key, float (&sc
         float top = s.largest[i];
 #pragma unroll
         for (int j = 0; j < kEach; ++j) {
-            scores[i][j] = finish(a, p, p.query + row + i, key + column + j, scores[i][j]);
+            const size_t query = p.query + row + i, k = key + column + j;
+            scores[i][j] = seesKey(a, query, k) ? scoreOf(a, p.head, k, scores[i][j]) : -INFINITY;
             top = fmaxf(top, scores[i][j]);
         }
         top = largestOfRow(top);
@@ -198,10 +187,8 @@ __global__ void __launch_bounds__(kThreads, 2) attentionKernel(Attention a, unsi
         for (int c = 0; c < Groups * 4; ++c)
             s.values[i][c] = 0.0f;
     }
-    const size_t begin = a.reach > 0 && p.query + 1 > a.reach ? p.query + 1 - a.reach : 0;
-    size_t end = a.causal ? p.query + kTile : a.window;
-    if (end > a.window) end = a.window;
-    for (size_t key = begin / kTile * kTile; key < end; key += kTile) {
+    const SeenKeys seen = keysSeen(a, p.query, kTile);
+    for (size_t key = seen.begin / kTile * kTile; key < seen.end; key += kTile) {
         float scores[kEach][kEach];
         multiplyKeys(a, p, key, queries, keys, scores);
         weigh<Groups>(a, p, key, scores, s, weights);
@@ -213,6 +200,7 @@ __global__ void __launch_bounds__(kThreads, 2) attentionKernel(Attention a, unsi
 } // namespace
 
 cudaError_t attention(const Attention& a, cudaStream_t stream) {
+    if (a.tensorCores && a.headDim <= kMmaHeadDim) return attentionMma(a, stream);
     const size_t tiles = a.windows * divideUp(a.window, kTile);
     if (a.headDim <= kTile)
         return launch(attentionKernel<1>, dim3(unsigned(tiles), unsigned(a.heads)), kThreads, stream, a, 1u);

@@ -69,6 +69,18 @@ Result<Tables> tablesOf(Device& device, const CodeGrid& grid, const GroupTable& 
 
 } // namespace
 
+Result<void> groupRanges(Device& device, DeviceView x, size_t groupSize, MatrixView low, MatrixView high) {
+    if (x.size() == 0) return {};
+    const size_t count = low.size();
+    QS_TRY(const auto both, device.take(2 * count * sizeof(float)));
+    float* values = both->as<float>();
+    QS_CHECK(
+        device.check(groupRanges(x.data, x.rows, x.cols, groupSize, values, values + count, device.stream()),
+                     "groupRanges"));
+    QS_CHECK(device.download(values, low.rows, low.cols, sizeof(float), rowsInto(low)));
+    return device.download(values + count, high.rows, high.cols, sizeof(float), rowsInto(high));
+}
+
 Result<void> roundToGrid(Device& device, DeviceView x, const CodeGrid& grid, const GroupTable& groups,
                          uint8_t* codes, float* values) {
     if (x.size() == 0) return {};

@@ -43,6 +43,7 @@ Result<void> decodeCodes(Device& device, const uint8_t* codes, const CodeGrid& g
                          DeviceView values);
 Result<ColumnSums> columnSums(Device& device, DeviceView x, std::span<const float> shift);
 Result<ValueCounts> countValues(Device& device, DeviceView x, double lo, double hi, size_t bins);
+Result<void> groupRanges(Device& device, DeviceView x, size_t groupSize, MatrixView low, MatrixView high);
 /// rows, targets: within the shapes. `reference` null: there is none.
 Result<LogitScores> scoreLogits(Device& device, DeviceView logits, const float* reference,
                                 std::span<const uint32_t> rows, std::span<const uint32_t> targets);

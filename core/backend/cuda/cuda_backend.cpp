@@ -3,7 +3,7 @@
 
 #include "core/backend/cuda/codes.h"
 #include "core/backend/cuda/devices.h"
-#include "core/backend/cuda/products.h"
+#include "core/backend/cuda/solver.h"
 #include "core/backend/shapes.h"
 #include "core/tensor/convert.h"
 
@@ -15,53 +15,6 @@ namespace qs {
 namespace {
 
 using namespace cuda;
-
-struct DeviceMatrix : DeviceBuffer {
-    DeviceMatrix(std::shared_ptr<Memory> m, bool h) : memory(std::move(m)), half(h) {}
-    std::shared_ptr<Memory> memory;
-    bool half; ///< bfloat16 instead of float32: a weight
-};
-
-DeviceMatrix* matrixOf(const TensorBlock& t) {
-    return static_cast<DeviceMatrix*>(t.buffer.get());
-}
-
-float* data(const Tensor& t) {
-    return t.buffer ? matrixOf(t)->memory->as<float>() : nullptr;
-}
-
-struct DeviceCodes : DeviceBuffer {
-    explicit DeviceCodes(std::shared_ptr<Memory> m) : memory(std::move(m)) {}
-    std::shared_ptr<Memory> memory;
-};
-
-Memory* memoryOf(const CodeTensor& t) {
-    return t.buffer ? static_cast<DeviceCodes*>(t.buffer.get())->memory.get() : nullptr;
-}
-
-uint8_t* data(const CodeTensor& t) {
-    return t.buffer ? memoryOf(t)->as<uint8_t>() : nullptr;
-}
-
-DeviceView viewOf(const Tensor& t) {
-    return {data(t), t.rows, t.cols};
-}
-
-GroupTable tableOf(const CodeGroups& g) {
-    return {data(g.scale), data(g.zero), g.scale.rows, g.scale.cols, g};
-}
-
-bool isHalf(const TensorBlock& t) {
-    return t.buffer && matrixOf(t)->half;
-}
-
-float* data(const TensorBlock& t) {
-    return t.buffer ? matrixOf(t)->memory->as<float>() + t.offset : nullptr;
-}
-
-DeviceBlock viewOf(const TensorBlock& t) {
-    return {data(t), t.rows, t.cols, t.stride};
-}
 
 class SecondMomentOfTensors final : public SecondMoment {
 public:
@@ -234,6 +187,7 @@ public:
         a.scale = shape.scale;
         a.softCap = shape.softCap;
         a.causal = shape.causal;
+        a.tensorCores = device_->hasTensorCores();
         return check("attention", cuda::attention(a, device_->stream()));
     }
 
@@ -308,10 +262,44 @@ public:
         return cuda::quadraticForm(*device_, products_, a, sigma);
     }
 
-    Result<MatrixD> upperFactor(MatrixD h) override {
-        QS_CHECK(shapes::checkSquare(h));
+    Result<TensorBlock> borrow(ConstMatrixView from) override {
+        Tensor copy;
+        QS_CHECK(upload(from, copy));
+        return TensorBlock(copy);
+    }
+
+    Result<void> copy(const TensorBlock& from, const TensorBlock& to) override {
+        QS_CHECK(shapes::checkBlocks("copy", from, to));
+        QS_CHECK(beginBlocks("copy", {&from, &to}));
+        if (data(from) == data(to) || from.rows * from.cols == 0) return {};
+        return check("copy", cudaMemcpyAsync(data(to), data(from), from.rows * from.cols * sizeof(float),
+                                             cudaMemcpyDeviceToDevice, device_->stream()));
+    }
+
+    Result<void> groupRanges(const Tensor& x, size_t groupSize, MatrixView low, MatrixView high) override {
+        QS_CHECK(shapes::checkGroupRanges(x, groupSize, low, high));
+        QS_CHECK(begin("groupRanges", {&x}));
+        return cuda::groupRanges(*device_, viewOf(x), groupSize, low, high);
+    }
+
+    Result<std::unique_ptr<UpperFactor>> upperFactor(const MatrixD& sigma, std::span<const uint32_t> order,
+                                                     std::span<const double> diagonal) override {
+        QS_CHECK(shapes::checkFactor(sigma, order, diagonal));
         QS_CHECK(device_->enter());
-        return cuda::upperFactor(*device_, products_, std::move(h));
+        return cuda::upperFactor(*device_, products_, sigma, order, diagonal);
+    }
+
+    Result<void> gatherColumns(const TensorBlock& x, std::span<const uint32_t> columns,
+                               const TensorBlock& out) override {
+        QS_CHECK(shapes::checkColumnList(x, columns, out));
+        QS_CHECK(beginBlocks("gatherColumns", {&x, &out}));
+        return cuda::gatherColumns(*device_, x, columns, out);
+    }
+
+    Result<void> columnRanges(const TensorBlock& x, std::span<float> low, std::span<float> high) override {
+        QS_CHECK(shapes::checkRanges(x, low, high));
+        QS_CHECK(beginBlocks("columnRanges", {&x}));
+        return cuda::columnRanges(*device_, x, low, high);
     }
 
     Result<void> addProduct(float alpha, const TensorBlock& c, const TensorBlock& a,
@@ -324,16 +312,13 @@ public:
     Result<void> gptqColumnBlock(const ColumnBlock& block) override {
         QS_CHECK(shapes::checkColumns(block));
         QS_CHECK(device_->enter());
-        GptqBlock b{};
-        b.weight = data(block.weight);
-        b.original = data(block.original);
-        b.error = data(block.error);
-        b.change = data(block.change);
-        b.factor = data(block.factor);
-        b.factorStride = block.factor.stride;
-        b.n = block.weight.rows;
-        b.rows = block.weight.cols;
-        return cuda::gptqColumnBlock(*device_, products_, b, block);
+        return cuda::gptqColumnBlock(*device_, products_, block);
+    }
+
+    Result<CodeTensor> allocateCodes(size_t rows, size_t cols) override {
+        CodeTensor codes;
+        QS_CHECK(makeCodes(rows, cols, codes));
+        return codes;
     }
 
     Result<void> uploadCodes(MatrixViewT<const uint8_t> from, CodeTensor& to) override {
@@ -351,6 +336,12 @@ public:
                                  [&](size_t row, size_t first, size_t count, const void* staging) {
                                      std::memcpy(to.row(row) + first, staging, count);
                                  });
+    }
+
+    Result<void> downloadTransposed(const CodeTensor& from, MatrixViewT<uint8_t> to) override {
+        QS_CHECK(shapes::checkTransposed(from, to.rows, to.cols));
+        QS_CHECK(device_->enter());
+        return cuda::downloadTransposed(*device_, from, to);
     }
 
     Result<void> roundToGrid(const Tensor& x, const CodeGrid& grid, const CodeGroups& groups,
@@ -405,6 +396,13 @@ private:
         for (const Tensor* t : tensors)
             if (t && isHalf(*t))
                 return shapes::error(operation, "weights in bf16 are for linear alone", shapes::text(*t));
+        return device_->enter();
+    }
+
+    Result<void> beginBlocks(const char* operation, std::initializer_list<const TensorBlock*> blocks) {
+        for (const TensorBlock* b : blocks)
+            if (isHalf(*b))
+                return shapes::error(operation, "weights in bf16 are for linear alone", shapes::text(*b));
         return device_->enter();
     }
 

@@ -36,6 +36,7 @@ Result<void> Device::create() {
     cudaDeviceProp properties = {};
     QS_CHECK(check(cudaGetDeviceProperties(&properties, index_), "open"));
     name_ = fmt::format("{}, compute capability {}.{}", properties.name, properties.major, properties.minor);
+    tensorCores_ = properties.major >= 8;
     QS_CHECK(check(cudaStreamCreateWithFlags(&compute_, cudaStreamNonBlocking), "open"));
     QS_CHECK(check(cudaStreamCreateWithFlags(&copy_, cudaStreamNonBlocking), "open"));
     QS_CHECK(check(cudaEventCreateWithFlags(&order_, cudaEventDisableTiming), "open"));

@@ -35,7 +35,8 @@ public:
 
     int index() const { return index_; }
     const std::string& name() const { return name_; }
-    cudaStream_t stream() const { return compute_; } ///< for kernels
+    cudaStream_t stream() const { return compute_; }     ///< for kernels
+    bool hasTensorCores() const { return tensorCores_; } ///< that multiply tf32: compute capability 8.0
 
     /// To be called before anything else is done: makes this the thread's device. Error::Backend when the
     /// device was lost.
@@ -94,6 +95,7 @@ private:
     int index_;
     std::string name_, lost_;
     std::string shortage_; ///< the first one since takeNotes(), in words
+    bool tensorCores_ = false;
     cudaStream_t compute_ = nullptr, copy_ = nullptr;
     cudaEvent_t order_ = nullptr; ///< for one stream to wait for the other
     std::multimap<size_t, Block> unused_;

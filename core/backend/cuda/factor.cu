@@ -79,7 +79,27 @@ __global__ void clearUpperKernel(double* h, size_t n) {
         if (i % n > i / n) h[i] = 0.0;
 }
 
+__global__ void toFloatKernel(const double* x, float* y, size_t n) {
+    for (size_t i = loopBegin(); i < n; i += loopStride())
+        y[i] = float(x[i]);
+}
+
+__global__ void copyBlockKernel(const double* h, size_t n, size_t first, size_t count, double* block) {
+    for (size_t i = loopBegin(); i < count * count; i += loopStride())
+        block[i] = h[(first + i / count) * n + first + i % count];
+}
+
 } // namespace
+
+cudaError_t toFloat(const double* x, float* y, size_t n, cudaStream_t stream) {
+    return launch(toFloatKernel, loopBlocks(n, kThreads), kThreads, stream, x, y, n);
+}
+
+cudaError_t copyBlock(const double* h, size_t n, size_t first, size_t count, double* block,
+                      cudaStream_t stream) {
+    return launch(copyBlockKernel, loopBlocks(count * count, kThreads), kThreads, stream, h, n, first, count,
+                  block);
+}
 
 cudaError_t reverse(double* h, size_t n, cudaStream_t stream) {
     return launch(reverseKernel, loopBlocks(n * n / 2, kThreads), kThreads, stream, h, n * n);

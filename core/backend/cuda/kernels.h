@@ -62,8 +62,12 @@ struct Attention {
     size_t windows, window, heads, kvHeads, headDim, reach;
     float scale, softCap;
     bool causal;
+    bool tensorCores; ///< the device has those that multiply tf32
 };
 cudaError_t attention(const Attention& a, cudaStream_t stream);
+/// The same on tensor cores, for heads of at most kMmaHeadDim values.
+constexpr size_t kMmaHeadDim = 128;
+cudaError_t attentionMma(const Attention& a, cudaStream_t stream);
 
 /// Types of stored values: Rounded is float32 that is rounded to bfloat16 when it is read.
 enum class Stored { F32, Rounded, Bf16, F64 };
@@ -91,6 +95,11 @@ constexpr size_t kCholeskyBlock = 64;
 cudaError_t choleskyBlock(double* h, size_t n, size_t first, int* failed, cudaStream_t stream);
 /// 0 above the diagonal of h [n, n].
 cudaError_t clearUpper(double* h, size_t n, cudaStream_t stream);
+/// y = float(x) over n values.
+cudaError_t toFloat(const double* x, float* y, size_t n, cudaStream_t stream);
+/// block [count, count] = that of h [n, n] at `first` on the diagonal.
+cudaError_t copyBlock(const double* h, size_t n, size_t first, size_t count, double* block,
+                      cudaStream_t stream);
 
 constexpr size_t kGptqColumns = 128;
 /// See qs::ColumnBlock; n <= kGptqColumns, all [n, rows] without gaps but for the factor [n, n], and scale
@@ -103,6 +112,18 @@ struct GptqBlock {
     int maxCode;
 };
 cudaError_t gptqColumnBlock(const GptqBlock& b, cudaStream_t stream);
+
+/// out [count, rows] = columns of x [rows, ..], whose rows are `stride` apart; 0 for UINT32_MAX.
+cudaError_t gatherColumns(const float* x, size_t stride, size_t rows, const uint32_t* columns, size_t count,
+                          float* out, cudaStream_t stream);
+/// low, high [cols] of x [rows, cols]; finite, rows > 0.
+cudaError_t columnRanges(const float* x, size_t rows, size_t cols, float* low, float* high,
+                         cudaStream_t stream);
+/// low, high [rows, groups] of every groupSize columns of x [rows, cols].
+cudaError_t groupRanges(const float* x, size_t rows, size_t cols, size_t groupSize, float* low, float* high,
+                        cudaStream_t stream);
+/// to [cols, rows] = from [rows, cols] turned.
+cudaError_t transposeCodes(const uint8_t* from, size_t rows, size_t cols, uint8_t* to, cudaStream_t stream);
 
 /// *found (device) becomes 1 when one of n values is NaN or infinite, and stays as it is otherwise.
 cudaError_t findNotFinite(const float* x, size_t n, int* found, cudaStream_t stream);

@@ -49,19 +49,8 @@ private:
     MatrixD host_;
 };
 
-/// A rectangle of device memory.
-struct DeviceBlock {
-    const float* data;
-    size_t rows, cols, stride;
-};
-
 /// See Backend.
 Result<double> quadraticForm(Device& device, Products& products, ConstMatrixView a, const MatrixD& sigma);
-Result<MatrixD> upperFactor(Device& device, Products& products, MatrixD h);
-Result<void> addProduct(Products& products, float alpha, float* c, size_t strideC, DeviceBlock a,
-                        DeviceBlock b);
-/// `b` has the tensors, `host` what is in host memory.
-Result<void> gptqColumnBlock(Device& device, Products& products, GptqBlock b, const ColumnBlock& host);
 
 /// Rows of a host matrix, to and from staging memory.
 Device::Fill rowsOf(ConstMatrixView m);

@@ -111,6 +111,11 @@ void addAttention(Cases& cases) {
         {"causal", 64, 200, 2},
         {"sliding, alibi", 40, 150, 1, 0, 70, true, true},
         {"bidirectional", 16, 130, 2, 0, 0, false},
+        {"causal", 6, 70, 1},
+        {"sliding", 80, 100, 1, 0, 40},
+        {"capped, alibi", 128, 150, 1, 3, 0, true, true},
+        {"bidirectional, sliding", 128, 70, 1, 0, 20, false},
+        {"causal", 160, 70, 1},
     };
     for (const AttentionCase& a : kinds)
         cases.push_back(

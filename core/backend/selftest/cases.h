@@ -21,7 +21,8 @@ Result<Matrix> down(Backend& backend, const Tensor& t);
 /// distance() of what a tensor holds.
 Result<double> distance(Backend& backend, const Tensor& t, const MatrixD& expected);
 
-void addProducts(Cases& cases, Precision precision); ///< linear, Sigma, factor, GPTQ
+void addProducts(Cases& cases, Precision precision); ///< linear, Sigma, copies
+void addSolver(Cases& cases);                        ///< factor, columns, GPTQ
 void addRowOperations(Cases& cases);                 ///< norms, activations, rows
 void addAttention(Cases& cases);                     ///< rotary embedding, attention
 void addCodes(Cases& cases);                         ///< rounding to grids and back, rotations

@@ -75,31 +75,6 @@ Result<double> quadraticForm(Backend& be, size_t m, size_t n) {
     return std::isnan(d) ? HUGE_VAL : d;
 }
 
-/// R of H = R R^T by elimination from the last column: a positive diagonal determines it.
-Result<double> upperFactor(Backend& be, size_t n) {
-    const Matrix a = randomMatrix(2 * n + 3, n, 30);
-    MatrixD h(n, n);
-    for (size_t t = 0; t < a.rows(); ++t)
-        for (size_t i = 0; i < n; ++i)
-            for (size_t j = 0; j < n; ++j)
-                h(i, j) += double(a(t, i)) * double(a(t, j));
-    QS_TRY(const MatrixD factor, be.upperFactor(h.clone()));
-    MatrixD rest = h.clone();
-    double worst = 0;
-    for (size_t p = n; p-- > 0;) {
-        const double pivot = rest(p, p);
-        for (size_t i = 0; i < n; ++i) {
-            const double expected = i > p ? 0 : rest(i, p) / std::sqrt(pivot),
-                         d = std::fabs(factor(i, p) - expected) / std::sqrt(h(i, i));
-            if (!(d <= worst)) worst = std::isnan(d) ? HUGE_VAL : d;
-        }
-        for (size_t i = 0; i < p; ++i)
-            for (size_t j = 0; j < p; ++j)
-                rest(i, j) -= rest(i, p) * rest(p, j) / pivot;
-    }
-    return worst;
-}
-
 /// c [m, n] -= 0.5 a^T b, a [k, m], b [k, n].
 Result<double> addProduct(Backend& be, size_t k, size_t m, size_t n) {
     const Matrix a = randomMatrix(k, m, 40), b = randomMatrix(k, n, 41);
@@ -156,51 +131,6 @@ Result<double> rowCopies(Backend& be) {
     return std::max(worst, whole);
 }
 
-/// The recursion on a 4-bit grid. Codes may differ where a weight stands half-way between two grid points:
-/// each later column is therefore expected from the codes that the backend chose, and a code is right when
-/// its grid point is the nearest one but for rounding.
-Result<double> gptqColumns(Backend& be, size_t columns, size_t rows) {
-    const Matrix original = randomMatrix(columns, rows, 50);
-    Matrix scale(columns, rows), zero(columns, rows), factor(columns, columns);
-    MatrixT<uint8_t> codes(columns, rows);
-    const Matrix offsets = randomMatrix(columns, columns, 51, 0.1);
-    for (size_t i = 0; i < columns; ++i)
-        for (size_t j = i; j < columns; ++j)
-            factor(i, j) = i == j ? 0.8f : offsets(i, j);
-    for (size_t i = 0; i < scale.size(); ++i) {
-        scale.data()[i] = 0.13f;
-        zero.data()[i] = 7;
-    }
-    constexpr int kMaxCode = 15;
-    QS_TRY(const Tensor weight, up(be, original));
-    QS_TRY(const Tensor before, up(be, original));
-    QS_TRY(const Tensor errors, be.allocate(columns, rows));
-    QS_TRY(const Tensor changes, be.allocate(columns, rows));
-    QS_TRY(const Tensor u, up(be, factor));
-    QS_CHECK(be.gptqColumnBlock(
-        {weight, before, errors, changes, u, codes.view(), scale.view(), zero.view(), kMaxCode}));
-    QS_TRY(const Matrix error, down(be, errors));
-    QS_TRY(const Matrix change, down(be, changes));
-    MatrixD now = toDouble(original);
-    double worst = 0;
-    const auto see = [&](double d) {
-        if (!(d <= worst)) worst = std::isnan(d) ? HUGE_VAL : d;
-    };
-    for (size_t i = 0; i < columns; ++i)
-        for (size_t r = 0; r < rows; ++r) {
-            const double w = now(i, r), step = double(scale(i, r)), value = step * (codes(i, r) - 7.0),
-                         nearest =
-                             step * (std::clamp(std::nearbyint(w / step) + 7.0, 0.0, double(kMaxCode)) - 7.0),
-                         e = (w - value) / double(factor(i, i));
-            see(std::fabs(w - value) - std::fabs(w - nearest));
-            see(std::fabs(double(change(i, r)) - (double(original(i, r)) - value)));
-            see(std::fabs(double(error(i, r)) - e));
-            for (size_t j = i + 1; j < columns; ++j)
-                now(j, r) -= double(factor(i, j)) * e;
-        }
-    return worst;
-}
-
 } // namespace
 
 void addProducts(Cases& cases, Precision precision) {
@@ -220,17 +150,11 @@ void addProducts(Cases& cases, Precision precision) {
     for (const auto& [m, n] : {std::array<size_t, 2>{1, 1}, {70, 33}, {2100, 20}, {5, 1400}})
         cases.push_back({"quadratic form", fmt::format("a [{}, {}]", m, n), 1e-5,
                          [m = m, n = n](Backend& be) { return quadraticForm(be, m, n); }});
-    for (const size_t n : {1, 83, 200, 600})
-        cases.push_back({"upper factor", fmt::format("H [{0}, {0}]", n), 1e-9,
-                         [n](Backend& be) { return upperFactor(be, n); }});
     for (const auto& [k, m, n] : {std::array<size_t, 3>{13, 21, 17}, {128, 200, 130}})
         cases.push_back({"add product", fmt::format("a [{0}, {1}], b [{0}, {2}]", k, m, n), 1e-5,
                          [k = k, m = m, n = n](Backend& be) { return addProduct(be, k, m, n); }});
     cases.push_back({"add product", "parts of matrices", 1e-5, addProductOfParts});
     cases.push_back({"copies", "rows of x [9, 31]", 1e-6, rowCopies});
-    for (const auto& [c, r] : {std::array<size_t, 2>{1, 1}, {16, 70}, {128, 33}, {150, 300}})
-        cases.push_back({"GPTQ columns", fmt::format("w [{}, {}]", c, r), 1e-4,
-                         [c = c, r = r](Backend& be) { return gptqColumns(be, c, r); }});
 }
 
 } // namespace qs::selftest

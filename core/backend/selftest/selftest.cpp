@@ -69,6 +69,7 @@ Result<double> distance(Backend& backend, const Tensor& t, const MatrixD& expect
 std::vector<SelftestCase> selftestCases(Precision precision) {
     selftest::Cases cases;
     selftest::addProducts(cases, precision);
+    selftest::addSolver(cases);
     selftest::addRowOperations(cases);
     selftest::addAttention(cases);
     selftest::addCodes(cases);

@@ -3,6 +3,7 @@
 // the groups, and what is stored of s and m are those of the chosen type (ggml_grid.h). In the parameter
 // matrices `scale` is s and `zero` is m, both as the file gives them.
 #include "core/codec/ggml_grid.h"
+#include "core/linalg/grid_kernels.h"
 #include "core/tensor/ggml_blocks.h"
 
 #include <algorithm>
@@ -109,8 +110,11 @@ public:
             while (end < n && scale[end] == scale[begin] && zero[end] == zero[begin])
                 ++end;
             roundToGrid(grid_, values + begin, end - begin, scale[begin], zero[begin], codes + begin);
+            if (!grid_.table)
+                decodeUniform(codes + begin, end - begin, scale[begin], float(grid_.centre), zero[begin],
+                              out + begin);
         }
-        for (size_t i = 0; i < n; ++i)
+        for (size_t i = 0; grid_.table && i < n; ++i)
             out[i] = scale[i] * grid_.value(codes[i]) - zero[i];
     }
 
@@ -122,6 +126,18 @@ public:
     }
 
     Result<void> checkParameters(const QuantizedTensor& q) const override;
+
+protected:
+    // As the general one, without a call per value.
+    void decodeRows(const QuantizedTensor& q, size_t firstRow, MatrixView out) const override {
+        if (grid_.table || !q.groupOfColumn.empty()) return Codec::decodeRows(q, firstRow, out);
+        for (size_t r = 0; r < out.rows; ++r) {
+            const uint8_t* codes = q.codes.data() + (firstRow + r) * q.cols;
+            for (size_t g = 0, c = 0; c < q.cols; ++g, c += grid_.group)
+                decodeUniform(codes + c, std::min<size_t>(grid_.group, q.cols - c), q.scale(firstRow + r, g),
+                              float(grid_.centre), q.zero(firstRow + r, g), out.row(r) + c);
+        }
+    }
 
 private:
     Params params_;

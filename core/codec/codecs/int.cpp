@@ -124,6 +124,11 @@ public:
     float decode(uint8_t code, float scale, float zero) const override {
         return scale * (float(code) - zero);
     }
+    std::optional<CodeGrid> grid() const override {
+        CodeGrid grid;
+        grid.maxCode = levels() - 1;
+        return grid;
+    }
 
 protected:
     // As the general one, without a call and a division per value.
@@ -134,10 +139,7 @@ protected:
             for (size_t c = 0, next = 0; c < q.cols; c = next) {
                 const size_t g = q.groupOf(c);
                 next = q.groupOfColumn.empty() ? std::min(q.cols, c + q.layout.groupSize) : c + 1;
-                const float scale = q.scale(p, g), zero = q.zero(p, g);
-                float* to = out.row(r);
-                for (size_t i = c; i < next; ++i)
-                    to[i] = scale * (float(codes[i]) - zero);
+                decodeUniform(codes + c, next - c, q.scale(p, g), q.zero(p, g), 0, out.row(r) + c);
             }
         }
     }

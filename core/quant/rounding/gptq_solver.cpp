@@ -5,52 +5,17 @@
 #include "core/linalg/parallel.h"
 #include "core/linalg/transpose.h"
 #include "core/quant/quantize_common.h"
+#include "core/quant/rounding/gptq_factor.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <fmt/format.h>
-#include <numeric>
-#include <tuple>
+#include <optional>
 
 namespace qs {
 
 namespace {
-
-std::vector<size_t> columnOrder(const MatrixD& sigma, bool actOrder) {
-    std::vector<size_t> order(sigma.rows());
-    std::iota(order.begin(), order.end(), size_t(0));
-    if (actOrder)
-        std::stable_sort(order.begin(), order.end(),
-                         [&](size_t a, size_t b) { return sigma(a, a) > sigma(b, b); });
-    return order;
-}
-
-// R in the solving order. Inputs that never fire (zero row and column) get the mean as their diagonal: they
-// neither give nor take updates.
-Result<MatrixD> factor(const MatrixD& sigma, const std::vector<size_t>& order, double damping,
-                       Backend& backend) {
-    const size_t n = order.size();
-    double trace = 0;
-    for (size_t i = 0; i < n; ++i) {
-        if (!std::isfinite(sigma(i, i)) || sigma(i, i) < 0)
-            return Error::invalid(fmt::format("diagonal entry {} of Sigma is {}", i, sigma(i, i)));
-        trace += sigma(i, i);
-    }
-    const double mean = trace > 0 ? trace / double(n) : 1.0;
-    for (double tried = damping;; tried *= 10) {
-        MatrixD h(n, n);
-        linalg::parallelFor(n, 16, [&](size_t begin, size_t end) {
-            for (size_t r = begin; r < end; ++r)
-                for (size_t c = 0; c < n; ++c)
-                    h(r, c) = sigma(order[r], order[c]);
-        });
-        for (size_t i = 0; i < n; ++i)
-            h(i, i) = (h(i, i) == 0 ? mean : h(i, i)) + tried * mean;
-        auto r = backend.upperFactor(std::move(h));
-        if (r || r.error().code != ErrorCode::Backend || tried >= 1.0) return r;
-    }
-}
 
 // State of one solve. Matrices over weights are transposed to [columns in solving order, rows], so that a
 // column is contiguous.
@@ -60,17 +25,19 @@ public:
         : in_(in)
         , options_(options)
         , q_(q)
-        , order_(columnOrder(*in.sigma, options.actOrder))
         , vector_(in.codec->vectorRows())
         , unit_(fittedTogether(*in.codec, q.layout))
         ,
         // One scale for all rows, and static groups, are fitted once on the original weights.
-        fitOnTheWay_(!options.actOrder && q.layout.scaleRows == q.rows && q.layout.blockRows == 1) {}
+        fitOnTheWay_(!options.actOrder && q.layout.scaleRows == q.rows && q.layout.blockRows == 1)
+        , onHost_(!in.codec->isIntegerGrid() || !options.kept.empty() || options.zerosOfFour > 0) {}
 
     Result<void> run(const JobContext& job) {
-        QS_TRY(factor_, factor(*in_.sigma, order_, options_.damping, *in_.backend));
+        const size_t n = q_.cols;
+        const size_t block = std::min(options_.blockSize, n);
+        QS_TRY(factor_, GptqFactor::make(*in_.sigma, options_.actOrder, options_.damping, *in_.backend));
+        QS_CHECK(factor_->invertBlocks(blockFirsts(block), block));
         QS_CHECK(job.checkpoint());
-        QS_CHECK(narrowFactor());
         weighInputs();
         q_.extras.kept = options_.kept.places();
         if (options_.keptInt8) scaleKept(in_.weight, q_.extras.kept);
@@ -78,23 +45,25 @@ public:
             in_.codec->prepareParameters(in_.weight, importance_, q_);
         if (!fitOnTheWay_) fitStatic();
         reader_.emplace(*in_.codec, q_);
-        const size_t n = q_.cols;
-        const size_t block = std::min(options_.blockSize, n);
+        QS_TRY(weights_, in_.backend->borrow(in_.weight));
         QS_TRY(update_, in_.backend->allocate(q_.cols, q_.rows));
         for (Tensor* t : {&original_, &weight_, &error_}) {
             QS_TRY(*t, in_.backend->allocate(block, q_.rows));
         }
+        QS_TRY(parameters_, in_.backend->allocate(2 * block, q_.rows));
         QS_TRY(changes_, in_.backend->allocate(std::min(n, kNearBlocks * block), q_.rows));
-        codes_ = MatrixT<uint8_t>(block, q_.rows);
-        scale_ = Matrix(block, q_.rows);
-        zero_ = Matrix(block, q_.rows);
+        if (onHost_) {
+            hostCodes_ = MatrixT<uint8_t>(block, q_.rows);
+        } else {
+            QS_TRY(codes_, in_.backend->allocateCodes(changes_.rows, q_.rows));
+        }
         for (size_t first = 0, count = 0; first < n; first += count) {
             QS_CHECK(job.checkpoint());
             count = blockLength(first, block);
             QS_CHECK(solveBlock(first, count));
             job.report("GPTQ", double(first + count), double(n));
         }
-        return {};
+        return takeCodes(n);
     }
 
 private:
@@ -119,64 +88,19 @@ private:
         return lastUnit > first && lastUnit + unit_ > first + count ? lastUnit - first : count;
     }
 
-    /// The columns [first, first + out.rows) as they came. From the weights each time: another copy of all of
-    /// them would cost more than it saves.
-    void originalWeights(size_t first, MatrixView out) const {
-        constexpr size_t kRows = 16; // a cache line of the transposed columns
-        if (!options_.actOrder)
-            linalg::transpose(in_.weight.block(0, q_.rows, first, out.rows), out);
-        else
-            linalg::parallelFor((q_.rows + kRows - 1) / kRows, 4, [&](size_t begin, size_t end) {
-                for (size_t r0 = begin * kRows; r0 < std::min(q_.rows, end * kRows); r0 += kRows)
-                    for (size_t c = 0; c < out.rows; ++c)
-                        for (size_t r = r0; r < std::min(q_.rows, r0 + kRows); ++r)
-                            out(c, r) = in_.weight(r, order_[first + c]);
-            });
-        // An input that was never active has no evidence for any value: 0 is the cheapest. As the published
-        // code does.
-        for (size_t c = 0; c < out.rows; ++c)
-            if ((*in_.sigma)(order_[first + c], order_[first + c]) == 0)
-                std::fill_n(out.row(c), q_.rows, 0.0f);
-    }
-
-    /// R in float32 for the products.
-    Result<void> narrowFactor() {
-        const size_t n = q_.cols;
-        QS_TRY(factorF_, in_.backend->allocate(n, n));
-        Matrix storage;
-        QS_TRY(const MatrixView to, in_.backend->hostStorage(factorF_, storage));
-        linalg::parallelFor(n, 16, [&](size_t begin, size_t end) {
-            for (size_t r = begin; r < end; ++r)
-                std::transform(factor_.row(r) + r, factor_.row(r) + n, to.row(r) + r,
-                               [](double v) { return float(v); });
-        });
-        return in_.backend->write(to, factorF_);
-    }
-
-    /// U of the columns [first, first + n): the inverse of that block of R.
-    Result<Tensor> inverseBlock(size_t first, size_t n) const {
-        MatrixD lower(n, n); // rows and columns in reverse
-        for (size_t i = 0; i < n; ++i)
-            for (size_t j = 0; j <= i; ++j)
-                lower(i, j) = factor_(first + n - 1 - i, first + n - 1 - j);
-        QS_CHECK(linalg::invertLower(lower.view()));
-        Matrix u(n, n);
-        for (size_t i = 0; i < n; ++i)
-            for (size_t j = i; j < n; ++j)
-                u(i, j) = float(lower(n - 1 - i, n - 1 - j));
-        Tensor t;
-        QS_CHECK(in_.backend->upload(u.view(), t));
-        return t;
+    std::vector<size_t> blockFirsts(size_t block) const {
+        std::vector<size_t> out;
+        for (size_t first = 0; first < q_.cols; first += blockLength(first, block))
+            out.push_back(first);
+        return out;
     }
 
     /// The weights of the columns [first, first + weight.rows) as they came, and after the updates of all
-    /// columns before them; `u` is inverseBlock of the same columns.
-    Result<void> loadWeights(size_t first, const Tensor& u, const TensorBlock& original,
+    /// columns before them; `u` is R_JJ^-1 of the same columns.
+    Result<void> loadWeights(size_t first, const TensorBlock& u, const TensorBlock& original,
                              const TensorBlock& weight) {
-        QS_TRY(const MatrixView host, in_.backend->hostStorage(original, originalHost_));
-        originalWeights(first, host);
-        QS_CHECK(in_.backend->write(host, original));
-        QS_CHECK(in_.backend->write(host, weight));
+        QS_CHECK(in_.backend->gatherColumns(weights_, factor_->activeColumns(first, weight.rows), original));
+        QS_CHECK(in_.backend->copy(original, weight));
         if (first == 0) return {};
         return in_.backend->addProduct(1.0f, weight, u, TensorBlock(update_).rowsOf(first, weight.rows));
     }
@@ -186,11 +110,12 @@ private:
     /// Updates of all columns before `first`, which begin a new row of near blocks, to those far behind.
     Result<void> updateFar(size_t first) {
         const size_t end = nearEnd(), count = first - nearFirst_;
+        QS_CHECK(takeCodes(first));
         if (end < q_.cols && count > 0)
-            QS_CHECK(
-                in_.backend->addProduct(1.0f, TensorBlock(update_).rowsOf(end, q_.cols - end),
-                                        TensorBlock(factorF_).block(nearFirst_, count, end, q_.cols - end),
-                                        TensorBlock(changes_).rowsOf(0, count)));
+            QS_CHECK(in_.backend->addProduct(
+                1.0f, TensorBlock(update_).rowsOf(end, q_.cols - end),
+                TensorBlock(factor_->values()).block(nearFirst_, count, end, q_.cols - end),
+                TensorBlock(changes_).rowsOf(0, count)));
         nearFirst_ = first;
         return {};
     }
@@ -203,9 +128,9 @@ private:
     // Within a block, segments end where a new group starts, so that its grid sees every update so far.
     Result<void> solveBlock(size_t first, size_t count) {
         if (first + count > nearEnd()) QS_CHECK(updateFar(first));
-        QS_TRY(u_, inverseBlock(first, count));
-        const TensorBlock weight = TensorBlock(weight_).rowsOf(0, count);
-        QS_CHECK(loadWeights(first, u_, TensorBlock(original_).rowsOf(0, count), weight));
+        const TensorBlock u = factor_->inverseOf(first, count),
+                          weight = TensorBlock(weight_).rowsOf(0, count);
+        QS_CHECK(loadWeights(first, u, TensorBlock(original_).rowsOf(0, count), weight));
         for (size_t begin = 0; begin < count;) {
             size_t end = count;
             if (fitOnTheWay_) {
@@ -217,7 +142,7 @@ private:
             QS_CHECK(solveSegment(first, begin, n));
             if (end < count)
                 QS_CHECK(in_.backend->addProduct(-1.0f, weight.rowsOf(end, count - end),
-                                                 TensorBlock(u_).block(begin, n, end, count - end),
+                                                 u.block(begin, n, end, count - end),
                                                  TensorBlock(error_).rowsOf(begin, n)));
             begin = end;
         }
@@ -225,7 +150,7 @@ private:
         const size_t rest = first + count, more = nearEnd() - rest;
         if (more == 0) return {};
         return in_.backend->addProduct(1.0f, TensorBlock(update_).rowsOf(rest, more),
-                                       TensorBlock(factorF_).block(first, count, rest, more),
+                                       TensorBlock(factor_->values()).block(first, count, rest, more),
                                        changesOf(first, count));
     }
 
@@ -248,7 +173,7 @@ private:
         QS_TRY(const Tensor all, in_.backend->allocate(unit_, q_.rows));
         Tensor u;
         if (column > 0) {
-            QS_TRY(u, inverseBlock(column, unit_));
+            QS_TRY(u, factor_->inverse(column, unit_));
         }
         QS_CHECK(loadWeights(column, u, all, all));
         return fitOn(column, all);
@@ -256,9 +181,24 @@ private:
 
     /// `unit` [unit_, rows].
     Result<void> fitOn(size_t column, const TensorBlock& unit) {
+        const bool byRange = options_.range.rule == RangeRule::MinMax && in_.codec->fitColumns() == 0;
+        if (byRange && options_.kept.empty() && !options_.fit) return fitRanges(column, unit);
         Matrix storage;
         QS_TRY(const ConstMatrixView weights, in_.backend->hostView(unit, storage));
         fitOn(column, weights);
+        return {};
+    }
+
+    /// What RangeSearch would find, from the extreme values alone.
+    Result<void> fitRanges(size_t column, const TensorBlock& unit) {
+        std::vector<float> low(q_.rows), high(q_.rows);
+        QS_CHECK(in_.backend->columnRanges(unit, low, high));
+        const size_t group = column / q_.layout.groupSize;
+        const float clip = options_.range.clip;
+        linalg::parallelFor(q_.rows, 512, [&](size_t begin, size_t end) {
+            for (size_t r = begin; r < end; ++r)
+                in_.codec->fitRange(clip * low[r], clip * high[r], q_.scale(r, group), q_.zero(r, group));
+        });
         return {};
     }
 
@@ -300,40 +240,71 @@ private:
         return storage;
     }
 
-    /// Scales and zero points of n columns; where those are of one group, one row that stands for all.
-    std::pair<ConstMatrixView, ConstMatrixView> readParameters(size_t first, size_t begin, size_t n) {
-        const auto groupAt = [&](size_t i) { return q_.groupOf(order_[first + begin + i]); };
-        bool same = true;
-        for (size_t i = 1; i < n && same; ++i)
-            same = groupAt(i) == groupAt(0);
-        for (size_t i = 0; i < (same ? 1 : n); ++i) {
-            const size_t group = groupAt(i);
-            for (size_t r = 0; r < q_.rows; ++r) {
-                const size_t p = q_.parameterRow(r);
-                scale_(begin + i, r) = q_.scale(p, group);
-                zero_(begin + i, r) = q_.zero(p, group);
-            }
-        }
-        const size_t stride = same ? 0 : q_.rows;
-        return {ConstMatrixView(scale_.row(begin), n, q_.rows, stride),
-                ConstMatrixView(zero_.row(begin), n, q_.rows, stride)};
+    /// Whether n columns are of one group.
+    bool sameGroup(size_t first, size_t n) const {
+        for (size_t i = 1; i < n; ++i)
+            if (q_.groupOf(factor_->order()[first + i]) != q_.groupOf(factor_->order()[first])) return false;
+        return true;
     }
 
+    /// Scales of columns from `first` on, then as many rows of zero points, into `to` [2 columns, rows].
+    void readParameters(size_t first, MatrixView to) const {
+        const size_t n = to.rows / 2;
+        for (size_t i = 0; i < n; ++i) {
+            const size_t group = q_.groupOf(factor_->order()[first + i]);
+            for (size_t r = 0; r < q_.rows; ++r) {
+                const size_t p = q_.parameterRow(r);
+                to(i, r) = q_.scale(p, group);
+                to(n + i, r) = q_.zero(p, group);
+            }
+        }
+    }
+
+    /// The columns begin .. begin + n of the block that begins at `first`.
     Result<void> solveSegment(size_t first, size_t begin, size_t n) {
+        Backend& be = *in_.backend;
+        const bool shared = sameGroup(first + begin, n);
+        const size_t count = shared ? 1 : n;
+        const TensorBlock parameters = TensorBlock(parameters_).rowsOf(0, 2 * count);
+        QS_TRY(const MatrixView host, be.hostStorage(parameters, hostParameters_));
+        readParameters(first + begin, host);
+        const auto spread = [&](auto rows) { // one for each column
+            rows.rows = n;
+            rows.stride = shared ? 0 : q_.rows;
+            return rows;
+        };
         ColumnBlock b;
-        std::tie(b.scale, b.zero) = readParameters(first, begin, n);
+        b.scale = spread(parameters.rowsOf(0, count));
+        b.zero = spread(parameters.rowsOf(count, count));
         b.weight = TensorBlock(weight_).rowsOf(begin, n);
         b.original = TensorBlock(original_).rowsOf(begin, n);
         b.error = TensorBlock(error_).rowsOf(begin, n);
         b.change = changesOf(first + begin, n);
-        b.factor = TensorBlock(u_).block(begin, n, begin, n);
-        b.codes = codes_.view().block(begin, n, 0, q_.rows);
+        b.factor = factor_->inverseOf(first, begin + n).block(begin, n, begin, n);
+        if (onHost_)
+            return solveOnHost(b, first, begin, spread(host.block(0, count, 0, q_.rows)),
+                               spread(host.block(count, count, 0, q_.rows)));
+        QS_CHECK(be.write(host, parameters));
+        b.codes = codes_;
+        b.firstCode = first + begin - nearFirst_;
         b.maxCode = in_.codec->levels() - 1;
-        if (in_.codec->isIntegerGrid() && options_.kept.empty() && options_.zerosOfFour == 0)
-            QS_CHECK(in_.backend->gptqColumnBlock(b));
-        else
-            QS_CHECK(solveOnHost(b, first + begin));
-        writeCodes(first + begin, std::as_const(codes_).view().block(begin, n, 0, q_.rows));
+        return be.gptqColumnBlock(b);
+    }
+
+    /// The codes of the columns from nearFirst_ to `end` that the backend has found.
+    Result<void> takeCodes(size_t end) {
+        const size_t count = end - nearFirst_;
+        if (onHost_ || count == 0) return {};
+        if (!options_.actOrder)
+            return in_.backend->downloadTransposed(
+                codes_, MatrixViewT<uint8_t>(q_.codes.data() + nearFirst_, q_.rows, count, q_.cols));
+        MatrixT<uint8_t> codes(q_.rows, count);
+        QS_CHECK(in_.backend->downloadTransposed(codes_, codes.view()));
+        linalg::parallelFor(q_.rows, 64, [&](size_t begin, size_t end) {
+            for (size_t r = begin; r < end; ++r)
+                for (size_t i = 0; i < count; ++i)
+                    q_.codes[r * q_.cols + factor_->order()[nearFirst_ + i]] = codes(r, i);
+        });
         return {};
     }
 
@@ -345,7 +316,7 @@ private:
         linalg::parallelFor(q_.rows, 64, [&](size_t begin, size_t end) {
             for (size_t r = begin; r < end; ++r)
                 for (size_t i = 0; i < codes.rows; ++i)
-                    q_.codes[r * q_.cols + order_[place + i]] = codes(i, r);
+                    q_.codes[r * q_.cols + factor_->order()[place + i]] = codes(i, r);
         });
     }
 
@@ -357,23 +328,26 @@ private:
         ConstMatrixView scale, zero;
     };
 
-    /// Backend::gptqColumnBlock for grids of any kind and weights that are kept; `first` is the place of the
-    /// block in the solving order.
-    Result<void> solveOnHost(const ColumnBlock& b, size_t first) {
+    /// Backend::gptqColumnBlock for grids of any kind and weights that are kept, of the columns from `begin`
+    /// on of the block that begins at `first`.
+    Result<void> solveOnHost(const ColumnBlock& b, size_t first, size_t begin, ConstMatrixView scale,
+                             ConstMatrixView zero) {
         Backend& be = *in_.backend;
         Matrix weights, factors, originals, errors, changes;
         QS_TRY(const MatrixView weight, be.hostStorage(b.weight, weights));
         if (!weights.empty()) QS_CHECK(be.download(b.weight, weight));
-        // The block's own part of u_ has gaps.
-        QS_TRY(const ConstMatrixView u, be.hostView(u_, factors));
+        const size_t n = weight.rows;
+        // Whole rows: a part of them has gaps.
+        QS_TRY(const ConstMatrixView u, be.hostView(factor_->inverses().rowsOf(first + begin, n), factors));
         QS_TRY(const ConstMatrixView original, be.hostView(b.original, originals));
         QS_TRY(const MatrixView error, be.hostStorage(b.error, errors));
         QS_TRY(const MatrixView change, be.hostStorage(b.change, changes));
-        const size_t n = weight.rows, begin = b.factor.offset / u_.cols;
-        solveColumns({weight, error, change, u.block(begin, n, begin, n), b.codes, b.scale, b.zero}, first);
+        const auto codes = hostCodes_.view().block(0, n, 0, q_.rows);
+        solveColumns({weight, error, change, u.block(0, n, begin, n), codes, scale, zero}, first + begin);
         for (size_t i = 0; i < n; ++i)
             for (size_t r = 0; r < q_.rows; ++r)
                 change(i, r) = original(i, r) - change(i, r);
+        writeCodes(first + begin, MatrixViewT<const uint8_t>(codes));
         QS_CHECK(be.write(error, b.error));
         return be.write(change, b.change);
     }
@@ -390,7 +364,7 @@ private:
                 float *rounded = b.rounded.row(i) + begin, *error = b.error.row(i) + begin;
                 (*reader_)->round(w, rows, b.scale.row(i) + begin, b.zero.row(i) + begin,
                                   b.codes.row(i) + begin, rounded);
-                keep(order_[first + i], begin, {w, rows}, rounded);
+                keep(factor_->order()[first + i], begin, {w, rows}, rounded);
                 setZeros(b, i, (first + i) % 4, begin, zeros);
                 for (size_t r = 0; r < rows; ++r)
                     error[r] = (w[r] - rounded[r]) * inverse;
@@ -445,22 +419,23 @@ private:
     const QuantizeInput& in_;
     const GptqOptions& options_;
     QuantizedTensor& q_;
-    std::vector<size_t> order_;
-    MatrixD factor_; ///< R
-    Tensor factorF_; ///< R in float32
-    Matrix covered_; ///< W for the fit of static groups, when weights are kept
-    Tensor update_;  ///< (W - W') R of the columns solved so far, up to nearEnd()
+    std::optional<GptqFactor> factor_;
+    Matrix covered_;      ///< W for the fit of static groups, when weights are kept
+    TensorBlock weights_; ///< W, [rows, cols]
+    Tensor update_;       ///< (W - W') R of the columns solved so far, up to nearEnd()
     std::optional<TensorCodec> reader_;
-    size_t vector_;                        ///< rows that are rounded together
-    Tensor u_, original_, weight_, error_; ///< of the present block
-    Matrix originalHost_;
-    Matrix scale_, zero_;
+    size_t vector_;                    ///< rows that are rounded together
+    Tensor original_, weight_, error_; ///< of the present block
+    Tensor parameters_;                ///< scales, then zero points of the present columns
+    Matrix hostParameters_;
     Tensor changes_;       ///< W - W' of the near blocks
     size_t nearFirst_ = 0; ///< where these begin
-    MatrixT<uint8_t> codes_;
+    CodeTensor codes_;     ///< of the near blocks, where the backend solves them
+    MatrixT<uint8_t> hostCodes_;
     std::vector<float> importance_;
     size_t unit_; ///< columns that are fitted together
     bool fitOnTheWay_;
+    bool onHost_; ///< columns are solved here instead of by the backend
 };
 
 } // namespace
@@ -478,12 +453,8 @@ Result<void> solveGptq(const QuantizeInput& input, const GptqOptions& options, Q
 
 Result<std::vector<double>> gptqErrorCosts(const MatrixD& sigma, const GptqOptions& options,
                                            Backend& backend) {
-    const std::vector<size_t> order = columnOrder(sigma, options.actOrder);
-    QS_TRY(const MatrixD r, factor(sigma, order, options.damping, backend));
-    std::vector<double> cost(order.size());
-    for (size_t i = 0; i < order.size(); ++i)
-        cost[order[i]] = r(i, i) * r(i, i);
-    return cost;
+    QS_TRY(const GptqFactor factor, GptqFactor::make(sigma, options.actOrder, options.damping, backend));
+    return factor.errorCosts();
 }
 
 } // namespace qs

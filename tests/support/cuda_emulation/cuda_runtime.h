@@ -39,6 +39,8 @@ cudaError_t launch(dim3 grid, dim3 block, cudaStream_t stream, std::function<voi
 void syncBlock();
 /// Every thread of the warp gives 8 bytes and gets those of the lane whose number differs in `laneMask`.
 uint64_t exchange(uint64_t value, unsigned laneMask);
+/// mma.m16n8k8 of tf32, see core/backend/cuda/mma.cuh. Factors lose what a tensor core does not read.
+void multiplyTf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
 
 } // namespace qs::emulation
 

@@ -70,7 +70,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event);
 namespace qs::emulation {
 
 struct Machine {
-    int devices = 1, driverVersion = 13000, major = 9;
+    int devices = 1, driverVersion = 13000, major = 9, minor = 0;
     size_t memoryBytes = size_t(1) << 30; ///< of each device
     size_t usedBytes = 0, allocations = 0, launches = 0;
     bool eagerUploads = false;     ///< copies to the device run at once, ahead of enqueued kernels

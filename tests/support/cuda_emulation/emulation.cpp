@@ -2,6 +2,7 @@
 #include "core/backend/cuda/cublas.h"
 #include "cuda_runtime.h"
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
@@ -107,6 +108,7 @@ struct Running {
     Barrier block;
     std::vector<Barrier> warps;
     std::vector<uint64_t> given;
+    std::vector<std::array<uint32_t, 6>> factors; ///< of multiplyTf32, by thread
     const std::function<void()>* thread = nullptr;
 };
 
@@ -174,6 +176,7 @@ void runBlock(const std::function<void()>& thread, size_t count) {
     r.block = {};
     r.warps.assign((count + kWarp - 1) / kWarp, {});
     r.given.assign(count, 0);
+    r.factors.assign(count, {});
     for (size_t i = 0; i < count; ++i)
         start(*r.fibers[i]);
     while (!resumeAll())
@@ -188,6 +191,27 @@ void runBlock(const std::function<void()>& thread, size_t count) {
 
 void syncBlock() {
     wait(running().block, running().count);
+}
+
+void multiplyTf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+    Running& r = running();
+    const size_t self = r.current, warp = self / kWarp, lane = self % kWarp;
+    r.factors[self] = {a[0], a[1], a[2], a[3], b[0], b[1]};
+    wait(r.warps[warp], kWarp);
+    const auto value = [&](size_t from, size_t i) {
+        return double(__uint_as_float(r.factors[warp * kWarp + from][i] & 0xffffe000u));
+    };
+    // By row and column, whichever lane has them.
+    const auto left = [&](size_t row, size_t k) { return value(row % 8 * 4 + k % 4, k / 4 * 2 + row / 8); };
+    const auto right = [&](size_t k, size_t column) { return value(column * 4 + k % 4, 4 + k / 4); };
+    for (size_t i = 0; i < 4; ++i) {
+        const size_t row = lane / 4 + i / 2 * 8, column = lane % 4 * 2 + i % 2;
+        double sum = double(c[i]);
+        for (size_t k = 0; k < 8; ++k)
+            sum += left(row, k) * right(k, column);
+        c[i] = float(sum);
+    }
+    wait(r.warps[warp], kWarp);
 }
 
 uint64_t exchange(uint64_t value, unsigned laneMask) {
@@ -249,12 +273,12 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
     std::snprintf(properties->name, sizeof properties->name, "Emulated GPU");
     properties->totalGlobalMem = machine().memoryBytes;
     properties->major = machine().major;
-    properties->minor = 0;
+    properties->minor = machine().minor;
     return answer(cudaSuccess);
 }
 
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-    *value = attribute == cudaDevAttrComputeCapabilityMajor ? machine().major : 0;
+    *value = attribute == cudaDevAttrComputeCapabilityMajor ? machine().major : machine().minor;
     return answer(cudaSuccess);
 }
 

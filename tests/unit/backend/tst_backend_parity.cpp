@@ -128,12 +128,25 @@ private slots:
         Tensor out = *m_backend->allocate(21, 32);
         QVERIFY(
             !m_backend->attention(up(Matrix(21, 32)), up(Matrix(21, 16)), up(Matrix(21, 16)), shape, out));
-        MatrixD indefinite(2, 2);
-        indefinite(0, 0) = 1;
-        indefinite(1, 1) = -1;
-        const auto bad = m_backend->upperFactor(std::move(indefinite));
+        using Order = std::vector<uint32_t>;
+        const auto bad = m_backend->upperFactor(MatrixD(2, 2), Order{0, 1}, std::vector<double>{1, -1});
         QVERIFY(!bad);
         QCOMPARE(int(bad.error().code), int(ErrorCode::Backend));
+        for (const Order& order : {Order{0}, Order{0, 2}, Order{1, 1}}) {
+            const auto wrong = m_backend->upperFactor(MatrixD(2, 2), order, std::vector<double>{1, 1});
+            QVERIFY(!wrong);
+            QCOMPARE(int(wrong.error().code), int(ErrorCode::InvalidArgument));
+        }
+        const auto factor = m_backend->upperFactor(MatrixD(2, 2), Order{0, 1}, std::vector<double>{1, 1});
+        QS_VERIFY_OK(factor);
+        QVERIFY(!(*factor)->block(1, 2));
+        QVERIFY(!m_backend->gatherColumns(x, Order{20}, *m_backend->allocate(1, x.rows)));
+        QVERIFY(!m_backend->gatherColumns(x, Order{0, 1}, *m_backend->allocate(1, x.rows)));
+        std::vector<float> ends(19);
+        QVERIFY(!m_backend->columnRanges(x, ends, ends));
+        QVERIFY(!m_backend->copy(x, *m_backend->allocate(x.rows, 3)));
+        MatrixT<uint8_t> host(3, 2);
+        QVERIFY(!m_backend->downloadTransposed(*m_backend->allocateCodes(1, 3), host.view()));
     }
     // What is uploaded as a weight comes back as the precision has it, and is the weight of a product alone
     // in that precision.

@@ -317,6 +317,52 @@ private slots:
         QVERIFY(fs::last_write_time(calibration) == before);
     }
 
+    // A run that takes blocks from an earlier one, and evaluations that begin behind the blocks in common:
+    // the same numbers, and both say what they took.
+    void onlyWhatChangedIsDoneAgain() {
+        const fs::path first = run("rtn"), changed = dir_ / "changed", cache = dir_ / "hidden",
+                       rules = dir_ / "changed.json";
+        {
+            const json base = {
+                {"codec", "int"}, {"codec_params", {{"bits", 3}, {"group", 32}}}, {"method", "rtn"}};
+            json other = base;
+            other["codec_params"]["bits"] = 2;
+            // The first rule that matches decides.
+            const json all = {
+                {"version", 1},
+                {"rules",
+                 {{{"match", "*layers.3.*"}, {"scheme", other}}, {{"match", "*"}, {"scheme", base}}}}};
+            std::ofstream(rules) << all.dump();
+        }
+        const Outcome quantized = cli({"quantize", model(), "--recipe", text(rules), "--reuse", text(first),
+                                       "--output", text(changed)});
+        QS_EXIT(quantized, 0);
+        const auto evaluation = [&](const fs::path& what, bool cached) {
+            QStringList arguments = {"evaluate", text(what), "--window", "64", "--samples", "8", "--json"};
+            if (cached) arguments += {"--cache", text(cache)};
+            return cli(arguments);
+        };
+        const Outcome before = evaluation(first, true);
+        QS_EXIT(before, 0);
+        QVERIFY2(!before.err.contains("were taken from"), before.err.constData());
+        const Outcome again = evaluation(first, true), after = evaluation(changed, true),
+                      plain = evaluation(changed, false);
+        for (const Outcome* o : {&again, &after, &plain})
+            QS_EXIT(*o, 0);
+        QCOMPARE(again.json(), before.json());
+        QCOMPARE(after.json(), plain.json());
+        QVERIFY2(again.err.contains(("8 blocks of 8 were taken from " + text(cache)).toUtf8()),
+                 again.err.constData());
+        QVERIFY2(after.err.contains(("7 blocks of 8 were taken from " + text(cache)).toUtf8()),
+                 after.err.constData());
+        for (const auto& entry : fs::directory_iterator(cache))
+            fs::resize_file(entry.path(), 100);
+        const Outcome damaged = evaluation(first, true);
+        QS_EXIT(damaged, 0);
+        QCOMPARE(damaged.json(), before.json());
+        QVERIFY2(damaged.err.contains("were damaged and removed from"), damaged.err.constData());
+    }
+
     void foreignFolderIsLeftAlone() {
         const fs::path folder = dir_ / "foreign";
         fs::create_directories(folder);

@@ -93,12 +93,12 @@ class CudaCodes : public QObject {
         QS_TRY(Forward forward, Forward::create(llama.model->spec(), backend, 64));
         QS_TRY(const DeviceBlock block, forward.loadBlock(0, *modelWeights(*llama.model)));
         QS_TRY(ActivationStore store, ActivationStore::create(hidden.rows(), hidden.cols(), SIZE_MAX));
-        std::copy_n(hidden.data(), hidden.size(), store.rows(0, hidden.rows()).data);
+        std::copy_n(hidden.data(), hidden.size(), taken(store.rows(0, hidden.rows())).data);
         machine().memoryBytes = memory;
         const auto r = forward.runBlock(0, block, store, hook, false, {});
         machine().memoryBytes = size_t(1) << 30;
         if (!r) return r.error();
-        std::copy_n(store.rows(0, hidden.rows()).data, hidden.size(), hidden.data());
+        std::copy_n(taken(store.values(0, hidden.rows())).data, hidden.size(), hidden.data());
         return seen;
     }
 

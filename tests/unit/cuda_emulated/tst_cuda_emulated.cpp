@@ -7,6 +7,7 @@
 #include "tests/support/qs_test.h"
 
 #include <cmath>
+#include <numeric>
 
 using namespace qs;
 using emulation::machine;
@@ -125,9 +126,11 @@ private slots:
             const Tensor w = up(backend, weight), original = up(backend, weight),
                          errors = taken(backend.allocate(n, rows)), change = taken(backend.allocate(n, rows)),
                          u = up(backend, factor);
+            const CodeTensor found = taken(backend.allocateCodes(n, rows));
             auto done = backend.gptqColumnBlock(
-                {w, original, errors, change, u, codes.view(), scale.view(), zero.view(), 15});
+                {w, original, errors, change, u, up(backend, scale), up(backend, zero), found, 0, 15});
             error = down(backend, errors);
+            if (done) done = backend.downloadCodes(found, codes.view());
             return done;
         };
         MatrixT<uint8_t> codes(n, rows), cpuCodes(n, rows);
@@ -223,7 +226,7 @@ private slots:
         }
         machine().fault = cudaSuccess; // whatever the driver says now
         QVERIFY(!backend->allocate(2, 2));
-        QVERIFY(!backend->upperFactor(MatrixD(2, 2)));
+        QVERIFY(!backend->upperFactor(MatrixD(2, 2), std::vector<uint32_t>{0, 1}, std::vector<double>(2)));
     }
     void weightsInBf16AreForLinearAlone() {
         const auto backend = device(Precision::BF16);
@@ -237,10 +240,11 @@ private slots:
         QS_VERIFY_OK(backend->softCap(weight, 1));
     }
     void notPositiveDefinite() {
-        MatrixD h(130, 130);
-        for (size_t i = 0; i < 130; ++i)
-            h(i, i) = i == 20 ? -1 : 1;
-        const auto bad = device()->upperFactor(std::move(h));
+        std::vector<double> diagonal(130, 1);
+        diagonal[20] = -1;
+        std::vector<uint32_t> order(130);
+        std::iota(order.begin(), order.end(), 0u);
+        const auto bad = device()->upperFactor(MatrixD(130, 130), order, diagonal);
         QVERIFY(!bad);
         QCOMPARE(int(bad.error().code), int(ErrorCode::Backend));
         QCOMPARE(bad.error().message, // counted from the last column, as on the CPU

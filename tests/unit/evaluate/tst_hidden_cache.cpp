@@ -126,18 +126,24 @@ private slots:
         m_text.data()[5] -= 1;
     }
 
-    /// How inputs are rounded has no name: states from there on are not kept.
+    /// How inputs are rounded belongs to what states follow from.
     void roundedInputs() {
         const HiddenCache cache = cacheIn("hidden-rounded");
         const CodecDescriptor* d = *findCodec("int");
-        const auto rounder = std::make_shared<const RowRounder>(*d->create(
-            *Params::fromJson(d->params, {{"bits", 4}, {"group", -1}, {"grid", "absmax"}}, "test")));
-        const Changed weights(m_original, weightOf(2), 1, rounder);
+        const auto rounder = [&](int bits) {
+            return std::make_shared<const RowRounder>(*d->create(
+                *Params::fromJson(d->params, {{"bits", bits}, {"group", -1}, {"grid", "absmax"}}, "test")));
+        };
+        const Changed weights(m_original, weightOf(2), 1, rounder(4)),
+            others(m_original, weightOf(2), 1, rounder(3));
         const Evaluation first = run(weights, nullptr, cache);
-        QCOMPARE(filesIn(cache.folder), size_t(2));
+        QCOMPARE(filesIn(cache.folder), kBlocks);
         const Evaluation again = run(weights, nullptr, cache);
-        QCOMPARE(again.blocksTaken, size_t(2));
+        QCOMPARE(again.blocksTaken, kBlocks);
         QVERIFY(same(first, again));
+        const Evaluation other = run(others, nullptr, cache);
+        QCOMPARE(other.blocksTaken, size_t(2)); // those before it
+        QVERIFY(same(other, run(others, nullptr, std::nullopt)) && !same(first, other));
         QVERIFY(!same(first, run(*m_original, nullptr, cache)));
     }
 
@@ -155,14 +161,25 @@ private slots:
         const Evaluation again = run(*m_original, nullptr, cache);
         QCOMPARE(again.blocksTaken, size_t(0));
         QVERIFY(same(first, again));
+        QCOMPARE(again.cacheNotes.size(), size_t(1));
+        QVERIFY(again.cacheNotes[0].starts_with("4 files with hidden states were damaged and removed from "));
         for (const uintmax_t bytes :
              {uintmax_t(100), uintmax_t(50), uintmax_t(0)}) { // within the values, the header
             for (const auto& entry : fs::directory_iterator(cache.folder))
                 fs::resize_file(entry.path(), bytes);
             QVERIFY(same(first, run(*m_original, nullptr, cache)));
-            run(*m_original, nullptr, cache); // tries end before all files are gone
-            QCOMPARE(run(*m_original, nullptr, cache).blocksTaken, kBlocks);
+            const Evaluation whole = run(*m_original, nullptr, cache);
+            QCOMPARE(whole.blocksTaken, kBlocks);
+            QVERIFY(whole.cacheNotes.empty());
         }
+        // Of one that is not sound the one before is taken.
+        fs::path latest;
+        for (const auto& entry : fs::directory_iterator(cache.folder))
+            if (latest.empty() || fs::last_write_time(entry) > fs::last_write_time(latest)) latest = entry;
+        fs::resize_file(latest, 100); // the last block's: it was used just now
+        const Evaluation most = run(*m_original, nullptr, cache);
+        QCOMPARE(most.blocksTaken, kBlocks - 1);
+        QVERIFY(same(first, most));
     }
 
     /// The folder stays within its bytes; what fits least often goes, and with little room every other state
@@ -180,7 +197,10 @@ private slots:
         QCOMPARE(run(*changed(0, 0.8f), nullptr, cache).blocksTaken, kBlocks);
         QCOMPARE(run(*changed(0, 0.5f), nullptr, cache).blocksTaken, size_t(0));
         cache.bytes = kFile; // half of it holds none
-        QCOMPARE(run(*changed(0, 0.8f), nullptr, cache).blocksTaken, size_t(0));
+        const Evaluation none = run(*changed(0, 0.8f), nullptr, cache);
+        QCOMPARE(none.blocksTaken, size_t(0));
+        QCOMPARE(none.cacheNotes.size(), size_t(1));
+        QVERIFY(none.cacheNotes[0].starts_with("no hidden states are kept: "));
         cache.bytes = 100 * kFile;
         cache.folder = "/proc/no-such-folder"; // cannot be written
         QCOMPARE(run(*m_original, nullptr, cache).blocksTaken, size_t(0));

@@ -60,7 +60,8 @@ private slots:
     }
     // Whole and broken tiles, out of a larger matrix and into one.
     void transposed() {
-        for (const auto& [rows, cols] : {std::pair<size_t, size_t>{1, 1}, {16, 16}, {70, 33}, {5, 200}}) {
+        for (const auto& [rows, cols] :
+             {std::pair<size_t, size_t>{1, 1}, {16, 16}, {70, 33}, {5, 200}, {130, 200}}) {
             const Matrix from = randomMatrix(rows + 2, cols + 3, 4);
             Matrix to(cols + 1, rows + 7);
             std::fill_n(to.data(), to.size(), 9.0f);
@@ -69,12 +70,12 @@ private slots:
                 for (size_t c = 0; c < to.cols(); ++c)
                     QCOMPARE(to(r, c), r < cols && c >= 5 && c < 5 + rows ? from(1 + c - 5, 2 + r) : 9.0f);
         }
-        MatrixT<uint8_t> bytes(130, 67), turned(67, 130);
+        MatrixT<uint8_t> bytes(200, 131), turned(131, 200);
         for (size_t i = 0; i < bytes.size(); ++i)
-            bytes.data()[i] = uint8_t(i * 7);
+            bytes.data()[i] = uint8_t(i * 7 + i / 256);
         linalg::transpose(std::as_const(bytes).view(), turned.view());
-        for (size_t r = 0; r < 130; ++r)
-            for (size_t c = 0; c < 67; ++c)
+        for (size_t r = 0; r < bytes.rows(); ++r)
+            for (size_t c = 0; c < bytes.cols(); ++c)
                 QCOMPARE(turned(c, r), bytes(r, c));
     }
     // Several tiles, and rows whose share of Sigma cancels to almost nothing.

@@ -21,9 +21,10 @@ public:
         ++products;
         return ForwardingBackend::linear(x, w, b, y);
     }
-    Result<MatrixD> upperFactor(MatrixD h) override {
+    Result<std::unique_ptr<UpperFactor>> upperFactor(const MatrixD& sigma, std::span<const uint32_t> order,
+                                                     std::span<const double> diagonal) override {
         ++factors;
-        return ForwardingBackend::upperFactor(std::move(h));
+        return ForwardingBackend::upperFactor(sigma, order, diagonal);
     }
     int factors = 0, products = 0;
 };

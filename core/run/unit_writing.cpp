@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/run/unit_writing.h"
+
+#include "core/store/quantized_store.h"
+
+#include <chrono>
+
+namespace qs {
+
+Result<void> UnitWriting::write(RunJournal& journal, const FinishedUnit& u) {
+    std::vector<std::string> changed;
+    for (const auto& [name, values] : u.folded.kept)
+        changed.push_back(name);
+    if (!u.folded.empty()) QS_CHECK(writeFoldedUnit(journal.foldedFile(u.unit), u.folded));
+    if (!u.tensors.empty()) {
+        std::vector<std::pair<std::string, const QuantizedTensor*>> list;
+        for (size_t i = 0; i < u.tensors.size(); ++i)
+            list.emplace_back(u.results[i].module, &u.tensors[i]);
+        QS_CHECK(writeQuantizedTensors(journal.unitFile(u.unit), list));
+    }
+    return journal.finishUnit(!u.tensors.empty(), u.results, !u.folded.empty(), std::move(changed));
+}
+
+void UnitWriting::begin(std::shared_ptr<const FinishedUnit> unit) {
+    assert(!pending_.valid());
+    unit_ = std::move(unit);
+    pending_ =
+        std::async(std::launch::async, [&journal = journal_, own = unit_] { return write(journal, *own); });
+}
+
+Result<void> UnitWriting::finish() {
+    if (!pending_.valid()) return {};
+    const auto unit = std::exchange(unit_, nullptr);
+    QS_CHECK(pending_.get());
+    if (sink_) sink_(unit->unit, unit->results);
+    return {};
+}
+
+Result<void> UnitWriting::poll() {
+    if (!pending_.valid() || pending_.wait_for(std::chrono::seconds(0)) != std::future_status::ready)
+        return {};
+    return finish();
+}
+
+} // namespace qs
