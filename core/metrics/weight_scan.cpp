@@ -121,7 +121,9 @@ namespace {
 
 /// Values that a thread reads at once: they stay in its second-level cache.
 constexpr size_t kStripeValues = size_t(1) << 16;
-constexpr size_t kStripesTogether = 64;
+constexpr size_t kStripesTogether = 256;
+/// Stripes of one thread at once, for which it keeps the columns' magnitudes apart.
+constexpr size_t kStripeGrain = 8;
 constexpr size_t kSampledRows = 8;
 /// Sums about a shift so many standard deviations off lose the digits that the answer needs.
 constexpr double kFarOff = 4;
@@ -131,7 +133,7 @@ struct Stripe {
     size_t values = 0;
 };
 
-/// Rows of the matrix; what is not in memory is read into the buffer.
+/// Rows of the matrix; what is not in memory is read into the buffer, which grows for it.
 using Rows = std::function<Result<ConstMatrixView>(size_t first, size_t count, Matrix& buffer)>;
 
 class Scanner {
@@ -163,7 +165,7 @@ private:
     /// Of rows that lie evenly: what the mean will be, roughly.
     Result<float> sampledMean() {
         const size_t count = std::min(rows_, kSampledRows);
-        Matrix buffer(1, cols_);
+        Matrix buffer;
         double sum = 0;
         size_t n = 0;
         for (size_t k = 0; k < count; ++k) {
@@ -186,7 +188,7 @@ private:
         for (size_t first = 0; first < stripes; first += kStripesTogether) {
             std::vector<Stripe> done(std::min(kStripesTogether, stripes - first));
             linalg::FirstError error;
-            linalg::parallelFor(done.size(), 1, [&](size_t begin, size_t end) {
+            linalg::parallelFor(done.size(), kStripeGrain, [&](size_t begin, size_t end) {
                 error.note(someStripes(first, begin, end, shift, done));
             });
             QS_CHECK(error.result());
@@ -200,7 +202,7 @@ private:
     }
 
     Result<void> someStripes(size_t first, size_t begin, size_t end, float shift, std::vector<Stripe>& done) {
-        Matrix buffer(height_, cols_);
+        Matrix buffer;
         std::vector<float> columns(cols_, 0.0f);
         for (size_t i = begin; i < end; ++i) {
             const size_t row = (first + i) * height_, n = std::min(height_, rows_ - row);
@@ -231,6 +233,7 @@ private:
 
 Result<WeightScan> scanWeights(size_t rows, size_t cols, const RowReader& readRows, const JobContext& job) {
     const Rows read = [&](size_t first, size_t count, Matrix& buffer) -> Result<ConstMatrixView> {
+        if (buffer.rows() < count) buffer = Matrix(count, cols);
         const MatrixView part = buffer.view().block(0, count, 0, cols);
         QS_CHECK(readRows(first, part));
         return ConstMatrixView(part);

@@ -93,7 +93,8 @@ Result<void> ActivationStore::put(Backend& backend, size_t first, const Tensor& 
     QS_CHECK(letGo(first, x.rows, true));
     if (!deviceKeeps_) {
         const auto memory = backend.id() == "cpu" ? std::nullopt : backend.memory();
-        deviceKeeps_ = memory && bytes_ <= memory->freeBytes / 4;
+        deviceKeeps_ =
+            memory && bytes_ <= memory->freeBytes / 4 && memory->freeBytes - bytes_ >= memory->totalBytes / 2;
     }
     if (!*deviceKeeps_) return backend.download(x, host(first, x.rows));
     pieces_.push_back({first, x, &backend});

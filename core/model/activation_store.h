@@ -31,8 +31,9 @@ public:
     /// Rows in host memory, to be changed.
     Result<MatrixView> rows(size_t first, size_t count);
 
-    /// x [count, cols] becomes the rows from `first` on. A device keeps it when it has four times as much
-    /// memory free as all rows take: nobody may change it then. The backend outlives the rows it keeps.
+    /// x [count, cols] becomes the rows from `first` on. A device keeps it when all rows take a quarter of
+    /// its free memory at most and half of the device stays free, so that several stores leave room for the
+    /// passes: nobody may change it then. The backend outlives the rows it keeps.
     Result<void> put(Backend& backend, size_t first, const Tensor& x);
     /// These rows, where put() left just them on a device.
     std::optional<Tensor> held(size_t first, size_t count) const;
