@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The calibration runner: block by block, one pass per block that collects every site of the block.
 #include "core/backend/sums.h"
+#include "core/base/aside.h"
 #include "core/calibrate/calibration.h"
 #include "core/model/forward.h"
 
 #include <chrono>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <future>
 #include <utility>
 
 namespace qs {
@@ -118,21 +118,23 @@ public:
     Result<void> endBlock() {
         QS_CHECK(finish());
         if (!aside_) return {};
-        pending_ =
-            std::async(std::launch::async, [this, sites = std::exchange(block_, {})]() -> Result<void> {
-                for (const auto& [record, sigma] : sites)
-                    QS_CHECK(writer_.addSite(record, sigma));
-                return {};
-            });
+        // A function that is kept must be copied, and these cannot be.
+        writing_.begin([this, sites = std::make_shared<Sites>(std::exchange(block_, {}))]() -> Result<void> {
+            for (const auto& [record, sigma] : *sites)
+                QS_CHECK(writer_.addSite(record, sigma));
+            return {};
+        });
         return {};
     }
-    Result<void> finish() { return pending_.valid() ? pending_.get() : Result<void>(); }
+    Result<void> finish() { return writing_.finish(); }
 
 private:
+    using Sites = std::vector<std::pair<SiteRecord, MatrixD>>;
+
     CalibrationWriter& writer_;
     bool aside_;
-    std::vector<std::pair<SiteRecord, MatrixD>> block_;
-    std::future<Result<void>> pending_; ///< waits when it goes
+    Sites block_;
+    Aside writing_;
 };
 
 std::string utcNow() {

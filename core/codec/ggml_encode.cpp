@@ -2,6 +2,7 @@
 #include "core/codec/ggml_encode.h"
 
 #include "core/codec/ggml_fast.h"
+#include "core/linalg/differences.h"
 #include "core/linalg/parallel.h"
 #include "core/tensor/convert.h"
 #include "core/tensor/ggml_blocks.h"
@@ -202,13 +203,6 @@ const GgmlGrid* gridOf(const GgmlType& type) {
     return nullptr;
 }
 
-bool allFinite(std::span<const float> values) {
-    uint32_t most = 0;
-    for (const float v : values)
-        most = std::max(most, std::bit_cast<uint32_t>(v) & 0x7FFFFFFFu);
-    return most < 0x7F800000u;
-}
-
 void roundRow(const GgmlGrid& grid, std::span<const float> values, std::byte* out) {
     const size_t blocks = values.size() / grid.block, bytes = grid.ggml().bytes;
     if (const GgmlBlockEncoder fast = fastGgmlEncoder(grid)) return fast(values.data(), blocks, out);
@@ -236,7 +230,7 @@ Result<void> quantizeRows(const GgmlType& type, size_t rows, size_t cols, const 
         std::vector<float> values(cols);
         for (size_t r = begin; r < end; ++r) {
             read(r, values.data());
-            if (!allFinite(values)) {
+            if (countNotFinite(values.data(), values.size()) > 0) {
                 for (size_t first = notFinite; r < first && !notFinite.compare_exchange_weak(first, r);) {
                 }
                 return;

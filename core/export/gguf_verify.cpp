@@ -3,7 +3,6 @@
 #include "core/export/gguf_format.h"
 #include "core/export/gguf_layout.h"
 #include "core/export/verify.h"
-#include "core/linalg/differences.h"
 #include "core/linalg/parallel.h"
 #include "core/text/gguf_export.h"
 
@@ -19,39 +18,6 @@ constexpr size_t kRowGrain = 16;
 
 std::string storedAs(const GgmlType& type, const std::vector<uint64_t>& shape) {
     return fmt::format("{} [{}]", type.name, fmt::join(shape, ", "));
-}
-
-/// Adds what `have` does not have of `want`, [n] both.
-void comparePart(const float* have, const float* want, size_t n, ReceiptLine& line) {
-    if (std::memcmp(have, want, n * sizeof(float)) == 0 && countNotFinite(have, n) == 0) return;
-    for (size_t i = 0; i < n; ++i) {
-        if (!std::isfinite(have[i])) {
-            ++line.notFinite;
-            continue;
-        }
-        line.codesDiffering += have[i] != want[i];
-        line.maxDelta = std::max(line.maxDelta, std::abs(double(have[i]) - double(want[i])));
-    }
-}
-
-void addParts(const std::vector<ReceiptLine>& parts, ReceiptLine& line) {
-    for (const ReceiptLine& part : parts) {
-        line.notFinite += part.notFinite;
-        line.codesDiffering += part.codesDiffering;
-        line.maxDelta = std::max(line.maxDelta, part.maxDelta);
-    }
-}
-
-/// The same of many values, in several threads.
-void compareValues(std::span<const float> have, std::span<const float> want, ReceiptLine& line) {
-    constexpr size_t kPart = size_t(1) << 16; ///< values that one thread compares at once
-    std::vector<ReceiptLine> parts((want.size() + kPart - 1) / kPart);
-    linalg::parallelFor(parts.size(), 1, [&](size_t begin, size_t end) {
-        for (size_t p = begin; p < end; ++p)
-            comparePart(have.data() + p * kPart, want.data() + p * kPart,
-                        std::min(kPart, want.size() - p * kPart), parts[p]);
-    });
-    addParts(parts, line);
 }
 
 /// One export that has been opened again.
@@ -166,7 +132,7 @@ private:
         if (have.rows() != want.rows() || have.cols() != want.cols())
             line.done += fmt::format(", presented as [{}, {}]", have.rows(), have.cols());
         else
-            compareValues(have.span(), want.span(), line);
+            line.codesDiffering += compareValues(have.span(), want.span(), line);
         return {};
     }
 
@@ -182,7 +148,7 @@ private:
                 codec->dequantizeRows(*q, begin, want.view().block(begin, end - begin, 0, q->cols));
             });
             gatherPlace(e->target.place, stored.view(), have.view());
-            compareValues(have.span(), want.span(), line);
+            line.codesDiffering += compareValues(have.span(), want.span(), line);
         }
         return {};
     }
@@ -204,10 +170,16 @@ private:
                     return;
                 }
                 codec->dequantizeRows(*q, first, part(want));
-                comparePart(have.data(), want.data(), rows * q->cols, parts[p]);
+                const size_t values = rows * q->cols;
+                parts[p].codesDiffering =
+                    compareValues(have.span().first(values), want.span().first(values), parts[p]);
             }
         });
-        addParts(parts, line);
+        for (const ReceiptLine& part : parts) {
+            line.notFinite += part.notFinite;
+            line.codesDiffering += part.codesDiffering;
+            line.maxDelta = std::max(line.maxDelta, part.maxDelta);
+        }
         return errors.result();
     }
 

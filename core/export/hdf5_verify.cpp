@@ -162,13 +162,7 @@ private:
             const Matrix want = codec->dequantize(*q);
             Matrix weight(q->rows, q->cols);
             gatherPlace(e->target.place, stored.view(), weight.view());
-            for (size_t i = 0; i < want.size(); ++i) {
-                const double v = weight.data()[i];
-                if (std::isfinite(v))
-                    l.maxDelta = std::max(l.maxDelta, std::abs(v - double(want.data()[i])));
-                else
-                    ++l.notFinite;
-            }
+            (void)qs::compareValues(std::as_const(weight).span(), want.span(), l);
         }
         if (l.maxDelta != 0) l.done += fmt::format(", values differ by up to {:.3g}", l.maxDelta);
         return {};

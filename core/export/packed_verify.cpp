@@ -48,16 +48,6 @@ Differences compareParts(const StoredCodes& stored, const PackedInfo& info, cons
     return d;
 }
 
-void compareValues(const Matrix& have, const Matrix& want, ReceiptLine& line) {
-    for (size_t i = 0; i < want.size(); ++i) {
-        const double v = have.data()[i];
-        if (std::isfinite(v))
-            line.maxDelta = std::max(line.maxDelta, std::abs(v - double(want.data()[i])));
-        else
-            ++line.notFinite;
-    }
-}
-
 /// "" when all are there, and those that the reader leaves aside have the bytes that belong there.
 Result<std::string> wrongPart(const PackedFormat& format, const PlanEntry& entry, const QuantizedTensor& q,
                               const Codec& codec, const std::vector<PackedPart>& parts,
@@ -108,7 +98,8 @@ Result<void> compareLinear(const QuantTarget& target, const QuantizedTensor& q, 
     line.codesDiffering = d.codes;
     line.done += d.text();
     QS_TRY(const Matrix values, packed->dequantize());
-    compareValues(values, codec.dequantize(q), line);
+    const Matrix want = codec.dequantize(q);
+    (void)compareValues(values.span(), want.span(), line);
     if (line.maxDelta != 0) line.done += fmt::format(", values differ by up to {:.3g}", line.maxDelta);
     return {};
 }

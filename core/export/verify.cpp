@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/export/verify.h"
 
+#include "core/linalg/differences.h"
+#include "core/linalg/parallel.h"
+
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <fmt/format.h>
 
@@ -44,6 +48,37 @@ Result<std::string> hashOf(const fs::path& file, const JobContext& job) {
 }
 
 } // namespace
+
+uint64_t compareValues(std::span<const float> have, std::span<const float> want, ReceiptLine& line) {
+    constexpr size_t kPart = size_t(1) << 16; ///< values that one thread compares at once
+    struct Part {
+        uint64_t notFinite = 0, differing = 0;
+        double maxDelta = 0;
+    };
+    std::vector<Part> parts((want.size() + kPart - 1) / kPart);
+    linalg::parallelFor(parts.size(), 1, [&](size_t begin, size_t end) {
+        for (size_t p = begin; p < end; ++p) {
+            const size_t first = p * kPart, count = std::min(kPart, want.size() - first);
+            const float *a = have.data() + first, *b = want.data() + first;
+            if (std::memcmp(a, b, count * sizeof(float)) == 0 && countNotFinite(a, count) == 0) continue;
+            for (size_t i = 0; i < count; ++i) {
+                if (!std::isfinite(a[i])) {
+                    ++parts[p].notFinite;
+                    continue;
+                }
+                parts[p].differing += a[i] != b[i];
+                parts[p].maxDelta = std::max(parts[p].maxDelta, std::abs(double(a[i]) - double(b[i])));
+            }
+        }
+    });
+    uint64_t differing = 0;
+    for (const Part& part : parts) {
+        line.notFinite += part.notFinite;
+        line.maxDelta = std::max(line.maxDelta, part.maxDelta);
+        differing += part.differing;
+    }
+    return differing;
+}
 
 Result<void> verifyKept(const Checkpoint& source, size_t index, const Checkpoint& written, Receipt& receipt,
                         const JobContext& job) {

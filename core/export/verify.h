@@ -15,6 +15,10 @@ Result<void> verifyKept(const Checkpoint& source, size_t index, const Checkpoint
 /// Every tensor of `written` must be in `expected`; each other one is a bad line.
 void verifyNothingElse(const std::set<std::string>& expected, const Checkpoint& written, Receipt& receipt);
 
+/// Adds to `line` what is not finite in `have`, and how far its other values are from `want`, of the same
+/// size. How many differ, those that are not finite left out.
+uint64_t compareValues(std::span<const float> have, std::span<const float> want, ReceiptLine& line);
+
 /// Adds a line that is not a tensor's ("config.json").
 void addFileLine(const std::string& name, const std::string& planned, bool good, const std::string& done,
                  Receipt& receipt);

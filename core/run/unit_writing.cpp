@@ -3,7 +3,7 @@
 
 #include "core/store/quantized_store.h"
 
-#include <chrono>
+#include <utility>
 
 namespace qs {
 
@@ -22,24 +22,20 @@ Result<void> UnitWriting::write(RunJournal& journal, const FinishedUnit& u) {
 }
 
 void UnitWriting::begin(std::shared_ptr<const FinishedUnit> unit) {
-    assert(!pending_.valid());
     unit_ = std::move(unit);
-    pending_ =
-        std::async(std::launch::async, [&journal = journal_, own = unit_] { return write(journal, *own); });
+    writing_.begin([&journal = journal_, own = unit_] { return write(journal, *own); });
 }
 
 Result<void> UnitWriting::finish() {
-    if (!pending_.valid()) return {};
+    if (!writing_.pending()) return {};
     const auto unit = std::exchange(unit_, nullptr);
-    QS_CHECK(pending_.get());
+    QS_CHECK(writing_.finish());
     if (sink_) sink_(unit->unit, unit->results);
     return {};
 }
 
 Result<void> UnitWriting::poll() {
-    if (!pending_.valid() || pending_.wait_for(std::chrono::seconds(0)) != std::future_status::ready)
-        return {};
-    return finish();
+    return writing_.ready() ? finish() : Result<void>();
 }
 
 } // namespace qs

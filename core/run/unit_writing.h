@@ -3,11 +3,10 @@
 // would leave the others waiting.
 #pragma once
 
+#include "core/base/aside.h"
 #include "core/run/run.h"
 #include "core/run/run_journal.h"
 #include "core/store/folded_store.h"
-
-#include <future>
 
 namespace qs {
 
@@ -37,7 +36,7 @@ private:
     RunJournal& journal_;
     const UnitSink& sink_;
     std::shared_ptr<const FinishedUnit> unit_;
-    std::future<Result<void>> pending_; ///< waits when it goes
+    Aside writing_;
 };
 
 } // namespace qs

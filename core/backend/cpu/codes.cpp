@@ -2,6 +2,7 @@
 #include "core/backend/cpu/codes.h"
 
 #include "core/linalg/block_rotation.h"
+#include "core/linalg/differences.h"
 #include "core/linalg/elements.h"
 #include "core/linalg/grid_kernels.h"
 #include "core/linalg/kmeans.h"
@@ -55,13 +56,6 @@ private:
     std::vector<float> scale_, zero_;
 };
 
-bool finiteRow(const float* x, size_t n) {
-    bool all = true;
-    for (size_t i = 0; i < n; ++i)
-        all &= isFiniteValue(x[i]);
-    return all;
-}
-
 void roundToLevels(const float* x, size_t n, const CodeGrid& grid, const float* scale, uint8_t* codes,
                    float* values) {
     for (size_t i = 0; i < n; ++i) {
@@ -76,7 +70,7 @@ void roundToLevels(const float* x, size_t n, const CodeGrid& grid, const float* 
 
 bool allFinite(ConstMatrixView x) {
     for (size_t r = 0; r < x.rows; ++r)
-        if (!finiteRow(x.row(r), x.cols)) return false;
+        if (countNotFinite(x.row(r), x.cols) > 0) return false;
     return true;
 }
 
@@ -87,7 +81,7 @@ bool roundToGrid(ConstMatrixView x, const CodeGrid& grid, const Groups& groups, 
         RowParameters p(groups, x.cols);
         std::vector<float> unwanted(values.data ? 0 : x.cols);
         for (size_t r = begin; r < end && !bad; ++r) {
-            if (!finiteRow(x.row(r), x.cols)) {
+            if (countNotFinite(x.row(r), x.cols) > 0) {
                 bad = true;
                 return;
             }

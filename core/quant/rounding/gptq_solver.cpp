@@ -295,29 +295,26 @@ private:
     Result<void> takeCodes(size_t end) {
         const size_t count = end - nearFirst_;
         if (onHost_ || count == 0) return {};
+        return placeCodes(nearFirst_, count, [&](MatrixViewT<uint8_t> to) {
+            return in_.backend->downloadTransposed(codes_, to);
+        });
+    }
+
+    /// Those of `count` columns from `place` in the solving order on, which turned(to) puts into `to` [rows,
+    /// count].
+    template<class F>
+    Result<void> placeCodes(size_t place, size_t count, const F& turned) {
         if (!options_.actOrder)
-            return in_.backend->downloadTransposed(
-                codes_, MatrixViewT<uint8_t>(q_.codes.data() + nearFirst_, q_.rows, count, q_.cols));
+            return turned(MatrixViewT<uint8_t>(q_.codes.data() + place, q_.rows, count, q_.cols));
         MatrixT<uint8_t> codes(q_.rows, count);
-        QS_CHECK(in_.backend->downloadTransposed(codes_, codes.view()));
+        QS_CHECK(turned(codes.view()));
+        const uint32_t* order = factor_->order().data() + place;
         linalg::parallelFor(q_.rows, 64, [&](size_t begin, size_t end) {
             for (size_t r = begin; r < end; ++r)
                 for (size_t i = 0; i < count; ++i)
-                    q_.codes[r * q_.cols + factor_->order()[nearFirst_ + i]] = codes(r, i);
+                    q_.codes[r * q_.cols + order[i]] = codes(r, i);
         });
         return {};
-    }
-
-    /// Of the columns from `place` in the solving order on, `codes` [columns, rows].
-    void writeCodes(size_t place, MatrixViewT<const uint8_t> codes) {
-        if (!options_.actOrder)
-            return linalg::transpose(
-                codes, MatrixViewT<uint8_t>(q_.codes.data() + place, q_.rows, codes.rows, q_.cols));
-        linalg::parallelFor(q_.rows, 64, [&](size_t begin, size_t end) {
-            for (size_t r = begin; r < end; ++r)
-                for (size_t i = 0; i < codes.rows; ++i)
-                    q_.codes[r * q_.cols + factor_->order()[place + i]] = codes(i, r);
-        });
     }
 
     /// A ColumnBlock in host memory; `rounded` [n, rows] becomes w'.
@@ -347,7 +344,10 @@ private:
         for (size_t i = 0; i < n; ++i)
             for (size_t r = 0; r < q_.rows; ++r)
                 change(i, r) = original(i, r) - change(i, r);
-        writeCodes(first + begin, MatrixViewT<const uint8_t>(codes));
+        QS_CHECK(placeCodes(first + begin, n, [&](MatrixViewT<uint8_t> to) -> Result<void> {
+            linalg::transpose(MatrixViewT<const uint8_t>(codes), to);
+            return {};
+        }));
         QS_CHECK(be.write(error, b.error));
         return be.write(change, b.change);
     }
