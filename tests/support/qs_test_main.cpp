@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -67,12 +68,13 @@ fs::path scratchDir(const char* name) {
 namespace {
 
 /// Runs one class in a process of its own; true when it passed. QtTest keeps in the process that a class was
-/// skipped as a whole, and then skips every class behind it without a word.
-bool passesAlone(const char* name, const std::vector<char*>& rest) {
-    std::string flag = "--class", wanted = name;
+/// skipped as a whole, and then skips every class behind it without a word. `log`: a second copy of what it
+/// prints.
+bool passesAlone(const char* name, const std::vector<char*>& rest, const fs::path& log) {
+    std::string more[] = {"--class", name, "-o", "-,txt", "-o", log.string() + ",txt"};
     std::vector<char*> arguments(rest);
-    arguments.push_back(flag.data());
-    arguments.push_back(wanted.data());
+    for (std::string& argument : more)
+        arguments.push_back(argument.data());
     arguments.push_back(nullptr);
     pid_t child = 0;
     int status = 0;
@@ -80,16 +82,36 @@ bool passesAlone(const char* name, const std::vector<char*>& rest) {
         return false;
     while (::waitpid(child, &status, 0) < 0)
         if (errno != EINTR) return false;
-    const bool passed = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    if (!passed) std::fprintf(stderr, "class %s failed\n", name);
-    return passed;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/// What a log says of failures: each verdict "FAIL!  : " and the lines of its message.
+std::string failuresIn(const fs::path& log) {
+    constexpr int kLines = 20;
+    std::ifstream in(log);
+    std::string out, line;
+    for (int left = 0; std::getline(in, line); --left) {
+        const bool verdict =
+            line.compare(0, 7, "Totals:") == 0 || (line.size() > 9 && line.substr(7, 2) == ": ");
+        if (verdict) left = line[0] == 'F' || line[0] == 'X' || line.rfind("QFATAL", 0) == 0 ? kLines : 0;
+        if (left > 0) out += "  " + line + "\n";
+    }
+    return out;
+}
+
+/// The failures again at the end: what a build server shows of long output is its end.
 int runEach(const std::vector<char*>& rest) {
+    const fs::path log = qs::test::scratchDir("log") / "class.txt";
+    std::string failures;
     int failed = 0;
-    for (const auto& e : qs::test::entries())
-        failed += !passesAlone(e.name, rest);
-    std::fprintf(stderr, "%zu classes, %d failed\n", qs::test::entries().size(), failed);
+    for (const auto& e : qs::test::entries()) {
+        if (passesAlone(e.name, rest, log)) continue;
+        ++failed;
+        failures += "class " + std::string(e.name) + " failed\n" + failuresIn(log);
+    }
+    std::error_code ec;
+    fs::remove_all(qs::test::scratchRoot(), ec);
+    std::fprintf(stderr, "%s%zu classes, %d failed\n", failures.c_str(), qs::test::entries().size(), failed);
     return failed || qs::test::entries().empty() ? 1 : 0;
 }
 

@@ -44,6 +44,8 @@ struct TokenScale {
     static TokenScale of(const TokenMapData& data, TokenMode mode);
     /// 0..1, clamped; NaN for NaN.
     double position(double value) const;
+    /// The value (of Magnitude: |value|) at a position.
+    double valueAt(double position) const;
     QVector<AxisTick> ticks() const;
     QString title() const;
     MapKind kind() const { return mode == TokenMode::Magnitude ? MapKind::Sequential : MapKind::Diverging; }

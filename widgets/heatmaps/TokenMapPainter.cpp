@@ -2,6 +2,7 @@
 #include "widgets/heatmaps/TokenMapPainter.h"
 
 #include "widgets/models/Metric.h"
+#include "widgets/theme/ColorLevels.h"
 
 #include <QCoreApplication>
 #include <QPainter>
@@ -339,6 +340,9 @@ const QImage& TokenMapPainter::cells(const TokenMapData& data, const TokenMapLay
     const TokenPyramid& from = mode == TokenMode::ZScore && data.z ? *data.z : *data.values;
     const TokenScale scale = TokenScale::of(data, mode);
     const ColorTable& table = colorTable(scale.kind());
+    const ColorLevels levels([&](double position) { return scale.valueAt(position); });
+    const bool magnitude = mode == TokenMode::Magnitude;
+    const QRgb none = theme().strongBorder.rgb();
     const int w = std::max(1, int(l.plot.width() * dpr)), h = std::max(1, int(l.plot.height() * dpr));
     m_image = QImage(w, h, QImage::Format_RGB32);
     m_image.setDevicePixelRatio(dpr);
@@ -363,8 +367,8 @@ const QImage& TokenMapPainter::cells(const TokenMapData& data, const TokenMapLay
         lastEnd = end;
         for (int x = 0; x < w; ++x) {
             const auto [a, b] = columns[size_t(x)];
-            const double t = scale.position(double(from.strongest(first, end, a, b)));
-            line[x] = std::isnan(t) ? theme().strongBorder.rgb() : table[size_t(std::lround(t * 255))];
+            const float v = from.strongest(first, end, a, b);
+            line[x] = std::isnan(v) ? none : table[levels.at(magnitude ? std::fabs(v) : v)];
         }
     }
     return m_image;

@@ -29,6 +29,11 @@ double TokenScale::position(double value) const {
     return std::clamp(0.5 + 0.5 * std::asinh(value / unit) / std::asinh(hi / unit), 0.0, 1.0);
 }
 
+double TokenScale::valueAt(double position) const {
+    if (mode == TokenMode::Magnitude) return lo * std::pow(hi / lo, position);
+    return unit * std::sinh((2 * position - 1) * std::asinh(hi / unit));
+}
+
 QVector<AxisTick> TokenScale::ticks() const {
     QVector<AxisTick> out;
     const auto add = [&](double v) { out.push_back({v, formatNumber(v, 2), true}); };
