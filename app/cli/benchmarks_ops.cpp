@@ -100,7 +100,7 @@ Result<void> benchRows(Backend& be, const Ceilings& c, Figures& out) {
                    QS_CHECK(operation());
                    return finish(be, x);
                }));
-        const bool host = be.id() == "cpu";
+        const bool host = be.inMainMemory();
         out.push_back({fmt::format("{}, x [{}, {}]", what, kTokens, kIntermediate), moved / s * kGiga, "GB/s",
                        host ? c.readBytes : 0, host ? "reading memory" : ""});
         return {};

@@ -147,6 +147,9 @@ public:
     virtual std::string id() const = 0;          ///< "cpu", "cuda:0"
     virtual std::string description() const = 0; ///< "CPU, 2 threads, OpenBLAS (Zen)"
     virtual Precision precision() const { return Precision::F32; }
+    /// Whether tensors lie in main memory and the processor computes: nothing is gained by keeping them, or
+    /// by doing something else meanwhile.
+    virtual bool inMainMemory() const { return false; }
     /// What whoever waits for the result should know, each text once: that memory ran short and the work was
     /// cut into smaller pieces.
     virtual std::vector<std::string> takeNotes() { return {}; }

@@ -107,7 +107,7 @@ Result<std::vector<SiteCollector>> collectorsFor(const BlockSpec& block, Backend
 class SiteWriting {
 public:
     SiteWriting(CalibrationWriter& writer, const Backend& backend)
-        : writer_(writer), aside_(backend.id() != "cpu") {}
+        : writer_(writer), aside_(!backend.inMainMemory()) {}
 
     Result<void> add(SiteRecord record, MatrixD sigma) {
         if (!aside_) return writer_.addSite(record, sigma);

@@ -171,7 +171,7 @@ Result<void> RowRounder::round(MatrixView x) const {
 
 Result<void> RowRounder::round(Backend& backend, const Tensor& x, Tensor& to) const {
     const bool plain = factors_.empty() && keepAbove_ == 0 && adjust_ == RowAdjustment{};
-    if (const auto grid = codec_->grid(); grid && plain && backend.id() != "cpu")
+    if (const auto grid = codec_->grid(); grid && plain && !backend.inMainMemory())
         return roundOnDevice(*grid, backend, x, to);
     Matrix values(x.rows, x.cols);
     QS_CHECK(backend.download(x, values.view()));

@@ -27,6 +27,9 @@ int threads();
 /// 2mnk flops.
 void gemm(bool transposeA, bool transposeB, float alpha, ConstMatrixView a, ConstMatrixView b, float beta,
           MatrixView c);
+/// The upper triangle of c = a a^T, a [n, k]; anything below the diagonal. By the calling thread; n^2 k
+/// flops.
+void gramUpper(ConstMatrixView a, MatrixView c);
 
 /// Lower Cholesky factor in place: h [n, n] symmetric positive definite, lower triangle read and written; the
 /// strict upper triangle is left as it was. Error::Backend, with the failing pivot, when h is not positive

@@ -133,8 +133,9 @@ Result<OpenBlas> loadOpenBlas(const std::vector<std::string>& libraries) {
     QS_CHECK(resolve(handle, "openblas_set_num_threads", library, api.setNumThreads));
     QS_CHECK(resolve(handle, "cblas_sgemm", library, api.sgemm));
     QS_CHECK(resolve(handle, "cblas_dgemm", library, api.dgemm));
+    QS_CHECK(resolve(handle, "cblas_ssyrk", library, api.ssyrk));
     QS_CHECK(resolve(handle, "cblas_dsyrk", library, api.dsyrk));
-    QS_CHECK(resolve(handle, "cblas_dtrsm", library, api.dtrsm));
+    QS_CHECK(resolve(handle, "cblas_dtrmm", library, api.dtrmm));
     QS_CHECK(resolve(handle, "dpotrf_", library, api.dpotrf));
     QS_CHECK(resolve(handle, "dtrtri_", library, api.dtrtri));
     if (std::string(api.getConfig()).find("USE64BITINT") != std::string::npos)

@@ -16,9 +16,10 @@ struct OpenBlas {
     void (*dgemm)(int, int, int, int, int, int, double, const double*, int, const double*, int, double,
                   double*, int);
     // 121 upper, 122 lower triangle.
+    void (*ssyrk)(int, int, int, int, int, float, const float*, int, float, float*, int);
     void (*dsyrk)(int, int, int, int, int, double, const double*, int, double, double*, int);
     // 141 left, 142 right; 131 a diagonal that is not all ones.
-    void (*dtrsm)(int, int, int, int, int, int, int, double, const double*, int, double*, int);
+    void (*dtrmm)(int, int, int, int, int, int, int, double, const double*, int, double*, int);
     // LAPACK (Fortran, column-major).
     void (*dpotrf)(const char*, const int*, double*, const int*, int*);
     void (*dtrtri)(const char*, const char*, const int*, double*, const int*, int*);

@@ -14,8 +14,8 @@
 namespace qs::linalg {
 
 /// Calls body(begin, end) on disjoint ranges that cover [0, count), on up to threads() threads, in chunks of
-/// at least `grain`. The calling thread takes part; nested calls run serially. Workers sleep between loops
-/// (no spinning).
+/// at least `grain`. The calling thread takes part; nested calls run serially. Between loops workers stay
+/// awake for 100 us, for a loop that follows at once, and then sleep.
 void parallelFor(size_t count, size_t grain, const std::function<void(size_t begin, size_t end)>& body);
 
 /// The first error of the bodies of a loop; thread-safe.

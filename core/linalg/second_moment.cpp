@@ -7,6 +7,7 @@
 #include "core/linalg/parallel.h"
 #include "core/linalg/transpose.h"
 
+#include <algorithm>
 #include <vector>
 
 namespace qs::linalg {
@@ -15,29 +16,29 @@ namespace {
 
 constexpr size_t kChunkRows = 2048;
 // A tile's float32 sums stay in the caches until they are added; packing its factors costs little beside
-// multiplying them. Measured: what is best differs between the libraries.
-struct TileSize {
-    size_t rows, cols;
-};
-constexpr TileSize kTiles{1024, 2048}, kTilesBf16{2048, 1024};
-static_assert(kTiles.rows * kTiles.cols == kTilesBf16.rows * kTilesBf16.cols);
+// multiplying them.
+constexpr size_t kTile = 1024;
+// Rows of the tiles that begin on the diagonal: a library that can leave out what the mirror image gives gets
+// squares, the other one low strips.
+constexpr size_t kSquare = kTile, kStrip = 256;
 
 struct Tile {
     size_t row, rows, col, cols;
 };
 
-/// Those that cover the upper triangle of [n, n]; each starts on the diagonal or right of it. On the diagonal
-/// they are less high: less is computed that the mirror image gives.
-std::vector<Tile> upperTiles(size_t n, TileSize size) {
-    constexpr size_t kStrip = 256;
+/// Those that cover the upper triangle of [n, n], the largest first, so that threads end at about the same
+/// time; each begins on the diagonal, with `onDiagonal` rows, or lies right of it.
+std::vector<Tile> upperTiles(size_t n, size_t onDiagonal) {
     std::vector<Tile> tiles;
-    for (size_t r = 0; r < n; r += size.rows) {
-        const size_t end = std::min(n, r + size.rows);
-        for (size_t h = r; h < end; h += kStrip)
-            tiles.push_back({h, std::min(kStrip, end - h), h, end - h});
-        for (size_t c = end; c < n; c += size.cols)
-            tiles.push_back({r, end - r, c, std::min(size.cols, n - c)});
+    for (size_t r = 0; r < n; r += kTile) {
+        const size_t end = std::min(n, r + kTile);
+        for (size_t h = r; h < end; h += onDiagonal)
+            tiles.push_back({h, std::min(onDiagonal, end - h), h, end - h});
+        for (size_t c = end; c < n; c += kTile)
+            tiles.push_back({r, end - r, c, std::min(kTile, n - c)});
     }
+    std::stable_sort(tiles.begin(), tiles.end(),
+                     [](const Tile& a, const Tile& b) { return a.rows * a.cols > b.rows * b.cols; });
     return tiles;
 }
 
@@ -74,11 +75,11 @@ double weighTile(const Tile& t, ConstMatrixView part, MatrixViewT<const double> 
 /// Calls multiply(tile, part) for all tiles of [n, n], part [tile.rows, tile.cols] to be filled, and then
 /// use(index of the tile, tile, part).
 template<class F, class Use>
-Result<void> forTiles(size_t n, TileSize size, const F& multiply, const Use& use) {
-    const std::vector<Tile> tiles = upperTiles(n, size);
+Result<void> forTiles(size_t n, size_t onDiagonal, const F& multiply, const Use& use) {
+    const std::vector<Tile> tiles = upperTiles(n, onDiagonal);
     FirstError errors;
     parallelFor(tiles.size(), 1, [&](size_t begin, size_t end) {
-        thread_local Matrix memory(kTiles.rows, kTiles.cols); // of either size
+        thread_local Matrix memory(kTile, kTile);
         for (size_t i = begin; i < end && !errors.failed(); ++i) {
             const MatrixView part(memory.data(), tiles[i].rows, tiles[i].cols);
             if (auto done = multiply(tiles[i], part); !done)
@@ -92,8 +93,8 @@ Result<void> forTiles(size_t n, TileSize size, const F& multiply, const Use& use
 
 /// The same, the parts added onto sigma.
 template<class F>
-Result<void> addTiles(MatrixViewT<double> sigma, TileSize size, const F& multiply) {
-    return forTiles(sigma.rows, size, multiply,
+Result<void> addTiles(MatrixViewT<double> sigma, size_t onDiagonal, const F& multiply) {
+    return forTiles(sigma.rows, onDiagonal, multiply,
                     [&](size_t, const Tile& t, ConstMatrixView part) { addTile(t, part, sigma); });
 }
 
@@ -104,7 +105,10 @@ public:
         transpose(x, columns_.view().block(0, x.cols, 0, x.rows));
     }
     Result<void> operator()(const Tile& t, MatrixView part) const {
-        gemm(false, true, 1.0f, of(t.row, t.rows), of(t.col, t.cols), 0.0f, part);
+        if (t.row == t.col) // a square
+            gramUpper(of(t.row, t.rows), part);
+        else
+            gemm(false, true, 1.0f, of(t.row, t.rows), of(t.col, t.cols), 0.0f, part);
         return {};
     }
 
@@ -118,15 +122,15 @@ private:
 };
 
 Result<void> addChunk(ConstMatrixView x, MatrixViewT<double> sigma) {
-    return addTiles(sigma, kTiles, TileProduct(x));
+    return addTiles(sigma, kSquare, TileProduct(x));
 }
 
 Result<void> addRoundedChunk(ConstMatrixView x, MatrixViewT<double> sigma) {
     const MatrixBf16 rounded = toBf16(x);
     const OneDnn* library = oneDnn();
     if (!library) return addChunk(toFloat(rounded.view()).view(), sigma);
-    return addTiles(sigma, kTilesBf16, [&](const Tile& t, MatrixView part) {
-        const size_t stride = rounded.cols();
+    const size_t stride = rounded.cols();
+    return addTiles(sigma, kStrip, [&](const Tile& t, MatrixView part) {
         return library->multiply({t.rows, t.cols, x.rows, rounded.data() + t.row, 1, stride,
                                   rounded.data() + t.col, stride, 1, part.data, part.stride});
     });
@@ -152,8 +156,8 @@ double quadraticForm(ConstMatrixView a, MatrixViewT<const double> sigma) {
     double sum = 0;
     for (size_t r = 0; r < a.rows; r += kChunkRows) {
         const ConstMatrixView x = a.block(r, std::min(kChunkRows, a.rows - r), 0, a.cols);
-        std::vector<double> sums(upperTiles(a.cols, kTiles).size());
-        (void)forTiles(a.cols, kTiles, TileProduct(x), [&](size_t i, const Tile& t, ConstMatrixView part) {
+        std::vector<double> sums(upperTiles(a.cols, kSquare).size());
+        (void)forTiles(a.cols, kSquare, TileProduct(x), [&](size_t i, const Tile& t, ConstMatrixView part) {
             sums[i] = weighTile(t, part, sigma);
         });
         for (const double s : sums)

@@ -58,23 +58,29 @@ template<class T>
 void transpose(MatrixViewT<const T> from, MatrixViewT<T> to) {
     assert(to.rows == from.cols && to.cols == from.rows);
     constexpr size_t kEdge = 64 / sizeof(T), kSquare = sizeof(T) == 1 ? 8 : 4; // an edge is a cache line
+    // The processor foresees what comes next in a row, not that the next row comes so soon.
+    const bool shortRows = from.cols * sizeof(T) <= 4096;
     parallelFor((from.rows + kEdge - 1) / kEdge, 4, [&](size_t begin, size_t end) {
         alignas(64) T tile[kEdge][kEdge];
         for (size_t r0 = begin * kEdge; r0 < std::min(from.rows, end * kEdge); r0 += kEdge) {
             const size_t rows = std::min(kEdge, from.rows - r0);
             for (size_t c0 = 0; c0 < from.cols; c0 += kEdge) {
                 const size_t cols = std::min(kEdge, from.cols - c0);
-                if (rows == kEdge && cols == kEdge)
+                if (shortRows && r0 + 2 * kEdge <= from.rows)
+                    for (size_t r = 0; r < kEdge; ++r)
+                        __builtin_prefetch(from.row(r0 + kEdge + r) + c0);
+                if (rows == kEdge && cols == kEdge) {
                     for (size_t r = 0; r < kEdge; r += kSquare)
                         for (size_t c = 0; c < kEdge; c += kSquare)
                             detail::transposeSquare(from.row(r0 + r) + c0 + c, from.stride, &tile[c][r],
                                                     kEdge);
-                else
+                    for (size_t c = 0; c < kEdge; ++c) // of known size: no call
+                        std::memcpy(to.row(c0 + c) + r0, tile[c], sizeof tile[c]);
+                } else {
                     for (size_t r = 0; r < rows; ++r)
                         for (size_t c = 0; c < cols; ++c)
-                            tile[c][r] = from(r0 + r, c0 + c);
-                for (size_t c = 0; c < cols; ++c)
-                    std::copy_n(tile[c], rows, to.row(c0 + c) + r0);
+                            to(c0 + c, r0 + r) = from(r0 + r, c0 + c);
+                }
             }
         }
     });

@@ -42,8 +42,9 @@ constexpr size_t kCoarseBins = size_t(1) << (31 - kCoarseShift);
 constexpr size_t kFineBins = size_t(1) << kCoarseShift;
 constexpr uint32_t kInfinityCoarseBin = kInfinityBits >> kCoarseShift;
 
-/// MagnitudeCounts.
-constexpr size_t kLogTile = 128; ///< channels whose counts stay in the second-level cache
+/// MagnitudeCounts: channels whose counts stay near while the rows pass, and as many of these as are counted
+/// in 16 bits before the counts are added to the whole ones: half of the memory to go to.
+constexpr size_t kLogTile = 128, kLogRows = 65535;
 
 /// The value whose relative distance to both ends [a, b) of a bin is the same: 2 a b / (a + b).
 float logBinValue(size_t bin, float absmax) {
@@ -229,13 +230,21 @@ void MagnitudeCounts::addRows(ConstMatrixView block) {
             const size_t c0 = t * kLogTile, n = std::min(kLogTile, block.cols - c0);
             uint32_t* counts = counts_.data() + c0 * kMagnitudeBins;
             uint32_t largest = 0, bins[kLogTile];
-            for (size_t r = 0; r < block.rows; ++r) {
-                const float* x = block.row(r) + c0;
-                for (size_t c = 0; c < n && r + kAhead < block.rows; c += 16)
-                    __builtin_prefetch(x + kAhead * block.stride + c);
-                largest = std::max(largest, magnitudeBinsOf(x, n, bins));
-                for (size_t c = 0; c < n; ++c)
-                    ++counts[c * kMagnitudeBins + bins[c]];
+            thread_local std::vector<uint16_t> near;
+            for (size_t r0 = 0; r0 < block.rows; r0 += kLogRows) {
+                const size_t end = std::min(block.rows, r0 + kLogRows);
+                near.assign(n * kMagnitudeBins, 0);
+                for (size_t r = r0; r < end; ++r) {
+                    const float* x = block.row(r) + c0;
+                    for (size_t c = 0; c < n && r + kAhead < block.rows; c += 16)
+                        __builtin_prefetch(x + kAhead * block.stride + c);
+                    largest = std::max(largest, magnitudeBinsOf(x, n, bins));
+                    uint16_t* of = near.data();
+                    for (size_t c = 0; c < n; ++c, of += kMagnitudeBins)
+                        ++of[bins[c]];
+                }
+                for (size_t i = 0; i < near.size(); ++i)
+                    counts[i] += near[i];
             }
             if (largest < kInfinityBits) continue;
             for (size_t r = 0; r < block.rows; ++r) // seldom: what must not count is taken away again

@@ -92,7 +92,7 @@ Result<void> ActivationStore::put(Backend& backend, size_t first, const Tensor& 
     assert(first + x.rows <= rows_ && x.cols == cols_);
     QS_CHECK(letGo(first, x.rows, true));
     if (!deviceKeeps_) {
-        const auto memory = backend.id() == "cpu" ? std::nullopt : backend.memory();
+        const auto memory = backend.inMainMemory() ? std::nullopt : backend.memory();
         deviceKeeps_ =
             memory && bytes_ <= memory->freeBytes / 4 && memory->freeBytes - bytes_ >= memory->totalBytes / 2;
     }

@@ -11,6 +11,7 @@ class ForwardingBackend : public Backend {
 public:
     explicit ForwardingBackend(int threads = 0) : m_inner(makeCpuBackend(threads)) {}
     std::string id() const override { return m_inner->id(); }
+    bool inMainMemory() const override { return m_inner->inMainMemory(); }
     std::string description() const override { return m_inner->description(); }
     Precision precision() const override { return m_inner->precision(); }
     std::vector<std::string> takeNotes() override { return m_inner->takeNotes(); }

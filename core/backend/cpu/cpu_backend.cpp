@@ -56,6 +56,7 @@ public:
     }
 
     std::string id() const override { return "cpu"; }
+    bool inMainMemory() const override { return true; }
     std::string description() const override {
         std::string text =
             fmt::format("CPU, {} thread{}, {}, {}", linalg::threads(), linalg::threads() == 1 ? "" : "s",
@@ -307,7 +308,7 @@ public:
         const cpu::GptqColumns columns{view(b.weight),   view(b.error),  view(b.change),
                                        view(b.original), view(b.factor), codes,
                                        view(b.scale),    view(b.zero),   b.maxCode};
-        linalg::parallelFor(b.weight.cols, 64,
+        linalg::parallelFor(b.weight.cols, 256,
                             [&](size_t begin, size_t end) { cpu::gptqRows(columns, begin, end - begin); });
         return {};
     }

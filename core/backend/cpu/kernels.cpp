@@ -195,20 +195,53 @@ void AddRow(float* x, const float* y, size_t n) {
 
 // Rows are solved 32 at a time in a compact copy: the matrix's own columns lie a large power of two apart,
 // and would evict each other from the caches.
-constexpr size_t kGptqRows = 32;
+constexpr size_t kGptqRows = 64;
 // Columns whose errors go to those behind them together: a column is read and written once for all of them.
 constexpr size_t kGptqPanel = 8;
 
 struct GptqTile {
     explicit GptqTile(size_t columns) : weight(columns * kGptqRows) {}
     std::vector<float> weight; ///< [columns, kGptqRows]
-    HWY_ALIGN float scale[kGptqRows], zero[kGptqRows], original[kGptqRows], change[kGptqRows];
-    HWY_ALIGN uint8_t code[kGptqRows];
-    HWY_ALIGN float errors[kGptqPanel][kGptqRows]; ///< of a panel's columns
 };
 
+/// What a column of a tile reads and writes beside its weights, kGptqRows values each.
+struct GptqPlaces {
+    const float *scale, *zero, *original;
+    float *change, *error;
+    uint8_t* code;
+};
+
+/// Those of a tile that reaches beyond the last row: it computes harmless numbers there.
+struct GptqEdge {
+    HWY_ALIGN float scale[kGptqRows], zero[kGptqRows], original[kGptqRows], change[kGptqRows];
+    HWY_ALIGN float errors[kGptqPanel][kGptqRows]; ///< of a panel's columns
+    HWY_ALIGN uint8_t code[kGptqRows];
+
+    GptqEdge() {
+        std::fill_n(scale, kGptqRows, 1.0f);
+        std::fill_n(zero, kGptqRows, 0.0f);
+        std::fill_n(original, kGptqRows, 0.0f);
+    }
+    GptqPlaces load(const GptqColumns& b, size_t i, size_t first, size_t rows) {
+        std::copy_n(b.scale.row(i) + first, rows, scale);
+        std::copy_n(b.zero.row(i) + first, rows, zero);
+        std::copy_n(b.original.row(i) + first, rows, original);
+        return {scale, zero, original, change, errors[i % kGptqPanel], code};
+    }
+    void store(const GptqColumns& b, size_t i, size_t first, size_t rows) const {
+        std::copy_n(errors[i % kGptqPanel], rows, b.error.row(i) + first);
+        std::copy_n(change, rows, b.change.row(i) + first);
+        std::copy_n(code, rows, b.codes.row(i) + first);
+    }
+};
+
+GptqPlaces PlacesOf(const GptqColumns& b, size_t i, size_t first) {
+    return {b.scale.row(i) + first,  b.zero.row(i) + first,  b.original.row(i) + first,
+            b.change.row(i) + first, b.error.row(i) + first, b.codes.row(i) + first};
+}
+
 // Column i of the recursion: nearest codes, scaled errors, update of the panel's later columns, up to `end`.
-void GptqColumn(const GptqColumns& b, size_t i, size_t end, float* error, GptqTile& t) {
+void GptqColumn(const GptqColumns& b, size_t i, size_t end, const GptqPlaces& at, GptqTile& t) {
     const hn::CappedTag<float, kGptqRows> d;
     const hn::RebindToSigned<decltype(d)> whole;
     const hn::Rebind<uint8_t, decltype(d)> bytes;
@@ -216,36 +249,36 @@ void GptqColumn(const GptqColumns& b, size_t i, size_t end, float* error, GptqTi
     const auto maxCode = hn::Set(d, float(b.maxCode)), pivot = hn::Set(d, b.factor(i, i));
     float* own = t.weight.data() + i * kGptqRows;
     for (size_t r = 0; r < kGptqRows; r += lanes) {
-        const auto w = hn::LoadU(d, own + r), scale = hn::Load(d, t.scale + r),
-                   zero = hn::Load(d, t.zero + r);
+        const auto w = hn::LoadU(d, own + r), scale = hn::LoadU(d, at.scale + r),
+                   zero = hn::LoadU(d, at.zero + r);
         const auto q = hn::Min(hn::Max(hn::Add(hn::Round(hn::Div(w, scale)), zero), hn::Zero(d)), maxCode);
-        hn::StoreU(hn::DemoteTo(bytes, hn::ConvertTo(whole, q)), bytes, t.code + r);
+        hn::StoreU(hn::DemoteTo(bytes, hn::ConvertTo(whole, q)), bytes, at.code + r);
         const auto value = hn::Mul(scale, hn::Sub(q, zero));
-        hn::Store(hn::Sub(hn::Load(d, t.original + r), value), d, t.change + r);
-        hn::Store(hn::Div(hn::Sub(w, value), pivot), d, error + r);
+        hn::StoreU(hn::Sub(hn::LoadU(d, at.original + r), value), d, at.change + r);
+        hn::StoreU(hn::Div(hn::Sub(w, value), pivot), d, at.error + r);
     }
     const float* factor = b.factor.row(i);
     for (size_t j = i + 1; j < end; ++j) {
         const auto f = hn::Set(d, factor[j]);
         float* later = t.weight.data() + j * kGptqRows;
         for (size_t r = 0; r < kGptqRows; r += lanes)
-            hn::StoreU(hn::NegMulAdd(f, hn::Load(d, error + r), hn::LoadU(d, later + r)), d, later + r);
+            hn::StoreU(hn::NegMulAdd(f, hn::LoadU(d, at.error + r), hn::LoadU(d, later + r)), d, later + r);
     }
 }
 
 // What the errors of the panel from column `first` on do to the columns behind it, in the order of the
 // columns.
-void GptqPanel(const GptqColumns& b, size_t first, GptqTile& t) {
+void GptqPanel(const GptqColumns& b, size_t first, const float* const* errors, GptqTile& t) {
     const hn::CappedTag<float, kGptqRows> d;
     const size_t lanes = hn::Lanes(d);
     const float* factor[kGptqPanel];
     for (size_t k = 0; k < kGptqPanel; ++k)
         factor[k] = b.factor.row(first + k);
     for (size_t r = 0; r < kGptqRows; r += lanes) {
-        const auto e0 = hn::Load(d, t.errors[0] + r), e1 = hn::Load(d, t.errors[1] + r),
-                   e2 = hn::Load(d, t.errors[2] + r), e3 = hn::Load(d, t.errors[3] + r),
-                   e4 = hn::Load(d, t.errors[4] + r), e5 = hn::Load(d, t.errors[5] + r),
-                   e6 = hn::Load(d, t.errors[6] + r), e7 = hn::Load(d, t.errors[7] + r);
+        const auto e0 = hn::LoadU(d, errors[0] + r), e1 = hn::LoadU(d, errors[1] + r),
+                   e2 = hn::LoadU(d, errors[2] + r), e3 = hn::LoadU(d, errors[3] + r),
+                   e4 = hn::LoadU(d, errors[4] + r), e5 = hn::LoadU(d, errors[5] + r),
+                   e6 = hn::LoadU(d, errors[6] + r), e7 = hn::LoadU(d, errors[7] + r);
         for (size_t j = first + kGptqPanel; j < b.weight.rows; ++j) {
             float* later = t.weight.data() + j * kGptqRows + r;
             auto w = hn::NegMulAdd(hn::Set(d, factor[0][j]), e0, hn::LoadU(d, later));
@@ -264,24 +297,20 @@ void GptqPanel(const GptqColumns& b, size_t first, GptqTile& t) {
 void GptqRows(const GptqColumns& b, size_t firstRow, size_t count) {
     const size_t n = b.weight.rows;
     GptqTile t(n);
-    std::fill_n(t.scale, kGptqRows, 1.0f); // rows past the end compute harmless numbers
-    std::fill_n(t.zero, kGptqRows, 0.0f);
-    std::fill_n(t.original, kGptqRows, 0.0f);
+    GptqEdge edge;
     for (size_t first = firstRow; first < firstRow + count; first += kGptqRows) {
         const size_t rows = std::min(kGptqRows, firstRow + count - first);
+        const bool whole = rows == kGptqRows;
         for (size_t j = 0; j < n; ++j)
             std::copy_n(b.weight.row(j) + first, rows, t.weight.data() + j * kGptqRows);
+        const float* errors[kGptqPanel];
         for (size_t i = 0; i < n; ++i) {
             const size_t inPanel = i % kGptqPanel, end = std::min(n, i - inPanel + kGptqPanel);
-            float* error = t.errors[inPanel];
-            std::copy_n(b.scale.row(i) + first, rows, t.scale);
-            std::copy_n(b.zero.row(i) + first, rows, t.zero);
-            std::copy_n(b.original.row(i) + first, rows, t.original);
-            GptqColumn(b, i, end, error, t);
-            if (i + 1 == end && end < n) GptqPanel(b, end - kGptqPanel, t);
-            std::copy_n(error, rows, b.error.row(i) + first);
-            std::copy_n(t.change, rows, b.change.row(i) + first);
-            std::copy_n(t.code, rows, b.codes.row(i) + first);
+            const GptqPlaces at = whole ? PlacesOf(b, i, first) : edge.load(b, i, first, rows);
+            errors[inPanel] = at.error;
+            GptqColumn(b, i, end, at, t);
+            if (i + 1 == end && end < n) GptqPanel(b, end - kGptqPanel, errors, t);
+            if (!whole) edge.store(b, i, first, rows);
         }
     }
 }

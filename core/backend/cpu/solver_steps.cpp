@@ -94,7 +94,7 @@ void gatherColumns(ConstMatrixView x, std::span<const uint32_t> columns, MatrixV
 }
 
 void columnRanges(ConstMatrixView x, float* low, float* high) {
-    linalg::parallelFor(x.cols, 256, [&](size_t begin, size_t end) {
+    linalg::parallelFor(x.cols, 1024, [&](size_t begin, size_t end) {
         std::copy(x.row(0) + begin, x.row(0) + end, low + begin);
         std::copy(x.row(0) + begin, x.row(0) + end, high + begin);
         for (size_t r = 1; r < x.rows; ++r) {

@@ -4,62 +4,49 @@
 #include "core/linalg/blas.h"
 #include "core/linalg/parallel.h"
 #include "core/linalg/transpose.h"
-#include "core/quant/quantize_common.h"
-#include "core/quant/rounding/gptq_factor.h"
+#include "core/quant/rounding/gptq_plan.h"
+#include "core/quant/rounding/row_stripes.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <fmt/format.h>
-#include <optional>
 
 namespace qs {
 
 namespace {
 
-// State of one solve. Matrices over weights are transposed to [columns in solving order, rows], so that a
-// column is contiguous.
-class Solver {
+// State of the recursion over some rows, which do not depend on others. Matrices over weights are transposed
+// to [columns in solving order, rows], so that a column is contiguous.
+class Stripe {
 public:
-    Solver(const QuantizeInput& in, const GptqOptions& options, QuantizedTensor& q)
-        : in_(in)
-        , options_(options)
-        , q_(q)
-        , vector_(in.codec->vectorRows())
-        , unit_(fittedTogether(*in.codec, q.layout))
-        ,
-        // One scale for all rows, and static groups, are fitted once on the original weights.
-        fitOnTheWay_(!options.actOrder && q.layout.scaleRows == q.rows && q.layout.blockRows == 1)
-        , onHost_(!in.codec->isIntegerGrid() || !options.kept.empty() || options.zerosOfFour > 0) {}
+    Stripe(const GptqPlan& plan, size_t firstRow, size_t rows)
+        : plan_(plan)
+        , in_(plan.input())
+        , options_(plan.options())
+        , q_(plan.tensor())
+        , firstRow_(firstRow)
+        , rows_(rows)
+        , vector_(in_.codec->vectorRows())
+        , unit_(plan.unit()) {}
 
     Result<void> run(const JobContext& job) {
-        const size_t n = q_.cols;
-        const size_t block = std::min(options_.blockSize, n);
-        QS_TRY(factor_, GptqFactor::make(*in_.sigma, options_.actOrder, options_.damping, *in_.backend));
-        QS_CHECK(factor_->invertBlocks(blockFirsts(block), block));
-        QS_CHECK(job.checkpoint());
-        weighInputs();
-        q_.extras.kept = options_.kept.places();
-        if (options_.keptInt8) scaleKept(in_.weight, q_.extras.kept);
-        if (!options_.prepared && (fitOnTheWay_ || options_.fit))
-            in_.codec->prepareParameters(in_.weight, importance_, q_);
-        if (!fitOnTheWay_) fitStatic();
-        reader_.emplace(*in_.codec, q_);
-        QS_TRY(weights_, in_.backend->borrow(in_.weight));
-        QS_TRY(update_, in_.backend->allocate(q_.cols, q_.rows));
+        const size_t n = q_.cols, block = plan_.block();
+        QS_TRY(weights_, in_.backend->borrow(in_.weight.block(firstRow_, rows_, 0, n)));
+        QS_TRY(update_, in_.backend->allocate(n, rows_));
         for (Tensor* t : {&original_, &weight_, &error_}) {
-            QS_TRY(*t, in_.backend->allocate(block, q_.rows));
+            QS_TRY(*t, in_.backend->allocate(block, rows_));
         }
-        QS_TRY(parameters_, in_.backend->allocate(2 * block, q_.rows));
-        QS_TRY(changes_, in_.backend->allocate(std::min(n, kNearBlocks * block), q_.rows));
-        if (onHost_) {
-            hostCodes_ = MatrixT<uint8_t>(block, q_.rows);
+        QS_TRY(parameters_, in_.backend->allocate(2 * block, rows_));
+        QS_TRY(changes_, in_.backend->allocate(std::min(n, kNearBlocks * block), rows_));
+        if (plan_.onHost()) {
+            hostCodes_ = MatrixT<uint8_t>(block, rows_);
         } else {
-            QS_TRY(codes_, in_.backend->allocateCodes(changes_.rows, q_.rows));
+            QS_TRY(codes_, in_.backend->allocateCodes(changes_.rows, rows_));
         }
         for (size_t first = 0, count = 0; first < n; first += count) {
             QS_CHECK(job.checkpoint());
-            count = blockLength(first, block);
+            count = plan_.blockLength(first);
             QS_CHECK(solveBlock(first, count));
             job.report("GPTQ", double(first + count), double(n));
         }
@@ -71,35 +58,12 @@ private:
     /// together. A product with few columns in between is as fast as memory, not as the processor.
     static constexpr size_t kNearBlocks = 4;
 
-    // Super-blocks and tables leave room for a choice that the inputs can weigh. The grids of the others are
-    // fitted as in the published code.
-    void weighInputs() {
-        const bool superBlocks = in_.codec->fitColumns() > 0 && options_.range.rule == RangeRule::Mse;
-        if (!superBlocks && in_.codec->hasLevels()) return;
-        importance_ = importanceOf(*in_.sigma);
-    }
-
-    // Columns that are fitted together and start inside a block must not reach beyond it: the later ones
-    // would be fitted without this block's updates.
-    size_t blockLength(size_t first, size_t block) const {
-        const size_t count = std::min(block, q_.cols - first);
-        if (!fitOnTheWay_) return count;
-        const size_t lastUnit = (first + count - 1) / unit_ * unit_;
-        return lastUnit > first && lastUnit + unit_ > first + count ? lastUnit - first : count;
-    }
-
-    std::vector<size_t> blockFirsts(size_t block) const {
-        std::vector<size_t> out;
-        for (size_t first = 0; first < q_.cols; first += blockLength(first, block))
-            out.push_back(first);
-        return out;
-    }
-
     /// The weights of the columns [first, first + weight.rows) as they came, and after the updates of all
     /// columns before them; `u` is R_JJ^-1 of the same columns.
     Result<void> loadWeights(size_t first, const TensorBlock& u, const TensorBlock& original,
                              const TensorBlock& weight) {
-        QS_CHECK(in_.backend->gatherColumns(weights_, factor_->activeColumns(first, weight.rows), original));
+        QS_CHECK(
+            in_.backend->gatherColumns(weights_, plan_.factor().activeColumns(first, weight.rows), original));
         QS_CHECK(in_.backend->copy(original, weight));
         if (first == 0) return {};
         return in_.backend->addProduct(1.0f, weight, u, TensorBlock(update_).rowsOf(first, weight.rows));
@@ -114,7 +78,7 @@ private:
         if (end < q_.cols && count > 0)
             QS_CHECK(in_.backend->addProduct(
                 1.0f, TensorBlock(update_).rowsOf(end, q_.cols - end),
-                TensorBlock(factor_->values()).block(nearFirst_, count, end, q_.cols - end),
+                TensorBlock(plan_.factor().values()).block(nearFirst_, count, end, q_.cols - end),
                 TensorBlock(changes_).rowsOf(0, count)));
         nearFirst_ = first;
         return {};
@@ -128,12 +92,12 @@ private:
     // Within a block, segments end where a new group starts, so that its grid sees every update so far.
     Result<void> solveBlock(size_t first, size_t count) {
         if (first + count > nearEnd()) QS_CHECK(updateFar(first));
-        const TensorBlock u = factor_->inverseOf(first, count),
+        const TensorBlock u = plan_.factor().inverseOf(first, count),
                           weight = TensorBlock(weight_).rowsOf(0, count);
         QS_CHECK(loadWeights(first, u, TensorBlock(original_).rowsOf(0, count), weight));
         for (size_t begin = 0; begin < count;) {
             size_t end = count;
-            if (fitOnTheWay_) {
+            if (plan_.fitsOnTheWay()) {
                 const size_t unit = (first + begin) / unit_;
                 end = std::min(count, (unit + 1) * unit_ - first);
                 if ((first + begin) % unit_ == 0) QS_CHECK(fit(unit * unit_, begin, count));
@@ -150,17 +114,8 @@ private:
         const size_t rest = first + count, more = nearEnd() - rest;
         if (more == 0) return {};
         return in_.backend->addProduct(1.0f, TensorBlock(update_).rowsOf(rest, more),
-                                       TensorBlock(factor_->values()).block(first, count, rest, more),
+                                       TensorBlock(plan_.factor().values()).block(first, count, rest, more),
                                        changesOf(first, count));
-    }
-
-    /// All parameters, on the original weights.
-    void fitStatic() {
-        const ConstMatrixView weight = coveredWeights(in_.weight, options_.kept, unit_, covered_);
-        if (!options_.fit) return fitGroups(*in_.codec, options_.range, weight, q_, importance_);
-        for (size_t r = 0; r < q_.layout.scaleRows; ++r)
-            for (size_t c = 0; c < q_.cols; c += unit_)
-                options_.fit({weight.row(r) + c, unit_}, q_, r, c);
     }
 
     /// The parameters of the unit_ columns from `column` on, which is column `begin` of the block of `count`
@@ -170,10 +125,10 @@ private:
             return fitOn(column, TensorBlock(weight_).rowsOf(begin, unit_));
         }
         if (column + unit_ > nearEnd()) QS_CHECK(updateFar(column));
-        QS_TRY(const Tensor all, in_.backend->allocate(unit_, q_.rows));
+        QS_TRY(const Tensor all, in_.backend->allocate(unit_, rows_));
         Tensor u;
         if (column > 0) {
-            QS_TRY(u, factor_->inverse(column, unit_));
+            QS_TRY(u, plan_.factor().inverse(column, unit_));
         }
         QS_CHECK(loadWeights(column, u, all, all));
         return fitOn(column, all);
@@ -191,21 +146,22 @@ private:
 
     /// What RangeSearch would find, from the extreme values alone.
     Result<void> fitRanges(size_t column, const TensorBlock& unit) {
-        std::vector<float> low(q_.rows), high(q_.rows);
+        std::vector<float> low(rows_), high(rows_);
         QS_CHECK(in_.backend->columnRanges(unit, low, high));
         const size_t group = column / q_.layout.groupSize;
         const float clip = options_.range.clip;
-        linalg::parallelFor(q_.rows, 512, [&](size_t begin, size_t end) {
+        linalg::parallelFor(rows_, 512, [&](size_t begin, size_t end) {
             for (size_t r = begin; r < end; ++r)
-                in_.codec->fitRange(clip * low[r], clip * high[r], q_.scale(r, group), q_.zero(r, group));
+                in_.codec->fitRange(clip * low[r], clip * high[r], q_.scale(firstRow_ + r, group),
+                                    q_.zero(firstRow_ + r, group));
         });
         return {};
     }
 
     void fitOn(size_t column, ConstMatrixView weights) {
-        const Importance importance =
-            importance_.empty() ? Importance() : Importance(importance_).subspan(column, unit_);
-        linalg::parallelFor(q_.rows, 32, [&](size_t begin, size_t end) {
+        const Importance all = plan_.importance(),
+                         importance = all.empty() ? all : all.subspan(column, unit_);
+        linalg::parallelFor(rows_, 32, [&](size_t begin, size_t end) {
             RangeSearch search(*in_.codec, options_.range);
             // Gathered a cache line of rows at a time: the columns are rows of the transposed matrix.
             constexpr size_t kRows = 16;
@@ -217,12 +173,13 @@ private:
                         values[r * unit_ + c] = weights(c, r0 + r);
                 for (size_t r = 0; r < n; ++r) {
                     const std::span<float> unit(values.data() + r * unit_, unit_);
-                    options_.kept.cover(unit, r0 + r, column);
+                    const size_t row = firstRow_ + r0 + r;
+                    options_.kept.cover(unit, row, column);
                     if (options_.fit)
-                        options_.fit(unit, q_, r0 + r, column);
+                        options_.fit(unit, q_, row, column);
                     else
                         fitUnit(*in_.codec, search, options_.range, unit,
-                                withoutKept(importance, r0 + r, column, others), q_, r0 + r, column);
+                                withoutKept(importance, row, column, others), q_, row, column);
                 }
             }
         });
@@ -243,7 +200,8 @@ private:
     /// Whether n columns are of one group.
     bool sameGroup(size_t first, size_t n) const {
         for (size_t i = 1; i < n; ++i)
-            if (q_.groupOf(factor_->order()[first + i]) != q_.groupOf(factor_->order()[first])) return false;
+            if (q_.groupOf(plan_.factor().order()[first + i]) != q_.groupOf(plan_.factor().order()[first]))
+                return false;
         return true;
     }
 
@@ -251,9 +209,9 @@ private:
     void readParameters(size_t first, MatrixView to) const {
         const size_t n = to.rows / 2;
         for (size_t i = 0; i < n; ++i) {
-            const size_t group = q_.groupOf(factor_->order()[first + i]);
-            for (size_t r = 0; r < q_.rows; ++r) {
-                const size_t p = q_.parameterRow(r);
+            const size_t group = q_.groupOf(plan_.factor().order()[first + i]);
+            for (size_t r = 0; r < rows_; ++r) {
+                const size_t p = q_.parameterRow(firstRow_ + r);
                 to(i, r) = q_.scale(p, group);
                 to(n + i, r) = q_.zero(p, group);
             }
@@ -270,7 +228,7 @@ private:
         readParameters(first + begin, host);
         const auto spread = [&](auto rows) { // one for each column
             rows.rows = n;
-            rows.stride = shared ? 0 : q_.rows;
+            rows.stride = shared ? 0 : rows_;
             return rows;
         };
         ColumnBlock b;
@@ -280,10 +238,10 @@ private:
         b.original = TensorBlock(original_).rowsOf(begin, n);
         b.error = TensorBlock(error_).rowsOf(begin, n);
         b.change = changesOf(first + begin, n);
-        b.factor = factor_->inverseOf(first, begin + n).block(begin, n, begin, n);
-        if (onHost_)
-            return solveOnHost(b, first, begin, spread(host.block(0, count, 0, q_.rows)),
-                               spread(host.block(count, count, 0, q_.rows)));
+        b.factor = plan_.factor().inverseOf(first, begin + n).block(begin, n, begin, n);
+        if (plan_.onHost())
+            return solveOnHost(b, first, begin, spread(host.block(0, count, 0, rows_)),
+                               spread(host.block(count, count, 0, rows_)));
         QS_CHECK(be.write(host, parameters));
         b.codes = codes_;
         b.firstCode = first + begin - nearFirst_;
@@ -294,7 +252,7 @@ private:
     /// The codes of the columns from nearFirst_ to `end` that the backend has found.
     Result<void> takeCodes(size_t end) {
         const size_t count = end - nearFirst_;
-        if (onHost_ || count == 0) return {};
+        if (plan_.onHost() || count == 0) return {};
         return placeCodes(nearFirst_, count, [&](MatrixViewT<uint8_t> to) {
             return in_.backend->downloadTransposed(codes_, to);
         });
@@ -305,14 +263,15 @@ private:
     template<class F>
     Result<void> placeCodes(size_t place, size_t count, const F& turned) {
         if (!options_.actOrder)
-            return turned(MatrixViewT<uint8_t>(q_.codes.data() + place, q_.rows, count, q_.cols));
-        MatrixT<uint8_t> codes(q_.rows, count);
+            return turned(
+                MatrixViewT<uint8_t>(q_.codes.data() + firstRow_ * q_.cols + place, rows_, count, q_.cols));
+        MatrixT<uint8_t> codes(rows_, count);
         QS_CHECK(turned(codes.view()));
-        const uint32_t* order = factor_->order().data() + place;
-        linalg::parallelFor(q_.rows, 64, [&](size_t begin, size_t end) {
+        const uint32_t* order = plan_.factor().order().data() + place;
+        linalg::parallelFor(rows_, 64, [&](size_t begin, size_t end) {
             for (size_t r = begin; r < end; ++r)
                 for (size_t i = 0; i < count; ++i)
-                    q_.codes[r * q_.cols + order[i]] = codes(r, i);
+                    q_.codes[(firstRow_ + r) * q_.cols + order[i]] = codes(r, i);
         });
         return {};
     }
@@ -335,14 +294,15 @@ private:
         if (!weights.empty()) QS_CHECK(be.download(b.weight, weight));
         const size_t n = weight.rows;
         // Whole rows: a part of them has gaps.
-        QS_TRY(const ConstMatrixView u, be.hostView(factor_->inverses().rowsOf(first + begin, n), factors));
+        QS_TRY(const ConstMatrixView u,
+               be.hostView(plan_.factor().inverses().rowsOf(first + begin, n), factors));
         QS_TRY(const ConstMatrixView original, be.hostView(b.original, originals));
         QS_TRY(const MatrixView error, be.hostStorage(b.error, errors));
         QS_TRY(const MatrixView change, be.hostStorage(b.change, changes));
-        const auto codes = hostCodes_.view().block(0, n, 0, q_.rows);
+        const auto codes = hostCodes_.view().block(0, n, 0, rows_);
         solveColumns({weight, error, change, u.block(0, n, begin, n), codes, scale, zero}, first + begin);
         for (size_t i = 0; i < n; ++i)
-            for (size_t r = 0; r < q_.rows; ++r)
+            for (size_t r = 0; r < rows_; ++r)
                 change(i, r) = original(i, r) - change(i, r);
         QS_CHECK(placeCodes(first + begin, n, [&](MatrixViewT<uint8_t> to) -> Result<void> {
             linalg::transpose(MatrixViewT<const uint8_t>(codes), to);
@@ -362,9 +322,9 @@ private:
                 if ((first + i) % 4 == 0) chooseZeros(b, i, begin, zeros);
                 const float *w = b.weight.row(i) + begin, inverse = 1.0f / b.factor(i, i);
                 float *rounded = b.rounded.row(i) + begin, *error = b.error.row(i) + begin;
-                (*reader_)->round(w, rows, b.scale.row(i) + begin, b.zero.row(i) + begin,
-                                  b.codes.row(i) + begin, rounded);
-                keep(factor_->order()[first + i], begin, {w, rows}, rounded);
+                plan_.reader().round(w, rows, b.scale.row(i) + begin, b.zero.row(i) + begin,
+                                     b.codes.row(i) + begin, rounded);
+                keep(plan_.factor().order()[first + i], begin, {w, rows}, rounded);
                 setZeros(b, i, (first + i) % 4, begin, zeros);
                 for (size_t r = 0; r < rows; ++r)
                     error[r] = (w[r] - rounded[r]) * inverse;
@@ -399,16 +359,16 @@ private:
         const float zero = 0;
         for (size_t r = 0; r < zeros.size(); ++r)
             if (zeros[r] >> ofFour & 1)
-                (*reader_)->round(&zero, 1, &b.scale(i, begin + r), &b.zero(i, begin + r),
-                                  &b.codes(i, begin + r), &b.rounded(i, begin + r));
+                plan_.reader().round(&zero, 1, &b.scale(i, begin + r), &b.zero(i, begin + r),
+                                     &b.codes(i, begin + r), &b.rounded(i, begin + r));
     }
 
-    /// Weights of the rows from `begin` on of one column that keep their values.
+    /// Weights of the rows from `begin` of the stripe on of one column that keep their values.
     void keep(size_t column, size_t begin, std::span<const float> weights, float* rounded) {
         if (options_.kept.empty()) return;
         KeptWeights& kept = q_.extras.kept;
         for (size_t r = 0; r < weights.size(); ++r) {
-            const size_t row = begin + r;
+            const size_t row = firstRow_ + begin + r;
             if (!options_.kept.at(row, column)) continue;
             rounded[r] =
                 kept.scale.empty() ? keptValue(weights[r]) : keptInteger(weights[r], kept.scale[row]);
@@ -416,15 +376,15 @@ private:
         }
     }
 
+    const GptqPlan& plan_;
     const QuantizeInput& in_;
     const GptqOptions& options_;
     QuantizedTensor& q_;
-    std::optional<GptqFactor> factor_;
-    Matrix covered_;      ///< W for the fit of static groups, when weights are kept
-    TensorBlock weights_; ///< W, [rows, cols]
-    Tensor update_;       ///< (W - W') R of the columns solved so far, up to nearEnd()
-    std::optional<TensorCodec> reader_;
+    size_t firstRow_, rows_;
     size_t vector_;                    ///< rows that are rounded together
+    size_t unit_;                      ///< columns that are fitted together
+    TensorBlock weights_;              ///< W, [rows, cols]
+    Tensor update_;                    ///< (W - W') R of the columns solved so far, up to nearEnd()
     Tensor original_, weight_, error_; ///< of the present block
     Tensor parameters_;                ///< scales, then zero points of the present columns
     Matrix hostParameters_;
@@ -432,23 +392,28 @@ private:
     size_t nearFirst_ = 0; ///< where these begin
     CodeTensor codes_;     ///< of the near blocks, where the backend solves them
     MatrixT<uint8_t> hostCodes_;
-    std::vector<float> importance_;
-    size_t unit_; ///< columns that are fitted together
-    bool fitOnTheWay_;
-    bool onHost_; ///< columns are solved here instead of by the backend
 };
+
+Result<void> solve(const QuantizeInput& input, const GptqOptions& options, QuantizedTensor& q,
+                   const JobContext& job) {
+    QS_TRY(const GptqPlan plan, GptqPlan::make(input, options, q, job));
+    return forRowStripes(q.rows, input.codec->vectorRows(), *input.backend, job,
+                         [&](size_t first, size_t rows, const JobContext& stripe) {
+                             return Stripe(plan, first, rows).run(stripe);
+                         });
+}
 
 } // namespace
 
 Result<void> solveGptq(const QuantizeInput& input, const GptqOptions& options, QuantizedTensor& q,
                        const JobContext& job) {
-    auto done = Solver(input, options, q).run(job);
-    if (done || done.error().code != ErrorCode::OutOfMemory || input.backend->id() == "cpu") return done;
+    auto done = solve(input, options, q, job);
+    if (done || done.error().code != ErrorCode::OutOfMemory || input.backend->inMainMemory()) return done;
     // The device has too little memory for the layer, and has noted so: main memory is larger.
     const auto cpu = makeCpuBackend(linalg::threads());
     QuantizeInput again = input;
     again.backend = cpu.get();
-    return Solver(again, options, q).run(job);
+    return solve(again, options, q, job);
 }
 
 Result<std::vector<double>> gptqErrorCosts(const MatrixD& sigma, const GptqOptions& options,

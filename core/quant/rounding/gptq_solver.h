@@ -10,7 +10,8 @@
 // of R are inverted.
 //
 // Cost for W [m, n], block b: n^3 / 3 (factor) + m n^2 + 2 m n b flops, nearly all in matrix products.
-// Memory beside the weights: 12 n^2 + 8 m n bytes.
+// Memory beside the weights: 12 n^2 + 8 m n bytes; on the processor 8 n for each row of the stripes in work
+// instead of the latter.
 #pragma once
 
 #include "core/base/job.h"

@@ -78,6 +78,26 @@ private slots:
             for (size_t c = 0; c < bytes.cols(); ++c)
                 QCOMPARE(turned(c, r), bytes(r, c));
     }
+    /// Several tiles and a broken one; the lower triangle is left as it was.
+    void secondMoment() {
+        const size_t n = 1300, tokens = 9;
+        const Matrix x = randomMatrix(tokens, n, 6);
+        const int threads = linalg::threads();
+        for (const int now : {1, 3}) {
+            linalg::setThreads(now);
+            MatrixD sigma(n, n);
+            std::fill_n(sigma.data(), sigma.size(), 0.5);
+            linalg::addSecondMoment(x.view(), sigma.view());
+            for (size_t i = 0; i < n; ++i)
+                for (size_t j = 0; j < n; ++j) {
+                    double expected = 0.5;
+                    for (size_t t = 0; t < tokens && j >= i; ++t)
+                        expected += double(x(t, i)) * double(x(t, j));
+                    QVERIFY(std::fabs(sigma(i, j) - expected) <= 1e-5);
+                }
+        }
+        linalg::setThreads(threads);
+    }
     // Several tiles, and rows whose share of Sigma cancels to almost nothing.
     void quadraticForm() {
         const size_t n = 1300, m = 9;
