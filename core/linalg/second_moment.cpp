@@ -16,8 +16,11 @@ namespace {
 
 constexpr size_t kChunkRows = 2048;
 // A tile's float32 sums stay in the caches until they are added; packing its factors costs little beside
-// multiplying them.
-constexpr size_t kTile = 1024;
+// multiplying them. Few channels have smaller ones: there would be too few for many cores.
+constexpr size_t kTile = 1024, kFewChannels = 2048;
+size_t tileOf(size_t channels) {
+    return channels <= kFewChannels ? kTile / 2 : kTile;
+}
 // Rows of the tiles that begin on the diagonal: a library that can leave out what the mirror image gives gets
 // squares, the other one low strips.
 constexpr size_t kSquare = kTile, kStrip = 256;
@@ -30,12 +33,13 @@ struct Tile {
 /// time; each begins on the diagonal, with `onDiagonal` rows, or lies right of it.
 std::vector<Tile> upperTiles(size_t n, size_t onDiagonal) {
     std::vector<Tile> tiles;
-    for (size_t r = 0; r < n; r += kTile) {
-        const size_t end = std::min(n, r + kTile);
+    const size_t tile = tileOf(n);
+    for (size_t r = 0; r < n; r += tile) {
+        const size_t end = std::min(n, r + tile);
         for (size_t h = r; h < end; h += onDiagonal)
             tiles.push_back({h, std::min(onDiagonal, end - h), h, end - h});
-        for (size_t c = end; c < n; c += kTile)
-            tiles.push_back({r, end - r, c, std::min(kTile, n - c)});
+        for (size_t c = end; c < n; c += tile)
+            tiles.push_back({r, end - r, c, std::min(tile, n - c)});
     }
     std::stable_sort(tiles.begin(), tiles.end(),
                      [](const Tile& a, const Tile& b) { return a.rows * a.cols > b.rows * b.cols; });
