@@ -150,8 +150,9 @@ void paintBars(QPainter& p, const TokenMapData& data, const TokenMapLayout& l) {
     const QVector<bool> massive = massiveTokens(data);
     p.setFont(chartFont());
     p.setPen(theme().text2);
+    const QString title = tr("max |x| per token, log");
     p.drawText(QRectF(l.bars.left(), l.plot.top() - kMarks, l.bars.width(), fm.height()), Qt::AlignLeft,
-               fm.elidedText(tr("max |x| per token, log"), Qt::ElideRight, l.bars.width()));
+               fm.horizontalAdvance(title) <= l.bars.width() ? title : tr("max |x|, log"));
     p.save();
     p.setClipRect(QRectF(l.bars.left(), l.plot.top(), l.bars.width(), l.plot.height()));
     const int first = std::max(0, int(l.top / l.rowHeight));
