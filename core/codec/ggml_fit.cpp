@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 namespace qs {
 
@@ -36,6 +37,7 @@ public:
 
     /// Weighted squared error of nearest codes with these parameters.
     double error(float s, float m) {
+        if (const auto uniform = onUniformGrid(s, m)) return uniformError(*uniform, s, m);
         roundToGrid(grid_, x_.data(), x_.size(), s, m, codes_.data());
         double sum = 0;
         for (size_t i = 0; i < x_.size(); ++i) {
@@ -46,6 +48,19 @@ public:
     }
 
 private:
+    /// What roundToGrid(s, m) looks at, for the kernels of uniform grids; nothing for other grids and for
+    /// scales that have no inverse.
+    std::optional<UniformGroup> onUniformGrid(float s, float m) const {
+        const float inverse = s != 0 ? 1.0f / s : 0.0f;
+        if (grid_.table || !std::isfinite(inverse) || x_.size() % 16 != 0) return std::nullopt;
+        return UniformGroup{x_.data(),
+                            importance_.empty() ? nullptr : importance_.data(),
+                            x_.size(),
+                            m,
+                            inverse,
+                            float(grid_.centre),
+                            float(grid_.levels - 1)};
+    }
     double weight(size_t i) const { return importance_.empty() ? 1.0 : double(importance_[i]); }
 
     /// The value of largest magnitude, the first where several have it.
@@ -70,29 +85,22 @@ private:
         constexpr int kSteps = 12;
         for (int k = -kSteps; k <= kSteps; ++k) {
             const float start = end / (float(grid_.extreme) * (1.0f + 0.025f * float(k)));
-            tryScale(leastSquaresScale(start), best);
-            tryScale(start, best);
+            if (start == 0 || !std::isfinite(start)) continue;
+            const UniformSums at = sumsOf(start, 0);
+            // The scale that is best for the codes which `start` gives, and this one.
+            if (at.vv > 0) tryScale(float(at.vx / at.vv), best);
+            takeBetter(start, at.error, best);
         }
     }
 
     void tryScale(float s, double& best) {
-        if (s == 0 || !std::isfinite(s)) return;
-        if (const double e = error(s, 0); e < best) {
-            best = e;
-            scale = s;
-        }
+        if (s != 0 && std::isfinite(s)) takeBetter(s, error(s, 0), best);
     }
 
-    /// The scale that is best for the codes which `start` gives.
-    float leastSquaresScale(float start) {
-        roundToGrid(grid_, x_.data(), x_.size(), start, 0, codes_.data());
-        double xv = 0, vv = 0;
-        for (size_t i = 0; i < x_.size(); ++i) {
-            const double v = grid_.value(codes_[i]);
-            xv += weight(i) * double(x_[i]) * v;
-            vv += weight(i) * v * v;
-        }
-        return vv > 0 ? float(xv / vv) : 0;
+    void takeBetter(float s, double error, double& best) {
+        if (!(error < best)) return;
+        best = error;
+        scale = s;
     }
 
     /// s = 2^k such that the largest value is inside the last binade of the grid (OCP MX 1.0, 6.3: k =
@@ -120,11 +128,16 @@ private:
         constexpr int kSteps = 20;
         for (int k = 0; k <= kSteps; ++k) {
             float s = (hi - lo) / (float(grid_.levels - 1) * (0.9f + 0.02f * float(k))), m = -lo;
+            UniformSums at = sumsOf(s, m);
             for (int turn = 0; turn < 2; ++turn) {
-                leastSquares(s, m);
+                leastSquares(at, s, m);
                 if (s == 0 || !std::isfinite(s) || !std::isfinite(m)) break;
-                if (const double e = error(s, m); e < best) {
-                    best = e;
+                if (turn == 0)
+                    at = sumsOf(s, m); // for the next turn too
+                else
+                    at.error = error(s, m);
+                if (at.error < best) {
+                    best = at.error;
                     scale = s;
                     offset = m;
                 }
@@ -138,18 +151,27 @@ private:
         return {std::min(lo, 0.0f), std::max(hi, 0.0f)};
     }
 
-    /// The scale and offset that are best for the codes which (s, m) give.
-    void leastSquares(float& s, float& m) {
+    /// Of the codes which (s, m) give.
+    UniformSums sumsOf(float s, float m) {
+        if (const auto uniform = onUniformGrid(s, m)) return uniformSums(*uniform, s, m);
         roundToGrid(grid_, x_.data(), x_.size(), s, m, codes_.data());
-        double w = 0, q = 0, qq = 0, x = 0, qx = 0;
+        UniformSums sums{};
         for (size_t i = 0; i < x_.size(); ++i) {
-            const double wi = weight(i), qi = codes_[i], xi = x_[i];
-            w += wi;
-            q += wi * qi;
-            qq += wi * qi * qi;
-            x += wi * xi;
-            qx += wi * qi * xi;
+            const double wi = weight(i), v = double(grid_.value(codes_[i])), xi = x_[i];
+            sums.w += wi;
+            sums.v += wi * v;
+            sums.vv += wi * v * v;
+            sums.x += wi * xi;
+            sums.vx += wi * v * xi;
+            const double e = double(s) * v - double(m) - xi;
+            sums.error += wi * e * e;
         }
+        return sums;
+    }
+
+    /// The scale and offset that are best for the codes behind the sums.
+    void leastSquares(const UniformSums& at, float& s, float& m) const {
+        const auto& [w, q, qq, x, qx, error] = at;
         const double determinant = w * qq - q * q;
         if (determinant <= 0) return;
         s = float((w * qx - q * x) / determinant);

@@ -6,6 +6,7 @@
 #include <hwy/foreach_target.h> // compiles this file once per instruction set
 
 #include <algorithm>
+#include <cassert>
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
@@ -73,6 +74,58 @@ void DecodeUniform(const uint8_t* codes, size_t n, float scale, float centre, fl
         out[i] = scale * (float(codes[i]) - centre) - offset;
 }
 
+/// Calls use(v, x, w), in float64, for the group's values, as many at a time as there are lanes.
+template<class D, class Use>
+HWY_INLINE void ForGroup(D dd, const UniformGroup& g, const Use& use) {
+    const hn::Rebind<float, D> d;
+    const auto offset = hn::Set(d, g.offset), inverse = hn::Set(d, g.inverse), centre = hn::Set(d, g.centre),
+               last = hn::Set(d, g.last);
+    const auto pass = [&](const auto& weightAt) {
+        for (size_t i = 0; i < g.n; i += hn::Lanes(dd)) { // whole multiples
+            const auto x = hn::LoadU(d, g.values + i);
+            const auto moved = hn::Add(hn::Mul(hn::Add(x, offset), inverse), centre);
+            const auto code = hn::Round(hn::Min(hn::Max(moved, hn::Zero(d)), last));
+            use(hn::PromoteTo(dd, hn::Sub(code, centre)), hn::PromoteTo(dd, x), weightAt(i));
+        }
+    };
+    if (g.weights)
+        pass([&](size_t i) { return hn::PromoteTo(dd, hn::LoadU(d, g.weights + i)); });
+    else
+        pass([&](size_t) { return hn::Set(dd, 1.0); });
+}
+
+template<class D, class V>
+HWY_INLINE V Squared(D, V w, V e) {
+    return hn::Mul(hn::Mul(w, e), e);
+}
+
+double UniformErrorOf(const UniformGroup& g, float scale, float offset) {
+    const hn::CappedTag<double, 8> dd;
+    const auto s = hn::Set(dd, double(scale)), m = hn::Set(dd, double(offset));
+    auto sum = hn::Zero(dd);
+    ForGroup(dd, g, [&](auto v, auto x, auto w) {
+        sum = hn::Add(sum, Squared(dd, w, hn::Sub(hn::Sub(hn::Mul(s, v), m), x)));
+    });
+    return hn::GetLane(hn::SumOfLanes(dd, sum));
+}
+
+UniformSums UniformSumsOf(const UniformGroup& g, float scale, float offset) {
+    const hn::CappedTag<double, 8> dd;
+    const auto s = hn::Set(dd, double(scale)), m = hn::Set(dd, double(offset));
+    auto sw = hn::Zero(dd), sv = sw, svv = sw, sx = sw, svx = sw, error = sw;
+    ForGroup(dd, g, [&](auto v, auto x, auto w) {
+        const auto wv = hn::Mul(w, v);
+        sw = hn::Add(sw, w);
+        sv = hn::Add(sv, wv);
+        svv = hn::Add(svv, hn::Mul(wv, v));
+        sx = hn::Add(sx, hn::Mul(w, x));
+        svx = hn::Add(svx, hn::Mul(wv, x));
+        error = hn::Add(error, Squared(dd, w, hn::Sub(hn::Sub(hn::Mul(s, v), m), x)));
+    });
+    const auto total = [&](auto lanes) { return hn::GetLane(hn::SumOfLanes(dd, lanes)); };
+    return {total(sw), total(sv), total(svv), total(sx), total(svx), total(error)};
+}
+
 MinMax MinMaxOf(const float* values, size_t n) {
     const hn::ScalableTag<float> d;
     const size_t lanes = hn::Lanes(d);
@@ -98,6 +151,8 @@ namespace qs {
 HWY_EXPORT(RoundToGrid);
 HWY_EXPORT(RoundUniform);
 HWY_EXPORT(DecodeUniform);
+HWY_EXPORT(UniformErrorOf);
+HWY_EXPORT(UniformSumsOf);
 HWY_EXPORT(MinMaxOf);
 
 void roundToGrid(const float* values, size_t n, const float* scale, const float* zero, float maxCode,
@@ -110,6 +165,14 @@ void roundUniform(const float* values, size_t n, float offset, float inverse, fl
 }
 void decodeUniform(const uint8_t* codes, size_t n, float scale, float centre, float offset, float* out) {
     HWY_DYNAMIC_DISPATCH(DecodeUniform)(codes, n, scale, centre, offset, out);
+}
+double uniformError(const UniformGroup& group, float scale, float offset) {
+    assert(group.n % 16 == 0);
+    return HWY_DYNAMIC_DISPATCH(UniformErrorOf)(group, scale, offset);
+}
+UniformSums uniformSums(const UniformGroup& group, float scale, float offset) {
+    assert(group.n % 16 == 0);
+    return HWY_DYNAMIC_DISPATCH(UniformSumsOf)(group, scale, offset);
 }
 MinMax minMaxOf(const float* values, size_t n) {
     return HWY_DYNAMIC_DISPATCH(MinMaxOf)(values, n);

@@ -19,6 +19,22 @@ void roundUniform(const float* values, size_t n, float offset, float inverse, fl
 /// out = scale (code - centre) - offset.
 void decodeUniform(const uint8_t* codes, size_t n, float scale, float centre, float offset, float* out);
 
+/// A group of at most 32 values on a uniform grid v = code - centre, codes as roundUniform finds them.
+struct UniformGroup {
+    const float* values;
+    const float* weights; ///< of the squared errors; nullptr: all 1
+    size_t n;
+    float offset, inverse, centre, last;
+};
+/// sum_i w_i (scale v_i - offset - x_i)^2, terms and sum in float64 (lanes of it: the order of the sum
+/// depends on the machine).
+double uniformError(const UniformGroup& group, float scale, float offset);
+/// Sums over i of w, w v, w v^2, w x and w v x, the same way, and that error.
+struct UniformSums {
+    double w, v, vv, x, vx, error;
+};
+UniformSums uniformSums(const UniformGroup& group, float scale, float offset);
+
 /// The smallest and the largest of n >= 1 finite values.
 struct MinMax {
     float min, max;

@@ -92,6 +92,37 @@ private slots:
             QCOMPARE(values[n], 9.0f);
         }
     }
+    /// Errors and sums of a group, beside those of codes that roundUniform finds, by loops in float64.
+    void sumsOfUniformGroups() {
+        for (const size_t n : {16, 32})
+            for (const bool weighted : {false, true}) {
+                auto x = noise(n, 9);
+                for (size_t i = 0; i < n; i += 4)
+                    x[i] = 0.25f * (float(i) - 7.5f); // half-way between two codes, and beyond the last
+                auto w = noise(n, 10);
+                for (float& v : w)
+                    v = std::fabs(v) + 0.1f;
+                const float offset = 0.5f, scale = 0.26f, centre = 8, last = 15;
+                const UniformGroup group{x.data(), weighted ? w.data() : nullptr, n, offset, 4, centre, last};
+                std::vector<uint8_t> codes(n);
+                roundUniform(x.data(), n, offset, 4, centre, last, codes.data());
+                double sums[6] = {};
+                for (size_t i = 0; i < n; ++i) {
+                    const double wi = weighted ? double(w[i]) : 1.0, v = double(codes[i]) - double(centre);
+                    const double e = double(scale) * v - double(offset) - double(x[i]);
+                    const double terms[] = {
+                        wi, wi * v, wi * v * v, wi * double(x[i]), wi * v * double(x[i]), wi * e * e};
+                    for (size_t k = 0; k < 6; ++k)
+                        sums[k] += terms[k];
+                }
+                const UniformSums s = uniformSums(group, scale, offset);
+                const double got[] = {s.w, s.v, s.vv, s.x, s.vx, s.error};
+                for (size_t k = 0; k < 6; ++k)
+                    QVERIFY2(std::fabs(got[k] - sums[k]) <= 1e-12 * (1 + std::fabs(sums[k])),
+                             qPrintable(QString::number(k)));
+                QCOMPARE(uniformError(group, scale, offset), s.error);
+            }
+    }
     void allCodesDecode() {
         std::vector<uint8_t> codes(256);
         for (size_t i = 0; i < 256; ++i)
