@@ -37,14 +37,8 @@ public:
 
     /// Weighted squared error of nearest codes with these parameters.
     double error(float s, float m) {
-        if (const auto uniform = onUniformGrid(s, m)) return uniformError(*uniform, s, m);
-        roundToGrid(grid_, x_.data(), x_.size(), s, m, codes_.data());
-        double sum = 0;
-        for (size_t i = 0; i < x_.size(); ++i) {
-            const double e = double(s) * double(grid_.value(codes_[i])) - double(m) - double(x_[i]);
-            sum += weight(i) * e * e;
-        }
-        return sum;
+        const auto uniform = onUniformGrid(s, m);
+        return uniform ? uniformError(*uniform, s, m) : sumsOf(s, m).error;
     }
 
 private:
@@ -52,7 +46,7 @@ private:
     /// scales that have no inverse.
     std::optional<UniformGroup> onUniformGrid(float s, float m) const {
         const float inverse = s != 0 ? 1.0f / s : 0.0f;
-        if (grid_.table || !std::isfinite(inverse) || x_.size() % 16 != 0) return std::nullopt;
+        if (grid_.table || !std::isfinite(inverse)) return std::nullopt;
         return UniformGroup{x_.data(),
                             importance_.empty() ? nullptr : importance_.data(),
                             x_.size(),

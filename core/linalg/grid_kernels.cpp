@@ -40,6 +40,13 @@ void RoundToGrid(const float* values, size_t n, const float* scale, const float*
         RoundLanes(one, values + i, scale + i, zero + i, maxCode, codes + i, out + i);
 }
 
+/// Where x lies on a uniform grid, as a code that is not rounded yet.
+template<class D>
+HWY_INLINE hn::Vec<D> BetweenCodes(D d, hn::Vec<D> x, float offset, float inverse, float centre, float last) {
+    const auto moved = hn::Mul(hn::Add(x, hn::Set(d, offset)), hn::Set(d, inverse));
+    return hn::Min(hn::Max(hn::Add(moved, hn::Set(d, centre)), hn::Zero(d)), hn::Set(d, last));
+}
+
 void RoundUniform(const float* values, size_t n, float offset, float inverse, float centre, float last,
                   uint8_t* codes) {
     const hn::ScalableTag<float> d;
@@ -47,10 +54,7 @@ void RoundUniform(const float* values, size_t n, float offset, float inverse, fl
     const hn::CappedTag<float, 1> one;
     const size_t lanes = hn::Lanes(d);
     const auto nearest = [&](auto tag, size_t i) {
-        const auto moved =
-            hn::Mul(hn::Add(hn::LoadU(tag, values + i), hn::Set(tag, offset)), hn::Set(tag, inverse));
-        const auto code = hn::Max(hn::Add(moved, hn::Set(tag, centre)), hn::Zero(tag));
-        return hn::NearestInt(hn::Min(code, hn::Set(tag, last)));
+        return hn::NearestInt(BetweenCodes(tag, hn::LoadU(tag, values + i), offset, inverse, centre, last));
     };
     size_t i = 0;
     for (; i + lanes <= n; i += lanes)
@@ -78,13 +82,11 @@ void DecodeUniform(const uint8_t* codes, size_t n, float scale, float centre, fl
 template<class D, class Use>
 HWY_INLINE void ForGroup(D dd, const UniformGroup& g, const Use& use) {
     const hn::Rebind<float, D> d;
-    const auto offset = hn::Set(d, g.offset), inverse = hn::Set(d, g.inverse), centre = hn::Set(d, g.centre),
-               last = hn::Set(d, g.last);
+    const auto centre = hn::Set(d, g.centre);
     const auto pass = [&](const auto& weightAt) {
         for (size_t i = 0; i < g.n; i += hn::Lanes(dd)) { // whole multiples
             const auto x = hn::LoadU(d, g.values + i);
-            const auto moved = hn::Add(hn::Mul(hn::Add(x, offset), inverse), centre);
-            const auto code = hn::Round(hn::Min(hn::Max(moved, hn::Zero(d)), last));
+            const auto code = hn::Round(BetweenCodes(d, x, g.offset, g.inverse, g.centre, g.last));
             use(hn::PromoteTo(dd, hn::Sub(code, centre)), hn::PromoteTo(dd, x), weightAt(i));
         }
     };
@@ -95,7 +97,7 @@ HWY_INLINE void ForGroup(D dd, const UniformGroup& g, const Use& use) {
 }
 
 template<class D, class V>
-HWY_INLINE V Squared(D, V w, V e) {
+HWY_INLINE V WeightedSquare(D, V w, V e) {
     return hn::Mul(hn::Mul(w, e), e);
 }
 
@@ -104,7 +106,7 @@ double UniformErrorOf(const UniformGroup& g, float scale, float offset) {
     const auto s = hn::Set(dd, double(scale)), m = hn::Set(dd, double(offset));
     auto sum = hn::Zero(dd);
     ForGroup(dd, g, [&](auto v, auto x, auto w) {
-        sum = hn::Add(sum, Squared(dd, w, hn::Sub(hn::Sub(hn::Mul(s, v), m), x)));
+        sum = hn::Add(sum, WeightedSquare(dd, w, hn::Sub(hn::Sub(hn::Mul(s, v), m), x)));
     });
     return hn::GetLane(hn::SumOfLanes(dd, sum));
 }
@@ -120,7 +122,7 @@ UniformSums UniformSumsOf(const UniformGroup& g, float scale, float offset) {
         svv = hn::Add(svv, hn::Mul(wv, v));
         sx = hn::Add(sx, hn::Mul(w, x));
         svx = hn::Add(svx, hn::Mul(wv, x));
-        error = hn::Add(error, Squared(dd, w, hn::Sub(hn::Sub(hn::Mul(s, v), m), x)));
+        error = hn::Add(error, WeightedSquare(dd, w, hn::Sub(hn::Sub(hn::Mul(s, v), m), x)));
     });
     const auto total = [&](auto lanes) { return hn::GetLane(hn::SumOfLanes(dd, lanes)); };
     return {total(sw), total(sv), total(svv), total(sx), total(svx), total(error)};

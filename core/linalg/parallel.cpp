@@ -123,12 +123,12 @@ private:
     std::mutex owner_, mutex_;
     std::condition_variable_any wake_;
     std::condition_variable_any idle_;
-    std::vector<std::jthread> workers_;
     Loop* current_ = nullptr;                  ///< null when no more workers are wanted
     int helpers_ = 0;                          ///< workers beyond these go on sleeping
     int sleeping_ = 0;                         ///< workers that need to be woken
     std::atomic<int> busy_{0};                 ///< workers inside current_; changes under mutex_
     std::atomic<unsigned long> generation_{0}; ///< changes under mutex_
+    std::vector<std::jthread> workers_;        ///< last: they end before what they look at
 };
 
 } // namespace

@@ -193,7 +193,7 @@ void AddRow(float* x, const float* y, size_t n) {
     });
 }
 
-// Rows are solved 32 at a time in a compact copy: the matrix's own columns lie a large power of two apart,
+// Rows are solved 64 at a time in a compact copy: the matrix's own columns lie a large power of two apart,
 // and would evict each other from the caches.
 constexpr size_t kGptqRows = 64;
 // Columns whose errors go to those behind them together: a column is read and written once for all of them.

@@ -14,7 +14,7 @@ size_t stripeRows(size_t rows, size_t together) {
     // Products of fewer rows are slower; of so many, as fast as of all.
     constexpr size_t kLeast = 64, kMost = 256, kStripes = 8;
     const size_t wanted = std::clamp((rows + kStripes - 1) / kStripes, kLeast, kMost);
-    const size_t unit = std::max(kLeast, together);
+    const size_t unit = (kLeast + together - 1) / together * together;
     return (wanted + unit - 1) / unit * unit;
 }
 

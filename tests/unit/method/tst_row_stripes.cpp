@@ -49,6 +49,7 @@ private slots:
             QCOMPARE(stripesOf(5632, 1, *backend)->size(), size_t(22));
             QCOMPARE(*stripesOf(400, 192, *backend), (Stripes{{0, 192}, {192, 192}, {384, 16}}));
         }
+        QCOMPARE(*stripesOf(200, 48, *makeCpuBackend(2)), (Stripes{{0, 96}, {96, 96}, {192, 8}}));
         QCOMPARE(*stripesOf(5632, 1, AtOnce()), (Stripes{{0, 5632}}));
     }
 
